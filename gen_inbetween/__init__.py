@@ -1,0 +1,1 @@
+"""Generative inbetweening: two keyframes in, a natural video between them out."""
