@@ -1,0 +1,185 @@
+"""Latents to frames, without ever holding the decoder's activations of the whole clip twice.
+
+SVD's decoder mixes frames in two places only: the temporal GroupNorms, whose statistics span the whole clip, and
+temporal convolutions that reach one frame to each side. Everything else works on one frame. So the decoder can be run
+layer by layer, each layer streamed over the frames: statistics of the clip are merged from statistics of its frames,
+
+    mean = mean_f(mean_f),    var = mean_f(var_f) + var_f(mean_f)        (frames of equal size)
+
+and a temporal convolution sees a sliding window of three frames. The result is that of decoding all frames at once.
+Splitting the clip itself (`decode_chunk_size` of diffusers) is not: each chunk then has statistics of its own.
+"""
+
+from __future__ import annotations
+
+from collections import deque
+from collections.abc import Callable, Iterable, Iterator
+from itertools import chain
+from typing import Literal, get_args
+
+import torch
+import torch.nn.functional as F
+from diffusers.models.resnet import SpatioTemporalResBlock
+from diffusers.utils.accelerate_utils import apply_forward_hook
+from torch import Tensor, nn
+
+DecodeMode = Literal["streamed", "all", "chunked", "preview"]
+EXACT_MODES = ("streamed", "all")
+DEFAULT_CHUNK_SIZE = 8  # frames; about a third of the memory of SVD-XT's 25
+
+
+@torch.no_grad()
+def decode_latents(vae: nn.Module, latents: Tensor, *, mode: DecodeMode = "streamed", chunk_size: int | None = None) -> Tensor:
+    """Decode clips of latents into frames.
+
+    Args:
+        vae: an AutoencoderKLTemporalDecoder; it decodes in its own dtype, as diffusers does.
+        latents: (pair, frame, channel, height, width), scaled by `vae.config.scaling_factor` as the sampler leaves them.
+        mode: "streamed" (exact, default) and "all" (exact, most memory) give the same frames; "chunked" decodes
+            `chunk_size` frames at a time (inexact: flicker at the seams); "preview" is an approximate linear
+            map from latent to colour, fitted on the first and last frame.
+        chunk_size: frames per chunk, for mode "chunked" only (default 8).
+
+    Returns:
+        frames (pair, frame, 3, height * 2^k, width * 2^k), nominally in [-1, 1] (not clamped), float32
+        (float64 from a float64 VAE, for proofs).
+
+    Raises:
+        ValueError: an unknown mode, latents that are not 5-D, or a chunk size that is not positive or not asked for.
+    """
+    if mode not in get_args(DecodeMode):
+        raise ValueError(f"expected a decode mode of {', '.join(get_args(DecodeMode))}, got {mode!r}")
+    if latents.ndim != 5:
+        raise ValueError(f"expected latents (pair, frame, channel, height, width), got shape {tuple(latents.shape)}")
+    if chunk_size is not None and (mode != "chunked" or chunk_size < 1):
+        raise ValueError(f"chunk_size={chunk_size} with mode {mode!r}: give a size of 1 or more, with mode 'chunked' only")
+    latents = (latents / vae.config.scaling_factor).to(vae.dtype)
+    decoders: dict[str, Callable[[Tensor], Tensor]] = {
+        "streamed": lambda clip: decode_streamed(vae, clip),
+        "all": lambda clip: _decode_chunked(vae, clip, len(clip)),
+        "chunked": lambda clip: _decode_chunked(vae, clip, chunk_size or DEFAULT_CHUNK_SIZE),
+        "preview": lambda clip: _decode_preview(vae, clip),
+    }
+    return torch.stack([decoders[mode](clip) for clip in latents])  # one clip at a time: clips share nothing
+
+
+def _decode_chunked(vae: nn.Module, clip: Tensor, chunk_size: int) -> Tensor:
+    return torch.cat([_widen(vae.decode(chunk, num_frames=len(chunk)).sample) for chunk in clip.split(chunk_size)])
+
+
+def _widen(frames: Tensor) -> Tensor:
+    return frames.to(torch.promote_types(frames.dtype, torch.float32))
+
+
+def _decode_preview(vae: nn.Module, clip: Tensor) -> Tensor:
+    """Approximate: an affine map from latent to mean colour, fitted by least squares on both ends of the clip.
+
+    Fitting it anew makes it right for any VAE, at the price of decoding two single frames.
+    """
+    ends = torch.stack([clip[0], clip[-1]])
+    decoded = _decode_chunked(vae, ends, 1)
+    colours = F.adaptive_avg_pool2d(decoded, clip.shape[-2:])
+
+    def pixels(images: Tensor) -> Tensor:
+        return images.movedim(1, -1).flatten(0, -2).double().cpu()
+
+    def affine(latents: Tensor) -> Tensor:
+        return F.pad(pixels(latents), (0, 1), value=1.0)
+
+    weights = torch.linalg.lstsq(affine(ends), pixels(colours), driver="gelsd").solution  # gelsd: a flat clip is no error
+    small = (affine(clip) @ weights).unflatten(0, (len(clip), *clip.shape[-2:])).movedim(-1, 1)
+    return F.interpolate(small.to(decoded), size=decoded.shape[-2:], mode="bilinear")
+
+
+@apply_forward_hook  # model offload moves the VAE to its device before `decode`; here its layers are called directly
+def decode_streamed(vae: nn.Module, clip: Tensor) -> Tensor:
+    """Decode one clip exactly, layer by layer and frame by frame.
+
+    Args:
+        vae: an AutoencoderKLTemporalDecoder whose weights are on the device of `clip`.
+        clip: (frame, channel, height, width), unscaled latents in the dtype of the VAE.
+
+    Returns:
+        frames (frame, 3, height * 2^k, width * 2^k), float32 (float64 from a float64 VAE).
+
+    Raises:
+        ValueError: if the VAE's weights are elsewhere (group offload of the VAE does not fit with streaming).
+    """
+    decoder = vae.decoder
+    if decoder.time_conv_out.weight.device != clip.device:
+        raise ValueError(
+            f"expected the VAE on {clip.device}, found it on {decoder.time_conv_out.weight.device}: move it there, or "
+            "leave it out of group offload (exclude_modules='vae')"
+        )
+    frames = list(clip.split(1))
+    for spatial_layers, block in _stages(decoder):
+        for index, frame in enumerate(frames):
+            for layer in spatial_layers:
+                frame = layer(frame)
+            frames[index] = frame
+        _apply_temporal(block, frames)
+    last = (decoder.conv_out(decoder.conv_act(decoder.conv_norm_out(frame))) for frame in _drain(frames))
+    return torch.cat([_widen(frame) for frame in _temporal_conv(decoder.time_conv_out, last)])
+
+
+def _stages(decoder: nn.Module) -> Iterator[tuple[list[Callable[[Tensor], Tensor]], SpatioTemporalResBlock]]:
+    """The decoder as runs of single-frame layers, each ended by a block whose temporal half sees the whole clip."""
+    first, *others = decoder.mid_block.resnets
+    pairs = zip(decoder.mid_block.attentions, others)  # as diffusers runs them: an attention without a block is skipped
+    layers = [first, *chain.from_iterable(pairs)]
+    for up_block in decoder.up_blocks:
+        layers += [*up_block.resnets, *(up_block.upsamplers or ())]
+    run: list[Callable[[Tensor], Tensor]] = [decoder.conv_in]
+    for layer in layers:
+        if isinstance(layer, SpatioTemporalResBlock):
+            spatial = layer.spatial_res_block
+            yield [*run, lambda frame, spatial=spatial: spatial(frame, None)], layer  # type: ignore[misc]
+            run = []
+        else:
+            run.append(layer)
+
+
+def _apply_temporal(block: SpatioTemporalResBlock, frames: list[Tensor]) -> None:
+    """The temporal half of `block`, in place on the list: norm, conv, norm, conv, residual, learned blend."""
+    layers = block.temporal_res_block
+    normed = _clip_norm(layers.norm1, frames)
+    hidden = list(_temporal_conv(layers.conv1, map(layers.nonlinearity, map(normed, frames))))
+    normed = _clip_norm(layers.norm2, hidden)
+    updates = _temporal_conv(layers.conv2, map(layers.nonlinearity, map(normed, _drain(hidden))))
+    for index, update in enumerate(updates):
+        frames[index] = block.time_mixer(x_spatial=frames[index], x_temporal=frames[index] + update)
+
+
+def _clip_norm(norm: nn.GroupNorm, frames: list[Tensor]) -> Callable[[Tensor], Tensor]:
+    """GroupNorm with the statistics of all `frames` (each (1, C, h, w)), as a function of one frame."""
+    groups = (_widen(frame).reshape(norm.num_groups, -1) for frame in frames)
+    statistics = [torch.var_mean(group, dim=1, correction=0) for group in groups]
+    variances, means = (torch.stack(values) for values in zip(*statistics))
+    variance = variances.mean(0) + means.var(0, correction=0)
+    inverse = (variance + norm.eps).rsqrt()
+    per_group = norm.num_channels // norm.num_groups
+    scale = inverse.repeat_interleave(per_group) * norm.weight
+    shift = norm.bias - means.mean(0).repeat_interleave(per_group) * scale
+
+    def normed(frame: Tensor) -> Tensor:
+        return torch.addcmul(shift[:, None, None], frame, scale[:, None, None]).to(frame.dtype)
+
+    return normed
+
+
+def _temporal_conv(conv: nn.Conv3d, frames: Iterable[Tensor]) -> Iterator[Tensor]:
+    """A (3, 1, 1) convolution over a stream of frames (1, C, h, w), zeros before the first and after the last."""
+    frames = iter(frames)
+    first = next(frames)
+    nothing = torch.zeros_like(first)
+    window = deque([nothing, first])
+    for frame in chain(frames, [nothing]):
+        window.append(frame)
+        yield F.conv3d(torch.stack(tuple(window), dim=2), conv.weight, conv.bias).squeeze(2)
+        window.popleft()
+
+
+def _drain(frames: list[Tensor]) -> Iterator[Tensor]:
+    """The frames in order, each let go of as it is handed out."""
+    while frames:
+        yield frames.pop(0)
