@@ -1,0 +1,115 @@
+"""Stable Video Diffusion as an EDM denoiser (Karras et al. 2022, arXiv 2206.00364, with v-prediction):
+
+    D(x; sigma) = c_skip x + c_out U(cat[c_in x, z], c_noise)
+    c_skip = 1 / (sigma^2 + 1)    c_out = -sigma / sqrt(sigma^2 + 1)
+    c_in = 1 / sqrt(sigma^2 + 1)  c_noise = log(sigma) / 4
+
+where U is the UNet and z the image latents that stand beside every frame.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Any
+
+import torch
+from torch import Tensor
+
+CHANNEL = -3  # in (..., frame, channel, height, width)
+
+
+def edm_scalings(sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    """(c_skip, c_out, c_in, c_noise) for noise levels `sigma` > 0 of any shape."""
+    variance = sigma**2 + 1
+    return 1 / variance, -sigma / variance.sqrt(), 1 / variance.sqrt(), sigma.log() / 4
+
+
+def denoise(
+    unet: Callable[..., Any],
+    x: Tensor,
+    sigma: Tensor,
+    *,
+    image_latents: Tensor,
+    image_embeds: Tensor,
+    added_time_ids: Tensor,
+) -> Tensor:
+    """D(x; sigma): the clean clip as the UNet sees it.
+
+    Args:
+        unet: a `UNetSpatioTemporalConditionModel`, bare or wrapped (compiled, DDP).
+        x: noisy latents (batch, frame, channel, height, width), clean latents plus sigma times unit noise; float32 or
+            wider, because sigma starts at 700 where half precision is too coarse.
+        sigma: noise level > 0, shape () or (batch,).
+        image_latents: (batch, 1 or frame, channel, height, width), unscaled; its dtype is the one the UNet runs in.
+        image_embeds: (batch, 1, embedding).
+        added_time_ids: (batch, 3): fps - 1, motion bucket, noise augmentation.
+
+    Returns:
+        Denoised latents with the shape and dtype of `x`.
+    """
+    c_skip, c_out, c_in, _ = edm_scalings(sigma.reshape(-1, 1, 1, 1, 1))
+    c_noise = edm_scalings(sigma)[-1]
+    z = image_latents.expand(-1, x.shape[1], -1, -1, -1)
+    v = unet(
+        torch.cat([(c_in * x).to(z.dtype), z], dim=CHANNEL),
+        c_noise,
+        encoder_hidden_states=image_embeds,
+        added_time_ids=added_time_ids,
+        return_dict=False,
+    )[0]
+    return c_skip * x + c_out * v.to(x.dtype)
+
+
+def karras_sigmas(num_inference_steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
+    """Noise levels from `sigma_max` down to `sigma_min`, then 0 (Karras et al., equation 5).
+
+    Returns:
+        float64 tensor (num_inference_steps + 1,).
+
+    Raises:
+        ValueError: fewer than one step, or not 0 < sigma_min < sigma_max.
+    """
+    if num_inference_steps < 1:
+        raise ValueError(f"expected num_inference_steps of at least 1, got {num_inference_steps}")
+    if not 0 < sigma_min < sigma_max:
+        raise ValueError(f"expected 0 < sigma_min < sigma_max, got {sigma_min} and {sigma_max}")
+    ramp = torch.linspace(0, 1, num_inference_steps, dtype=torch.float64)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    return torch.cat([(high + ramp * (low - high)) ** rho, torch.zeros(1, dtype=torch.float64)])
+
+
+def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
+    """The noise levels of a checkpoint's own scheduler config: float32 (num_inference_steps + 1,), ending in 0.
+
+    Raises:
+        ValueError: the scheduler is not SVD's kind. `DPMSolver`, `UniPC` and `Heun` made with `from_config` from SVD's
+            scheduler carry its sigmas no longer, without saying so; that is caught here.
+    """
+    expected = {"prediction_type": "v_prediction", "timestep_type": "continuous", "use_karras_sigmas": True}
+    config = scheduler.config
+    wrong = {name: config.get(name) for name, value in expected.items() if config.get(name) != value}
+    limits = config.get("sigma_min"), config.get("sigma_max")
+    if type(scheduler).__name__ != "EulerDiscreteScheduler" or wrong or None in limits:
+        raise ValueError(
+            f"expected SVD's EulerDiscreteScheduler with {expected} and sigma_min, sigma_max; got "
+            f"{type(scheduler).__name__} with {wrong or limits}: load the scheduler from the checkpoint again"
+        )
+    return karras_sigmas(num_inference_steps, *limits).float()
+
+
+def sample_sigma(
+    shape: tuple[int, ...], generator: torch.Generator | None, mean: float = 0.7, std: float = 1.6
+) -> Tensor:
+    """Training noise levels, log-normal: exp(mean + std n). The defaults are SVD's (arXiv 2311.15127, appendix)."""
+    return torch.exp(mean + std * torch.randn(shape, generator=generator))
+
+
+def edm_loss(denoised: Tensor, clean: Tensor, sigma: Tensor) -> Tensor:
+    """Mean of (sigma^2 + 1) / sigma^2 (denoised - clean)^2, a scalar.
+
+    Args:
+        denoised, clean: (batch, frame, channel, height, width), clean scaled by the VAE's factor.
+        sigma: () or (batch,).
+    """
+    sigma = sigma.reshape(-1, 1, 1, 1, 1)
+    return ((sigma**2 + 1) / sigma**2 * (denoised - clean) ** 2).mean()

@@ -1,0 +1,100 @@
+"""Fixtures for every test: a random Stable Video Diffusion that runs on a CPU in fractions of a second."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
+from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
+
+from gen_inbetween.motion import add_backward_motion, temporal_self_attentions
+from gen_inbetween.pipeline import InbetweenPipeline
+
+
+def build_tiny_pipe(
+    seed: int = 0,
+    *,
+    motion: str | None = None,
+    num_frames: int = 6,
+    latent_channels: int = 4,
+    dtype: torch.dtype = torch.float32,
+) -> InbetweenPipeline:
+    """A random two-block SVD. Sizes in pixels are multiples of 4 (32 x 48 is usual); latents are half of that.
+
+    motion: None, "full" or "lora": backward motion installed, its update drawn at random (not zero).
+    """
+    torch.manual_seed(seed)
+    unet = UNetSpatioTemporalConditionModel(
+        sample_size=16,
+        in_channels=2 * latent_channels,
+        out_channels=latent_channels,
+        down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
+        up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
+        block_out_channels=(32, 64),
+        layers_per_block=1,
+        num_attention_heads=(2, 4),
+        cross_attention_dim=32,
+        addition_time_embed_dim=16,
+        projection_class_embeddings_input_dim=48,
+        num_frames=num_frames,
+    )
+    vae = AutoencoderKLTemporalDecoder(
+        block_out_channels=(32, 32),
+        down_block_types=("DownEncoderBlock2D", "DownEncoderBlock2D"),
+        latent_channels=latent_channels,
+        sample_size=32,
+        force_upcast=True,
+    )
+    image_encoder = CLIPVisionModelWithProjection(
+        CLIPVisionConfig(
+            hidden_size=32,
+            intermediate_size=64,
+            projection_dim=32,
+            num_hidden_layers=2,
+            num_attention_heads=2,
+            image_size=224,
+            patch_size=56,
+        )
+    )
+    pipe = InbetweenPipeline(
+        vae=vae.to(dtype).eval(),
+        image_encoder=image_encoder.to(dtype).eval(),
+        unet=unet.to(dtype).eval(),
+        scheduler=EulerDiscreteScheduler(
+            beta_start=0.00085,
+            beta_end=0.012,
+            beta_schedule="scaled_linear",
+            prediction_type="v_prediction",
+            timestep_spacing="leading",
+            timestep_type="continuous",
+            steps_offset=1,
+            use_karras_sigmas=True,
+            sigma_min=0.002,
+            sigma_max=700.0,
+        ),
+        feature_extractor=CLIPImageProcessor(),
+    )
+    if motion is not None:
+        add_backward_motion(pipe.unet, motion, rank=4, alpha=8)
+        for attn in temporal_self_attentions(pipe.unet).values():
+            for weight in attn.processor.parameters():
+                torch.nn.init.normal_(weight, std=0.1)
+    pipe.set_progress_bar_config(disable=True)
+    return pipe
+
+
+@pytest.fixture(scope="session")
+def tiny_pipe() -> Callable[..., InbetweenPipeline]:
+    """`tiny_pipe(seed=0, motion=None, ...)` builds a fresh pipeline: see `build_tiny_pipe`."""
+    return build_tiny_pipe
+
+
+@pytest.fixture(scope="session")
+def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    """`build_tiny_pipe()` saved in diffusers' layout; treat it as read-only."""
+    folder = tmp_path_factory.mktemp("tiny_svd")
+    build_tiny_pipe().save_pretrained(folder)
+    return folder
