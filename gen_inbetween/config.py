@@ -38,13 +38,18 @@ def load(cls: type[Config], path: str | os.PathLike[str], overrides: Iterable[st
     """Read a YAML file into the (frozen, possibly nested) dataclass `cls`.
 
     Args:
-        cls: a dataclass; its field types are checked, strings such as "1e-4" become numbers where a number is asked for.
+        cls: a dataclass; its field types are checked. YAML's "1e-4", a string to it, becomes a number where one is due.
         path: a YAML file holding one mapping. An empty file means: every default.
         overrides: "key=value" or "section.key=value"; the value is read as YAML ("3", "1e-4", "[1, 2]", "null").
 
     Raises:
         ConfigError: the file cannot be read, is no mapping, or has an unknown, missing or ill-typed key.
     """
+    return from_mapping(cls, read_mapping(path), overrides, where=str(path))
+
+
+def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """What a YAML file says, not yet checked against anything; ConfigError where it is no mapping."""
     try:
         text = Path(path).read_text(encoding="utf-8")
     except OSError as error:
@@ -53,16 +58,24 @@ def load(cls: type[Config], path: str | os.PathLike[str], overrides: Iterable[st
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
-    return from_mapping(cls, {} if values is None else values, overrides, where=str(path))
+    if not isinstance(values, dict | None):
+        raise ConfigError(f"{path}: expected a mapping of settings, got {type(values).__name__}")
+    return values or {}
 
 
-def from_mapping(cls: type[Config], values: Any, overrides: Iterable[str] = (), *, where: str = "settings") -> Config:
-    """The same for a mapping that is already in memory; `where` opens the error messages."""
-    if not isinstance(values, Mapping):
-        raise ConfigError(f"{where}: expected a mapping of settings, got {type(values).__name__}")
+def overridden(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of a mapping with "key=value" lines applied; ConfigError names a line that is not of that form."""
     merged = _deep_copy(values)
     for override in overrides:
         _apply(merged, override)
+    return merged
+
+
+def from_mapping(
+    cls: type[Config], values: Mapping[str, Any], overrides: Iterable[str] = (), *, where: str = "settings"
+) -> Config:
+    """`load` for a mapping that is already in memory; `where` opens the error messages."""
+    merged = overridden(values, overrides)
     _check_keys(cls, merged, where, prefix="")
     try:
         return TypeAdapter(cls).validate_python(merged)

@@ -1,0 +1,76 @@
+"""How the command speaks: notices and errors as single lines on stderr, and an exit status that scripts can use."""
+
+from __future__ import annotations
+
+import functools
+import logging
+import os
+import sys
+import warnings
+from collections.abc import Callable
+from typing import Any, NoReturn, TypeVar
+
+import typer
+
+Command = TypeVar("Command", bound=Callable[..., None])
+
+FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+INPUT_ERRORS = (ValueError, OSError, ImportError)  # what the library raises for what a person can mend
+
+
+def reported(command: Command) -> Command:
+    """Turn what a command raises into one line and an exit status; --debug lets the traceback through."""
+
+    @functools.wraps(command)
+    def run(*args: Any, **kwargs: Any) -> None:
+        try:
+            command(*args, **kwargs)
+        except KeyboardInterrupt:
+            fail("interrupted", INTERRUPTED)
+        except typer.Exit:
+            raise
+        except Exception as error:
+            if debugging():
+                raise
+            message = " ".join(str(error).split()) or type(error).__name__
+            if isinstance(error, INPUT_ERRORS):
+                fail(message, BAD_INPUT)
+            if type(error).__name__ == "OutOfMemoryError":
+                message += "; `inbetween plan` counts what fits, --vram plans for less"
+            fail(f"{type(error).__name__}: {message} (--debug shows where)", FAILED)
+
+    return run  # type: ignore[return-value]
+
+
+def fail(message: str, status: int) -> NoReturn:
+    """Say why and leave with this exit status."""
+    typer.echo(f"error: {message}", err=True)
+    raise typer.Exit(status)
+
+
+def debugging() -> bool:
+    """Whether --debug stands anywhere on the command line: it is wanted after the fact, at the end of a line that failed."""
+    return "--debug" in sys.argv[1:]
+
+
+def speak_plainly() -> None:
+    """Show the library's notices and Python's warnings as plain lines on stderr."""
+    handler = logging.StreamHandler()
+    handler.setFormatter(logging.Formatter("%(message)s"))
+    logger = logging.getLogger("gen_inbetween")
+    logger.handlers = [handler]
+    logger.setLevel(logging.DEBUG if debugging() else logging.INFO)
+    if not debugging():
+        warnings.showwarning = _one_line
+
+
+def quiet_libraries() -> None:
+    """Keep transformers and diffusers to errors: their advice is for programmers. To be called before they are imported."""
+    if not debugging():
+        os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
+        os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+
+
+def _one_line(message: Any, category: Any, *where: Any) -> None:
+    if issubclass(category, UserWarning):  # not the deprecations of other packages
+        typer.echo(f"warning: {' '.join(str(message).split())}", err=True)
