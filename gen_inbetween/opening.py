@@ -1,0 +1,161 @@
+"""Opening a frame: a file, PIL image, numpy array or torch tensor to an upright 8-bit RGB image."""
+
+from __future__ import annotations
+
+import os
+import threading
+from collections.abc import Iterator
+from contextlib import contextmanager
+from pathlib import Path
+from typing import Union
+
+import numpy as np
+import torch
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+
+Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
+Colour = tuple[int, int, int]
+
+_FLOAT_OVERSHOOT = 1e-3  # resampling and half precision leave [0, 1] by about this much; more is another range
+_PNG_TEXT_BYTES = 256 * 2**20
+_png_text_lock = threading.RLock()
+
+
+class FrameError(ValueError):
+    """A frame cannot be used; the message says what was expected, what came and what to do."""
+
+
+def open_frame(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.Image:
+    """Open one frame as an upright 8-bit RGB image.
+
+    Args:
+        frame: one of
+            a path to an image file (of an animated file, its first frame);
+            a PIL image of any mode (16-bit modes are scaled, not clipped);
+            a numpy array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4): uint8, uint16, or float in [0, 1];
+            a torch tensor (H, W), (1, H, W), (3, H, W) or (4, H, W): uint8, or float in [0, 1].
+        background: RGB colour in 0..255 that shows through where the frame is transparent.
+
+    Returns:
+        A new RGB image; EXIF orientation is applied, the given object is left as it is.
+
+    Raises:
+        FrameError: the file is missing, a folder, no image or cut off; the frame is empty, has another number of
+            channels or another dtype, or holds NaN or values outside its range.
+    """
+    name = str(frame) if isinstance(frame, (str, os.PathLike)) else f"the {type(frame).__name__} given"
+    if isinstance(frame, (str, os.PathLike)):
+        image = _load(Path(frame))
+    elif isinstance(frame, Image.Image):
+        image = frame
+    elif isinstance(frame, np.ndarray):
+        image = _from_array(frame)
+    elif isinstance(frame, torch.Tensor):
+        image = _from_array(_channels_last(frame))
+    else:
+        raise FrameError(f"a frame is a path, PIL image, numpy array or torch tensor; got {type(frame).__name__}")
+    if 0 in image.size:
+        raise FrameError(f"{name} is empty: {image.width}x{image.height} pixels; give a frame with at least one pixel")
+    try:
+        return _flatten(_eight_bit(ImageOps.exif_transpose(image)), background)
+    except FrameError:
+        raise
+    except (OSError, ValueError, SyntaxError) as error:  # PIL images load lazily, so a bad file may show only here
+        raise FrameError(f"{name} (mode {image.mode}) cannot be read as an RGB image: {error}") from error
+
+
+def _load(path: Path) -> Image.Image:
+    if not path.exists():
+        raise FrameError(f"no such file: {path}")
+    if path.is_dir():
+        raise FrameError(f"{path} is a folder; expected one image file")
+    if path.stat().st_size == 0:
+        raise FrameError(f"{path} is empty (0 bytes); expected an image file")
+    try:
+        try:
+            return _decoded(path)
+        except ValueError:  # what Pillow raises for a PNG whose text inflates beyond its limit
+            with _large_png_text():
+                return _decoded(path)
+    except UnidentifiedImageError as error:
+        raise FrameError(f"{path} is not an image Pillow can read; expected PNG, JPEG, WebP, TIFF, ...") from error
+    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+        raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
+
+
+def _decoded(path: Path) -> Image.Image:
+    with Image.open(path) as image:
+        return ImageOps.exif_transpose(image)
+
+
+@contextmanager
+def _large_png_text() -> Iterator[None]:
+    """Let Pillow read PNG text of many MB (editing histories); its limits are module globals: lock, then restore."""
+    with _png_text_lock:
+        before = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+        PngImagePlugin.MAX_TEXT_CHUNK = PngImagePlugin.MAX_TEXT_MEMORY = _PNG_TEXT_BYTES
+        try:
+            yield
+        finally:
+            PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY = before
+
+
+def _channels_last(tensor: torch.Tensor) -> np.ndarray:
+    if tensor.ndim not in (2, 3) or (tensor.ndim == 3 and tensor.shape[0] not in (1, 3, 4)):
+        raise FrameError(
+            f"a torch frame is (channels, height, width) with 1, 3 or 4 channels; got {tuple(tensor.shape)}"
+            " (take one frame of a batch with frame[0]; bring channels first with frame.permute(2, 0, 1))"
+        )
+    tensor = tensor.detach().cpu()
+    if tensor.is_floating_point():
+        tensor = tensor.float()  # numpy has no bfloat16
+    return (tensor.permute(1, 2, 0) if tensor.ndim == 3 else tensor).numpy()
+
+
+def _from_array(array: np.ndarray) -> Image.Image:
+    """An array (H, W), (H, W, 1), (H, W, 3) or (H, W, 4) as a PIL image of mode L, RGB or RGBA."""
+    if array.ndim not in (2, 3) or (array.ndim == 3 and array.shape[2] not in (1, 3, 4)):
+        raise FrameError(
+            f"a numpy frame is (height, width) or (height, width, channels) with 1, 3 or 4 channels; got {array.shape}"
+            " (take one frame of a batch with frame[0]; bring channels last with frame.transpose(1, 2, 0))"
+        )
+    if array.size == 0:
+        raise FrameError(f"the frame is empty: shape {array.shape}; give a frame with at least one pixel")
+    if array.dtype == np.uint16:
+        array = np.round(array / 257.0).astype(np.uint8)
+    elif np.issubdtype(array.dtype, np.floating):
+        array = _bytes_of_unit_floats(array)
+    elif array.dtype != np.uint8:
+        raise FrameError(f"a frame is uint8, uint16 or float in [0, 1]; got dtype {array.dtype}: convert it first")
+    return Image.fromarray(np.ascontiguousarray(array[..., 0] if array.shape[2:] == (1,) else array))
+
+
+def _bytes_of_unit_floats(array: np.ndarray) -> np.ndarray:
+    if not np.isfinite(array).all():
+        raise FrameError("the frame holds NaN or infinite values; expected floats in [0, 1]")
+    low, high = float(array.min()), float(array.max())
+    if low < -_FLOAT_OVERSHOOT or high > 1 + _FLOAT_OVERSHOOT:
+        remedy = "for [-1, 1] pass (frame + 1) / 2" if high <= 1 + _FLOAT_OVERSHOOT else "for 0..255 pass it as uint8"
+        raise FrameError(f"a float frame lies in [0, 1]; got values from {low:.4g} to {high:.4g} ({remedy})")
+    return np.round(np.clip(array.astype(np.float64), 0, 1) * 255).astype(np.uint8)
+
+
+def _eight_bit(image: Image.Image) -> Image.Image:
+    """Scale the deep modes: convert() would clip them to white."""
+    if image.mode == "F":
+        return _from_array(np.asarray(image))
+    if image.mode == "I" or image.mode.startswith("I;16"):
+        values = np.asarray(image).astype(np.int64)
+        if values.min() < 0 or values.max() > 65535:
+            got = f"{values.min()} to {values.max()}"
+            raise FrameError(f"an integer greyscale image holds 16-bit values in 0..65535; got {got}: rescale it")
+        return _from_array(values.astype(np.uint16))
+    return image
+
+
+def _flatten(image: Image.Image, background: Colour) -> Image.Image:
+    if not image.has_transparency_data:
+        return image.convert("RGB")
+    straight = image.convert("LA") if image.mode == "La" else image  # Pillow undoes the premultiplication only to LA
+    canvas = Image.new("RGBA", image.size, (*background, 255))
+    return Image.alpha_composite(canvas, straight.convert("RGBA")).convert("RGB")
