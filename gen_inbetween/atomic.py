@@ -1,0 +1,55 @@
+"""Files and folders appear whole or not at all: written under a temporary name beside their place, then renamed."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import uuid
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager
+from pathlib import Path
+
+
+class OutputError(OSError):
+    """An output cannot be written: the folder is missing or closed to us, the disk is full."""
+
+
+def check_writable(path: str | os.PathLike[str]) -> None:
+    """Raise OutputError unless `path` could be created; to be asked before an hour of work. Writes nothing.
+
+    Missing folders on the way are fine, `replaced` makes them.
+    """
+    path = Path(path)
+    ancestor = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if folder.exists())
+    if not ancestor.is_dir():
+        raise OutputError(f"cannot write {path}: {ancestor} is a file, expected a folder")
+    if not os.access(ancestor, os.W_OK | os.X_OK):
+        raise OutputError(f"cannot write {path}: no permission to write in {ancestor}; choose another folder")
+
+
+@contextmanager
+def replaced(path: str | os.PathLike[str], replace: Callable[[Path, Path], object] = os.replace) -> Iterator[Path]:
+    """Yield a temporary path in the same folder with the same suffix; what is written there takes the place of `path`.
+
+    If any exception leaves the block, Ctrl-C included, `path` is untouched and the temporary file or folder is gone.
+
+    Args:
+        path: where the output shall stand. Missing parent folders are made.
+        replace: moves (temporary, path) at the end.
+
+    Raises:
+        OutputError: in place of any OSError of the block, naming `path`.
+    """
+    path = Path(path)
+    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    try:
+        path.parent.mkdir(parents=True, exist_ok=True)
+        yield temporary
+        replace(temporary, path)
+    except OSError as error:
+        raise OutputError(f"could not write {path}: {error.strerror or error}; nothing was left there") from error
+    finally:
+        if temporary.is_dir():
+            shutil.rmtree(temporary, ignore_errors=True)
+        else:
+            temporary.unlink(missing_ok=True)

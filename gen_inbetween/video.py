@@ -1,0 +1,232 @@
+"""Reading frames from a video, an animation or a folder of images: one function, whichever reader does the work.
+
+PyAV reads everything. decord, where it is installed, is faster at jumping about, and is chosen only for what it decodes
+to the same frames: 8-bit H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM without rotation. (It fails on GIF and AV1;
+from MPEG program streams, 10-bit H.264 and videos turned by 180 degrees its frames are wrong.)
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import os
+import re
+from collections.abc import Callable, Iterator
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import av
+import numpy as np
+from PIL import Image, ImageSequence
+
+from .opening import FrameError, open_frame
+from .video_writing import VideoError, write_video
+
+__all__ = ["Reader", "Video", "VideoError", "read_frames", "stream_frames", "write_video"]
+
+Reader = Literal["auto", "av", "decord"]
+
+_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+_DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
+_DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
+_DECORD_EXACT_CONTAINERS = frozenset({"mp4", "matroska", "webm"})
+
+
+class Video(NamedTuple):
+    """Frames of one size (RGB images) and their rate; `fps` is None where none is stored, as in a folder of images."""
+
+    frames: list[Image.Image]
+    fps: float | None
+
+
+def read_frames(
+    path: str | os.PathLike[str],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int = 1,
+    reader: Reader = "auto",
+) -> Video:
+    """Read frames start, start + stride, ... below stop, as a slice would.
+
+    Args:
+        path: a video file, a GIF or WebP animation, or a folder of images (in natural order: 2 before 10).
+        start, stop, stride: frame numbers of the file; `stop=None` reads to the end.
+        reader: "av", "decord", or "auto": decord where it is installed and exact, otherwise PyAV; the same frames.
+
+    Rotation stored in the file is applied; what is transparent turns white.
+
+    Returns:
+        (frames, fps); fps is the file's, whatever the stride.
+
+    Raises:
+        VideoError: no such file, no video in it, damaged, no frame in the range; decord wanted and missing or inexact.
+    """
+    frames, fps = stream_frames(path, start=start, stop=stop, stride=stride, reader=reader)
+    return Video(list(frames), fps)
+
+
+def stream_frames(
+    path: str | os.PathLike[str],
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int = 1,
+    reader: Reader = "auto",
+) -> tuple[Iterator[Image.Image], float | None]:
+    """`read_frames` one frame at a time, in constant memory: (iterator, fps).
+
+    What can be known beforehand is raised at once; damage further inside shows when the iterator gets there.
+    """
+    path = Path(path)
+    if start < 0 or stride < 1 or (stop is not None and stop <= start):
+        raise VideoError(f"expected 0 <= start < stop and stride >= 1; got {start=}, {stop=}, {stride=}")
+    if reader not in get_args(Reader):
+        raise VideoError(f"reader is one of {', '.join(get_args(Reader))}; got {reader!r}")
+    if not path.exists():
+        raise VideoError(f"no such file: {path}")
+    frames: Callable[[Path, int, int | None, int], Iterator[Image.Image]]
+    if path.is_dir():
+        frames, fps = _folder_frames, None
+    elif path.suffix.lower() == ".webp":
+        frames, fps = _webp_frames, _webp_rate(path)
+    else:
+        fps, decord_exact = _probe(path)
+        frames = _decord_frames if _use_decord(path, decord_exact, reader) else _av_frames
+    return _at_least_one(frames(path, start, stop, stride), path, start), fps
+
+
+def _at_least_one(frames: Iterator[Image.Image], path: Path, start: int) -> Iterator[Image.Image]:
+    """Decode the first frame now, so that a damaged file or an empty range is known before any work."""
+    first = next(frames, None)
+    if first is None:
+        raise VideoError(f"{path} has no frame {start}; it is shorter than that: choose an earlier start")
+    return itertools.chain([first], frames)
+
+
+def _use_decord(path: Path, decord_exact: bool, reader: Reader) -> bool:
+    if reader == "av" or (reader == "auto" and not decord_exact):
+        return False
+    installed = importlib.util.find_spec("decord") is not None
+    if reader == "decord" and not installed:
+        raise VideoError('reader="decord" needs decord: pip install "gen_inbetween[decord]", or use reader="av"')
+    if reader == "decord" and not decord_exact:
+        raise VideoError(f'decord does not decode {path} exactly (codec, container or rotation); use reader="av"')
+    return installed
+
+
+def _open_stream(path: Path) -> tuple[Any, Any]:
+    """The PyAV container and its video stream."""
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        empty = " (0 bytes)" if path.stat().st_size == 0 else ""
+        raise VideoError(f"{path}{empty} is not a video that can be read, or is damaged: {error.strerror}") from error
+    if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+        container.close()
+        raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"{path} holds no video stream")
+    return container, container.streams.video[0]
+
+
+def _probe(path: Path) -> tuple[float | None, bool]:
+    """The rate, and whether decord decodes this to the same frames as PyAV."""
+    container, stream = _open_stream(path)
+    with container:
+        rate = stream.average_rate or stream.guessed_rate
+        try:
+            frame = next(container.decode(stream), None)
+        except av.FFmpegError as error:
+            raise VideoError(f"{path} cannot be decoded: {error.strerror}") from error
+        if frame is None:
+            raise VideoError(f"{path} holds a video stream without a single frame")
+        exact = (
+            stream.codec_context.name in _DECORD_EXACT_CODECS
+            and stream.codec_context.pix_fmt in _DECORD_EXACT_PIXELS
+            and not _DECORD_EXACT_CONTAINERS.isdisjoint(container.format.name.split(","))
+            and frame.rotation == 0
+        )
+    return float(rate) if rate else None, exact
+
+
+def _av_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    container, stream = _open_stream(path)
+    stream.thread_type = "AUTO"
+    with container:
+        try:
+            for frame in itertools.islice(container.decode(stream), start, stop, stride):
+                yield _upright(frame)
+        except av.FFmpegError as error:
+            raise VideoError(f"{path} is damaged or cut off further inside: {error.strerror}") from error
+
+
+def _upright(frame: Any) -> Image.Image:
+    if frame.format.name in ("bgra", "rgba", "argb", "abgr", "pal8", "yuva420p"):
+        return open_frame(Image.fromarray(frame.to_ndarray(format="rgba")))
+    pixels = frame.to_ndarray(format="rgb24")
+    return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))))
+
+
+def _decord_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    decord = importlib.import_module("decord")
+    try:
+        video = decord.VideoReader(str(path), ctx=decord.cpu(0))
+        for index in range(start, len(video) if stop is None else min(stop, len(video)), stride):
+            pixels = video[index]
+            yield Image.fromarray(pixels.asnumpy() if hasattr(pixels, "asnumpy") else np.asarray(pixels))
+    except decord.DECORDError as error:
+        raise VideoError(
+            f'{path} is damaged or cut off: decord cannot read on (reader="av" may get further)'
+        ) from error
+
+
+def _webp_rate(path: Path) -> float | None:
+    with _open_webp(path) as image:
+        durations = []
+        for frame in ImageSequence.Iterator(image):
+            frame.load()  # Pillow knows how long a WebP frame shows only once it is decoded
+            durations.append(frame.info.get("duration", 0))
+    return 1000 * len(durations) / sum(durations) if sum(durations) else None
+
+
+def _webp_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    with _open_webp(path) as image:  # FFmpeg reads still WebP only
+        for frame in itertools.islice(ImageSequence.Iterator(image), start, stop, stride):
+            yield open_frame(frame)
+
+
+def _open_webp(path: Path) -> Any:
+    try:
+        image = Image.open(path)
+    except (OSError, ValueError, SyntaxError) as error:
+        raise VideoError(f"{path} is not a WebP animation, or is damaged: {error}") from error
+    if not getattr(image, "is_animated", False):
+        image.close()
+        raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
+    return image
+
+
+def _folder_frames(folder: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    images = (file for file in folder.iterdir() if file.suffix.lower() in _IMAGE_SUFFIXES and file.name[0] != ".")
+    paths = sorted(images, key=_natural)
+    if not paths:
+        raise VideoError(f"{folder} holds no images; expected frames such as frame_00000.png")
+    size: tuple[int, int] | None = None
+    for path in paths[start:stop:stride]:
+        try:
+            frame = open_frame(path)
+        except FrameError as error:
+            raise VideoError(str(error)) from error
+        size = size or frame.size
+        if frame.size != size:
+            raise VideoError(f"frames of one folder have one size; {path} is {frame.size}, those before it are {size}")
+        yield frame
+
+
+def _natural(path: Path) -> list[tuple[int, int, str]]:
+    """Sort key in which frame2 comes before frame10."""
+    parts = re.split(r"(\d+)", path.name)
+    return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts] + [(0, 0, path.name)]
