@@ -4,8 +4,9 @@ Every operator passes through a dispatch mode. A storage that an operator create
 have let go of it; views and in-place results belong to a storage that is already known. Nothing depends on the values,
 so a full-size model on the meta device gives the figures of a real run without its memory.
 
-Scaled dot-product attention is modelled as the fused kernels do it: one output, laid out (batch, tokens, heads, channels),
-and no score matrix. (The meta device would otherwise expand it into two products and a softmax that no GPU runs.)
+Scaled dot-product attention is modelled as the fused kernels do it: one output, laid out (batch, tokens, heads,
+channels), and no score matrix. (The meta device would otherwise expand it into two products and a softmax, which no
+GPU runs.)
 """
 
 from __future__ import annotations
@@ -71,14 +72,14 @@ class _Operators(TorchDispatchMode):
 
 
 class counted(TorchFunctionMode):
-    """`with counted() as cost: ...` counts everything run inside. Source of the FLOP formulas: torch.utils.flop_counter."""
+    """`with counted() as cost: ...` counts everything run inside, by the formulas of torch.utils.flop_counter."""
 
     def __init__(self) -> None:
         super().__init__()
         self.cost = Cost()
         self._operators = _Operators(self.cost)
 
-    def __enter__(self) -> Cost:  # type: ignore[override]
+    def __enter__(self) -> Cost:
         self._operators.__enter__()
         super().__enter__()
         return self.cost
@@ -94,7 +95,8 @@ class counted(TorchFunctionMode):
 
     def _attention(self, query: Tensor, key: Tensor, value: Tensor, *args: Any, **kwargs: Any) -> Tensor:
         *batch, heads, tokens, channels = query.shape
-        self.cost.flops += 2 * query.numel() * key.shape[-2] + 2 * query[..., 0].numel() * key.shape[-2] * value.shape[-1]
+        scores = query.numel() // channels * key.shape[-2]
+        self.cost.flops += 2 * scores * (channels + value.shape[-1])
         if query.is_meta:
             return query.new_empty(*batch, tokens, heads, value.shape[-1]).transpose(-2, -3)
         with torch.utils._python_dispatch._disable_current_modes():

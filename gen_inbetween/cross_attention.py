@@ -71,10 +71,10 @@ def install_constant_cross_attention(unet: nn.Module) -> int:
     for path, attn in layers.items():
         extras = (attn.norm_cross, attn.group_norm, attn.spatial_norm)
         if attn.residual_connection or attn.rescale_output_factor != 1 or any(extra is not None for extra in extras):
-            raise ValueError(f"expected plain cross-attention at {path}, found norms or a residual inside: not an SVD UNet")
+            raise ValueError(f"expected plain cross-attention at {path}, found a norm, a residual or a scale inside it")
     for attn in layers.values():
         if not isinstance(attn.processor, ConstantCrossAttnProcessor):
-            attn.set_processor(ConstantCrossAttnProcessor(attn.processor))
+            attn.set_processor(ConstantCrossAttnProcessor(attn.processor))  # type: ignore[arg-type]
     return len(layers)
 
 
