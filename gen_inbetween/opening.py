@@ -79,7 +79,7 @@ def _load(path: Path) -> Image.Image:
                 return _decoded(path)
     except UnidentifiedImageError as error:
         raise FrameError(f"{path} is not an image Pillow can read; expected PNG, JPEG, WebP, TIFF, ...") from error
-    except (OSError, ValueError, SyntaxError, Image.DecompressionBombError) as error:
+    except Exception as error:  # on damaged data Pillow's decoders raise almost anything, RuntimeError among it
         raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
 
 

@@ -1,0 +1,303 @@
+"""Opening frames of every kind, and fitting them."""
+
+from __future__ import annotations
+
+import struct
+import threading
+import zlib
+from pathlib import Path
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image, PngImagePlugin
+
+from gen_inbetween.frames import FrameError, crossfade, fit, fit_pair, open_frame
+
+
+@pytest.fixture
+def picture() -> Image.Image:
+    """24 x 16: smooth colours, with the top left corner red, so that every turn and flip shows."""
+    y, x = np.mgrid[:16, :24]
+    pixels = np.stack([x * 8, y * 12, 200 - x * 4], axis=-1).astype(np.uint8)
+    pixels[:4, :4] = (255, 0, 0)
+    return Image.fromarray(pixels)
+
+
+def pixels(image: Image.Image) -> np.ndarray:
+    return np.asarray(image).astype(int)
+
+
+def test_arrays_tensors_and_files_give_the_same_picture(picture: Image.Image, tmp_path: Path) -> None:
+    array = np.asarray(picture)
+    chw = torch.from_numpy(array.copy()).permute(2, 0, 1)
+    picture.save(tmp_path / "p.png")
+    forms = [
+        picture, tmp_path / "p.png", str(tmp_path / "p.png"), array, array.astype(np.uint16) * 257, array / 255.0,
+        (array / 255.0).astype(np.float32), chw, chw / 255, (chw / 255).double(), (chw / 255).requires_grad_(),
+        np.dstack([array, np.full(array.shape[:2], 255, np.uint8)]),
+    ]  # fmt: skip
+    for form in forms:
+        opened = open_frame(form)
+        assert opened.mode == "RGB"
+        assert np.array_equal(np.asarray(opened), array)
+    assert abs(pixels(open_frame((chw / 255).bfloat16())) - array).max() <= 1
+
+
+def test_the_given_image_is_left_alone(picture: Image.Image) -> None:
+    opened = open_frame(picture)
+    opened.putpixel((0, 0), (1, 2, 3))
+    assert picture.getpixel((0, 0)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1)])
+def test_greyscale_arrays(shape: tuple[int, ...]) -> None:
+    grey = np.arange(35, dtype=np.uint8).reshape(shape)
+    assert np.array_equal(np.asarray(open_frame(grey)), np.repeat(grey.reshape(5, 7, 1), 3, axis=2))
+    tensor = torch.from_numpy(grey.reshape(5, 7))
+    assert open_frame(tensor).size == open_frame(tensor[None]).size == (7, 5)
+
+
+@pytest.mark.parametrize("orientation", range(1, 9))
+@pytest.mark.parametrize("suffix", ["jpg", "png", "webp", "tif"])
+def test_exif_orientation(picture: Image.Image, tmp_path: Path, orientation: int, suffix: str) -> None:
+    stored = {  # what a camera writes so that the viewer's turn gives the picture
+        1: picture,
+        2: picture.transpose(Image.Transpose.FLIP_LEFT_RIGHT),
+        3: picture.transpose(Image.Transpose.ROTATE_180),
+        4: picture.transpose(Image.Transpose.FLIP_TOP_BOTTOM),
+        5: picture.transpose(Image.Transpose.TRANSPOSE),
+        6: picture.transpose(Image.Transpose.ROTATE_90),
+        7: picture.transpose(Image.Transpose.TRANSVERSE),
+        8: picture.transpose(Image.Transpose.ROTATE_270),
+    }[orientation]
+    exif = Image.Exif()
+    exif[0x0112] = orientation
+    options = {"webp": {"lossless": True}, "jpg": {"quality": 98, "subsampling": 0}}.get(suffix, {})
+    stored.save(tmp_path / f"p.{suffix}", exif=exif, **options)
+    for opened in (open_frame(tmp_path / f"p.{suffix}"), open_frame(Image.open(tmp_path / f"p.{suffix}"))):
+        assert opened.size == picture.size
+        assert abs(pixels(opened) - pixels(picture)).mean() < (3 if suffix == "jpg" else 0.01)
+
+
+def test_alpha_goes_over_the_background() -> None:
+    rgba = np.zeros((2, 2, 4), np.uint8)
+    rgba[0, 0] = (200, 100, 0, 255)
+    rgba[0, 1] = (200, 100, 0, 128)
+    image = Image.fromarray(rgba)
+    opened = open_frame(image, background=(0, 0, 250))
+    assert opened.getpixel((0, 0)) == (200, 100, 0)
+    assert np.allclose(opened.getpixel((1, 0)), (100, 50, 125), atol=2)
+    assert opened.getpixel((1, 1)) == (0, 0, 250)
+    assert open_frame(image).getpixel((1, 1)) == (255, 255, 255)
+    for mode in ("LA", "La", "RGBa"):
+        converted = image.convert("LA").convert("La") if mode == "La" else image.convert(mode)
+        assert open_frame(converted, background=(9, 9, 9)).getpixel((1, 1)) == (9, 9, 9)
+    tensor = torch.from_numpy(rgba).permute(2, 0, 1) / 255
+    assert np.array_equal(np.asarray(open_frame(tensor, background=(0, 0, 250))), np.asarray(opened))
+
+
+def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
+    image = Image.new("P", (2, 1))
+    image.putpalette([10, 20, 30, 200, 100, 50])
+    image.putdata([0, 1])
+    image.save(tmp_path / "plain.png")
+    image.save(tmp_path / "clear.png", transparency=1)
+    assert [open_frame(tmp_path / "plain.png").getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (200, 100, 50)]
+    assert open_frame(tmp_path / "clear.png", background=(1, 2, 3)).getpixel((1, 0)) == (1, 2, 3)
+
+
+@pytest.mark.parametrize("suffix", ["png", "tif"])
+def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path, suffix: str) -> None:
+    values = np.linspace(0, 65535, 256).round().astype(np.uint16).reshape(16, 16)
+    Image.fromarray(values).save(tmp_path / f"deep.{suffix}")
+    expected = np.arange(256).reshape(16, 16)
+    deep = Image.open(tmp_path / f"deep.{suffix}")
+    for frame in (tmp_path / f"deep.{suffix}", deep, Image.fromarray(values.astype(np.int32)), values):
+        assert np.array_equal(pixels(open_frame(frame))[..., 0], expected)
+    with pytest.raises(FrameError, match="0..65535"):
+        open_frame(Image.fromarray(values.astype(np.int32) * 2))
+
+
+def test_float_bilevel_and_cmyk_images(tmp_path: Path) -> None:
+    ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
+    assert np.array_equal(pixels(open_frame(Image.fromarray(ramp)))[..., 1], np.arange(256).reshape(16, 16))
+    assert open_frame(Image.new("1", (3, 3), 1)).getpixel((0, 0)) == (255, 255, 255)
+    Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "cmyk.jpg", quality=95)
+    assert np.allclose(open_frame(tmp_path / "cmyk.jpg").getpixel((4, 4)), (255, 0, 0), atol=6)
+
+
+def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
+    frames = [Image.new("RGB", (8, 8), colour) for colour in ((255, 0, 0), (0, 255, 0))]
+    for name in ("a.gif", "a.webp", "a.png"):
+        options = {"lossless": True} if name == "a.webp" else {}
+        frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
+        assert open_frame(tmp_path / name).getpixel((4, 4)) == (255, 0, 0)
+
+
+@pytest.mark.parametrize("late", [False, True], ids=["before the pixels", "after the pixels"])
+def test_png_with_megabytes_of_text(picture: Image.Image, tmp_path: Path, late: bool) -> None:
+    picture.save(tmp_path / "p.png")
+    png = (tmp_path / "p.png").read_bytes()
+    content = b"zTXt" + b"history\0\0" + zlib.compress(b"edited " * 900_000)
+    chunk = struct.pack(">I", len(content) - 4) + content + struct.pack(">I", zlib.crc32(content))
+    at = png.index(b"IEND") - 4 if late else png.index(b"IDAT") - 4
+    (tmp_path / "long.png").write_bytes(png[:at] + chunk + png[at:])
+    limits = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY
+    with pytest.raises(ValueError, match="MAX_TEXT_CHUNK"):
+        Image.open(tmp_path / "long.png").load()  # or the next lines would prove nothing
+
+    opened: list[Image.Image] = []
+    threads = [threading.Thread(target=lambda: opened.append(open_frame(tmp_path / "long.png"))) for _ in range(4)]
+    for thread in threads:
+        thread.start()
+    for thread in threads:
+        thread.join()
+    assert len(opened) == 4
+    assert all(np.array_equal(np.asarray(frame), np.asarray(picture)) for frame in opened)
+    assert (PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY) == limits
+
+
+def test_bad_files(picture: Image.Image, tmp_path: Path) -> None:
+    (tmp_path / "text.png").write_text("no picture in here")
+    (tmp_path / "empty.png").touch()
+    with pytest.raises(FrameError, match="no such file: .*missing.png"):
+        open_frame(tmp_path / "missing.png")
+    with pytest.raises(FrameError, match="is a folder"):
+        open_frame(tmp_path)
+    with pytest.raises(FrameError, match="text.png is not an image"):
+        open_frame(tmp_path / "text.png")
+    with pytest.raises(FrameError, match="empty.png is empty"):
+        open_frame(tmp_path / "empty.png")
+    for suffix in ("png", "jpg", "webp", "tif"):
+        path = tmp_path / f"cut.{suffix}"
+        picture.resize((200, 200)).save(path)
+        path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
+        with pytest.raises(FrameError, match=f"cut.{suffix} cannot be decoded"):
+            open_frame(path)
+        if suffix != "webp":  # a PIL image that was opened, not loaded, fails where it is read
+            with pytest.raises(FrameError, match="cannot be read"):
+                open_frame(Image.open(path))
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        (Image.new("RGB", (0, 4)), "empty"),
+        (np.zeros((0, 4, 3), np.uint8), "empty"),
+        (torch.zeros(3, 4, 0), "empty"),
+        (np.zeros((4, 4, 2), np.uint8), r"channels; got \(4, 4, 2\)"),
+        (np.zeros((3, 4, 4), np.uint8).repeat(2, 2), r"transpose\(1, 2, 0\)"),
+        (np.zeros((1, 4, 4, 3), np.uint8), r"frame\[0\]"),
+        (torch.zeros(6, 5, 3), r"permute\(2, 0, 1\)"),
+        (torch.zeros(1, 3, 4, 4), r"frame\[0\]"),
+        (np.full((4, 4, 3), np.nan), "NaN"),
+        (torch.full((3, 4, 4), float("nan")), "NaN"),
+        (np.full((4, 4, 3), np.inf), "infinite"),
+        (np.linspace(-1, 1, 48).reshape(4, 4, 3), r"from -1 to 1 \(for \[-1, 1\]"),
+        (np.linspace(0, 255, 48).reshape(4, 4, 3), "from 0 to 255 .*uint8"),
+        (np.zeros((4, 4, 3), np.int64), "dtype int64"),
+        (7, "got int"),
+        (None, "got NoneType"),
+    ],
+)
+def test_bad_frames(frame: object, message: str) -> None:
+    with pytest.raises(FrameError, match=message):
+        open_frame(frame)  # type: ignore[arg-type]
+
+
+def test_a_hair_outside_the_unit_range_is_rounding() -> None:
+    assert open_frame(np.full((2, 2, 3), 1.0005)).getpixel((0, 0)) == (255, 255, 255)
+
+
+def circle(width: int, height: int) -> Image.Image:
+    """A white disc on grey in the middle, a fifth of the shorter side in radius, with soft edges."""
+    y, x = np.mgrid[:height, :width] + 0.5
+    distance = 0.2 * min(width, height) - np.hypot(x - width / 2, y - height / 2)
+    grey = 90 + 165 * np.clip(distance + 0.5, 0, 1)
+    return Image.fromarray(grey[..., None].repeat(3, 2).astype(np.uint8))
+
+
+def extent(image: Image.Image) -> tuple[int, int]:
+    """Width and height of what is brighter than half-way between the grey and the disc."""
+    bright = pixels(image)[..., 0] > 172
+    return int(bright.any(0).sum()), int(bright.any(1).sum())
+
+
+@pytest.mark.parametrize("size", [(300, 160), (160, 300), (101, 77), (40, 30)])
+@pytest.mark.parametrize("target", [(96, 64), (64, 96), (64, 64)])
+def test_fit_keeps_the_aspect_unless_stretched(size: tuple[int, int], target: tuple[int, int]) -> None:
+    for mode in ("crop", "pad", "stretch"):
+        fitted, geometry = fit(circle(*size), *target, mode=mode)
+        assert fitted.size == target == geometry.target_size
+        width, height = extent(fitted)
+        if mode == "stretch":
+            assert width / height == pytest.approx(target[0] / size[0] * size[1] / target[1], rel=0.2)
+        else:
+            assert abs(width - height) <= 1
+    cropped, _ = fit(circle(*size), *target, mode="crop")
+    assert pixels(cropped).min() > 40, "a crop shows no bars"
+
+
+def test_pad_is_undone_to_the_aspect_of_the_source_in_even_sizes() -> None:
+    for size in [(300, 160), (160, 300), (101, 77), (1000, 3)]:
+        fitted, geometry = fit(circle(*size), 96, 64, mode="pad")
+        undone = geometry.undo(fitted)
+        assert pixels(undone).min() > 40, "no bar is left"
+        assert undone.width % 2 == undone.height % 2 == 0
+        scale = min(96 / size[0], 64 / size[1])
+        assert abs(undone.width - size[0] * scale) <= 2 and abs(undone.height - size[1] * scale) <= 2
+        assert undone.width * undone.height < 96 * 64
+    fitted, geometry = fit(circle(96, 64), 96, 64, mode="crop")
+    assert geometry.undo(fitted) is fitted
+    with pytest.raises(FrameError, match="undo expects"):
+        geometry.undo(circle(10, 10))
+
+
+def test_a_frame_of_the_right_size_is_not_resampled() -> None:
+    noise = Image.fromarray(np.random.default_rng(0).integers(0, 256, (32, 48, 3), dtype=np.uint8))
+    for mode in ("crop", "pad", "stretch"):
+        fitted, geometry = fit(noise, 48, 32, mode=mode)
+        assert np.array_equal(np.asarray(fitted), np.asarray(noise))
+        assert np.array_equal(np.asarray(geometry.undo(fitted)), np.asarray(noise))
+
+
+def test_fit_does_not_alias() -> None:
+    stripes = np.zeros((256, 256, 3), np.uint8)
+    stripes[:, ::2] = 255  # finer than the target can show: must turn grey, not into other stripes
+    assert pixels(fit(Image.fromarray(stripes), 60, 60)[0]).std() < 8
+
+
+def test_fit_pair_of_different_sizes_lies_on_one_geometry() -> None:
+    for mode in ("crop", "pad", "stretch"):
+        first, second, geometry = fit_pair(circle(320, 160), circle(100, 100), 96, 64, mode)
+        assert first.size == second.size == (96, 64)
+        assert geometry == fit(circle(320, 160), 96, 64, mode)[1]
+        if mode == "pad":
+            assert geometry.area == (0, 8, 96, 56)
+            bars = [pixels(frame)[..., 0].max(axis=1) == 0 for frame in (first, second)]
+            assert np.array_equal(bars[0], bars[1]) and bars[0].sum() == 16
+            assert pixels(geometry.undo(second)).min() > 40
+        if mode != "stretch":
+            width, height = extent(second)
+            assert abs(width - height) <= 1
+
+
+def test_fit_says_what_it_expects() -> None:
+    with pytest.raises(FrameError, match="crop, pad, stretch; got 'squash'"):
+        fit(circle(8, 8), 8, 8, mode="squash")  # type: ignore[arg-type]
+    with pytest.raises(FrameError, match="got 0x8"):
+        fit(circle(8, 8), 0, 8)
+
+
+def test_crossfade_is_linear_and_exact_at_the_ends(picture: Image.Image) -> None:
+    other = picture.transpose(Image.Transpose.ROTATE_180)
+    frames = crossfade(picture, other, 5)
+    assert len(frames) == 5
+    assert np.array_equal(np.asarray(frames[0]), np.asarray(picture))
+    assert np.array_equal(np.asarray(frames[-1]), np.asarray(other))
+    assert abs(pixels(frames[1]) - (0.75 * pixels(picture) + 0.25 * pixels(other))).max() <= 1
+    with pytest.raises(FrameError, match="one size"):
+        crossfade(picture, other.resize((8, 8)), 5)
+    with pytest.raises(FrameError, match="num_frames >= 2"):
+        crossfade(picture, other, 1)
