@@ -1,8 +1,9 @@
 """Reading frames from a video, an animation or a folder of images: one function, whichever reader does the work.
 
-PyAV reads everything. decord, where it is installed, is faster at jumping about, and is chosen only for what it decodes
-to the same frames: 8-bit H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM without rotation. (It fails on GIF and AV1;
-from MPEG program streams, 10-bit H.264 and videos turned by 180 degrees its frames are wrong.)
+PyAV reads videos, Pillow animations (FFmpeg misjudges the rate of a GIF whose frame times differ). decord, where it is
+installed, is several times faster at jumping about, and is chosen only for what it decodes to the same frames: 8-bit
+H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM, of at least 64 x 64 pixels. (It fails on AV1; from MPEG program
+streams, 10-bit H.264 and narrower videos its frames are wrong.)
 """
 
 from __future__ import annotations
@@ -13,6 +14,7 @@ import itertools
 import os
 import re
 from collections.abc import Callable, Iterator
+from contextlib import contextmanager
 from pathlib import Path
 from typing import Any, Literal, NamedTuple, get_args
 
@@ -28,9 +30,11 @@ __all__ = ["Reader", "Video", "VideoError", "read_frames", "stream_frames", "wri
 Reader = Literal["auto", "av", "decord"]
 
 _IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+_ANIMATION_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
 _DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 _DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _DECORD_EXACT_CONTAINERS = frozenset({"mp4", "matroska", "webm"})
+_DECORD_EXACT_SIDE = 64  # it takes bytes per padded row / width for the channels: 4 and more where rows are short
 
 
 class Video(NamedTuple):
@@ -51,7 +55,7 @@ def read_frames(
     """Read frames start, start + stride, ... below stop, as a slice would.
 
     Args:
-        path: a video file, a GIF or WebP animation, or a folder of images (in natural order: 2 before 10).
+        path: a video file, a GIF, WebP or PNG animation, or a folder of images (in natural order: 2 before 10).
         start, stop, stride: frame numbers of the file; `stop=None` reads to the end.
         reader: "av", "decord", or "auto": decord where it is installed and exact, otherwise PyAV; the same frames.
 
@@ -89,8 +93,8 @@ def stream_frames(
     frames: Callable[[Path, int, int | None, int], Iterator[Image.Image]]
     if path.is_dir():
         frames, fps = _folder_frames, None
-    elif path.suffix.lower() == ".webp":
-        frames, fps = _webp_frames, _webp_rate(path)
+    elif path.suffix.lower() in _ANIMATION_SUFFIXES:
+        frames, fps = _animation_frames, _animation_rate(path)
     else:
         fps, decord_exact = _probe(path)
         frames = _decord_frames if _use_decord(path, decord_exact, reader) else _av_frames
@@ -112,7 +116,7 @@ def _use_decord(path: Path, decord_exact: bool, reader: Reader) -> bool:
     if reader == "decord" and not installed:
         raise VideoError('reader="decord" needs decord: pip install "gen_inbetween[decord]", or use reader="av"')
     if reader == "decord" and not decord_exact:
-        raise VideoError(f'decord does not decode {path} exactly (codec, container or rotation); use reader="av"')
+        raise VideoError(f'decord does not decode {path} exactly (for its codec, container or size); use reader="av"')
     return installed
 
 
@@ -147,7 +151,7 @@ def _probe(path: Path) -> tuple[float | None, bool]:
             stream.codec_context.name in _DECORD_EXACT_CODECS
             and stream.codec_context.pix_fmt in _DECORD_EXACT_PIXELS
             and not _DECORD_EXACT_CONTAINERS.isdisjoint(container.format.name.split(","))
-            and frame.rotation == 0
+            and min(frame.width, frame.height) >= _DECORD_EXACT_SIDE
         )
     return float(rate) if rate else None, exact
 
@@ -164,8 +168,6 @@ def _av_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterato
 
 
 def _upright(frame: Any) -> Image.Image:
-    if frame.format.name in ("bgra", "rgba", "argb", "abgr", "pal8", "yuva420p"):
-        return open_frame(Image.fromarray(frame.to_ndarray(format="rgba")))
     pixels = frame.to_ndarray(format="rgb24")
     return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))))
 
@@ -183,30 +185,32 @@ def _decord_frames(path: Path, start: int, stop: int | None, stride: int) -> Ite
         ) from error
 
 
-def _webp_rate(path: Path) -> float | None:
-    with _open_webp(path) as image:
-        durations = []
+def _animation_rate(path: Path) -> float | None:
+    """Frames a second on average, as each frame states its own time."""
+    durations = []
+    with _open_animation(path) as image:
         for frame in ImageSequence.Iterator(image):
             frame.load()  # Pillow knows how long a WebP frame shows only once it is decoded
             durations.append(frame.info.get("duration", 0))
     return 1000 * len(durations) / sum(durations) if sum(durations) else None
 
 
-def _webp_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    with _open_webp(path) as image:  # FFmpeg reads still WebP only
+def _animation_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    with _open_animation(path) as image:
         for frame in itertools.islice(ImageSequence.Iterator(image), start, stop, stride):
             yield open_frame(frame)
 
 
-def _open_webp(path: Path) -> Any:
+@contextmanager
+def _open_animation(path: Path) -> Iterator[Any]:
     try:
-        image = Image.open(path)
-    except (OSError, ValueError, SyntaxError) as error:
-        raise VideoError(f"{path} is not a WebP animation, or is damaged: {error}") from error
-    if not getattr(image, "is_animated", False):
-        image.close()
-        raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
-    return image
+        with Image.open(path) as image:
+            image.load()
+            if not (getattr(image, "is_animated", False) or image.info.get("duration")):
+                raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
+            yield image
+    except (OSError, SyntaxError, FrameError) as error:
+        raise VideoError(f"{path} is not an animation that can be read, or is damaged: {error}") from error
 
 
 def _folder_frames(folder: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:

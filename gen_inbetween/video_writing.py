@@ -64,11 +64,12 @@ def write_video(
         path: .mp4 (H.264, yuv420p, BT.709, plays everywhere), .gif, .webp, or without extension a folder of
             frame_00000.png, ... (a folder written so before is replaced, any other that holds files is refused).
         fps: frames a second. GIF counts hundredths of a second: frame times are rounded so that no error adds up.
-        crf: H.264's constant rate factor, 0 (largest) to 51; 12 shows no coding loss to the eye.
+        crf: H.264's constant rate factor, 0 (largest) to 51; 12 is nearly lossless.
         quality: WebP's quality, 0 to 100 (largest).
 
     H.264 in yuv420p needs even sides: an odd one gets its last column or row once more. Equal neighbours in GIF and
-    WebP are stored once and shown longer, so such files hold fewer frames and last as long.
+    WebP are stored once and shown longer, so such files hold fewer frames and last as long; a WebP of nothing but equal
+    frames is a still picture.
 
     Returns:
         The path.
