@@ -2,8 +2,8 @@
 
     W_v' = W_v + dW_v,    W_o' = W_o + dW_o
 
-in the temporal self-attention layers only: 16 layers, 24.8 M weights, 1.6 % of SVD. The difference is kept, never the sum:
-the base stays shared and frozen, and one file fits SVD and SVD-XT. (Generative Inbetweening, arXiv 2408.15239.)
+in the temporal self-attention layers only: 16 layers, 24.8 M weights, 1.6 % of SVD. The difference is kept, never the
+sum: the base stays shared and frozen, and one file fits SVD and SVD-XT. (Generative Inbetweening, arXiv 2408.15239.)
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import math
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
-from typing import cast
+from typing import Any, cast
 
 from diffusers.models.attention import TemporalBasicTransformerBlock
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
@@ -103,7 +103,6 @@ def load_motion_state_dict(
     unet: nn.Module,
     state: Mapping[str, Tensor],
     *,
-    rank: int | None = None,
     alpha: float | None = None,
     kernel: str = "sdpa",
 ) -> None:
@@ -112,11 +111,10 @@ def load_motion_state_dict(
     Nothing is installed unless every layer of the UNet is filled, every shape fits and no key is left over.
 
     Args:
-        rank: LoRA's rank; None: read it from the shapes.
-        alpha: LoRA's alpha; required with LoRA, because a wrong scale shows no error.
+        alpha: LoRA's alpha (its rank is read from the shapes); required there, as a wrong scale shows no error.
 
     Raises:
-        ValueError: a missing layer, an unknown key, a wrong shape or rank, a value that is not finite, LoRA without alpha.
+        ValueError: a missing layer, an unknown key, a wrong shape, a value that is not finite, LoRA and no alpha.
     """
     left = dict(state)
     updates: dict[str, list[nn.Module]] = {}
@@ -125,22 +123,20 @@ def load_motion_state_dict(
         for name, layer in zip(UPDATES, projections(attn), strict=True):
             prefix = f"{path}.{name}."
             part = {key.removeprefix(prefix): left.pop(key) for key in list(left) if key.startswith(prefix)}
-            updates[path].append(fill_update(layer, part, prefix, rank, alpha))
+            updates[path].append(fill_update(layer, part, prefix, alpha))
     if left:
         raise ValueError(f"unknown weights for this UNet: {shorten(left)}; was the motion made for another model?")
     install(unet, updates, kernel)
 
 
-def fill_update(
-    layer: nn.Linear, part: Mapping[str, Tensor], prefix: str, rank: int | None, alpha: float | None
-) -> nn.Module:
+def fill_update(layer: nn.Linear, part: Mapping[str, Tensor], prefix: str, alpha: float | None) -> nn.Module:
     """One update of `layer` from its tensors, keyed "weight" (and "bias") or "lora_A.weight" and "lora_B.weight"."""
     size = layer.in_features, layer.out_features
     update: nn.Module
     if "lora_A.weight" in part:
         if alpha is None:
             raise ValueError("expected LoRA's alpha beside its weights, got none: take it from the file's config")
-        update = LowRankUpdate(*size, rank or part["lora_A.weight"].shape[0], alpha)
+        update = LowRankUpdate(*size, part["lora_A.weight"].shape[0], alpha)
     else:
         update = FullUpdate(*size, bias="bias" in part)
     expected = {key: tuple(value.shape) for key, value in update.state_dict().items()}
@@ -161,13 +157,13 @@ def install(unet: nn.Module, updates: Mapping[str, list[nn.Module]], kernel: str
     unet.requires_grad_(False)
     for path, attn in temporal_self_attentions(unet).items():
         processor = processors[path].to(attn.to_v.weight)  # its device and dtype
-        attn.set_processor(processor)  # type: ignore[arg-type]
+        attn.set_processor(cast(Any, processor))
 
 
 def remove_backward_motion(unet: nn.Module) -> None:
     """Back to stock SVD; the update is dropped."""
     for _, attn in temporal_self_attentions(unet).items():
-        attn.set_processor(AttnProcessor2_0())  # type: ignore[arg-type]
+        attn.set_processor(cast(Any, AttnProcessor2_0()))
 
 
 @contextmanager
