@@ -70,6 +70,14 @@ def versions() -> dict[str, str]:
     return found
 
 
+def machine() -> dict[str, Any]:
+    """What computes: the system, the torch build, threads and GPUs. Bits may differ from machine to machine."""
+    import torch
+
+    gpus = [torch.cuda.get_device_name(index) for index in range(torch.cuda.device_count())]
+    return {"system": platform.platform(), "cuda": torch.version.cuda, "threads": torch.get_num_threads(), "gpus": gpus}
+
+
 def version_drift(manifest: dict[str, Any]) -> list[str]:
     """What differs from the versions in the manifest: ["torch 2.13.0 -> 2.14.1", ...]."""
     here = versions()

@@ -22,26 +22,40 @@ class Settings:
     motion: str | None = "default"  # the backward motion: the model's own, a file or folder, or None for none
     method: str | None = None  # gi, trf, vibid, svd; None: gi where the backward motion is there, otherwise trf
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    num_frames: Annotated[int, Field(ge=3)] | None = None  # both keyframes included; None: the count the model was trained on
-    num_inference_steps: Count | None = None  # None: the model's default
+    num_frames: int | None = None  # both keyframes included; None: the count the model was trained on
+    num_inference_steps: Count | None = None  # None: the method's own
     width: Count | None = None  # pixels; None: the model's own size
     height: Count | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
     exact_ends: bool = True  # put the fitted keyframes at the ends in place of their decoded likenesses
     fps: Annotated[int, Field(ge=1, le=120)] = 7  # told to the model and written into the video
-    motion_bucket_id: Annotated[int, Field(ge=0, le=1023)] = 127  # how much motion: larger is more
+    motion_bucket_id: Annotated[int, Field(ge=0, le=255)] = 127  # how much motion: larger is more
     noise_aug_strength: Finite = 0.02  # noise on the keyframes before they are encoded
     min_guidance_scale: Finite | None = None  # guidance at the keyframe a direction starts from ...
     max_guidance_scale: Finite | None = None  # ... and at the other end; None: the method's own
     fusion: Literal["average", "linear"] | None = None  # how forward and backward motion are weighed; None: the method's own
     renoise_steps: Annotated[int, Field(ge=0)] | None = None  # repeats of each early step; None: the method's own
     renoise_ratio: Fraction | None = None  # the share of steps that are repeated; None: the method's own
-    cfg_plus_plus: bool | None = None
-    pin_ends: bool | None = None
+    renoise_span: Count | None = None  # trf: how many steps one repeat takes back; None: the method's own
+    cfg_plus_plus: bool | None = None  # CFG++ steps, which suit guidance near 1; None: the method's own
+    pin_ends: bool | None = None  # hold the end frames' latents at the keyframes in every step; None: the method's own
     split_guidance: bool | None = None  # conditional and unconditional half in two passes; None: when memory asks for it
     decode: Literal["streamed", "all", "chunked", "preview"] | None = None  # None: the exact mode that fits the memory
     decode_chunk_size: Count | None = None  # frames at a time for decode="chunked" (approximate)
     device: str | None = None  # None: cuda, else mps, else cpu
     dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU
     vram: Annotated[float, Field(gt=0)] | None = None  # GB to plan for; None: what the device has free
+
+
+SAMPLER_OPTIONS = (  # what a method may take; each method's defaults stand in sampling.METHODS
+    "num_inference_steps",
+    "min_guidance_scale",
+    "max_guidance_scale",
+    "fusion",
+    "renoise_steps",
+    "renoise_ratio",
+    "renoise_span",
+    "cfg_plus_plus",
+    "pin_ends",
+)

@@ -1,0 +1,242 @@
+"""The `inbetween` command: reads options, calls the library, writes files. torch is imported by the commands that compute, not for --help."""
+
+from __future__ import annotations
+
+import sys
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any, Optional
+
+import typer
+
+from .reporting import FAILED, fail, quiet_libraries, reported, speak_plainly
+
+app = typer.Typer(
+    name="inbetween",
+    help="Two keyframes in, a natural video between them out.",
+    epilog="A failure is one line on stderr; --debug (anywhere on the line) adds the traceback. "
+    "Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+Model = Annotated[str, typer.Option(help="A name `inbetween models` lists, a diffusers SVD folder, or a hub id.")]
+Motion = Annotated[Optional[str], typer.Option(help="Backward motion: a file or folder, or 'none'. [default: the model's own]")]
+Method = Annotated[Optional[str], typer.Option(help="gi, trf, vibid or svd. [default: gi with backward motion, else trf]")]
+Frames = Annotated[Optional[int], typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
+Steps = Annotated[Optional[int], typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]
+Size = Annotated[Optional[str], typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own]")]
+Vram = Annotated[Optional[float], typer.Option(help="GB of memory to plan for. [default: what the device has free]")]
+Seed = Annotated[Optional[int], typer.Option(help="The seed is the video. [default: 0]")]
+Device = Annotated[Optional[str], typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]
+Overrides = Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; repeatable.")]
+ConfigFile = Annotated[Optional[Path], typer.Option(help="A YAML file of settings; options on the line win.")]
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween run first.png last.png -o clip.mp4
+  inbetween run first.jpg last.jpg -o clip.gif --method trf --steps 25 --seed 3
+  inbetween run first.jpg last.jpg -o clip.mp4 --model svd-xt --motion backward_motion.safetensors
+  inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fusion=linear"""
+)
+@reported
+def run(
+    frame0: Annotated[Path, typer.Argument(help="The first keyframe, an image file.")],
+    frame1: Annotated[Path, typer.Argument(help="The last keyframe.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")],
+    config: ConfigFile = None,
+    model: Annotated[Optional[str], typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
+    motion: Motion = None,
+    method: Method = None,
+    num_frames: Frames = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    size: Size = None,
+    fit: Annotated[Optional[str], typer.Option(help="crop, pad or stretch the keyframes to the size. [default: crop]")] = None,
+    device: Device = None,
+    vram: Vram = None,
+    override: Overrides = None,
+) -> None:
+    """Make the video between two keyframes; its manifest stands beside it."""
+    from .clip import check_output
+
+    settings = _settings(config, override, model=model, motion=motion, method=method, num_frames=num_frames,
+                         num_inference_steps=steps, seed=seed, size=size, fit=fit, device=device, vram=vram)  # fmt: skip
+    check_output(out)
+    _announce(_inbetween(frame0, frame1, settings), out)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween replay clip.json
+  inbetween replay clip.json -o again.mp4 --frame0 moved/first.png --frame1 moved/last.png"""
+)
+@reported
+def replay(
+    manifest: Annotated[Path, typer.Argument(help="The manifest beside a clip.")],
+    out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Also write the clip here.")] = None,
+    frame0: Annotated[Optional[Path], typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
+    frame1: Annotated[Optional[Path], typer.Option(help="Where the last keyframe is now.")] = None,
+) -> None:
+    """Make a clip again from its manifest and compare the latents (exit status 1 where they differ)."""
+    from .clip import check_output
+
+    if out is not None:
+        check_output(out)
+    quiet_libraries()
+    from .generation import replay as make_again
+
+    clip = make_again(manifest, frame0=frame0, frame1=frame1)
+    if out is not None:
+        _announce(clip, out)
+    if not clip.manifest["replay"]["latents_equal"]:
+        fail("the latents differ from those of the first run", FAILED)
+    typer.echo("the latents are equal")
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween demo
+  inbetween demo --out outputs/demo --steps 10 --model svd-xt"""
+)
+@reported
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("outputs/demo"),
+    model: Model = "pocket",
+    steps: Steps = None,
+    seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
+) -> None:
+    """Every method on a bundled synthetic pair and a photo pair: one labelled video and one sheet each."""
+    quiet_libraries()
+    from .demo import make_demo
+
+    for path in make_demo(out, model=model, seed=seed, num_inference_steps=steps):
+        typer.echo(str(path))
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram 16
+  inbetween plan --model svd-xt --method vibid"""
+)
+@reported
+def plan(
+    model: Model = "svd-xt",
+    method: Annotated[str, typer.Option(help="gi, trf, vibid or svd.")] = "gi",
+    size: Size = None,
+    num_frames: Frames = None,
+    steps: Steps = None,
+    vram: Annotated[Optional[float], typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
+) -> None:
+    """Predict memory and UNet passes of a run, counted on the configuration: no weights are loaded."""
+    from .planner import plan as make_plan
+
+    quiet_libraries()
+    width, height = _parse_size(size)
+    typer.echo(str(make_plan(model, width=width, height=height, num_frames=num_frames, method=method,
+                             num_inference_steps=steps, vram_gb=vram)))  # fmt: skip
+
+
+@app.command(epilog="\b\nExample:\n  inbetween models")
+@reported
+def models() -> None:
+    """List the named models: size, frames, licence, where they come from, and whether they are on this machine."""
+    from .models import MODELS
+
+    for spec in MODELS.values():
+        typer.echo(f"{spec.name:10} {spec.width}x{spec.height}, {spec.num_frames} frames  {spec.licence}  {spec.source}")
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween convert checkpoints/svd_reverse_motion_with_attnflip backward_motion.safetensors --base svd
+  inbetween convert lora.safetensors backward_motion.safetensors"""
+)
+@reported
+def convert(
+    source: Annotated[Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")],
+    target: Annotated[Path, typer.Argument(help="The backward_motion.safetensors to write.")],
+    base: Annotated[Optional[str], typer.Option(help="What a whole tuned UNet was tuned from: svd, or a folder.")] = None,
+) -> None:
+    """Turn a published checkpoint into a 50 MB file of differences that fits SVD and SVD-XT."""
+    from .checkpoints import convert as convert_motion
+
+    info = convert_motion(source, target, base=base)
+    typer.echo(f"{target}: {info.format} of {info.base_model}, rank {info.rank or 'full'}, sha256 {info.sha256[:12]}")
+
+
+@app.command(
+    epilog="""\b
+Each line of the list: {"frame0": "a.png", "frame1": "b.png", "out": "name.mp4", "seed": 3, ...}
+with paths relative to the list; "out" and the settings may be left away.
+\b
+Examples:
+  inbetween batch pairs.jsonl --out clips/
+  inbetween batch pairs.jsonl --out clips/ --shard 2/8 --set method=trf
+  accelerate launch --multi-gpu -m gen_inbetween.cli batch pairs.jsonl --out clips/"""
+)
+@reported
+def batch(
+    pairs: Annotated[Path, typer.Argument(help="A JSONL file, one pair a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder the clips go to.")],
+    shard: Annotated[str, typer.Option(help="i/n: make every n-th line only, starting with the i-th.")] = "1/1",
+    config: ConfigFile = None,
+    override: Overrides = None,
+) -> None:
+    """Make many clips; a second run goes on where the first stopped. Exit status 1 if a line failed."""
+    from .batch import Pair, parse_shard, read_pairs, run_batch
+
+    chosen = parse_shard(shard)
+    entries = read_pairs(pairs, out, _settings(config, override))
+    quiet_libraries()
+
+    def notify(pair: Pair, state: str) -> None:
+        typer.echo(f"{state}: {pair.out}")
+
+    summary = run_batch(entries, shard=chosen, notify=notify)
+    typer.echo(f"{summary.made} made, {summary.skipped} already there, {len(summary.failures)} failed")
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+def main() -> None:
+    """The console script."""
+    speak_plainly()
+    app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+
+
+def _settings(config: Path | None, overrides: Sequence[str] | None, size: str | None = None, **options: Any) -> dict[str, Any]:
+    """What the file says, then the options given, then --set: only what was said, so that the defaults stay in one place."""
+    from .config import from_mapping, overridden, read_mapping
+    from .settings import Settings
+
+    values = {} if config is None else read_mapping(config)
+    width, height = _parse_size(size)
+    options |= {"width": width, "height": height}
+    values |= {key: value for key, value in options.items() if value is not None}
+    values = overridden(values, overrides or ())
+    if values.get("motion") == "none":
+        values["motion"] = None
+    from_mapping(Settings, values, where="options" if config is None else str(config))
+    return values
+
+
+def _parse_size(size: str | None) -> tuple[int | None, int | None]:
+    if size is None:
+        return None, None
+    width, separator, height = size.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal()):
+        raise ValueError(f"--size {size!r}: expected WIDTHxHEIGHT, for example 1024x576")
+    return int(width), int(height)
+
+
+if __name__ == "__main__":  # `accelerate launch -m gen_inbetween.cli batch ...`
+    main()

@@ -1,0 +1,231 @@
+"""The main path, two keyframes in and a clip out: open, fit, plan, run, put the keyframes back, write down what was done."""
+
+from __future__ import annotations
+
+import logging
+import os
+import warnings
+from collections.abc import Callable
+from dataclasses import asdict, fields, replace
+from pathlib import Path
+from typing import Any, Literal
+
+import torch
+from PIL import Image
+
+from . import manifest as manifests
+from .clip import Clip
+from .config import from_mapping
+from .deciding import approximations, choose_levers, decide
+from .frames import Frame, fit_pair, open_frame
+from .levers import Levers, apply_levers
+from .measuring import measured
+from .models import ModelSpec, open_pipeline, resolve_model
+from .pipeline import InbetweenOutput, InbetweenPipeline
+from .settings import SAMPLER_OPTIONS, Settings
+
+log = logging.getLogger("gen_inbetween")
+
+
+def inbetween(
+    frame0: Frame,
+    frame1: Frame,
+    *,
+    model: str | os.PathLike[str] = "auto",
+    motion: str | os.PathLike[str] | None = "default",
+    method: str | None = None,
+    seed: int = 0,
+    num_frames: int | None = None,
+    num_inference_steps: int | None = None,
+    width: int | None = None,
+    height: int | None = None,
+    fit: Literal["crop", "pad", "stretch"] = "crop",
+    background: tuple[int, int, int] = (255, 255, 255),
+    exact_ends: bool = True,
+    fps: int = 7,
+    motion_bucket_id: int = 127,
+    noise_aug_strength: float = 0.02,
+    min_guidance_scale: float | None = None,
+    max_guidance_scale: float | None = None,
+    fusion: Literal["average", "linear"] | None = None,
+    renoise_steps: int | None = None,
+    renoise_ratio: float | None = None,
+    renoise_span: int | None = None,
+    cfg_plus_plus: bool | None = None,
+    pin_ends: bool | None = None,
+    split_guidance: bool | None = None,
+    decode: Literal["streamed", "all", "chunked", "preview"] | None = None,
+    decode_chunk_size: int | None = None,
+    device: str | torch.device | None = None,
+    dtype: str | torch.dtype | None = None,
+    vram: float | None = None,
+    progress: bool = True,
+) -> Clip:
+    """Make the video between two keyframes.
+
+    Args:
+        frame0, frame1: the keyframes, each a PIL image, a path, a numpy array (H, W[, C]) or a torch tensor ([C,] H, W), of any size.
+        model ... vram: see `settings.Settings`, which gives each one's meaning and range. None means "decide for me".
+        progress: show a progress bar on stderr.
+
+    Returns:
+        A `Clip`: num_frames PIL images with `.fps`, `.manifest` and `.save(path)`. Its ends are the keyframes as fitted, unless
+        exact_ends=False. With fit="pad" the bars are cut off again.
+
+    Raises:
+        ValueError: a setting out of its range, a frame that cannot be opened, a model that is not known (its subclasses say which).
+        MissingMotionError: method="gi" on a model without backward motion.
+    """
+    given = {name: value for name, value in locals().items() if name in _NAMES}
+    for name, plain in _PLAIN.items():
+        given[name] = None if given[name] is None else plain(given[name])
+    settings = from_mapping(Settings, given, where="inbetween()")
+    opened = open_frame(frame0, background=background), open_frame(frame1, background=background)
+    return _make((frame0, frame1), opened, settings, progress)
+
+
+def replay(
+    path: str | os.PathLike[str], *, frame0: Frame | None = None, frame1: Frame | None = None, progress: bool = True
+) -> Clip:
+    """Make a clip again from its manifest.
+
+    Args:
+        path: the JSON file beside a clip.
+        frame0, frame1: the keyframes, where they are no longer at the paths the manifest names or never were files.
+
+    Returns:
+        The clip; `clip.manifest["replay"]["latents_equal"]` says whether its latents are those of the first run, bit for bit. Other
+        package versions or another device may change them; what differs is said as a warning.
+
+    Raises:
+        ManifestError: no manifest, keyframes that are missing or have changed, or other model or motion weights.
+    """
+    made = manifests.read(path)
+    for difference in manifests.version_drift(made):
+        log.warning("made with another version: %s", difference)
+    settings = from_mapping(Settings, made["settings"], where=str(path))
+    frames = tuple(
+        _again(name, made["frames"][name], frame, settings) for name, frame in (("frame0", frame0), ("frame1", frame1))
+    )
+    sources, opened = (frames[0][0], frames[1][0]), (frames[0][1], frames[1][1])
+    clip = _make(sources, opened, settings, progress, expected=made)
+    assert clip.manifest is not None
+    same = clip.manifest["latents_sha256"] == made["latents_sha256"]
+    clip.manifest["replay"] = {"of": str(path), "latents_equal": same}
+    return clip
+
+
+_NAMES = tuple(item.name for item in fields(Settings))
+_PLAIN: dict[str, Callable[[Any], str]] = {
+    "model": str,
+    "motion": str,
+    "device": str,
+    "dtype": lambda dtype: str(dtype).removeprefix("torch."),
+}
+
+
+def _again(name: str, made: dict[str, Any], given: Frame | None, settings: Settings) -> tuple[Frame, Image.Image]:
+    """A keyframe of an earlier run, opened, and held against the hash of what was used then."""
+    if given is None and made["path"] is None:
+        raise manifests.ManifestError(f"{name} was given in memory, not as a file: pass it again ({name}=, or --{name} FILE)")
+    frame: Frame = made["path"] if given is None else given
+    if given is None and not Path(made["path"]).is_file():
+        raise manifests.ManifestError(f"{name} is no longer at {frame}: say where it is ({name}=, or --{name} FILE)")
+    image = open_frame(frame, background=settings.background)
+    if manifests.image_sha256(image) != made["sha256"]:
+        raise manifests.ManifestError(f"{name} has changed since: {frame} is not the picture the clip was made from")
+    return frame, image
+
+
+def _make(
+    sources: tuple[Frame, Frame],
+    opened: tuple[Image.Image, Image.Image],
+    settings: Settings,
+    progress: bool,
+    expected: dict[str, Any] | None = None,
+) -> Clip:
+    """The clip of two opened keyframes; `expected`: the manifest whose weights it must be made with."""
+    device, dtype = _device(settings.device), None if settings.dtype is None else getattr(torch, settings.dtype)
+    pipe = open_pipeline(settings.model, device=device, dtype=dtype, motion=settings.motion)
+    spec = resolve_model(settings.model)  # after it was opened, when its weights are on this machine
+    record = _record(spec, pipe, sources, opened)
+    for part in ("model", "motion") if expected else ():
+        if _sha256(record[part]) != _sha256(expected[part]):
+            raise manifests.ManifestError(f"the {part} has changed since: other weights than the clip was made with")
+    settings = decide(settings, spec, pipe)
+    place = torch.device(str(settings.device))
+    levers = Levers(**expected["levers"]) if expected else choose_levers(settings, spec, place)
+    settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
+    apply_levers(pipe, levers, place)
+    fitted0, fitted1, geometry = fit_pair(*opened, int(settings.width or 0), int(settings.height or 0), settings.fit)
+    if fitted0.tobytes() == fitted1.tobytes():
+        warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
+    with measured(place) as cost:
+        output = _run(pipe, fitted0, fitted1, settings, progress)
+    frames = output.frames[0]
+    if settings.exact_ends:
+        frames = [fitted0, *frames[1:-1], fitted1]
+    record |= {"settings": asdict(settings), "levers": asdict(levers), "unet_passes": output.passes, **cost}
+    record |= {"approximations": approximations(settings), "latents_sha256": manifests.tensor_sha256(output.latents)}
+    return Clip([geometry.undo(frame) for frame in frames], settings.fps, record)
+
+
+def _run(
+    pipe: InbetweenPipeline, frame0: Image.Image, frame1: Image.Image, settings: Settings, progress: bool
+) -> InbetweenOutput:
+    pipe.set_progress_bar_config(disable=not progress, desc=settings.method)
+    handed_on = (*SAMPLER_OPTIONS, *_HANDED_ON)
+    output = pipe(
+        frame0,
+        frame1,
+        generator=torch.Generator("cpu").manual_seed(settings.seed),  # a seed means the same noise on every device
+        **{name: getattr(settings, name) for name in handed_on},
+    )
+    assert isinstance(output, InbetweenOutput)
+    return output
+
+
+_HANDED_ON = (
+    "method", "width", "height", "num_frames", "fps", "motion_bucket_id", "noise_aug_strength",
+    "split_guidance", "decode", "decode_chunk_size",
+)  # fmt: skip
+
+
+def _record(
+    spec: ModelSpec, pipe: InbetweenPipeline, sources: tuple[Frame, Frame], opened: tuple[Image.Image, Image.Image]
+) -> dict[str, Any]:
+    """The part of a manifest that is known before the run: with what, and from what."""
+    return {
+        "format": manifests.FORMAT,
+        "made": manifests.now(),
+        "frames": {
+            name: {"path": _path_of(frame), "sha256": manifests.image_sha256(image)}
+            for name, frame, image in zip(("frame0", "frame1"), sources, opened, strict=True)
+        },
+        "model": {
+            "name": spec.name,
+            "sha256": manifests.folder_sha256(spec.source),
+            "licence": spec.licence,
+        },
+        "motion": None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format},
+        "versions": manifests.versions(),
+        "machine": manifests.machine(),
+    }
+
+
+def _path_of(frame: Frame) -> str | None:
+    return str(Path(frame).resolve()) if isinstance(frame, str | os.PathLike) else None
+
+
+def _sha256(part: dict[str, Any] | None) -> str | None:
+    return None if part is None else part["sha256"]
+
+
+def _device(name: str | None) -> torch.device | None:
+    try:
+        device = None if name is None else torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device {name!r}: expected cuda, cuda:1, mps or cpu") from error
+    if device is not None and device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(f"device {name!r}: this torch ({torch.__version__}) finds no CUDA device; leave device away for the best there is")
+    return device

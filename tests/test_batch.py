@@ -1,0 +1,144 @@
+"""Batches: which lines are made, skipped or named as bad; names, shards and processes. The clips themselves are stand-ins here."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass
+from pathlib import Path
+
+import pytest
+import torch
+from PIL import Image
+
+from gen_inbetween import batch, generation
+from gen_inbetween.batch import Pair, parse_shard, read_pairs, run_batch
+from gen_inbetween.clip import Clip
+
+
+@pytest.fixture
+def made(monkeypatch):
+    """Replaces the model: records (frame0 name, settings) of each call; a frame named bad.png raises."""
+    calls = []
+
+    def stand_in(frame0, frame1, **settings):
+        if frame0.name == "bad.png":
+            raise ValueError("bad.png is not an image")
+        calls.append((frame0.name, settings))
+        return Clip([Image.new("RGB", (16, 16))] * 3, fps=7, manifest={"format": 1})
+
+    monkeypatch.setattr(generation, "inbetween", stand_in)
+    return calls
+
+
+def write_list(tmp_path, *lines):
+    path = tmp_path / "pairs.jsonl"
+    path.write_text("\n".join(line if isinstance(line, str) else json.dumps(line) for line in lines) + "\n")
+    return path
+
+
+def pair(name, **more):
+    return {"frame0": f"{name}.png", "frame1": "end.png", **more}
+
+
+def test_settings_of_a_line_win_over_the_defaults(tmp_path, made):
+    path = write_list(tmp_path, pair("a"), "", pair("b", seed=5, out="deep/b.gif"))
+    entries = read_pairs(path, tmp_path / "out", {"seed": 2, "method": "trf"})
+    summary = run_batch(entries)
+    assert (summary.made, summary.skipped, summary.failures) == (2, 0, [])
+    assert [(name, settings["seed"], settings["method"]) for name, settings in made] == [("a.png", 2, "trf"), ("b.png", 5, "trf")]
+    assert entries[0].frame0 == tmp_path / "a.png"
+    assert (tmp_path / "out" / "deep" / "b.gif").is_file()
+    assert (tmp_path / "out" / "deep" / "b.json").is_file()
+
+
+def test_a_second_run_makes_only_what_is_missing(tmp_path, made):
+    entries = read_pairs(write_list(tmp_path, pair("a"), pair("b")), tmp_path / "out", {})
+    states = []
+    run_batch(entries)
+    entries[0].out.unlink()
+    summary = run_batch(entries, notify=lambda pair, state: states.append((pair.frame0.stem, state)))
+    assert (summary.made, summary.skipped) == (1, 1)
+    assert states == [("a", "made"), ("b", "skipped")]
+
+
+def test_bad_lines_are_named_and_the_rest_goes_on(tmp_path, made):
+    path = write_list(
+        tmp_path, "{", "[]", {"frame0": "a.png"}, pair("a", sede=1), pair("bad"), pair("a", out="../x.mp4"), pair("b"), pair("b")
+    )
+    summary = run_batch(read_pairs(path, tmp_path / "out", {}))
+    assert summary.made == 1
+    wanted = {
+        1: "not JSON", 2: "expected an object", 3: "frame1", 4: "did you mean 'seed'", 5: "bad.png is not an image",
+        6: "inside the output folder", 8: "the same output as line 7",
+    }  # fmt: skip
+    assert sorted(failure.split(": ")[0] for failure in summary.failures) == [f"pairs.jsonl:{line}" for line in wanted]
+    for line, words in wanted.items():
+        assert any(failure.startswith(f"pairs.jsonl:{line}: ") and words in failure for failure in summary.failures)
+
+
+def test_names_follow_what_was_asked_for_not_the_line(tmp_path):
+    def names(*lines, **defaults):
+        return [entry.out.name for entry in read_pairs(write_list(tmp_path, *lines), tmp_path, defaults)]
+
+    assert names(pair("a"), pair("b")) == names(pair("b"), pair("a"))[::-1]
+    assert names(pair("a"), seed=1) == names(pair("a", seed=1))
+    assert names(pair("a")) != names(pair("a", seed=1))
+    assert names(pair("a"))[0].startswith("a_end_")
+
+
+def test_a_list_without_pairs_is_refused(tmp_path):
+    with pytest.raises(ValueError, match="no pairs in it"):
+        read_pairs(write_list(tmp_path, ""), tmp_path, {})
+    with pytest.raises(ValueError, match="cannot read"):
+        read_pairs(tmp_path / "absent.jsonl", tmp_path, {})
+
+
+def test_shards_share_out_every_line_once(tmp_path, made):
+    entries = read_pairs(write_list(tmp_path, *(pair(f"f{i}") for i in range(5))), tmp_path / "out", {})
+    for index in (1, 2, 3):
+        run_batch(entries, shard=(index, 3))
+    assert sorted(name for name, _ in made) == [f"f{i}.png" for i in range(5)]
+    assert [name for name, _ in made][:2] == ["f0.png", "f3.png"]
+
+
+@pytest.mark.parametrize("text", ["0/2", "3/2", "1", "a/b", "1/0", "-1/2", "1.5/2"])
+def test_shards_that_are_none(text):
+    with pytest.raises(ValueError, match="expected i/n"):
+        parse_shard(text)
+
+
+@dataclass
+class TwoProcesses:
+    """What accelerate's PartialState tells in one of two processes."""
+
+    process_index: int
+    num_processes: int = 2
+    device: torch.device = torch.device("cpu")
+
+
+def test_processes_of_a_launcher_share_a_shard_and_its_summary(tmp_path, made, monkeypatch):
+    entries = read_pairs(write_list(tmp_path, *(pair(f"f{i}") for i in range(4)), pair("bad")), tmp_path / "out", {})
+    parts: list = []
+    monkeypatch.setattr("accelerate.utils.gather_object", lambda mine: parts.extend(mine) or parts)
+    for index in (0, 1):
+        monkeypatch.setattr(batch, "_processes", lambda index=index: TwoProcesses(index))
+        summary = run_batch(entries)
+    assert (summary.made, len(summary.failures)) == (4, 1)
+    assert [name for name, _ in made] == ["f0.png", "f2.png", "f1.png", "f3.png"]
+    assert {settings["device"] for _, settings in made} == {"cpu"}
+
+
+def test_a_plain_shell_starts_no_process_group(monkeypatch):
+    monkeypatch.delenv("WORLD_SIZE", raising=False)
+    assert batch._processes() is None
+
+
+def test_ctrl_c_ends_the_batch(tmp_path, monkeypatch):
+    def interrupted(*args, **settings):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(generation, "inbetween", interrupted)
+    entries = [Pair("pairs.jsonl:1", Path("a"), Path("b"), tmp_path / "a.mp4", batch.Settings())]
+    with pytest.raises(KeyboardInterrupt):
+        run_batch(entries)
+    assert list(tmp_path.iterdir()) == []

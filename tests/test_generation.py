@@ -1,0 +1,303 @@
+"""inbetween() and replay(), end to end on a tiny random model: what comes out, what is written down, what is refused."""
+
+from __future__ import annotations
+
+import json
+import logging
+import shutil
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gen_inbetween.checkpoints import save_motion
+from gen_inbetween.deciding import approximations, check_length, check_size
+from gen_inbetween.frames import fit_pair
+from gen_inbetween.generation import inbetween, replay
+from gen_inbetween.levers import Levers
+from gen_inbetween.manifest import ManifestError, tensor_sha256
+from gen_inbetween.motion_files import MissingMotionError
+from gen_inbetween.sampling import METHODS
+from gen_inbetween.settings import Settings
+
+
+@pytest.fixture(scope="module")
+def keyframes(tmp_path_factory):
+    """Two files of different sizes, larger than the model's 32 x 32 pixels."""
+    folder = tmp_path_factory.mktemp("keyframes")
+    rng = np.random.default_rng(0)
+    for name, size in (("first", (48, 80)), ("last", (60, 60))):
+        Image.fromarray(rng.integers(0, 256, (*size, 3), dtype=np.uint8)).save(folder / f"{name}.png")
+    return folder / "first.png", folder / "last.png"
+
+
+@pytest.fixture(scope="module")
+def motion_file(tiny_pipe, tmp_path_factory):
+    path = tmp_path_factory.mktemp("motion") / "backward_motion.safetensors"
+    save_motion(tiny_pipe(motion="full").unet, path, {"base_model": "tiny"})
+    return path
+
+
+@pytest.fixture(autouse=True)
+def own_cache(tmp_path_factory, monkeypatch):
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
+
+
+@pytest.fixture
+def make(tiny_folder, keyframes):
+    """`inbetween` on the tiny model with one step; keywords change that."""
+
+    def call(*frames, **settings):
+        settings = {"model": tiny_folder, "num_inference_steps": 1, "progress": False, **settings}
+        return inbetween(*(frames or keyframes), **settings)
+
+    return call
+
+
+def pixels(clip):
+    return np.stack([np.asarray(frame) for frame in clip])
+
+
+def test_without_motion_the_default_is_trf_and_it_says_so(make, keyframes, caplog):
+    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
+        clip = make()
+    assert [line for line in caplog.messages if line.startswith("method trf: ")]
+    assert (len(clip), clip.size, clip.fps) == (6, (32, 32), 7)
+    assert clip.manifest["settings"]["method"] == "trf"
+    assert clip.manifest["unet_passes"] == METHODS["trf"].unet_passes(1)
+
+
+def test_with_motion_the_default_is_gi(make, motion_file):
+    clip = make(motion=motion_file, num_inference_steps=2, renoise_steps=1)
+    assert clip.manifest["settings"]["method"] == "gi"
+    assert clip.manifest["unet_passes"] == METHODS["gi"].unet_passes(2, renoise_steps=1)
+    assert len(clip.manifest["motion"]["sha256"]) == 64
+
+
+def test_gi_without_motion_says_what_to_do(make):
+    with pytest.raises(MissingMotionError, match="trf and vibid"):
+        make(method="gi")
+
+
+def test_ends_are_the_fitted_keyframes_unless_told_otherwise(make, keyframes):
+    fitted0, fitted1, _ = fit_pair(*(Image.open(path).convert("RGB") for path in keyframes), 32, 32)
+    clip, decoded = make(), make(exact_ends=False)
+    assert clip[0] == fitted0
+    assert clip[-1] == fitted1
+    assert decoded[0] != fitted0
+    assert np.array_equal(pixels(clip)[1:-1], pixels(decoded)[1:-1])
+
+
+def test_padding_is_undone(make):
+    clip = make(fit="pad")  # the first keyframe is 80 x 48
+    assert clip.size == (32, 20)
+
+
+def test_every_kind_of_frame_is_the_same_frame(make, keyframes):
+    from_paths = make()
+    images = [Image.open(path).convert("RGB") for path in keyframes]
+    arrays = [np.asarray(image) for image in images]
+    tensors = [torch.from_numpy(array.copy()).permute(2, 0, 1) for array in arrays]
+    for frames in (images, arrays, tensors, [str(path) for path in keyframes]):
+        assert make(*frames).manifest["latents_sha256"] == from_paths.manifest["latents_sha256"]
+
+
+def test_a_seed_is_a_video(make):
+    hashes = [make(seed=seed).manifest["latents_sha256"] for seed in (0, 1, 0)]
+    assert hashes[0] == hashes[2] != hashes[1]
+
+
+def test_memory_levers_change_no_pixel_by_more_than_rounding(make):
+    one_batch, in_turn = make(split_guidance=False), make(split_guidance=True, decode="all")
+    assert in_turn.manifest["levers"]["split_guidance"] is True
+    assert np.abs(pixels(one_batch).astype(int) - pixels(in_turn)).max() <= 1
+
+
+def test_size_and_length_can_be_chosen(make):
+    clip = make(width=48, height=36, num_frames=4)
+    assert (len(clip), clip.size) == (4, (48, 36))
+
+
+def test_identical_keyframes_work_with_a_warning(make, keyframes):
+    with pytest.warns(UserWarning, match="no motion to find"):
+        clip = make(keyframes[0], keyframes[0])
+    assert len(clip) == 6
+
+
+@pytest.mark.parametrize(
+    ("settings", "message"),
+    [
+        ({"num_inference_steps": 0}, "'num_inference_steps': .* got 0"),
+        ({"width": 50}, "width 50 is not a multiple of 4, as this model needs; take 48 or 52"),
+        ({"num_frames": 2}, "trained on clips of 6 frames and does 3 to 12"),
+        ({"num_frames": 13}, "does 3 to 12"),
+        ({"model": "svd-tx"}, "did you mean svd-xt"),
+        ({"model": "./nowhere"}, "no model folder"),
+        ({"method": "grf"}, "did you mean 'trf'"),
+        ({"method": "vibid", "renoise_steps": 2}, "vibid takes no renoise_steps"),
+        ({"fit": "krop"}, "'crop', 'pad' or 'stretch'"),
+        ({"seed": -1}, "'seed'"),
+        ({"max_guidance_scale": float("nan")}, "'max_guidance_scale'"),
+        ({"device": "gpu"}, "expected cuda, cuda:1, mps or cpu"),
+        ({"dtype": torch.int8}, "'dtype'"),
+        ({"motion": "nowhere.safetensors"}, "nowhere.safetensors"),
+        ({"decode": "chunked", "decode_chunk_size": 0}, "'decode_chunk_size'"),
+    ],
+)
+def test_settings_out_of_range_are_refused(make, settings, message):
+    with pytest.raises(ValueError, match=message):
+        make(**settings)
+
+
+@pytest.mark.skipif(torch.cuda.is_available(), reason="has the device that is to be missed")
+def test_a_missing_gpu_is_named(make):
+    with pytest.raises(ValueError, match="finds no CUDA device"):
+        make(device="cuda")
+
+
+@pytest.mark.parametrize(
+    ("frame", "message"),
+    [
+        ("absent.png", "no such file"),
+        (np.full((8, 8, 3), np.nan, dtype=np.float32), "NaN"),
+        (np.zeros((0, 4, 3), dtype=np.uint8), "empty"),
+        (None, "got NoneType"),
+    ],
+)
+def test_frames_that_are_none_are_refused(make, keyframes, frame, message):
+    with pytest.raises(ValueError, match=message):
+        make(keyframes[0], frame)
+
+
+def test_one_frame_is_not_enough(keyframes):
+    with pytest.raises(TypeError, match="frame1"):
+        inbetween(keyframes[0])
+
+
+def test_an_overlarge_run_is_announced(make, caplog):
+    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
+        clip = make(vram=1e-6)
+    assert any("expect it to run out of memory" in line for line in caplog.messages)
+    assert clip.manifest["levers"]["split_guidance"] is True
+    assert clip.manifest["levers"]["offload"] == "none"  # of a CPU to itself
+
+
+def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):
+    path = make(decode="preview").save(tmp_path / "clip.gif")
+    made = json.loads(path.with_suffix(".json").read_text())
+    assert None not in [made["settings"][name] for name in ("method", "width", "num_frames", "fusion", "dtype", "device")]
+    assert made["settings"]["model"] == str(tiny_folder)
+    assert made["approximations"][0] == "decode=preview"
+    assert Levers(**made["levers"]).decode == "preview"
+    assert made["versions"]["torch"] == torch.__version__
+    assert made["seconds"] > 0
+    assert made["peak_memory"]["gb"] > 0
+    assert made["motion"] is None
+
+
+@pytest.fixture
+def saved(make, keyframes, tiny_folder, tmp_path):
+    """A clip saved beside copies of its keyframes and its model, which a test may spoil."""
+    model = shutil.copytree(tiny_folder, tmp_path / "model")
+    frames = [shutil.copy(path, tmp_path) for path in keyframes]
+    clip = make(*frames, model=model, seed=4, fit="pad", fps=11)
+    clip.save(tmp_path / "clip.gif")
+    return clip, tmp_path
+
+
+def test_replay_makes_the_same_clip(saved):
+    clip, folder = saved
+    again = replay(folder / "clip.json", progress=False)
+    assert again.manifest["replay"] == {"of": str(folder / "clip.json"), "latents_equal": True}
+    assert np.array_equal(pixels(again), pixels(clip))
+    assert again.fps == 11
+    assert again.manifest["settings"] == clip.manifest["settings"]
+
+
+def test_replay_tells_when_the_latents_differ(saved):
+    _, folder = saved
+    made = json.loads((folder / "clip.json").read_text())
+    made["settings"]["seed"] = 5
+    (folder / "clip.json").write_text(json.dumps(made))
+    assert replay(folder / "clip.json", progress=False).manifest["replay"]["latents_equal"] is False
+
+
+def test_replay_uses_the_levers_of_the_first_run(saved):
+    _, folder = saved
+    made = json.loads((folder / "clip.json").read_text())
+    made["levers"] |= {"split_guidance": True, "decode": "all", "forward_chunking": 2}
+    (folder / "clip.json").write_text(json.dumps(made))
+    assert replay(folder / "clip.json", progress=False).manifest["levers"] == made["levers"]
+
+
+def test_replay_refuses_other_inputs(saved, keyframes):
+    _, folder = saved
+    first = folder / "first.png"
+    first.rename(folder / "moved.png")
+    with pytest.raises(ManifestError, match="frame0 is no longer at"):
+        replay(folder / "clip.json")
+    assert replay(folder / "clip.json", frame0=folder / "moved.png", progress=False).manifest["replay"]["latents_equal"]
+    shutil.copy(keyframes[1], first)
+    with pytest.raises(ManifestError, match="frame0 has changed"):
+        replay(folder / "clip.json")
+
+
+def test_replay_refuses_other_weights(saved):
+    _, folder = saved
+    config = folder / "model" / "scheduler" / "scheduler_config.json"
+    config.write_text(config.read_text().replace("700.0", "500.0"))
+    with pytest.raises(ManifestError, match="the model has changed"):
+        replay(folder / "clip.json", progress=False)
+
+
+def test_replay_asks_for_frames_that_were_no_files(make, keyframes, tmp_path):
+    images = [Image.open(path).convert("RGB") for path in keyframes]
+    make(*images).save(tmp_path / "clip.gif")
+    with pytest.raises(ManifestError, match="frame0 was given in memory"):
+        replay(tmp_path / "clip.json")
+    again = replay(tmp_path / "clip.json", frame0=images[0], frame1=images[1], progress=False)
+    assert again.manifest["replay"]["latents_equal"]
+
+
+def test_replay_warns_of_other_versions(saved, caplog):
+    _, folder = saved
+    made = json.loads((folder / "clip.json").read_text())
+    made["versions"]["torch"] = "1.0"
+    (folder / "clip.json").write_text(json.dumps(made))
+    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
+        replay(folder / "clip.json", progress=False)
+    assert f"made with another version: torch 1.0 -> {torch.__version__}" in caplog.messages
+
+
+def test_lengths_and_sizes_name_the_way_out(caplog):
+    with pytest.raises(ValueError, match="take 960 or 1024"):
+        check_size(1000, 576, 64)
+    with pytest.raises(ValueError, match="height 8 .*; take 64$"):
+        check_size(64, 8, 64)
+    with pytest.raises(ValueError, match="does 3 to 50"):
+        check_length(51, 25)
+    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
+        check_length(25, 25)
+        assert not caplog.messages
+        check_length(14, 25)
+    assert "trained on 25" in caplog.text
+
+
+def test_only_what_departs_from_the_method_is_an_approximation():
+    own = METHODS["gi"].options()
+    assert approximations(Settings(method="gi", decode="streamed", **own)) == []
+    fewer = {**own, "renoise_steps": 0, "num_inference_steps": 25}
+    found = approximations(Settings(method="gi", decode="chunked", **fewer))
+    assert found == ["decode=chunked", "num_inference_steps=25 (the method's own: 50)", "renoise_steps=0 (the method's own: 5)"]
+
+
+def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):
+    from gen_inbetween.models import open_pipeline
+
+    clip = make(method="svd")
+    pipe = open_pipeline(tiny_folder)
+    fitted = fit_pair(*(Image.open(path).convert("RGB") for path in keyframes), 32, 32)[:2]
+    generator = torch.Generator().manual_seed(0)
+    output = pipe(*fitted, method="svd", num_inference_steps=1, generator=generator, output_type="latent")
+    assert clip.manifest["latents_sha256"] == tensor_sha256(output.latents)

@@ -1,0 +1,164 @@
+"""The rules of the house that a machine can check: which way imports point, what may be imported when, what the README names."""
+
+from __future__ import annotations
+
+import ast
+import re
+import subprocess
+import sys
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[1]
+LIBRARY = ROOT / "gen_inbetween"
+
+# From the leaves up. A module may import from the layers below its own, and from its own layer where that makes no circle.
+LAYERS = [
+    {"atomic", "attention", "config", "counting", "decoding", "edm", "hub", "measuring", "opening", "reporting", "settings", "tracking"},
+    {"conditioning", "cross_attention", "levers", "frames", "manifest", "motion", "motion_files", "sampling", "solvers", "synthetic", "video_writing"},
+    {"fusion", "lora_files", "pipeline_folder", "sheets", "training", "video"},
+    {"checkpoints", "clip"},
+    {"pipeline", "models"},
+    {"model_configs"},
+    {"footprint"},
+    {"planner"},
+    {"deciding", "generation"},
+    {"batch", "demo"},
+    {"cli"},
+]  # fmt: skip
+
+
+def modules() -> dict[str, ast.Module]:
+    return {path.stem: ast.parse(path.read_text()) for path in LIBRARY.glob("*.py") if path.stem != "__init__"}
+
+
+def imports_of(tree: ast.AST) -> set[str]:
+    """Every module an AST imports, at the top or inside a function, own ones as "gen_inbetween.name"."""
+    found: set[str] = set()
+    for node in ast.walk(tree):
+        if isinstance(node, ast.Import):
+            found |= {alias.name for alias in node.names}
+        elif isinstance(node, ast.ImportFrom):
+            origin = ".".join(filter(None, ["gen_inbetween" if node.level else "", node.module or ""]))
+            found |= {f"{origin}.{alias.name}" for alias in node.names} if origin == "gen_inbetween" else {origin}
+    return found
+
+
+def own_imports(tree: ast.AST) -> set[str]:
+    return {name.split(".")[1] for name in imports_of(tree) if name.startswith("gen_inbetween.")}
+
+
+def test_every_module_has_a_layer():
+    known = set().union(*LAYERS)
+    assert sum(map(len, LAYERS)) == len(known)
+    assert set(modules()) - known == set(), "say in LAYERS where the module belongs"
+
+
+def test_imports_point_one_way():
+    height = {name: index for index, layer in enumerate(LAYERS) for name in layer}
+    graph = {name: own_imports(tree) for name, tree in modules().items()}
+    upward = [f"{name} -> {other}" for name, others in graph.items() for other in others if height[other] > height[name]]
+    assert upward == []
+    while graph:  # take away what imports nothing that is left; a circle stays
+        free = {name for name, others in graph.items() if not others & graph.keys()}
+        assert free, f"a circle of imports among {sorted(graph)}"
+        graph = {name: others for name, others in graph.items() if name not in free}
+
+
+def test_the_library_imports_no_script_and_no_torchvision():
+    foreign = {"train", "eval", "notebooks", "tests", "torchvision"}
+    for name, tree in modules().items():
+        assert {origin.split(".")[0] for origin in imports_of(tree)} & foreign == set(), name
+
+
+def test_private_members_of_diffusers_are_touched_in_one_file():
+    private = re.compile(r"\._(encode_image|encode_vae_image|get_add_time_ids)\b")
+    assert [path.stem for path in LIBRARY.glob("*.py") if private.search(path.read_text())] in ([], ["conditioning"])
+
+
+def test_nothing_is_called_by_a_name_that_says_nothing():
+    vague = {"utils", "misc", "common", "helper", "helpers", "manager"}
+    names = {part.lower() for path in ROOT.glob("gen_inbetween/**/*.py") for part in path.stem.split("_")}
+    assert names & vague == set()
+
+
+def loaded(code: str) -> set[str]:
+    """The packages a fresh interpreter has loaded after running `code`."""
+    program = f"import sys\n{code}\nprint(*sys.modules)"
+    run = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True)
+    return {name.split(".")[0] for name in run.stdout.split()}
+
+
+def test_help_does_not_wait_for_torch():
+    help_of = "from typer.testing import CliRunner\nfrom gen_inbetween.cli import app\n"
+    help_of += "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0"
+    assert loaded(help_of) & {"torch", "diffusers", "transformers", "numpy", "av"} == set()
+    assert loaded("import gen_inbetween") & {"torch", "diffusers"} == set()
+
+
+def test_public_names_are_there_and_no_others():
+    import gen_inbetween
+
+    for name in gen_inbetween.__all__:
+        assert callable(getattr(gen_inbetween, name))
+    assert set(gen_inbetween.__all__) <= set(dir(gen_inbetween))
+    with pytest.raises(AttributeError, match="no attribute 'outbetween'"):
+        gen_inbetween.outbetween  # noqa: B018
+
+
+def commands() -> dict[str, set[str]]:
+    """The commands and the long options of each."""
+    from gen_inbetween.cli import app
+
+    return {
+        info.name or info.callback.__name__: {
+            option
+            for annotation in info.callback.__wrapped__.__annotations__.values()
+            for option in re.findall(r"--[a-z0-9-]+", str(annotation))
+        }
+        for info in app.registered_commands
+    }
+
+
+def test_readme_shows_every_command_and_only_those():
+    text = (ROOT / "README.md").read_text()
+    shown = set(re.findall(r"\binbetween ([a-z]+)\b", re.sub(r"import inbetween\n", "", text)))
+    assert set(commands()) == shown
+
+
+def test_readme_links_lead_somewhere():
+    text = (ROOT / "README.md").read_text()
+    targets = [target for target in re.findall(r"\]\(([^)#]+)\)", text) if not target.startswith("http")]
+    missing = [target for target in targets if not (ROOT / target).exists()]
+    assert [target for target in missing if not target.startswith("assets/")] == []
+
+
+def test_readme_figures_are_the_methods_own():
+    from gen_inbetween.sampling import METHODS
+
+    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
+    assert {name: int(passes) for name, passes in rows} == {name: method.unet_passes() for name, method in METHODS.items()}
+
+
+def test_every_setting_is_a_keyword_with_the_same_default():
+    import inspect
+    from dataclasses import fields
+
+    from gen_inbetween.generation import inbetween
+    from gen_inbetween.settings import Settings
+
+    keywords = {name: parameter.default for name, parameter in inspect.signature(inbetween).parameters.items()}
+    keywords = {name: default for name, default in keywords.items() if name not in ("frame0", "frame1", "progress")}
+    assert keywords == {item.name: item.default for item in fields(Settings)}
+
+
+def test_inference_configs_are_settings():
+    from gen_inbetween.config import load
+    from gen_inbetween.settings import Settings
+
+    paths = sorted((ROOT / "configs" / "inference").glob("*.yaml"))
+    assert paths
+    for path in paths:
+        load(Settings, path)
+        assert path.read_text().startswith("# inbetween run ") and path.name in path.read_text().splitlines()[0], path
