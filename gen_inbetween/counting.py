@@ -12,6 +12,7 @@ GPU runs.)
 from __future__ import annotations
 
 import weakref
+from collections.abc import Iterator
 from typing import Any
 
 import torch
@@ -19,7 +20,6 @@ import torch.nn.functional as F
 from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
-from torch.utils._pytree import tree_iter
 from torch.utils.flop_counter import flop_registry
 
 
@@ -38,13 +38,13 @@ class Cost:
 
     def record(self, inputs: Any, outputs: Any) -> None:
         """Count the storages of `outputs` (any nest of tensors) that are neither known nor among `inputs`."""
-        given = {tensor.untyped_storage()._cdata for tensor in tree_iter(inputs) if isinstance(tensor, Tensor)}
-        for tensor in tree_iter(outputs):
-            if isinstance(tensor, Tensor):
-                storage = tensor.untyped_storage()
-                if storage._cdata not in given and storage._cdata not in self._storages:
-                    self._hold(storage)
-        self.peak = max(self.peak, self.live)
+        created = {storage._cdata: storage for storage in _storages(outputs) if storage._cdata not in self._storages}
+        if created:
+            for storage in _storages(inputs):
+                created.pop(storage._cdata, None)
+            for storage in created.values():
+                self._hold(storage)
+            self.peak = max(self.peak, self.live)
 
     def _hold(self, storage: torch.UntypedStorage) -> None:
         key, size = storage._cdata, storage.nbytes()
@@ -57,6 +57,14 @@ class Cost:
         self._storages[key] = weakref.ref(storage, release)
 
 
+def _storages(values: Any) -> Iterator[torch.UntypedStorage]:
+    if isinstance(values, Tensor):
+        yield values.untyped_storage()
+    elif isinstance(values, (tuple, list)):
+        for value in values:
+            yield from _storages(value)
+
+
 class _Operators(TorchDispatchMode):
     def __init__(self, cost: Cost) -> None:
         super().__init__()
@@ -67,7 +75,7 @@ class _Operators(TorchDispatchMode):
         out = func(*args, **kwargs)
         if formula := flop_registry.get(func._overloadpacket):
             self.cost.flops += formula(*args, **kwargs, out_val=out)
-        self.cost.record((args, kwargs), out)
+        self.cost.record((args, tuple(kwargs.values())), out)
         return out
 
 
