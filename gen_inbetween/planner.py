@@ -106,8 +106,8 @@ def plan(
     settings = workload.method.options(num_inference_steps=num_inference_steps, **options)
     passes = workload.method.unet_passes(**settings)
     return Plan(
-        title=f"{configs.name}, method {method}, {num_frames} frames of {width}x{height}, {str(dtype).removeprefix('torch.')}, "
-        f"{settings['num_inference_steps']} steps",
+        title=f"{configs.name}, {str(dtype).removeprefix('torch.')}, {num_frames} frames of {width}x{height}, "
+        f"method {method}, {settings['num_inference_steps']} steps",
         passes=passes,
         clips=passes // workload.evaluations(settings),
         workload=workload,

@@ -1,0 +1,232 @@
+"""The planner's figures are those of real tensors and of the full-size model, and its choices follow from them."""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Callable
+from pathlib import Path
+
+import pytest
+import torch
+
+from gen_inbetween.counting import counted
+from gen_inbetween.cross_attention import ConstantCrossAttnProcessor, cross_attentions
+from gen_inbetween.decoding import decode_latents
+from gen_inbetween.footprint import META, build, count_decode, count_image_encoder, count_pass, count_unet, unet_inputs
+from gen_inbetween.ladder import forward_chunk
+from gen_inbetween.levers import Levers, apply_levers, device_memory_gb, set_forward_chunking
+from gen_inbetween.model_configs import SVD_IMAGE_ENCODER, SVD_UNET, SVD_VAE, SVD_XT, ModelConfigs, open_configs
+from gen_inbetween.motion import temporal_self_attentions
+from gen_inbetween.planner import VRAM_SIZES, Plan, plan
+
+HALF = torch.float16
+LATENT = (25, 72, 128)  # frames, height, width of SVD-XT's native clip
+
+
+@pytest.fixture(scope="module")
+def svd_xt_plan() -> Plan:
+    return plan(SVD_XT, method="gi", vram_gb=16)
+
+
+def test_full_size_unet_has_the_published_counts() -> None:
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    unet = build(UNetSpatioTemporalConditionModel, json.dumps(SVD_UNET), HALF)
+    assert sum(weight.numel() for weight in unet.parameters()) == 1_524_623_082
+    layers = temporal_self_attentions(unet).values()
+    tuned = [weight for attn in layers for weight in (attn.to_v.weight, attn.to_out[0].weight, attn.to_out[0].bias)]
+    assert len(layers) == 16 and len(tuned) == 48
+    assert sum(weight.numel() for weight in tuned) == 24_793_280
+    stock = count_pass(unet, unet_inputs(unet, 1, *LATENT))  # with stock attention and stock cross-attention
+    assert stock.flops == pytest.approx(79.95e12, rel=1e-4)
+    assert stock.peak == pytest.approx(3.98e9, rel=1e-3)
+
+
+def test_full_size_parts_have_the_published_counts() -> None:
+    from diffusers import AutoencoderKLTemporalDecoder
+
+    vae = build(AutoencoderKLTemporalDecoder, json.dumps(SVD_VAE), HALF)
+    assert sum(weight.numel() for weight in vae.encoder.parameters()) == 34_163_592
+    assert sum(weight.numel() for weight in vae.decoder.parameters()) == 63_579_183
+    at_once = count_decode(json.dumps(SVD_VAE), HALF, *LATENT, "all")
+    assert at_once.flops == pytest.approx(173.6e12, rel=1e-3)
+    assert at_once.activations == pytest.approx(30.2e9, rel=1e-3)
+    clip = count_image_encoder(json.dumps(SVD_IMAGE_ENCODER), HALF)
+    assert clip.weights == 2 * 632_076_800
+    assert clip.flops == pytest.approx(0.335e12, rel=2e-3)
+
+
+def test_full_size_run(svd_xt_plan: Plan) -> None:
+    """The paper's run: 175 evaluations of 4 clips. Split guidance halves the activations, chunks take another 44 %."""
+    workload = svd_xt_plan.workload
+    assert (svd_xt_plan.passes, svd_xt_plan.clips) == (700, 4)
+    together, split, chunked = workload.unet(4), workload.unet(2), workload.unet(2, chunk=5)
+    assert together.activations == pytest.approx(16.02e9, rel=1e-3)
+    assert split.activations == pytest.approx(8.01e9, rel=1e-3)
+    assert chunked.activations == pytest.approx(4.47e9, rel=1e-2)
+    assert together.flops == 2 * split.flops == 2 * chunked.flops == pytest.approx(308.2e12, rel=1e-3)
+    assert together.weights == 2 * (1_524_623_082 + 24_793_280 - 10_880 - 1_600)  # a full update has no bias
+    streamed = workload.decode("streamed")
+    assert streamed.activations == pytest.approx(6.04e9, rel=1e-2)
+    assert streamed.flops == pytest.approx(1.086 * 173.6e12, rel=1e-3)
+    assert svd_xt_plan.flops == 700 // 4 * together.flops + streamed.flops
+
+
+def test_full_size_fits(svd_xt_plan: Plan) -> None:
+    chosen = {size: svd_xt_plan.rung_for(size) for size in VRAM_SIZES}
+    assert {size: rung and rung.levers for size, rung in chosen.items()} == {
+        8: Levers(True, "group", 5),
+        12: Levers(True, "none", 5),
+        16: Levers(True),
+        24: Levers(),
+        48: Levers(),
+        80: Levers(),
+    }
+    assert svd_xt_plan.levers == Levers(True) and svd_xt_plan.fits
+    table = str(svd_xt_plan)
+    assert "for 16 GB: guidance split, decode streamed: 13.8" in table
+    assert "inexact" in table and "PFLOP" in table
+
+
+def build_configs(tiny_pipe: Callable) -> ModelConfigs:
+    pipe = tiny_pipe()
+    unet, vae = (json.dumps(dict(part.config)) for part in (pipe.unet, pipe.vae))
+    return ModelConfigs("tiny", unet, vae, pipe.image_encoder.config.to_json_string(), 48, 32, 6)
+
+
+@pytest.mark.parametrize("batch", [1, 4])
+@pytest.mark.parametrize("chunk", [None, 2])
+@pytest.mark.parametrize("rotated", [False, True])
+def test_counted_is_measured_unet(tiny_pipe: Callable, batch: int, chunk: int | None, rotated: bool) -> None:
+    """The same pass on real tensors allocates the same bytes at its peak and does the same FLOPs."""
+    if rotated and batch == 1:
+        pytest.skip("the two directions are a batch of two")
+    from gen_inbetween.motion import set_direction
+
+    pipe = tiny_pipe(motion="full" if rotated else None)
+    set_direction(pipe.unet, "both" if rotated else "forward")
+    apply_levers(pipe, Levers(forward_chunking=chunk), "cpu")
+    measured = count_pass(pipe.unet, unet_inputs(pipe.unet, batch, 6, 16, 24))
+    config = json.dumps(dict(pipe.unet.config))
+    predicted = count_unet(config, torch.float32, batch, 6, 16, 24, rotated, chunk)
+    assert (predicted.activations, predicted.flops) == (measured.peak, measured.flops)
+    assert predicted.weights == sum(weight.nbytes for weight in pipe.unet.parameters())
+
+
+@pytest.mark.parametrize("mode", ["streamed", "all", "chunked"])
+def test_counted_is_measured_decode(tiny_pipe: Callable, mode: str) -> None:
+    vae, latents = tiny_pipe().vae, torch.zeros(1, 11, 4, 8, 12)
+    with counted() as measured:
+        decode_latents(vae, latents, mode=mode)
+    predicted = count_decode(json.dumps(dict(vae.config)), torch.float32, 11, 8, 12, mode)
+    assert (predicted.activations, predicted.flops) == (measured.peak, measured.flops)
+
+
+def test_counter_follows_lifetimes() -> None:
+    """4 kB come and go; a view and an in-place result are not new, what was there before is not counted."""
+    given = torch.zeros(1000)
+    with counted() as cost:
+        kept = given + 1
+        kept.view(10, 100).mul_(2)
+        assert (cost.live, cost.peak) == (4000, 4000)
+        temporary = kept * 2
+        assert cost.peak == 8000
+        del temporary
+        assert cost.live == 4000
+        given.t()
+        assert cost.live == 4000
+        kept.view(10, 100) @ kept.view(100, 10)
+    assert cost.flops == 2 * 10 * 100 * 10
+
+
+def test_more_memory_never_needs_more_levers(tiny_pipe: Callable) -> None:
+    for method in ("gi", "trf", "vibid", "svd"):
+        planned = plan(build_configs(tiny_pipe), method=method)
+        rungs = list(planned.rungs)
+        peaks = [rung.peak / 1e9 for rung in rungs]
+        places = []
+        for gb in sorted([0.5 * min(peaks), *peaks, 2 * max(peaks)]):
+            rung = planned.rung_for(gb)
+            places.append(len(rungs) if rung is None else rungs.index(rung))
+        assert places == sorted(places, reverse=True)
+        assert places[0] == len(rungs) and places[-1] == 0
+        assert all(rung.levers.decode == "streamed" for rung in rungs)
+
+
+def test_a_run_that_fits_nowhere_gets_the_most_frugal_levers_and_says_so(tiny_pipe: Callable) -> None:
+    planned = plan(build_configs(tiny_pipe), vram_gb=1e-6)
+    assert not planned.fits
+    assert planned.levers == planned.rungs[-1].levers == Levers(True, "group", 1)
+    assert "DOES NOT FIT" in str(planned)
+
+
+def test_unguided_runs_have_no_halves_to_split(tiny_pipe: Callable) -> None:
+    planned = plan(build_configs(tiny_pipe), method="svd", min_guidance_scale=1.0, max_guidance_scale=1.0)
+    assert (planned.passes, planned.clips) == (25, 1)
+    assert not any(rung.levers.split_guidance for rung in planned.rungs)
+
+
+def test_sequential_method_has_two_clips_at_once(tiny_pipe: Callable) -> None:
+    assert plan(build_configs(tiny_pipe), method="vibid").clips == 2
+    assert plan(build_configs(tiny_pipe), method="trf").clips == 4
+
+
+@pytest.mark.parametrize(("num_frames", "chunk"), [(25, 5), (14, 2), (16, 4), (7, 1), (3, None)])
+def test_chunks_divide_the_frames(num_frames: int, chunk: int | None) -> None:
+    assert forward_chunk(num_frames) == chunk
+
+
+def test_a_size_off_the_grid_is_refused(tiny_pipe: Callable) -> None:
+    with pytest.raises(ValueError, match="multiples of 2, got 47x32"):
+        plan(build_configs(tiny_pipe), width=47)
+
+
+def test_configs_of_a_folder_and_of_a_name(tiny_folder: Path) -> None:
+    from gen_inbetween.models import MODELS
+
+    configs = open_configs(tiny_folder)
+    assert json.loads(configs.unet)["num_frames"] == configs.num_frames == 6
+    assert configs.latent_factor == 2
+    assert open_configs(configs) is configs
+    svd = open_configs(MODELS["svd"])
+    assert (svd.width, svd.height, svd.num_frames, svd.latent_factor) == (1024, 576, 14, 8)
+
+
+def test_levers_change_nothing_but_the_cost(tiny_pipe: Callable) -> None:
+    """Applied, changed and taken back, on a CPU where group offload works too."""
+    pipe = tiny_pipe()
+    generator = torch.Generator().manual_seed(0)
+    inputs = {
+        name: torch.randn(value.shape, generator=generator)
+        for name, value in unet_inputs(pipe.unet, 2, 6, 8, 8).items()
+    }
+    with torch.no_grad():
+        stock = pipe.unet(**inputs).sample
+        for levers in (Levers(), Levers(forward_chunking=3), Levers(True, "group", 2), Levers()):
+            apply_levers(pipe, levers, "cpu")
+            torch.testing.assert_close(pipe.unet(**inputs).sample, stock, rtol=0, atol=1e-5)
+    assert all(isinstance(attn.processor, ConstantCrossAttnProcessor) for attn in cross_attentions(pipe.unet).values())
+    latents = inputs["sample"][:, :, :4]
+    assert decode_latents(pipe.vae, latents).shape == (2, 6, 3, 16, 16)  # the VAE is not among the offloaded
+
+
+def test_chunks_save_memory_only_while_they_are_on(tiny_pipe: Callable) -> None:
+    unet = tiny_pipe().unet
+    inputs = unet_inputs(unet, 1, 6, 16, 16)
+    whole = count_pass(unet, inputs)
+    set_forward_chunking(unet, 1)
+    chunked = count_pass(unet, inputs)
+    set_forward_chunking(unet, None)
+    assert chunked.peak < whole.peak == count_pass(unet, inputs).peak
+
+
+def test_the_memory_of_this_machine_is_known_or_unknown() -> None:
+    memory = device_memory_gb("cpu")
+    assert memory is None or 0.01 < memory < 1e5
+
+
+def test_nothing_is_allocated() -> None:
+    from diffusers import UNetSpatioTemporalConditionModel
+
+    unet = build(UNetSpatioTemporalConditionModel, json.dumps(SVD_UNET), HALF)
+    assert all(tensor.device == META for tensor in unet.state_dict().values())
