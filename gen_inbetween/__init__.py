@@ -8,8 +8,9 @@ from typing import TYPE_CHECKING, Any
 if TYPE_CHECKING:
     from .checkpoints import load_motion, save_motion
     from .clip import Clip
-    from .generation import inbetween, replay
+    from .generation import inbetween
     from .pipeline import InbetweenPipeline
+    from .replaying import replay
 
 __all__ = ["Clip", "InbetweenPipeline", "inbetween", "load_motion", "replay", "save_motion"]
 
@@ -19,7 +20,7 @@ _HOMES = {
     "InbetweenPipeline": "pipeline",
     "inbetween": "generation",
     "load_motion": "checkpoints",
-    "replay": "generation",
+    "replay": "replaying",
     "save_motion": "checkpoints",
 }
 

@@ -1,8 +1,9 @@
 """Many pairs, one process per GPU, on nothing but files: a JSONL list of pairs in, a folder of clips out.
 
-Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}; paths are relative to the list. What stands in the output
-folder under its final name is finished (it is renamed there last), so a batch that was stopped goes on where it was, and shards on
-machines that share the folder need no scheduler. Under `accelerate launch` every process takes its share of the shard.
+Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}; paths are relative to the list. What
+stands in the output folder under its final name is finished (it is renamed there last), so a batch that was stopped
+goes on where it was, and shards on machines that share the folder need no scheduler. Under `accelerate launch` every
+process takes its share of the shard.
 """
 
 from __future__ import annotations
@@ -53,7 +54,9 @@ def parse_shard(text: str) -> tuple[int, int]:
     return int(index), int(count)
 
 
-def read_pairs(path: str | os.PathLike[str], out: str | os.PathLike[str], defaults: Mapping[str, Any]) -> list[Pair | str]:
+def read_pairs(
+    path: str | os.PathLike[str], out: str | os.PathLike[str], defaults: Mapping[str, Any]
+) -> list[Pair | str]:
     """The lines of a list, in order: a `Pair`, or for a line that cannot be one the message that says why.
 
     Args:
@@ -149,7 +152,7 @@ def run_batch(
 
 
 def _make(pair: Pair, summary: Summary, device: str | None) -> str:
-    from .generation import inbetween  # after the list was read: a bad list is refused at once, without waiting for torch
+    from .generation import inbetween  # here: a bad list is refused without waiting for torch
 
     settings = {item.name: getattr(pair.settings, item.name) for item in fields(pair.settings)}
     if device is not None:

@@ -1,15 +1,34 @@
-"""The `inbetween` command: reads options, calls the library, writes files. torch is imported by the commands that compute, not for --help."""
+"""The `inbetween` command: reads options, calls the library, writes files.
+
+Imports of the library stand inside the commands: --help should not wait for torch."""
 
 from __future__ import annotations
 
 import sys
-from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any, Optional
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from .options import (
+    ConfigFile,
+    Device,
+    Frames,
+    Method,
+    Model,
+    Motion,
+    Overrides,
+    Seed,
+    Size,
+    Steps,
+    Vram,
+    parse_size,
+    settings_of,
+)
 from .reporting import FAILED, fail, quiet_libraries, reported, speak_plainly
+
+if TYPE_CHECKING:
+    from .clip import Clip
 
 app = typer.Typer(
     name="inbetween",
@@ -22,18 +41,6 @@ app = typer.Typer(
     no_args_is_help=True,
 )
 
-Model = Annotated[str, typer.Option(help="A name `inbetween models` lists, a diffusers SVD folder, or a hub id.")]
-Motion = Annotated[Optional[str], typer.Option(help="Backward motion: a file or folder, or 'none'. [default: the model's own]")]
-Method = Annotated[Optional[str], typer.Option(help="gi, trf, vibid or svd. [default: gi with backward motion, else trf]")]
-Frames = Annotated[Optional[int], typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
-Steps = Annotated[Optional[int], typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]
-Size = Annotated[Optional[str], typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own]")]
-Vram = Annotated[Optional[float], typer.Option(help="GB of memory to plan for. [default: what the device has free]")]
-Seed = Annotated[Optional[int], typer.Option(help="The seed is the video. [default: 0]")]
-Device = Annotated[Optional[str], typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]
-Overrides = Annotated[Optional[list[str]], typer.Option("--set", metavar="KEY=VALUE", help="Any other setting; repeatable.")]
-ConfigFile = Annotated[Optional[Path], typer.Option(help="A YAML file of settings; options on the line win.")]
-
 
 @app.command(
     epilog="""\b
@@ -41,22 +48,26 @@ Examples:
   inbetween run first.png last.png -o clip.mp4
   inbetween run first.jpg last.jpg -o clip.gif --method trf --steps 25 --seed 3
   inbetween run first.jpg last.jpg -o clip.mp4 --model svd-xt --motion backward_motion.safetensors
-  inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fusion=linear"""
+  inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fps=12"""
 )
 @reported
 def run(
     frame0: Annotated[Path, typer.Argument(help="The first keyframe, an image file.")],
     frame1: Annotated[Path, typer.Argument(help="The last keyframe.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")
+    ],
     config: ConfigFile = None,
-    model: Annotated[Optional[str], typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
+    model: Annotated[str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
     motion: Motion = None,
     method: Method = None,
     num_frames: Frames = None,
     steps: Steps = None,
     seed: Seed = None,
     size: Size = None,
-    fit: Annotated[Optional[str], typer.Option(help="crop, pad or stretch the keyframes to the size. [default: crop]")] = None,
+    fit: Annotated[
+        str | None, typer.Option(help="crop, pad or stretch the keyframes to the size. [default: crop]")
+    ] = None,
     device: Device = None,
     vram: Vram = None,
     override: Overrides = None,
@@ -64,8 +75,9 @@ def run(
     """Make the video between two keyframes; its manifest stands beside it."""
     from .clip import check_output
 
-    settings = _settings(config, override, model=model, motion=motion, method=method, num_frames=num_frames,
-                         num_inference_steps=steps, seed=seed, size=size, fit=fit, device=device, vram=vram)  # fmt: skip
+    options = {"model": model, "motion": motion, "method": method, "num_frames": num_frames, "seed": seed, "fit": fit}
+    options |= {"num_inference_steps": steps, "device": device, "vram": vram}
+    settings = settings_of(config, override, size, **options)
     check_output(out)
     _announce(_inbetween(frame0, frame1, settings), out)
 
@@ -79,9 +91,9 @@ Examples:
 @reported
 def replay(
     manifest: Annotated[Path, typer.Argument(help="The manifest beside a clip.")],
-    out: Annotated[Optional[Path], typer.Option("--out", "-o", help="Also write the clip here.")] = None,
-    frame0: Annotated[Optional[Path], typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
-    frame1: Annotated[Optional[Path], typer.Option(help="Where the last keyframe is now.")] = None,
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
+    frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
+    frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
 ) -> None:
     """Make a clip again from its manifest and compare the latents (exit status 1 where they differ)."""
     from .clip import check_output
@@ -89,7 +101,7 @@ def replay(
     if out is not None:
         check_output(out)
     quiet_libraries()
-    from .generation import replay as make_again
+    from .replaying import replay as make_again
 
     clip = make_again(manifest, frame0=frame0, frame1=frame1)
     if out is not None:
@@ -133,13 +145,13 @@ def plan(
     size: Size = None,
     num_frames: Frames = None,
     steps: Steps = None,
-    vram: Annotated[Optional[float], typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
+    vram: Annotated[float | None, typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
 ) -> None:
     """Predict memory and UNet passes of a run, counted on the configuration: no weights are loaded."""
     from .planner import plan as make_plan
 
     quiet_libraries()
-    width, height = _parse_size(size)
+    width, height = parse_size(size)
     typer.echo(str(make_plan(model, width=width, height=height, num_frames=num_frames, method=method,
                              num_inference_steps=steps, vram_gb=vram)))  # fmt: skip
 
@@ -151,7 +163,9 @@ def models() -> None:
     from .models import MODELS
 
     for spec in MODELS.values():
-        typer.echo(f"{spec.name:10} {spec.width}x{spec.height}, {spec.num_frames} frames  {spec.licence}  {spec.source}")
+        typer.echo(
+            f"{spec.name:10} {spec.width}x{spec.height}, {spec.num_frames} frames  {spec.licence}  {spec.source}"
+        )
 
 
 @app.command(
@@ -162,9 +176,11 @@ Examples:
 )
 @reported
 def convert(
-    source: Annotated[Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")],
+    source: Annotated[
+        Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")
+    ],
     target: Annotated[Path, typer.Argument(help="The backward_motion.safetensors to write.")],
-    base: Annotated[Optional[str], typer.Option(help="What a whole tuned UNet was tuned from: svd, or a folder.")] = None,
+    base: Annotated[str | None, typer.Option(help="What a whole tuned UNet was tuned from: svd, or a folder.")] = None,
 ) -> None:
     """Turn a published checkpoint into a 50 MB file of differences that fits SVD and SVD-XT."""
     from .checkpoints import convert as convert_motion
@@ -195,7 +211,7 @@ def batch(
     from .batch import Pair, parse_shard, read_pairs, run_batch
 
     chosen = parse_shard(shard)
-    entries = read_pairs(pairs, out, _settings(config, override))
+    entries = read_pairs(pairs, out, settings_of(config, override))
     quiet_libraries()
 
     def notify(pair: Pair, state: str) -> None:
@@ -213,29 +229,20 @@ def main() -> None:
     app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
 
 
-def _settings(config: Path | None, overrides: Sequence[str] | None, size: str | None = None, **options: Any) -> dict[str, Any]:
-    """What the file says, then the options given, then --set: only what was said, so that the defaults stay in one place."""
-    from .config import from_mapping, overridden, read_mapping
-    from .settings import Settings
+def _inbetween(frame0: Path, frame1: Path, settings: dict[str, Any]) -> Clip:
+    quiet_libraries()
+    from .generation import inbetween
 
-    values = {} if config is None else read_mapping(config)
-    width, height = _parse_size(size)
-    options |= {"width": width, "height": height}
-    values |= {key: value for key, value in options.items() if value is not None}
-    values = overridden(values, overrides or ())
-    if values.get("motion") == "none":
-        values["motion"] = None
-    from_mapping(Settings, values, where="options" if config is None else str(config))
-    return values
+    return inbetween(frame0, frame1, **settings)
 
 
-def _parse_size(size: str | None) -> tuple[int | None, int | None]:
-    if size is None:
-        return None, None
-    width, separator, height = size.lower().partition("x")
-    if not (separator and width.isdecimal() and height.isdecimal()):
-        raise ValueError(f"--size {size!r}: expected WIDTHxHEIGHT, for example 1024x576")
-    return int(width), int(height)
+def _announce(clip: Clip, out: Path) -> None:
+    """Save a clip and say where it is and what it cost."""
+    from .manifest import path_beside
+
+    clip.save(out)
+    made = clip.manifest or {}
+    typer.echo(f"{out}: {clip!r}, {made['unet_passes']} UNet passes, {made['seconds']:.1f} s; see {path_beside(out)}")
 
 
 if __name__ == "__main__":  # `accelerate launch -m gen_inbetween.cli batch ...`

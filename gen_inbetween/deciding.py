@@ -1,4 +1,4 @@
-"""From what was asked to what will be done: every None in the settings becomes a value, every value is held against the model."""
+"""From what was asked to what will be done: every None becomes a value, every value is held against the model."""
 
 from __future__ import annotations
 
@@ -33,9 +33,11 @@ def decide(settings: Settings, spec: ModelSpec, pipe: InbetweenPipeline) -> Sett
     num_frames = settings.num_frames or spec.num_frames
     check_length(num_frames, spec.num_frames)
     options = method.options(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
-    decided = replace(settings, method=method.name, height=height, width=width, num_frames=num_frames, **options)
-    dtype = str(pipe.unet.dtype).removeprefix("torch.")
-    return replace(decided, model=_lasting_name(spec), device=settings.device or str(default_device()), dtype=dtype)
+    found: dict[str, Any] = {"dtype": str(pipe.unet.dtype).removeprefix("torch."), **options}
+    found |= {"model": _lasting_name(spec), "device": settings.device or str(default_device())}
+    if settings.motion not in (None, "default"):
+        found["motion"] = str(Path(str(settings.motion)).expanduser().resolve())
+    return replace(settings, method=method.name, height=height, width=width, num_frames=num_frames, **found)
 
 
 def choose_levers(settings: Settings, spec: ModelSpec, device: torch.device) -> Levers:
@@ -50,13 +52,16 @@ def choose_levers(settings: Settings, spec: ModelSpec, device: torch.device) -> 
     planned = plan(spec, method=str(settings.method), vram_gb=limit, dtype=dtype, **size, **options)
     if not planned.fits:
         log.warning(
-            "this run takes about %.1f GB and %.1f are free on %s: expect it to run out of memory; a smaller size, fewer frames or "
-            "decode='chunked' take less", planned.peak_gb, limit, device
+            "this run takes about %.1f GB and %.1f are free on %s: expect it to run out of memory; a smaller "
+            "size, fewer frames or decode='chunked' take less", planned.peak_gb, limit, device
         )  # fmt: skip
-    asked = {"split_guidance": settings.split_guidance, "decode": settings.decode}
-    if device.type == "cpu":
-        asked["offload"] = "none"  # offloading goes to where everything is already
-    return replace(planned.levers, **{name: value for name, value in asked.items() if value is not None})
+    levers = planned.levers
+    return replace(
+        levers,
+        split_guidance=levers.split_guidance if settings.split_guidance is None else settings.split_guidance,
+        decode=settings.decode or levers.decode,
+        offload="none" if device.type == "cpu" else levers.offload,  # everything is on the CPU already
+    )
 
 
 def _lasting_name(spec: ModelSpec) -> str:
@@ -75,12 +80,12 @@ def choose_method(name: str | None, pipe: InbetweenPipeline) -> Method:
 
 
 def size_factor(pipe: InbetweenPipeline) -> int:
-    """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD), each a power of two."""
+    """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD)."""
     return int(pipe.vae_scale_factor * 2 ** (len(pipe.unet.config.block_out_channels) - 1))
 
 
 def check_size(width: int, height: int, factor: int) -> None:
-    """ValueError for a size the UNet could not halve evenly all the way down; it names the nearest sizes that it can."""
+    """ValueError for a size the UNet could not halve evenly all the way down; it names the nearest ones."""
     for name, value in (("width", width), ("height", height)):
         if value % factor:
             low = value // factor * factor
@@ -93,15 +98,15 @@ def check_length(num_frames: int, trained: int) -> None:
     longest = LONGEST * trained
     if not 3 <= num_frames <= longest:
         raise ValueError(
-            f"num_frames {num_frames}: this model was trained on clips of {trained} frames and does 3 to {longest}; for a longer "
-            "video make clips between more keyframes and join them"
+            f"num_frames {num_frames}: this model was trained on clips of {trained} frames and does 3 to {longest}; "
+            "for a longer video make clips between more keyframes and join them"
         )
     if num_frames != trained:
         log.warning("num_frames %d: the model was trained on %d; quality is best there", num_frames, trained)
 
 
 def approximations(settings: Settings) -> list[str]:
-    """What in complete settings trades exactness for cost, in words; [] for the method as published on an exact decode."""
+    """What in complete settings trades exactness for cost; [] for the method as published and an exact decode."""
     assert settings.method is not None
     own: dict[str, Any] = find_method(settings.method).options()
     found = []

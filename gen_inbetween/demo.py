@@ -27,7 +27,7 @@ def keyframes(pair: str) -> tuple[Path, Path]:
     first, last = folder / f"{pair}_first.png", folder / f"{pair}_last.png"
     for path in (first, last):
         if not path.is_file():
-            raise ValueError(f"the demo's keyframe {path.name} is not in this installation: install the package from a full clone")
+            raise ValueError(f"the demo's keyframe {path.name} is not installed: install from a full clone")
     return first, last
 
 
@@ -35,7 +35,7 @@ def make_demo(out: Path, **settings: Any) -> Iterator[Path]:
     """Make the demo clips and yield each file as it is written.
 
     Args:
-        out: folder; each pair gets NAME_METHOD.mp4 with its manifest, NAME.mp4 (side by side, labelled) and NAME.png (a sheet).
+        out: folder; each pair gets NAME_METHOD.mp4 with its manifest, NAME.mp4 (side by side) and NAME.png (a sheet).
         settings: keywords of `inbetween`, for all clips alike.
     """
     motion = open_pipeline(settings.get("model", "pocket")).motion

@@ -1,4 +1,4 @@
-"""The main path, two keyframes in and a clip out: open, fit, plan, run, put the keyframes back, write down what was done."""
+"""The main path, two keyframes in and a clip out: open, fit, plan, run, put the keyframes back, record it all."""
 
 from __future__ import annotations
 
@@ -64,16 +64,16 @@ def inbetween(
     """Make the video between two keyframes.
 
     Args:
-        frame0, frame1: the keyframes, each a PIL image, a path, a numpy array (H, W[, C]) or a torch tensor ([C,] H, W), of any size.
-        model ... vram: see `settings.Settings`, which gives each one's meaning and range. None means "decide for me".
+        frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W).
+        model ... vram: see `settings.Settings`, which gives each one's range; None means "decide for me".
         progress: show a progress bar on stderr.
 
     Returns:
-        A `Clip`: num_frames PIL images with `.fps`, `.manifest` and `.save(path)`. Its ends are the keyframes as fitted, unless
-        exact_ends=False. With fit="pad" the bars are cut off again.
+        A `Clip`: num_frames PIL images with `.fps`, `.manifest` and `.save(path)`. Its ends are the fitted keyframes,
+        unless exact_ends=False. With fit="pad" the bars are cut off again.
 
     Raises:
-        ValueError: a setting out of its range, a frame that cannot be opened, a model that is not known (its subclasses say which).
+        ValueError: a setting out of its range, a frame that cannot be opened, an unknown model.
         MissingMotionError: method="gi" on a model without backward motion.
     """
     given = {name: value for name, value in locals().items() if name in _NAMES}
@@ -81,38 +81,7 @@ def inbetween(
         given[name] = None if given[name] is None else plain(given[name])
     settings = from_mapping(Settings, given, where="inbetween()")
     opened = open_frame(frame0, background=background), open_frame(frame1, background=background)
-    return _make((frame0, frame1), opened, settings, progress)
-
-
-def replay(
-    path: str | os.PathLike[str], *, frame0: Frame | None = None, frame1: Frame | None = None, progress: bool = True
-) -> Clip:
-    """Make a clip again from its manifest.
-
-    Args:
-        path: the JSON file beside a clip.
-        frame0, frame1: the keyframes, where they are no longer at the paths the manifest names or never were files.
-
-    Returns:
-        The clip; `clip.manifest["replay"]["latents_equal"]` says whether its latents are those of the first run, bit for bit. Other
-        package versions or another device may change them; what differs is said as a warning.
-
-    Raises:
-        ManifestError: no manifest, keyframes that are missing or have changed, or other model or motion weights.
-    """
-    made = manifests.read(path)
-    for difference in manifests.version_drift(made):
-        log.warning("made with another version: %s", difference)
-    settings = from_mapping(Settings, made["settings"], where=str(path))
-    frames = tuple(
-        _again(name, made["frames"][name], frame, settings) for name, frame in (("frame0", frame0), ("frame1", frame1))
-    )
-    sources, opened = (frames[0][0], frames[1][0]), (frames[0][1], frames[1][1])
-    clip = _make(sources, opened, settings, progress, expected=made)
-    assert clip.manifest is not None
-    same = clip.manifest["latents_sha256"] == made["latents_sha256"]
-    clip.manifest["replay"] = {"of": str(path), "latents_equal": same}
-    return clip
+    return make_clip((frame0, frame1), opened, settings, progress)
 
 
 _NAMES = tuple(item.name for item in fields(Settings))
@@ -124,20 +93,7 @@ _PLAIN: dict[str, Callable[[Any], str]] = {
 }
 
 
-def _again(name: str, made: dict[str, Any], given: Frame | None, settings: Settings) -> tuple[Frame, Image.Image]:
-    """A keyframe of an earlier run, opened, and held against the hash of what was used then."""
-    if given is None and made["path"] is None:
-        raise manifests.ManifestError(f"{name} was given in memory, not as a file: pass it again ({name}=, or --{name} FILE)")
-    frame: Frame = made["path"] if given is None else given
-    if given is None and not Path(made["path"]).is_file():
-        raise manifests.ManifestError(f"{name} is no longer at {frame}: say where it is ({name}=, or --{name} FILE)")
-    image = open_frame(frame, background=settings.background)
-    if manifests.image_sha256(image) != made["sha256"]:
-        raise manifests.ManifestError(f"{name} has changed since: {frame} is not the picture the clip was made from")
-    return frame, image
-
-
-def _make(
+def make_clip(
     sources: tuple[Frame, Frame],
     opened: tuple[Image.Image, Image.Image],
     settings: Settings,
@@ -149,8 +105,8 @@ def _make(
     pipe = open_pipeline(settings.model, device=device, dtype=dtype, motion=settings.motion)
     spec = resolve_model(settings.model)  # after it was opened, when its weights are on this machine
     record = _record(spec, pipe, sources, opened)
-    for part in ("model", "motion") if expected else ():
-        if _sha256(record[part]) != _sha256(expected[part]):
+    for part in ("model", "motion"):
+        if expected and _sha256(record[part]) != _sha256(expected[part]):
             raise manifests.ManifestError(f"the {part} has changed since: other weights than the clip was made with")
     settings = decide(settings, spec, pipe)
     place = torch.device(str(settings.device))
@@ -227,5 +183,7 @@ def _device(name: str | None) -> torch.device | None:
     except RuntimeError as error:
         raise ValueError(f"device {name!r}: expected cuda, cuda:1, mps or cpu") from error
     if device is not None and device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(f"device {name!r}: this torch ({torch.__version__}) finds no CUDA device; leave device away for the best there is")
+        raise ValueError(
+            f"device {name!r}: this torch ({torch.__version__}) finds no CUDA device; None takes the best there is"
+        )
     return device

@@ -1,6 +1,6 @@
 """What made this clip: every setting, seed, version and hash, as JSON beside it, so that it can be made again.
 
-A manifest is a plain dict (written by `write`, read by `read`); `generation.replay` makes the clip again and compares the latents.
+A manifest is a plain dict (written by `write`, read by `read`); `generation.replay` makes the clip again and compares.
 """
 
 from __future__ import annotations
@@ -32,7 +32,7 @@ class ManifestError(ValueError):
 
 
 def path_beside(clip: str | os.PathLike[str]) -> Path:
-    """Where the manifest of a saved clip stands: `clip.mp4` -> `clip.json`; a folder of frames -> `manifest.json` in it."""
+    """Where the manifest of a saved clip stands: `clip.mp4` -> `clip.json`; a folder -> `manifest.json` in it."""
     clip = Path(clip)
     return clip / "manifest.json" if clip.is_dir() else clip.with_suffix(".json")
 
@@ -94,7 +94,7 @@ def now() -> str:
 
 
 def image_sha256(image: Image.Image) -> str:
-    """Hash of what is seen (mode, size, pixels), so that a re-saved file with other metadata counts as the same picture."""
+    """Hash of what is seen (mode, size, pixels): a file saved again with other metadata is the same picture."""
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
@@ -109,9 +109,9 @@ def tensor_sha256(tensor: Tensor) -> str:
 
 
 def folder_sha256(folder: str | os.PathLike[str]) -> str:
-    """Hash of a diffusers model folder: the weights and configurations one level down (unet/, vae/, ...), names included.
+    """Hash of a diffusers model folder: weights and configurations one level down (unet/, vae/, ...), names included.
 
-    The contents are read once: hashes are kept by path, size and time of change in `cache_folder()`, since SVD-XT is 4.6 GB.
+    Contents are read once: hashes are kept by path, size and time of change in `cache_folder()`; SVD-XT is 4.6 GB.
     """
     files = sorted(path for pattern in ("*/*.safetensors", "*/*.json") for path in Path(folder).glob(pattern))
     if not files:

@@ -15,8 +15,8 @@ import torch
 def measured(device: torch.device) -> Iterator[dict[str, Any]]:
     """Yield a dict that holds "seconds" and "peak_memory" once the block is left.
 
-    peak_memory is {"gb": 1e9 bytes, "of": what was measured}: on a GPU the tensors of this block at their most; elsewhere the
-    whole process since it started, all that the system keeps. None where the system does not tell.
+    peak_memory is {"gb": 1e9 bytes, "of": what was measured}: on a GPU the tensors of this block at their most; else
+    the whole process since it started, which is all that the system keeps. None where it does not tell.
     """
     cost: dict[str, Any] = {}
     cuda = device.type == "cuda"

@@ -49,7 +49,7 @@ def fail(message: str, status: int) -> NoReturn:
 
 
 def debugging() -> bool:
-    """Whether --debug stands anywhere on the command line: it is wanted after the fact, at the end of a line that failed."""
+    """Whether --debug stands anywhere on the line: it is wanted afterwards, at the end of one that failed."""
     return "--debug" in sys.argv[1:]
 
 
@@ -61,11 +61,11 @@ def speak_plainly() -> None:
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if debugging() else logging.INFO)
     if not debugging():
-        warnings.showwarning = _one_line
+        warnings.showwarning = _one_line  # type: ignore[assignment]
 
 
 def quiet_libraries() -> None:
-    """Keep transformers and diffusers to errors: their advice is for programmers. To be called before they are imported."""
+    """Keep transformers and diffusers to errors; to be called before they are imported."""
     if not debugging():
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")

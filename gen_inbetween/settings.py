@@ -1,5 +1,5 @@
-"""Everything a run may be told, with its range: the one list behind inbetween()'s keywords, the command's options, YAML files, batch
-lines and manifests. None means "decide for me"; what was decided is in the manifest."""
+"""Everything a run may be told, with its range: the one list behind inbetween()'s keywords, the command's options, YAML
+files, batch lines and manifests. None means "decide for me"; what was decided is in the manifest."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ Fraction = Annotated[float, Field(ge=0, le=1)]
 class Settings:
     """The settings of one clip, of plain values only, so that they can be written down and read back."""
 
-    model: str = "auto"  # a name `inbetween models` lists, a diffusers SVD folder, or a hub id; auto: svd-xt, else pocket
+    model: str = "auto"  # a name of `inbetween models`, a diffusers folder, or a hub id; auto: svd-xt, else pocket
     motion: str | None = "default"  # the backward motion: the model's own, a file or folder, or None for none
     method: str | None = None  # gi, trf, vibid, svd; None: gi where the backward motion is there, otherwise trf
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
@@ -34,13 +34,13 @@ class Settings:
     noise_aug_strength: Finite = 0.02  # noise on the keyframes before they are encoded
     min_guidance_scale: Finite | None = None  # guidance at the keyframe a direction starts from ...
     max_guidance_scale: Finite | None = None  # ... and at the other end; None: the method's own
-    fusion: Literal["average", "linear"] | None = None  # how forward and backward motion are weighed; None: the method's own
+    fusion: Literal["average", "linear"] | None = None  # the weight of each motion; None: the method's own
     renoise_steps: Annotated[int, Field(ge=0)] | None = None  # repeats of each early step; None: the method's own
     renoise_ratio: Fraction | None = None  # the share of steps that are repeated; None: the method's own
     renoise_span: Count | None = None  # trf: how many steps one repeat takes back; None: the method's own
     cfg_plus_plus: bool | None = None  # CFG++ steps, which suit guidance near 1; None: the method's own
-    pin_ends: bool | None = None  # hold the end frames' latents at the keyframes in every step; None: the method's own
-    split_guidance: bool | None = None  # conditional and unconditional half in two passes; None: when memory asks for it
+    pin_ends: bool | None = None  # hold the end latents at the keyframes; None: the method's own
+    split_guidance: bool | None = None  # guidance halves in two passes; None: when memory asks for it
     decode: Literal["streamed", "all", "chunked", "preview"] | None = None  # None: the exact mode that fits the memory
     decode_chunk_size: Count | None = None  # frames at a time for decode="chunked" (approximate)
     device: str | None = None  # None: cuda, else mps, else cpu
@@ -48,7 +48,7 @@ class Settings:
     vram: Annotated[float, Field(gt=0)] | None = None  # GB to plan for; None: what the device has free
 
 
-SAMPLER_OPTIONS = (  # what a method may take; each method's defaults stand in sampling.METHODS
+SAMPLER_OPTIONS = (  # what a method may take; the defaults are the methods' own, in sampling.METHODS
     "num_inference_steps",
     "min_guidance_scale",
     "max_guidance_scale",

@@ -1,4 +1,4 @@
-"""Batches: which lines are made, skipped or named as bad; names, shards and processes. The clips themselves are stand-ins here."""
+"""Batches: which lines are made, skipped or named as bad; names, shards, processes. The clips are stand-ins here."""
 
 from __future__ import annotations
 
@@ -45,7 +45,8 @@ def test_settings_of_a_line_win_over_the_defaults(tmp_path, made):
     entries = read_pairs(path, tmp_path / "out", {"seed": 2, "method": "trf"})
     summary = run_batch(entries)
     assert (summary.made, summary.skipped, summary.failures) == (2, 0, [])
-    assert [(name, settings["seed"], settings["method"]) for name, settings in made] == [("a.png", 2, "trf"), ("b.png", 5, "trf")]
+    asked = [(name, settings["seed"], settings["method"]) for name, settings in made]
+    assert asked == [("a.png", 2, "trf"), ("b.png", 5, "trf")]
     assert entries[0].frame0 == tmp_path / "a.png"
     assert (tmp_path / "out" / "deep" / "b.gif").is_file()
     assert (tmp_path / "out" / "deep" / "b.json").is_file()
@@ -63,7 +64,15 @@ def test_a_second_run_makes_only_what_is_missing(tmp_path, made):
 
 def test_bad_lines_are_named_and_the_rest_goes_on(tmp_path, made):
     path = write_list(
-        tmp_path, "{", "[]", {"frame0": "a.png"}, pair("a", sede=1), pair("bad"), pair("a", out="../x.mp4"), pair("b"), pair("b")
+        tmp_path,
+        "{",
+        "[]",
+        {"frame0": "a.png"},
+        pair("a", sede=1),
+        pair("bad"),
+        pair("a", out="../x.mp4"),
+        pair("b"),
+        pair("b"),
     )
     summary = run_batch(read_pairs(path, tmp_path / "out", {}))
     assert summary.made == 1

@@ -26,7 +26,12 @@ def test_written_and_read(tmp_path):
 
 @pytest.mark.parametrize(
     ("text", "message"),
-    [(None, "cannot read"), ("{", "not a manifest"), ("[]", "found 'list'"), ('{"format": 99}', "of format 1, found 99")],
+    [
+        (None, "cannot read"),
+        ("{", "not a manifest"),
+        ("[]", "found 'list'"),
+        ('{"format": 99}', "of format 1, found 99"),
+    ],
 )
 def test_what_is_no_manifest(tmp_path, text, message):
     path = tmp_path / "clip.json"
