@@ -88,8 +88,8 @@ def forward_chunk(num_frames: int) -> int | None:
 def stage_bytes(offload: Offload, parts: dict[str, Footprint]) -> dict[str, int]:
     """Bytes on the device in each stage: the weights that `offload` leaves there, and the stage's activations."""
     clip, encode, unet, decode = (parts[name] for name in ("image encoder", "encode", "UNet", "decode"))
-    # The VAE counts in every stage: diffusers' model offload sends it away only when CLIP or UNet follow it in its
-    # sequence, which they do not, and group offload leaves it out. (encode.weights is the upcast VAE.)
+    # The VAE counts in every stage: model offload sends a model away when the next of CLIP, UNet, VAE is called, and
+    # nothing follows the VAE; group offload leaves it out. (encode.weights is the VAE in the precision it encodes in.)
     weights = {
         "none": [clip.weights + unet.weights] * 3,
         "model": [clip.weights, unet.weights, 0],

@@ -198,7 +198,7 @@ def test_levers_change_nothing_but_the_cost(tiny_pipe: Callable) -> None:
     }
     with torch.no_grad():
         stock = pipe.unet(**inputs).sample
-        for levers in (Levers(), Levers(forward_chunking=3), Levers(True, "group", 2), Levers()):
+        for levers in (Levers(), Levers(False, "model", 3), Levers(), Levers(True, "group", 2), Levers()):
             apply_levers(pipe, levers, "cpu")
             torch.testing.assert_close(pipe.unet(**inputs).sample, stock, rtol=0, atol=1e-5)
     assert all(isinstance(attn.processor, ConstantCrossAttnProcessor) for attn in cross_attentions(pipe.unet).values())
