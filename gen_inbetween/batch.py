@@ -175,8 +175,11 @@ def _processes() -> Any:
         return None
     from accelerate import PartialState
 
-    # The first process to finish waits for the slowest; the usual ten minutes of patience would end the others' work.
-    return PartialState(timeout=timedelta(weeks=4))
+    from .models import default_device
+
+    # Without a GPU accelerate wants to be told, or takes every process for the only one. The timeout: the first process
+    # to finish waits for the slowest, and the usual ten minutes of patience would end the others' work.
+    return PartialState(cpu=default_device().type == "cpu", timeout=timedelta(weeks=4))
 
 
 def _gather(summary: Summary) -> Summary:

@@ -4,6 +4,7 @@ Imports of the library stand inside the commands: --help should not wait for tor
 
 from __future__ import annotations
 
+import os
 import sys
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
@@ -25,7 +26,7 @@ from .options import (
     parse_size,
     settings_of,
 )
-from .reporting import FAILED, fail, quiet_libraries, reported, speak_plainly
+from .reporting import FAILED, fail, reported, speak_plainly
 
 if TYPE_CHECKING:
     from .clip import Clip
@@ -74,12 +75,20 @@ def run(
 ) -> None:
     """Make the video between two keyframes; its manifest stands beside it."""
     from .clip import check_output
+    from .generation import inbetween
 
-    options = {"model": model, "motion": motion, "method": method, "num_frames": num_frames, "seed": seed, "fit": fit}
+    options: dict[str, Any] = {
+        "model": model,
+        "motion": motion,
+        "method": method,
+        "num_frames": num_frames,
+        "seed": seed,
+        "fit": fit,
+    }
     options |= {"num_inference_steps": steps, "device": device, "vram": vram}
     settings = settings_of(config, override, size, **options)
     check_output(out)
-    _announce(_inbetween(frame0, frame1, settings), out)
+    _announce(inbetween(frame0, frame1, **settings), out)
 
 
 @app.command(
@@ -100,7 +109,6 @@ def replay(
 
     if out is not None:
         check_output(out)
-    quiet_libraries()
     from .replaying import replay as make_again
 
     clip = make_again(manifest, frame0=frame0, frame1=frame1)
@@ -125,7 +133,6 @@ def demo(
     seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
 ) -> None:
     """Every method on a bundled synthetic pair and a photo pair: one labelled video and one sheet each."""
-    quiet_libraries()
     from .demo import make_demo
 
     for path in make_demo(out, model=model, seed=seed, num_inference_steps=steps):
@@ -150,22 +157,28 @@ def plan(
     """Predict memory and UNet passes of a run, counted on the configuration: no weights are loaded."""
     from .planner import plan as make_plan
 
-    quiet_libraries()
     width, height = parse_size(size)
-    typer.echo(str(make_plan(model, width=width, height=height, num_frames=num_frames, method=method,
-                             num_inference_steps=steps, vram_gb=vram)))  # fmt: skip
+    wanted: dict[str, Any] = {"width": width, "height": height, "num_frames": num_frames, "num_inference_steps": steps}
+    typer.echo(str(make_plan(model, method=method, vram_gb=vram, **wanted)))
 
 
 @app.command(epilog="\b\nExample:\n  inbetween models")
 @reported
 def models() -> None:
-    """List the named models: size, frames, licence, where they come from, and whether they are on this machine."""
-    from .models import MODELS
+    """List the named models: size, frames, licence, and where they are."""
+    from .models import MODELS, ModelError, resolve_model
 
-    for spec in MODELS.values():
+    for name, spec in MODELS.items():
+        try:
+            spec = resolve_model(name)
+            place = spec.source if Path(spec.source).is_dir() else f"not here; `hf download {spec.source}` gets it"
+        except ModelError as error:
+            place = str(error)
+        motion = "with" if spec.motion else "no"
         typer.echo(
-            f"{spec.name:10} {spec.width}x{spec.height}, {spec.num_frames} frames  {spec.licence}  {spec.source}"
+            f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.licence}"
         )
+        typer.echo(f"    {place}")
 
 
 @app.command(
@@ -212,13 +225,13 @@ def batch(
 
     chosen = parse_shard(shard)
     entries = read_pairs(pairs, out, settings_of(config, override))
-    quiet_libraries()
 
     def notify(pair: Pair, state: str) -> None:
         typer.echo(f"{state}: {pair.out}")
 
     summary = run_batch(entries, shard=chosen, notify=notify)
-    typer.echo(f"{summary.made} made, {summary.skipped} already there, {len(summary.failures)} failed")
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks for all
+        typer.echo(f"{summary.made} made, {summary.skipped} already there, {len(summary.failures)} failed")
     if summary.failures:
         raise typer.Exit(1)
 
@@ -227,13 +240,6 @@ def main() -> None:
     """The console script."""
     speak_plainly()
     app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
-
-
-def _inbetween(frame0: Path, frame1: Path, settings: dict[str, Any]) -> Clip:
-    quiet_libraries()
-    from .generation import inbetween
-
-    return inbetween(frame0, frame1, **settings)
 
 
 def _announce(clip: Clip, out: Path) -> None:

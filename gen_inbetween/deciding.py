@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -75,7 +76,7 @@ def choose_method(name: str | None, pipe: InbetweenPipeline) -> Method:
         return find_method(name)
     if pipe.motion is not None:
         return find_method("gi")
-    log.warning("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
+    say_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
     return find_method("trf")
 
 
@@ -94,7 +95,7 @@ def check_size(width: int, height: int, factor: int) -> None:
 
 
 def check_length(num_frames: int, trained: int) -> None:
-    """ValueError for a clip longer than the model can mean; one line in the log for a length it was not trained on."""
+    """ValueError for a clip longer than the model can mean; a notice for a length it was not trained on."""
     longest = LONGEST * trained
     if not 3 <= num_frames <= longest:
         raise ValueError(
@@ -102,7 +103,13 @@ def check_length(num_frames: int, trained: int) -> None:
             "for a longer video make clips between more keyframes and join them"
         )
     if num_frames != trained:
-        log.warning("num_frames %d: the model was trained on %d; quality is best there", num_frames, trained)
+        say_once(f"num_frames {num_frames}: the model was trained on {trained}; quality is best there")
+
+
+@cache
+def say_once(message: str) -> None:
+    """Log a notice the first time it is due in this process: a batch of a thousand clips says it once."""
+    log.warning("%s", message)
 
 
 def approximations(settings: Settings) -> list[str]:

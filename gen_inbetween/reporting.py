@@ -54,21 +54,17 @@ def debugging() -> bool:
 
 
 def speak_plainly() -> None:
-    """Show the library's notices and Python's warnings as plain lines on stderr."""
+    """Show our notices and Python's warnings as plain lines on stderr, and only errors of the libraries below us."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))
     logger = logging.getLogger("gen_inbetween")
     logger.handlers = [handler]
     logger.setLevel(logging.DEBUG if debugging() else logging.INFO)
     if not debugging():
-        warnings.showwarning = _one_line  # type: ignore[assignment]
-
-
-def quiet_libraries() -> None:
-    """Keep transformers and diffusers to errors; to be called before they are imported."""
-    if not debugging():
+        # Before they are imported: what transformers and diffusers warn of is for programmers.
         os.environ.setdefault("TRANSFORMERS_VERBOSITY", "error")
         os.environ.setdefault("DIFFUSERS_VERBOSITY", "error")
+        warnings.showwarning = _one_line  # type: ignore[assignment]
 
 
 def _one_line(message: Any, category: Any, *where: Any) -> None:

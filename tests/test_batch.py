@@ -3,6 +3,10 @@
 from __future__ import annotations
 
 import json
+import os
+import socket
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -135,6 +139,40 @@ def test_processes_of_a_launcher_share_a_shard_and_its_summary(tmp_path, made, m
     assert (summary.made, len(summary.failures)) == (4, 1)
     assert [name for name, _ in made] == ["f0.png", "f2.png", "f1.png", "f3.png"]
     assert {settings["device"] for _, settings in made} == {"cpu"}
+
+
+PROCESS = """
+import sys
+from gen_inbetween import batch
+
+def make(pair, summary, device):
+    summary.made += 1
+    return "made"
+
+batch._make = make
+entries = batch.read_pairs(sys.argv[1], sys.argv[2], {})
+summary = batch.run_batch(entries, notify=lambda pair, state: print(pair.frame0.stem))
+print(summary.made, len(summary.failures))
+"""
+
+
+def test_two_real_processes_share_the_work(tmp_path):
+    path = write_list(tmp_path, pair("a"), pair("b"), pair("c"), "no json")
+    with socket.socket() as free:
+        free.bind(("127.0.0.1", 0))
+        port = str(free.getsockname()[1])
+    launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
+    processes = [
+        subprocess.Popen(
+            [sys.executable, "-c", PROCESS, str(path), str(tmp_path / "out")],
+            env={**os.environ, **launched, "RANK": rank, "LOCAL_RANK": rank},
+            stdout=subprocess.PIPE,
+            text=True,
+        )
+        for rank in ("0", "1")
+    ]
+    said = [process.communicate(timeout=240)[0].split() for process in processes]
+    assert said == [["a", "c", "3", "1"], ["b", "3", "1"]]
 
 
 def test_a_plain_shell_starts_no_process_group(monkeypatch):

@@ -3,9 +3,11 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 import shutil
 import sys
+import warnings
 
 import numpy as np
 import pytest
@@ -13,6 +15,7 @@ from PIL import Image
 
 from gen_inbetween import cli, demo, generation, models
 from gen_inbetween.checkpoints import save_motion
+from gen_inbetween.deciding import say_once
 
 
 @pytest.fixture
@@ -21,6 +24,12 @@ def inbetween(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     monkeypatch.setattr(models, "_said", set())
+    say_once.cache_clear()
+    # What main() sets for its process is taken back after the test.
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
+    monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")
+    monkeypatch.setattr(logging.getLogger("gen_inbetween"), "handlers", [])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
 
     def run(*arguments):
         monkeypatch.setattr(sys, "argv", ["inbetween", *map(str, arguments)])
@@ -172,7 +181,7 @@ def test_plan_models_and_convert(inbetween, tiny_folder, tiny_pipe, tmp_path):
     assert status == 0
     assert "220 UNet passes" in out
     status, out, _ = inbetween("models")
-    assert [line.split()[0] for line in out.splitlines()] == list(models.MODELS)
+    assert [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")] == list(models.MODELS)
     save_motion(tiny_pipe(motion="lora").unet, tmp_path / "lora.safetensors", {"base_model": "tiny"})
     status, out, _ = inbetween("convert", "lora.safetensors", "backward_motion.safetensors")
     assert (status, (tmp_path / "backward_motion.safetensors").is_file()) == (0, True)
