@@ -143,7 +143,7 @@ def frames_to_tensor(frames: Frames, name: str = "frame") -> Tensor:
         raise ValueError(f"expected {name} with finite values, got NaN or infinity")
     if tensor.min() < 0 or tensor.max() > 1:
         raise ValueError(f"expected {name} in [0, 1], got values from {tensor.min():.3g} to {tensor.max():.3g}")
-    return tensor * 2 - 1
+    return tensor.contiguous() * 2 - 1
 
 
 def alike(images: list[Image.Image], name: str) -> list[Image.Image]:

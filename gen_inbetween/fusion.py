@@ -23,8 +23,8 @@ from gen_inbetween.motion import set_direction
 FRAME = -4  # in (..., frame, channel, height, width)
 
 FUSION_WEIGHTS: dict[str, Callable[[int], Tensor]] = {
-    "average": lambda num_frames: torch.full((num_frames,), 0.5),
-    "linear": lambda num_frames: torch.linspace(1, 0, num_frames),
+    "average": lambda num_frames: torch.full((num_frames,), 0.5, dtype=torch.float64),
+    "linear": lambda num_frames: torch.linspace(1, 0, num_frames, dtype=torch.float64),
 }
 
 
@@ -44,7 +44,7 @@ def guidance_scales(minimum: float, maximum: float, num_frames: int, fusion: str
 
     With "average" fusion both directions take the mean of the ramp and its flip, so a frame is guided alike by both.
     """
-    ramp = torch.linspace(minimum, maximum, num_frames)
+    ramp = torch.linspace(minimum, maximum, num_frames, dtype=torch.float64)
     return (ramp + ramp.flip(0)) / 2 if fusion == "average" else ramp
 
 
@@ -201,7 +201,8 @@ def both_ways(x: Tensor) -> Tensor:
 
 
 def per_frame(values: Tensor, keyframes: KeyframeConditioning) -> Tensor:
-    """(num_frames,) -> (num_frames, 1, 1, 1) beside the latents."""
+    """(num_frames,) -> (num_frames, 1, 1, 1), where the latents are and in the precision the sampler holds them in."""
     if values.shape != (keyframes.num_frames,):
         raise ValueError(f"expected one value for each of {keyframes.num_frames} frames, got {tuple(values.shape)}")
-    return values.to(keyframes.image_latents.device).reshape(-1, 1, 1, 1)
+    dtype = torch.promote_types(keyframes.image_latents.dtype, torch.float32)
+    return values.to(dtype).to(keyframes.image_latents.device).reshape(-1, 1, 1, 1)

@@ -1,0 +1,132 @@
+"""The method done naively, to hold the fast form against: two UNets, whole attention maps turned by hand, plain loops.
+
+Nothing here uses gen_inbetween's samplers, denoisers or processors; it follows the papers' equations in v-prediction.
+"""
+
+from __future__ import annotations
+
+import copy
+import math
+
+import torch
+from diffusers.models.attention_processor import AttnProcessor2_0
+from torch import Tensor, nn
+
+
+def temporal_layers(unet: nn.Module) -> dict[str, nn.Module]:
+    return {
+        name: module for name, module in unet.named_modules() if name.endswith("temporal_transformer_blocks.0.attn1")
+    }
+
+
+class WholeMap:
+    """Plain attention that forms its map; `source` makes it use another layer's map, turned by 180 degrees."""
+
+    def __init__(self, source: WholeMap | None = None) -> None:
+        self.source, self.map = source, None
+
+    def __call__(self, attn, x, encoder_hidden_states=None, attention_mask=None):
+        batch, frames, _ = x.shape
+
+        def heads(y):
+            return y.reshape(batch, frames, attn.heads, -1).permute(0, 2, 1, 3)
+
+        if self.source is None:
+            query, key = heads(attn.to_q(x)), heads(attn.to_k(x))
+            self.map = (query @ key.transpose(-1, -2) / math.sqrt(query.shape[-1])).softmax(-1)
+            used = self.map
+        else:
+            used = torch.rot90(self.source.map, 2, (-2, -1))
+        out = (used @ heads(attn.to_v(x))).permute(0, 2, 1, 3).reshape(batch, frames, -1)
+        return attn.to_out[0](out)
+
+
+def two_unets(unet: nn.Module, update: dict[str, Tensor]) -> tuple[nn.Module, nn.Module]:
+    """A forward UNet that records its maps, and a tuned copy whose layers attend through them."""
+    forward = copy.deepcopy(unet)
+    for layer in temporal_layers(forward).values():
+        layer.set_processor(AttnProcessor2_0())
+    backward = copy.deepcopy(forward)
+    weights = dict(backward.named_parameters())
+    with torch.no_grad():
+        for name, difference in update.items():
+            weights[name] += difference
+    for name, layer in temporal_layers(forward).items():
+        layer.set_processor(WholeMap())
+        temporal_layers(backward)[name].set_processor(WholeMap(layer.processor))
+    return forward, backward
+
+
+def predict_v(unet: nn.Module, x: Tensor, sigma: Tensor, z: Tensor, embeds: Tensor, ids: Tensor) -> Tensor:
+    """One clip, one guidance half: x (1, F, C, h, w), z (1, 1, C, h, w)."""
+    scaled = x / (sigma**2 + 1).sqrt()
+    inputs = torch.cat([scaled, z.repeat(1, x.shape[1], 1, 1, 1)], dim=2)
+    return unet(inputs, 0.25 * sigma.log(), encoder_hidden_states=embeds, added_time_ids=ids).sample
+
+
+def to_denoised(x: Tensor, v: Tensor, sigma: Tensor) -> Tensor:
+    return v * (-sigma / (sigma**2 + 1).sqrt()) + x / (sigma**2 + 1)
+
+
+def fused_v(unets, x, sigma, keyframes, guidance, weight) -> tuple[Tensor, Tensor]:
+    """(guided, unconditional) v of both motions; keyframes: (direction, guidance, pair = 1, ...) tensors."""
+    ways = []
+    for half in (0, 1):
+        forward, backward = (
+            predict_v(unet, path, sigma, *(tensor[way, half] for tensor in keyframes))
+            for way, (unet, path) in enumerate(zip(unets, (x, x.flip(1)), strict=True))
+        )
+        ways.append((forward, backward))
+    (forward_u, backward_u), (forward_c, backward_c) = ways
+    g, w = guidance.reshape(1, -1, 1, 1, 1), weight.reshape(1, -1, 1, 1, 1)
+    forward = forward_u + g * (forward_c - forward_u)
+    backward = backward_u + g * (backward_c - backward_u)
+    return w * forward + (1 - w) * backward.flip(1), w * forward_u + (1 - w) * backward_u.flip(1)
+
+
+def sample_gi(unets, x, sigmas, keyframes, guidance, weight, repeats, until, noises) -> Tensor:
+    """Generative Inbetweening: Euler steps, each of the first `until` repeated after re-noising."""
+    noises = iter(noises)
+    for i in range(len(sigmas) - 1):
+        for repeat in range(repeats + 1 if i < until else 1):
+            if repeat:
+                x = x + (sigmas[i] ** 2 - sigmas[i + 1] ** 2).sqrt() * next(noises)
+            v, _ = fused_v(unets, x, sigmas[i], keyframes, guidance, weight)
+            derivative = (x - to_denoised(x, v, sigmas[i])) / sigmas[i]
+            x = x + derivative * (sigmas[i + 1] - sigmas[i])
+    return x
+
+
+def sample_trf(unet, x, sigmas, keyframes, guidance, weight, jumps: dict[int, int], noises) -> Tensor:
+    """Time Reversal Fusion: each way steps alone, the results are blended; `jumps`: steps done -> steps to go back."""
+    noises, jumps, i = iter(noises), dict(jumps), 0
+    w = weight.reshape(1, -1, 1, 1, 1)
+    while i < len(sigmas) - 1:
+        stepped = []
+        for way, path in enumerate((x, x.flip(1))):
+            uncond, cond = (predict_v(unet, path, sigmas[i], *(t[way, half] for t in keyframes)) for half in (0, 1))
+            v = uncond + guidance.reshape(1, -1, 1, 1, 1) * (cond - uncond)
+            denoised = to_denoised(path, v, sigmas[i])
+            stepped.append(path + (path - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i]))
+        x, i = w * stepped[0] + (1 - w) * stepped[1].flip(1), i + 1
+        if back := jumps.pop(i, 0):
+            x = x + (sigmas[i - back] ** 2 - sigmas[i] ** 2).sqrt() * next(noises)
+            i -= back
+    return x
+
+
+def sample_vibid(unet, x, sigmas, keyframes, guidance, ends, noises) -> Tensor:
+    """ViBiDSampler: forward and backward in turn, CFG++ steps, the far frame replaced by the other keyframe."""
+    noises = iter(noises)
+    for i in range(len(sigmas) - 1):
+        for way in (0, 1):
+            path = x.flip(1) if way else x
+            uncond, cond = (
+                to_denoised(path, predict_v(unet, path, sigmas[i], *(t[way, half] for t in keyframes)), sigmas[i])
+                for half in (0, 1)
+            )
+            denoised = uncond + guidance.reshape(1, -1, 1, 1, 1) * (cond - uncond)
+            denoised[:, -1] = ends[1 - way]
+            path = denoised + sigmas[i + 1] * (path - uncond) / sigmas[i]
+            x = path.flip(1) if way else path + (sigmas[i] ** 2 - sigmas[i + 1] ** 2).sqrt() * next(noises)
+    return x

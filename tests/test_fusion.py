@@ -1,0 +1,182 @@
+"""One UNet, one pass, against two UNets with whole maps; and what fusion must keep."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from reference import fused_v, predict_v, to_denoised, two_unets
+
+from gen_inbetween.attention import BidirectionalAttnProcessor
+from gen_inbetween.conditioning import KeyframeConditioning, beside_zeros
+from gen_inbetween.fusion import FusedDenoiser, MotionDenoiser, fusion_weights, guidance_scales
+from gen_inbetween.motion import (
+    add_backward_motion,
+    motion_state_dict,
+    remove_backward_motion,
+    temporal_self_attentions,
+)
+
+SIGMA = torch.tensor(3.0, dtype=torch.float64)
+
+
+@pytest.fixture(scope="module")
+def unet(tiny_pipe):
+    return tiny_pipe(motion="full", dtype=torch.float64).unet
+
+
+@pytest.fixture(autouse=True)
+def no_grad():
+    with torch.no_grad():
+        yield
+
+
+def make_case(num_frames, pairs=1, seed=0):
+    """(x, keyframes) at random."""
+    generator = torch.Generator().manual_seed(seed)
+
+    def draw(*shape):
+        return torch.randn(shape, dtype=torch.float64, generator=generator)
+
+    ids = torch.tensor([6, 127, 0.02], dtype=torch.float64).expand(2, 2, pairs, 3)
+    latents, embeds = draw(2, pairs, 1, 4, 4, 8), draw(2, pairs, 1, 32)
+    keyframes = KeyframeConditioning(beside_zeros(latents), beside_zeros(embeds), ids, num_frames)
+    return 3 * draw(pairs, num_frames, 4, 4, 8), keyframes
+
+
+def raw(keyframes):
+    return [keyframes.image_latents, keyframes.image_embeds, keyframes.added_time_ids]
+
+
+def fused(unet, keyframes, fusion="average", *, rotate=True, guidance=(1, 3), **options):
+    scales = guidance_scales(*guidance, keyframes.num_frames, fusion)
+    weights = fusion_weights(fusion, keyframes.num_frames)
+    return FusedDenoiser(unet, keyframes, scales, weights, rotate=rotate, **options)
+
+
+@pytest.mark.parametrize("num_frames", [14, 25])
+@pytest.mark.parametrize("fusion", ["average", "linear"])
+def test_one_pass_equals_two_unets_with_whole_maps(unet, num_frames, fusion):
+    x, keyframes = make_case(num_frames)
+    denoise = fused(unet, keyframes, fusion)
+    guided, uncond = denoise.guided_and_unconditional(x, SIGMA)
+    unets = two_unets(unet, motion_state_dict(unet))
+    ramp = torch.linspace(1, 3, num_frames, dtype=torch.float64)
+    scales = torch.full((num_frames,), 2.0, dtype=torch.float64) if fusion == "average" else ramp
+    weights = (
+        torch.full((num_frames,), 0.5, dtype=torch.float64)
+        if fusion == "average"
+        else torch.linspace(1, 0, num_frames, dtype=torch.float64)
+    )
+    wanted = [to_denoised(x, v, SIGMA) for v in fused_v(unets, x, SIGMA, raw(keyframes), scales, weights)]
+    torch.testing.assert_close(guided, wanted[0], rtol=0, atol=1e-10)
+    torch.testing.assert_close(uncond, wanted[1], rtol=0, atol=1e-10)
+    assert torch.equal(denoise(x, SIGMA), guided)
+
+
+@pytest.mark.parametrize("rotate", [True, False])
+def test_guidance_in_one_batch_or_two_passes(unet, rotate):
+    x, keyframes = make_case(5, pairs=2)
+    whole, split = (fused(unet, keyframes, "linear", rotate=rotate, split_guidance=split) for split in (False, True))
+    torch.testing.assert_close(whole(x, SIGMA), split(x, SIGMA), rtol=0, atol=1e-12)
+    assert whole.passes == split.passes == 8  # 2 directions x 2 guidance halves x 2 pairs
+
+
+def test_a_pair_does_not_see_its_neighbours(unet):
+    x, keyframes = make_case(5, pairs=2)
+    together = fused(unet, keyframes)(x, SIGMA)
+    for pair in (0, 1):
+        part = [value[:, :, pair : pair + 1] for value in raw(keyframes)]
+        alone = fused(unet, KeyframeConditioning(*part, num_frames=5))(x[pair : pair + 1], SIGMA)
+        torch.testing.assert_close(together[pair : pair + 1], alone, rtol=0, atol=1e-12)
+
+
+def test_zero_update_and_forward_is_stock_svd(unet, tiny_pipe):
+    stock = tiny_pipe(dtype=torch.float64).unet
+    x, keyframes = make_case(5)
+    wanted = stock(
+        x.expand(2, -1, -1, -1, -1).repeat(1, 1, 2, 1, 1),
+        SIGMA,
+        keyframes.image_embeds[0, :, 0],
+        keyframes.added_time_ids[0, :, 0],
+    ).sample
+    add_backward_motion(stock)
+    ours = stock(
+        x.expand(2, -1, -1, -1, -1).repeat(1, 1, 2, 1, 1),
+        SIGMA,
+        keyframes.image_embeds[0, :, 0],
+        keyframes.added_time_ids[0, :, 0],
+    ).sample
+    assert torch.equal(ours, wanted)
+
+
+def test_time_reversal_symmetry(tiny_pipe):
+    """No update, average fusion: swapping the keyframes and flipping the noise flips the clip."""
+    unet = tiny_pipe(dtype=torch.float64).unet
+    x, keyframes = make_case(5)
+    swapped = KeyframeConditioning(*(value.flip(0) for value in raw(keyframes)), num_frames=5)
+    clip = fused(unet, keyframes, rotate=False)(x, SIGMA)
+    mirrored = fused(unet, swapped, rotate=False)(x.flip(1), SIGMA)
+    torch.testing.assert_close(mirrored, clip.flip(1), rtol=0, atol=1e-12)
+    assert (clip - clip.flip(1)).abs().max() > 0.1  # the clip itself is no palindrome
+
+
+def test_the_update_and_the_turned_map_both_matter(unet, tiny_pipe):
+    x, keyframes = make_case(5)
+    stock = tiny_pipe(dtype=torch.float64).unet
+    reversed_only = fused(stock, keyframes, rotate=False)(x, SIGMA)
+    add_backward_motion(stock)
+    turned = fused(stock, keyframes)(x, SIGMA)
+    tuned = fused(unet, keyframes)(x, SIGMA)
+    assert (turned - reversed_only).abs().max() > 1e-4 and (tuned - turned).abs().max() > 1e-4
+
+
+def test_guidance_of_one_skips_the_unconditional_half(unet):
+    x, keyframes = make_case(5)
+    denoise = fused(unet, keyframes, guidance=(1, 1))
+    clip = denoise(x, SIGMA)
+    assert denoise.passes == 2
+    guided, _ = denoise.guided_and_unconditional(x, SIGMA)  # CFG++ needs it all the same
+    assert denoise.passes == 6
+    torch.testing.assert_close(clip, guided, rtol=0, atol=1e-12)
+
+
+@pytest.mark.parametrize(("direction", "way"), [("forward", 0), ("backward", 1)])
+def test_one_direction_is_stock_svd_from_its_keyframe(unet, direction, way):
+    x, keyframes = make_case(5)
+    denoise = MotionDenoiser(unet, keyframes, guidance_scales(1, 3, 5), direction)
+    guided, uncond = denoise.guided_and_unconditional(x, SIGMA)
+    forward, _ = two_unets(unet, {})
+    both = [predict_v(forward, x, SIGMA, *(value[way, half] for value in raw(keyframes))) for half in (0, 1)]
+    wanted_uncond, wanted_cond = (to_denoised(x, v, SIGMA) for v in both)
+    ramp = torch.linspace(1, 3, 5, dtype=torch.float64).reshape(-1, 1, 1, 1)
+    torch.testing.assert_close(uncond, wanted_uncond, rtol=0, atol=1e-10)
+    torch.testing.assert_close(guided, uncond + ramp * (wanted_cond - uncond), rtol=0, atol=1e-10)
+    assert torch.equal(denoise(x, SIGMA), guided) and denoise.passes == 4
+
+
+def test_the_unet_is_left_as_stock_svd_even_after_an_error(unet):
+    x, keyframes = make_case(5)
+    denoise = fused(unet, keyframes)
+    with pytest.raises(RuntimeError):
+        denoise(x[..., :2], SIGMA)  # latents of another size than the keyframes'
+    processors = [attn.processor for attn in temporal_self_attentions(unet).values()]
+    assert all(isinstance(p, BidirectionalAttnProcessor) and p.direction == "forward" for p in processors)
+
+
+def test_rotation_without_motion_says_what_to_do(tiny_pipe):
+    unet = tiny_pipe(dtype=torch.float64).unet
+    x, keyframes = make_case(5)
+    add_backward_motion(unet)
+    denoise = fused(unet, keyframes)
+    denoise(x, SIGMA)
+    remove_backward_motion(unet)  # as enable_xformers_memory_efficient_attention does
+    with pytest.raises(RuntimeError, match="load the motion"):
+        denoise(x, SIGMA)
+
+
+def test_bad_arguments(unet):
+    _, keyframes = make_case(5)
+    with pytest.raises(ValueError, match="average, linear, got 'max'"):
+        fusion_weights("max", 5)
+    with pytest.raises(ValueError, match="5 frames, got \\(4,\\)"):
+        MotionDenoiser(unet, keyframes, torch.ones(4), "forward")

@@ -1,0 +1,207 @@
+"""The loops against closed forms and plain loops; the order of steps and their cost against published counts."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+from reference import sample_gi, sample_trf, sample_vibid, two_unets
+from test_fusion import make_case, raw
+
+from gen_inbetween import solvers
+from gen_inbetween.edm import karras_sigmas
+from gen_inbetween.fusion import open_denoisers
+from gen_inbetween.motion import motion_state_dict
+from gen_inbetween.sampling import METHODS, find_method, repeated, travelled
+from gen_inbetween.solvers import sample_euler, sample_sequential
+
+
+class GaussianDenoiser:
+    """The exact denoiser of clips whose every value is drawn from N(mean, 1), with another mean unconditionally."""
+
+    def __init__(self, mean=0.5):
+        self.mean = mean
+
+    def __call__(self, x, sigma):
+        return (x + sigma**2 * self.mean) / (1 + sigma**2)
+
+    def guided_and_unconditional(self, x, sigma):
+        return self(x, sigma), x / (1 + sigma**2)
+
+
+def noise(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
+def test_euler_is_a_first_order_solver_of_the_closed_form_flow():
+    def error(steps):
+        sigmas = karras_sigmas(steps, 0.002, 700.0)
+        x = noise(1, 3, 2, 4, 4) * (sigmas[0] ** 2 + 1).sqrt()
+        exact = 0.5 + (x - 0.5) / (sigmas[0] ** 2 + 1).sqrt()  # the probability-flow ODE keeps each value's quantile
+        return (sample_euler(GaussianDenoiser(), x, sigmas, range(steps)) - exact).abs().max().item()
+
+    assert error(1000) < 0.02
+    assert error(500) / error(1000) == pytest.approx(2, rel=0.1)
+
+
+def test_renoising_keeps_the_distribution():
+    sigmas = karras_sigmas(300, 0.002, 700.0)
+    x = noise(1, 4, 4, 32, 32) * (sigmas[0] ** 2 + 1).sqrt()
+    generator = torch.Generator().manual_seed(1)
+    out = sample_euler(GaussianDenoiser(), x, sigmas, repeated(300, 3, 0.5), generator=generator)
+    assert out.mean() == pytest.approx(0.5, abs=0.03) and out.std() == pytest.approx(1, abs=0.03)
+
+
+def test_renoise_restores_the_noise_level():
+    generator = torch.Generator().manual_seed(0)
+    x = 2.0 * noise(1, 4, 4, 64, 64, seed=1)
+    up = solvers.renoise(x, torch.tensor(5.0), torch.tensor(2.0), generator)
+    assert up.std() == pytest.approx(5, rel=0.01)
+
+
+def test_cfg_plus_plus_steps_along_the_unconditional_clip():
+    sigma, sigma_next = torch.tensor(2.0), torch.tensor(1.0)
+    x = noise(1, 3, 2, 4, 4)
+    out = solvers.take_step(GaussianDenoiser(), x, sigma, sigma_next, True, lambda denoised: denoised)
+    torch.testing.assert_close(out, (x + 4 * 0.5) / 5 + (x - x / 5) / 2)
+
+
+@pytest.mark.parametrize("sample", [sample_euler, sample_sequential])
+def test_pinned_ends_are_reached(sample):
+    sigmas = karras_sigmas(4, 0.002, 700.0)
+    ends = noise(2, 1, 2, 4, 4, seed=2)
+    denoisers = [GaussianDenoiser()] * (1 if sample is sample_euler else 2)
+    generator = torch.Generator().manual_seed(0)
+    out = sample(*denoisers, 700 * noise(1, 3, 2, 4, 4), sigmas, range(4), generator=generator, ends=ends)
+    torch.testing.assert_close(out[:, 0], ends[0])
+    if sample is sample_euler:  # the last half-step of the sequential sampler pins its far end only: frame0
+        torch.testing.assert_close(out[:, -1], ends[1])
+
+
+def test_a_step_may_be_changed_from_outside():
+    sigmas = karras_sigmas(3, 0.002, 700.0)
+    seen = []
+
+    def on_step(step, sigma, x):
+        seen.append((step, sigma.item()))
+        return torch.zeros_like(x)
+
+    out = sample_euler(GaussianDenoiser(), noise(1, 3, 2, 4, 4), sigmas, range(3), on_step=on_step)
+    assert seen == [(step, sigma.item()) for step, sigma in enumerate(sigmas[:3])] and not out.any()
+
+
+def test_order_of_repeats():
+    assert repeated(4, 2, 0.5) == [0, 0, 0, 1, 1, 1, 2, 3]
+    assert repeated(4, 0, 0.5) == repeated(4, 2, 0.0) == [0, 1, 2, 3]
+    assert len(repeated(50, 5, 0.5)) == 175  # the published script
+
+
+def test_order_of_time_travel():
+    order = travelled(50, 1, 0.2, 5)  # N 50, jump_length 5, jump_n_sample 2, repeat_step_ratio 0.8
+    assert order == [*range(10), *range(5, 10), *range(10, 50)] and len(order) == 55
+    assert len(travelled(50, 1, 0.5, 3)) == 74
+    assert travelled(3, 1, 1.0, 5) == [0, 1, 2]
+
+
+PUBLISHED = {"gi": 700, "trf": 220, "vibid": 100, "svd": 50}
+
+
+def test_published_costs():
+    assert {name: method.unet_passes() for name, method in METHODS.items()} == PUBLISHED
+    gi = METHODS["gi"]
+    assert gi.unet_passes(25, renoise_steps=0) == 100
+    assert gi.unet_passes(25, renoise_steps=0, max_guidance_scale=1.0) == 50  # no unconditional half
+    assert gi.unet_passes(25, renoise_steps=0, max_guidance_scale=1.0, cfg_plus_plus=True) == 100
+    assert METHODS["vibid"].unet_passes(cfg_plus_plus=False) == 50
+
+
+@pytest.mark.parametrize(
+    ("method", "given", "message"),
+    [
+        ("gi", {"num_inference_steps": 0}, "num_inference_steps as a whole number of at least 1, got 0"),
+        ("gi", {"num_inference_steps": 2.5}, "got 2.5"),
+        ("gi", {"renoise_steps": -1}, "renoise_steps"),
+        ("gi", {"renoise_ratio": 1.5}, r"\[0, 1\], got 1.5"),
+        ("gi", {"renoise_span": 5}, "gi takes no renoise_span, got 5; it takes num_inference_steps"),
+        ("trf", {"renoise_span": 0}, "at least 1, got 0"),
+        ("vibid", {"fusion": "linear"}, "vibid takes no fusion"),
+        ("svd", {"max_guidance_scale": float("nan")}, "finite max_guidance_scale, got nan"),
+    ],
+)
+def test_options_are_checked(method, given, message):
+    with pytest.raises(ValueError, match=message):
+        METHODS[method].options(**given)
+
+
+def test_options_fill_in_defaults_and_let_off_switches_pass():
+    options = METHODS["vibid"].options(num_inference_steps=10, cfg_plus_plus=False, renoise_steps=0, fusion=None)
+    assert options["num_inference_steps"] == 10 and options["cfg_plus_plus"] is False and options["pin_ends"] is True
+
+
+def test_an_unknown_method_names_the_nearest():
+    assert find_method("trf") is METHODS["trf"]
+    with pytest.raises(ValueError, match="got 'vibit'; did you mean 'vibid'"):
+        find_method("vibit")
+
+
+@pytest.fixture(scope="module")
+def unet(tiny_pipe):
+    return tiny_pipe(motion="full", dtype=torch.float64).unet
+
+
+@pytest.fixture
+def draws(monkeypatch):
+    """The re-noising, recorded so that the reference can use the same."""
+    made = []
+
+    def draw(shape, **_):
+        made.append(noise(*shape, seed=100 + len(made)))
+        return made[-1]
+
+    monkeypatch.setattr(solvers, "randn_tensor", draw)
+    return made
+
+
+@torch.no_grad()
+def run(unet, method, num_frames=14, **given):
+    x, keyframes = make_case(num_frames)
+    sigmas = karras_sigmas(given["num_inference_steps"], 0.002, 700.0)
+    method = METHODS[method]
+    options = method.options(**given)
+    ends = noise(2, 1, 4, 4, 8, seed=5)
+    denoisers = open_denoisers(method.motions, unet, keyframes, options, split_guidance=False)
+    kwargs = {"cfg_plus_plus": options["cfg_plus_plus"], "ends": ends if options["pin_ends"] else None}
+    out = method.sample(*denoisers, x, sigmas, method.step_order(options), **kwargs)
+    assert sum(denoise.passes for denoise in denoisers) == method.unet_passes(**given)
+    return out, x, sigmas, raw(keyframes), ends
+
+
+@torch.no_grad()
+@pytest.mark.parametrize(("fusion", "num_frames"), [("average", 14), ("linear", 25)])
+def test_gi_equals_the_naive_method(unet, draws, fusion, num_frames):
+    given = {"num_inference_steps": 3, "renoise_steps": 2, "renoise_ratio": 0.7, "fusion": fusion}
+    out, x, sigmas, keyframes, _ = run(unet, "gi", num_frames, **given)
+    guidance, weight = {
+        "average": (torch.tensor(2.0).expand(num_frames), torch.tensor(0.5).expand(num_frames)),
+        "linear": [torch.linspace(*ends, num_frames, dtype=torch.float64) for ends in ((1, 3), (1, 0))],
+    }[fusion]
+    unets = two_unets(unet, motion_state_dict(unet))
+    wanted = sample_gi(unets, x, sigmas, keyframes, guidance, weight, 2, 2, draws)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-10)
+
+
+@torch.no_grad()
+def test_trf_equals_the_naive_method(unet, draws):
+    given = {"num_inference_steps": 5, "renoise_ratio": 0.8, "renoise_span": 2}
+    out, x, sigmas, keyframes, _ = run(unet, "trf", **given)
+    forward, _ = two_unets(unet, {})
+    ramp, weight = torch.linspace(1, 3, 14, dtype=torch.float64), torch.linspace(1, 0, 14, dtype=torch.float64)
+    wanted = sample_trf(forward, x, sigmas, keyframes, ramp, weight, {4: 2}, draws)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-10)
+
+
+@torch.no_grad()
+def test_vibid_equals_the_naive_method(unet, draws):
+    out, x, sigmas, keyframes, ends = run(unet, "vibid", num_inference_steps=3, max_guidance_scale=1.5)
+    forward, _ = two_unets(unet, {})
+    wanted = sample_vibid(forward, x, sigmas, keyframes, torch.linspace(1, 1.5, 14, dtype=torch.float64), ends, draws)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-10)
