@@ -19,8 +19,9 @@ from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
+from gen_inbetween.edm import Generator
+
 Frames = Image.Image | list[Image.Image] | Tensor
-Generator = torch.Generator | list[torch.Generator] | None
 Pipe = Any  # a StableVideoDiffusionPipeline: it registers its parts at run time, where a type checker cannot see them
 
 FORWARD, BACKWARD = 0, 1  # along the axis "direction"

@@ -15,7 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
-CHANNEL = -3  # in (..., frame, channel, height, width)
+Generator = torch.Generator | list[torch.Generator] | None  # a list holds one per pair
+
+FRAME, CHANNEL = -4, -3  # in (..., frame, channel, height, width)
 
 
 def edm_scalings(sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:

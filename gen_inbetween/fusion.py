@@ -17,10 +17,8 @@ from torch import Tensor, nn
 
 from gen_inbetween.attention import Direction
 from gen_inbetween.conditioning import BACKWARD, COND, FORWARD, UNCOND, KeyframeConditioning
-from gen_inbetween.edm import denoise
+from gen_inbetween.edm import FRAME, denoise
 from gen_inbetween.motion import set_direction
-
-FRAME = -4  # in (..., frame, channel, height, width)
 
 FUSION_WEIGHTS: dict[str, Callable[[int], Tensor]] = {
     "average": lambda num_frames: torch.full((num_frames,), 0.5, dtype=torch.float64),

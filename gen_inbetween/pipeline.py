@@ -22,14 +22,13 @@ from torch import Tensor
 from gen_inbetween.checkpoints import MissingMotionError, MotionInfo, load_motion
 from gen_inbetween.conditioning import (
     Frames,
-    Generator,
     KeyframeConditioning,
     encode_ends,
     encode_keyframes,
     frames_to_tensor,
 )
 from gen_inbetween.decoding import DecodeMode, decode_latents
-from gen_inbetween.edm import edm_scalings, scheduler_sigmas
+from gen_inbetween.edm import Generator, edm_scalings, scheduler_sigmas
 from gen_inbetween.fusion import open_denoisers
 from gen_inbetween.motion import has_backward_motion, without_backward_motion
 from gen_inbetween.sampling import Method, find_method

@@ -14,8 +14,8 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-FRAME = -4  # in (..., frame, channel, height, width)
-Generator = torch.Generator | list[torch.Generator] | None
+from gen_inbetween.edm import FRAME, Generator
+
 OnStep = Callable[[int, Tensor, Tensor], Tensor]  # (evaluations done - 1, sigma, x) -> x
 
 

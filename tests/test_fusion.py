@@ -68,8 +68,8 @@ def test_one_pass_equals_two_unets_with_whole_maps(unet, num_frames, fusion):
         else torch.linspace(1, 0, num_frames, dtype=torch.float64)
     )
     wanted = [to_denoised(x, v, SIGMA) for v in fused_v(unets, x, SIGMA, raw(keyframes), scales, weights)]
-    torch.testing.assert_close(guided, wanted[0], rtol=0, atol=1e-10)
-    torch.testing.assert_close(uncond, wanted[1], rtol=0, atol=1e-10)
+    torch.testing.assert_close(guided, wanted[0], rtol=0, atol=1e-12)
+    torch.testing.assert_close(uncond, wanted[1], rtol=0, atol=1e-12)
     assert torch.equal(denoise(x, SIGMA), guided)
 
 
@@ -149,8 +149,8 @@ def test_one_direction_is_stock_svd_from_its_keyframe(unet, direction, way):
     both = [predict_v(forward, x, SIGMA, *(value[way, half] for value in raw(keyframes))) for half in (0, 1)]
     wanted_uncond, wanted_cond = (to_denoised(x, v, SIGMA) for v in both)
     ramp = torch.linspace(1, 3, 5, dtype=torch.float64).reshape(-1, 1, 1, 1)
-    torch.testing.assert_close(uncond, wanted_uncond, rtol=0, atol=1e-10)
-    torch.testing.assert_close(guided, uncond + ramp * (wanted_cond - uncond), rtol=0, atol=1e-10)
+    torch.testing.assert_close(uncond, wanted_uncond, rtol=0, atol=1e-12)
+    torch.testing.assert_close(guided, uncond + ramp * (wanted_cond - uncond), rtol=0, atol=1e-12)
     assert torch.equal(denoise(x, SIGMA), guided) and denoise.passes == 4
 
 

@@ -186,7 +186,7 @@ def test_gi_equals_the_naive_method(unet, draws, fusion, num_frames):
     }[fusion]
     unets = two_unets(unet, motion_state_dict(unet))
     wanted = sample_gi(unets, x, sigmas, keyframes, guidance, weight, 2, 2, draws)
-    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-10)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -196,7 +196,7 @@ def test_trf_equals_the_naive_method(unet, draws):
     forward, _ = two_unets(unet, {})
     ramp, weight = torch.linspace(1, 3, 14, dtype=torch.float64), torch.linspace(1, 0, 14, dtype=torch.float64)
     wanted = sample_trf(forward, x, sigmas, keyframes, ramp, weight, {4: 2}, draws)
-    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-10)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -204,4 +204,4 @@ def test_vibid_equals_the_naive_method(unet, draws):
     out, x, sigmas, keyframes, ends = run(unet, "vibid", num_inference_steps=3, max_guidance_scale=1.5)
     forward, _ = two_unets(unet, {})
     wanted = sample_vibid(forward, x, sigmas, keyframes, torch.linspace(1, 1.5, 14, dtype=torch.float64), ends, draws)
-    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-10)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
