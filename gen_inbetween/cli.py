@@ -129,7 +129,7 @@ Examples:
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("outputs/demo"),
     model: Model = "pocket",
-    steps: Steps = None,
+    steps: Annotated[int, typer.Option("--num-inference-steps", "--steps", help="Denoising steps, all methods.")] = 25,
     seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
 ) -> None:
     """Every method on a bundled synthetic pair and a photo pair: one labelled video and one sheet each."""
