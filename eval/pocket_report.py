@@ -21,12 +21,11 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import bootstrap
 from tqdm import tqdm
 
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-from pretrain_pocket import HELD_OUT_SEED, photos, to_pictures, to_signal
-
+from gen_inbetween.frames import to_pixels, to_signal
 from gen_inbetween.models import open_pipeline
 from gen_inbetween.pipeline import InbetweenPipeline
-from gen_inbetween.synthetic import SyntheticClip, make_clip
+from gen_inbetween.synthetic import HELD_OUT_SEED, SyntheticClip, make_clip
+from gen_inbetween.textures import photographs
 from gen_inbetween.tracking import likeness, track
 
 NOSE_FIRST = 0.5  # an object goes nose-first when at least this share of its way leads towards its nose
@@ -44,15 +43,17 @@ class Row:
     bucket: int
     speed: float  # pixels a frame, measured in the generated clip
     true_speed: float  # the same tracker on the true clip
-    flicker: float  # mean absolute second difference in time of the background, grey levels of 255
-    true_flicker: float
-    variance: float  # temporal variance of the background, grey levels squared
-    true_variance: float
-    frames: np.ndarray
+    background: tuple[float, float]  # see background_in_time
+    true_background: tuple[float, float]
+    frames: np.ndarray  # (2, F, S, S, 3): the true clip, the generated one
 
 
 def background_in_time(frames: np.ndarray, clip: SyntheticClip) -> tuple[float, float]:
-    """(flicker, temporal variance) of the pixels in which no object's colour ever shows, two pixels away from any."""
+    """Flicker and temporal variance of the background, in grey levels of 255 (squared).
+
+    Flicker is the mean absolute second difference in time. Background is where no object's colour ever shows, two
+    pixels away from any.
+    """
     seen = np.zeros(frames.shape[1:3], bool)
     for colour in clip.colours.reshape(-1, 3):
         seen |= np.max([likeness(frame, colour) for frame in frames], axis=0) > 0.15
@@ -66,10 +67,10 @@ def background_in_time(frames: np.ndarray, clip: SyntheticClip) -> tuple[float, 
 @torch.no_grad()
 def measure(pipe: InbetweenPipeline, index: int, steps: int) -> Row:
     """Sample forward from the first frame alone (method `svd`) with the true clip's fps and bucket; compare."""
-    clip = make_clip(HELD_OUT_SEED + index, textures=photos())
+    clip = make_clip(HELD_OUT_SEED + index, textures=photographs())
     signal = to_signal(torch.from_numpy(clip.frames))
     decoded = pipe.vae.decode(pipe.vae.encode(signal).latent_dist.mode(), num_frames=len(signal)).sample.clamp(-1, 1)
-    error = (to_signal(torch.from_numpy(to_pictures(decoded))) - signal).square().mean()
+    error = (to_signal(torch.from_numpy(to_pixels(decoded))) - signal).square().mean()
     first, last = (Image.fromarray(clip.frames[k]) for k in (0, -1))
     frames = pipe(
         first, last, method="svd", num_inference_steps=steps, num_frames=len(clip.frames), fps=clip.fps,
@@ -80,11 +81,17 @@ def measure(pipe: InbetweenPipeline, index: int, steps: int) -> Row:
     nose = tracks.nose_first()[~np.isnan(clip.headings[0])]
     path = tracks.speed() * (len(frames) - 1)
     return Row(
-        index, float(10 * torch.log10(4 / error)), mean_or_nan(nose), bool(mean_or_nan(path) < MOVED),
-        clip.motion_bucket_id, mean_or_nan(tracks.speed()), mean_or_nan(truth.speed()),
-        *(v for pair in zip(background_in_time(frames, clip), background_in_time(clip.frames, clip), strict=True) for v in pair),
+        seed=index,
+        psnr=float(10 * torch.log10(4 / error)),
+        nose_first=mean_or_nan(nose),
+        frozen=bool(mean_or_nan(path) < MOVED),
+        bucket=clip.motion_bucket_id,
+        speed=mean_or_nan(tracks.speed()),
+        true_speed=mean_or_nan(truth.speed()),
+        background=background_in_time(frames, clip),
+        true_background=background_in_time(clip.frames, clip),
         frames=np.stack([clip.frames, frames]),
-    )  # fmt: skip
+    )
 
 
 def mean_or_nan(values: np.ndarray) -> float:
@@ -108,44 +115,54 @@ def correlation(rows: list[Row], kind: str) -> str:
     return f"{np.corrcoef(known.T)[0, 1]:.3f} [{result.low:.3f}, {result.high:.3f}]"
 
 
-def write_report(rows: list[Row], path: Path, command: str, steps: int) -> None:
-    def column(name: str) -> np.ndarray:
-        values = np.array([getattr(row, name) for row in rows], float)
-        return values[~np.isnan(values)]
+def measures(rows: list[Row]) -> list[tuple[str, str, str]]:
+    """(measure, wanted, found) for the table."""
 
-    noses = np.array([row.nose_first for row in rows if not np.isnan(row.nose_first)])
-    table = [
-        ("VAE PSNR, dB (8-bit frames)", ">= 30", interval(column("psnr"))),
-        (f"clips whose objects go nose-first (N = {len(noses)})", ">= 0.85", interval((noses > NOSE_FIRST).astype(float))),
-        ("clips whose objects go tail-first", "", interval((noses < -NOSE_FIRST).astype(float))),
-        ("clips that stand still", "", interval(column("frozen"))),
-        ("correlation of motion bucket and measured speed", "> 0.8", correlation(rows, "speed")),
+    def known(values: list[float]) -> np.ndarray:
+        array = np.array(values, float)
+        return array[~np.isnan(array)]
+
+    noses = known([row.nose_first for row in rows])
+    flicker, variance = (known([row.background[k] for row in rows]) for k in range(2))
+    true_flicker, true_variance = (known([row.true_background[k] for row in rows]) for k in range(2))
+    return [
+        ("VAE PSNR, dB, on 8-bit frames", ">= 30", interval(known([row.psnr for row in rows]))),
+        (f"clips that go nose-first (N = {len(noses)})", ">= 0.85", interval((noses > NOSE_FIRST) * 1.0)),
+        ("clips that go tail-first", "", interval((noses < -NOSE_FIRST) * 1.0)),
+        ("clips that stand still", "", interval(known([row.frozen for row in rows]))),
+        ("correlation of motion bucket and speed", "> 0.8", correlation(rows, "speed")),
         ("... the same tracker on the true clips", "", correlation(rows, "true_speed")),
-        ("background flicker, median, grey levels", "near the truth's", interval(column("flicker"), np.median)),
-        ("... in the true clips", "", interval(column("true_flicker"), np.median)),
-        ("background temporal variance, median, grey levels squared", "near the truth's", interval(column("variance"), np.median)),
-        ("... in the true clips", "", interval(column("true_variance"), np.median)),
-    ]  # fmt: skip
+        ("background flicker, median", "as the truth", interval(flicker, np.median)),
+        ("... in the true clips", "", interval(true_flicker, np.median)),
+        ("background temporal variance, median", "as the truth", interval(variance, np.median)),
+        ("... in the true clips", "", interval(true_variance, np.median)),
+    ]
+
+
+def write_report(rows: list[Row], path: Path, command: str, steps: int) -> None:
+    picture = path.with_suffix(".png")
     lines = [
         "# The bundled `pocket` model, measured",
         "",
-        f"Made by `{command}`: {len(rows)} held-out clips (seeds from {HELD_OUT_SEED}, never trained on), method `svd` from the",
-        f"first frame alone, {steps} steps, the true clip's fps and motion bucket, sampling seed = clip number. Means (or what",
-        "the row says) with 95 % bootstrap intervals over clips.",
+        f"Made by `{command}`: {len(rows)} held-out clips (seeds from {HELD_OUT_SEED}, never trained on), method `svd`",
+        f"from the first frame alone, {steps} steps, the true clip's fps and motion bucket, sampling seed = clip",
+        "number. Means (or what the row says) with 95 % bootstrap intervals over clips.",
         "",
         "| measure | wanted | found |",
         "|---|---|---|",
-        *(f"| {name} | {wanted} | {found} |" for name, wanted, found in table),
+        *(f"| {name} | {wanted} | {found} |" for name, wanted, found in measures(rows)),
         "",
-        f"![true clip above, generated clip below, every second frame]({path.with_suffix('.png').name})",
+        f"![true clips above, generated clips below, every second frame]({picture.name})",
         "",
-        "Objects are followed by `gen_inbetween/tracking.py`, which looks for the generator's own colours;",
-        f"nose-first means that at least {NOSE_FIRST:.0%} of an object's way leads towards its nose, standing still that it",
-        f"moves less than {MOVED} pixels in the whole clip. Flicker is the mean absolute second difference in time.",
+        "Objects are followed by `gen_inbetween/tracking.py`, which looks for the generator's own colours.",
+        f"Nose-first means that at least {NOSE_FIRST:.0%} of an object's way leads towards its nose; standing still,",
+        f"that it moves less than {MOVED} pixels in the whole clip. Background: grey levels of 255 (squared for the",
+        "variance); flicker is the mean absolute second difference in time. Panning cameras give true clips theirs.",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    picture = np.concatenate([np.concatenate([np.concatenate(list(f[::2]), 1) for f in row.frames]) for row in rows[:8]])
-    Image.fromarray(picture).resize((picture.shape[1] * 2, picture.shape[0] * 2), 0).save(path.with_suffix(".png"))
+    shown = [np.concatenate(list(clip[::2]), 1) for row in rows[:8] for clip in row.frames]
+    sheet = Image.fromarray(np.concatenate(shown))
+    sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(picture)
 
 
 def main() -> None:

@@ -9,11 +9,18 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
+import numpy as np
+import torch
+from numpy.typing import NDArray
 from PIL import Image
+from torch import Tensor
 
 from .opening import Frame, FrameError, open_frame
 
-__all__ = ["FitGeometry", "FitMode", "Frame", "FrameError", "crossfade", "fit", "fit_pair", "open_frame"]
+__all__ = [
+    "FitGeometry", "FitMode", "Frame", "FrameError",
+    "crossfade", "fit", "fit_pair", "open_frame", "to_pixels", "to_signal",
+]  # fmt: skip
 
 FitMode = Literal["crop", "pad", "stretch"]
 Box = tuple[float, float, float, float]
@@ -122,3 +129,14 @@ def crossfade(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list
     if num_frames < 2:
         raise FrameError(f"crossfade needs num_frames >= 2, one for each keyframe; got {num_frames}")
     return [Image.blend(frame0, frame1, index / (num_frames - 1)) for index in range(num_frames)]
+
+
+def to_signal(pixels: Tensor) -> Tensor:
+    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1], as the models take frames."""
+    return pixels.movedim(-1, -3).float() / 127.5 - 1
+
+
+def to_pixels(signal: Tensor) -> NDArray[np.uint8]:
+    """(..., 3, H, W), clamped to [-1, 1] -> uint8 (..., H, W, 3)."""
+    pixels: NDArray[np.uint8] = ((signal.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).numpy()
+    return pixels

@@ -5,7 +5,9 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.synthetic import KINDS, make_clip, motion_bucket, sample
+from gen_inbetween.sprites import KINDS
+from gen_inbetween.synthetic import make_clip, motion_bucket
+from gen_inbetween.textures import sample
 from gen_inbetween.tracking import track
 
 

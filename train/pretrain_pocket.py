@@ -3,20 +3,22 @@
     python train/pretrain_pocket.py configs/train/pocket_vae.yaml
     python train/pretrain_pocket.py configs/train/pocket_unet.yaml [key=value ...]
 
-Both stages resume from their last checkpoint when started again. What happens in step n depends on (seed, n) alone, so a
-run that was killed ends with the weights of a run that was not. The stages write a diffusers folder: `<output>/vae`, then
-the whole pipeline, with the averaged (EMA) weights.
+The second can start as soon as the first has written `<output>/codes.safetensors` and its first sheet. Both resume
+from their last checkpoint when started again; what happens in step n depends on (seed, n) alone, so a run that was
+killed ends with the weights of a run that was not. `<output>/pipeline` is the model, a diffusers folder with the
+averaged weights.
 """
 
 from __future__ import annotations
 
 import argparse
+import copy
+import math
 import os
 import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
-from functools import cache
 from pathlib import Path
 from typing import Any, Literal
 
@@ -28,6 +30,8 @@ from diffusers import (
     StableVideoDiffusionPipeline,
     UNetSpatioTemporalConditionModel,
 )
+from diffusers.models.resnet import ResnetBlock2D, TemporalResnetBlock
+from patch_codes import PatchCodes
 from PIL import Image
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
@@ -35,11 +39,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from gen_inbetween.atomic import replaced
 from gen_inbetween.config import load
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.edm import edm_scalings
+from gen_inbetween.frames import to_pixels, to_signal
+from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.textures import photographs
 
-PHOTOS = ("astronaut", "chelsea", "coffee", "rocket", "brick", "grass", "gravel")  # carried by scikit-image itself
-HELD_OUT_SEED = 10_000_000  # training seeds lie below, held-out seeds from here on
 SHEET_FRAMES = slice(None, None, 2)
 
 
@@ -62,7 +68,7 @@ class Optimiser:
 
 @dataclass(frozen=True)
 class Phase:
-    """From step `start` on: `batch` clips of `num_frames` consecutive frames, cropped to `crop` pixels (VAE only)."""
+    """From step `start` on: `batch` clips of `num_frames` consecutive frames; for the VAE, cropped to `crop` pixels."""
 
     start: int
     batch: int
@@ -82,8 +88,7 @@ class Run:
     seed: int = 0
     checkpoint_every: int = 200
     sheet_every: int = 500
-    latent_noise: float = 0.1  # VAE: noise the decoder must bear, which fixes the scale of the latents
-    latent_power: float = 5e-4  # VAE: price of a latent's square; noise and price together give fine detail small latents
+    latent_noise: float = 0.05  # VAE: standard deviation of the posterior, which the decoder learns to bear
     sigma_mean: float = 0.7  # log-normal noise levels of SVD's training, arXiv 2311.15127 and methods of GI
     sigma_std: float = 1.6
     dropout: float = 0.1  # share of steps without conditioning, for classifier-free guidance
@@ -92,65 +97,50 @@ class Run:
 # -- data --------------------------------------------------------------------------------------------------------------
 
 
-@cache
-def photos() -> tuple[np.ndarray, ...]:
-    """Texture photographs of scikit-image (the `train` extra), greyscale ones as three channels."""
-    from skimage import data
-
-    images = (getattr(data, name)() for name in PHOTOS)
-    return tuple(np.repeat(i[..., None], 3, -1) if i.ndim == 2 else i for i in images)
-
-
 def draw(seed: int, num_frames: int, size: int) -> tuple[np.ndarray, int, int]:
-    clip = make_clip(seed, num_frames=num_frames, size=size, textures=photos())
+    clip = make_clip(seed, num_frames=num_frames, size=size, textures=photographs())
     return clip.frames, clip.fps, clip.motion_bucket_id
 
 
 def clip_bank(data: Data) -> dict[str, Tensor]:
-    """All training clips: frames (N, F, S, S, 3) uint8, fps (N,), motion_bucket_id (N,). Drawn once, then kept on disk."""
+    """All training clips, drawn once, then kept on disk: frames (N, F, S, S, 3) uint8, fps (N,), bucket (N,)."""
     path = data.folder / f"{data.clips}x{data.num_frames}x{data.size}.safetensors"
     if not path.exists():
         jobs = [range(data.clips), *([value] * data.clips for value in (data.num_frames, data.size))]
         with ProcessPoolExecutor(os.cpu_count()) as pool:
             drawn = list(tqdm(pool.map(draw, *jobs, chunksize=32), total=data.clips, desc="drawing clips"))
         frames, fps, buckets = zip(*drawn, strict=True)
-        save_atomically(
-            {"frames": torch.from_numpy(np.stack(frames)), "fps": torch.tensor(fps), "bucket": torch.tensor(buckets)}, path
-        )
+        bank = {"frames": torch.from_numpy(np.stack(frames)), "fps": torch.tensor(fps), "bucket": torch.tensor(buckets)}
+        with replaced(path) as temporary:
+            save_file(bank, temporary)
     return load_file(path)
-
-
-def to_signal(frames: Tensor) -> Tensor:
-    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1]."""
-    return frames.movedim(-1, -3).float() / 127.5 - 1
 
 
 # -- the loop both stages share ----------------------------------------------------------------------------------------
 
 
-def save_atomically(tensors: dict[str, Tensor], path: Path) -> None:
-    path.parent.mkdir(parents=True, exist_ok=True)
-    temporary = path.with_name(f".{path.name}.tmp")
-    save_file(tensors, temporary)
-    os.replace(temporary, path)
-
-
-def train(run: Run, model: nn.ModuleDict, loss_of: Callable[[Phase, torch.Generator], Tensor], look: Callable) -> nn.Module:
-    """Adam with warm-up and cosine decay to zero; returns the averaged model. `look(model, name)` writes sample sheets."""
+def train(
+    run: Run,
+    model: nn.ModuleDict,
+    loss_of: Callable[[Phase, torch.Generator], Tensor],
+    look: Callable[[nn.Module, str], None],
+) -> nn.Module:
+    """Adam with warm-up and cosine decay to zero; returns the averaged model. `look(model, name)` writes sheets."""
     recipe = run.optimiser
     optimiser = torch.optim.AdamW(model.parameters(), lr=recipe.lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.LambdaLR(
         optimiser,
-        lambda n: min((n + 1) / recipe.warmup, 0.5 * (1 + np.cos(np.pi * min(n / recipe.steps, 1.0)))),
+        lambda n: min((n + 1) / recipe.warmup, 0.5 * (1 + math.cos(math.pi * min(n / recipe.steps, 1.0)))),
     )
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
+    parts: dict[str, Any] = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
     checkpoint = run.output / f"{run.stage}.checkpoint.pt"
     start = 0
     if checkpoint.exists():
         state = torch.load(checkpoint, weights_only=True)
         start = state["step"]
-        for target, name in ((model, "model"), (averaged, "averaged"), (optimiser, "optimiser"), (schedule, "schedule")):
-            target.load_state_dict(state[name])
+        for name, part in parts.items():
+            part.load_state_dict(state[name])
     losses: list[float] = []
     bar = tqdm(range(start, recipe.steps), initial=start, total=recipe.steps, desc=run.stage)
     for step in bar:
@@ -167,16 +157,9 @@ def train(run: Run, model: nn.ModuleDict, loss_of: Callable[[Phase, torch.Genera
         bar.set_postfix(loss=f"{np.mean(losses):.4f}")
         done = step + 1
         if done % run.checkpoint_every == 0 or done == recipe.steps:
-            state = {
-                "step": done,
-                "model": model.state_dict(),
-                "averaged": averaged.state_dict(),
-                "optimiser": optimiser.state_dict(),
-                "schedule": schedule.state_dict(),
-            }
-            temporary = checkpoint.with_suffix(".tmp")
-            torch.save(state, temporary)
-            os.replace(temporary, checkpoint)
+            state = {"step": done, **{name: part.state_dict() for name, part in parts.items()}}
+            with replaced(checkpoint) as temporary:
+                torch.save(state, temporary)
             tqdm.write(f"{run.stage} step {done}: loss {np.mean(losses):.5f}")
         if done % run.sheet_every == 0 or done == recipe.steps:
             look(averaged.module, f"{run.stage}_{done:06d}")
@@ -190,27 +173,28 @@ def write_sheet(rows: list[np.ndarray], path: Path) -> None:
     sheet.resize((sheet.width * 3, sheet.height * 3), Image.Resampling.NEAREST).save(path)
 
 
-def to_pictures(signal: Tensor) -> np.ndarray:
-    """(..., 3, H, W) in [-1, 1] -> uint8 (..., H, W, 3)."""
-    return ((signal.clamp(-1, 1) + 1) * 127.5).round().byte().movedim(-3, -1).numpy()
-
-
 # -- stage 1: the VAE --------------------------------------------------------------------------------------------------
 
 
 def train_vae(run: Run) -> None:
-    """Squared and absolute error; latents bear fixed noise and pay for power, which orders channels by what they carry.
+    """The encoder is written down (PatchCodes), the decoder learns: squared and absolute error, and that of edges.
 
-    With noise of one size and a price on power, a channel's amplitude grows with the square root of the picture energy it
-    explains, so that fine, noise-like detail weighs little in the diffusion loss; a KL term would whiten the channels.
+    Trained together from nothing the pair finds one latent channel after another, for hours; and the second stage can
+    start while the decoder still trains.
     """
     bank = clip_bank(run.data)
     vae = AutoencoderKLTemporalDecoder(**run.model)
-    channels = vae.config.latent_channels
-    with torch.no_grad():  # the posterior's spread is the noise trained with, not something learnt
-        vae.quant_conv.weight[channels:].zero_()
-        vae.quant_conv.bias[channels:].fill_(2 * float(np.log(run.latent_noise)))
-    model = nn.ModuleDict({"vae": vae})
+    some = bank["frames"][:: max(1, run.data.clips // 450), ::5].flatten(0, 1)
+    codes = PatchCodes.fit(to_signal(some), vae.config.latent_channels)
+    codes.write_into(vae, run.latent_noise)
+    codes.save(run.output / "codes.safetensors")
+    vae.encoder.requires_grad_(False)
+    vae.register_to_config(scaling_factor=1.0)  # the codes have mean square one, as SVD's latents after scaling
+    for module in vae.decoder.modules():  # residual branches start silent: training starts from the plain path
+        if isinstance(module, (ResnetBlock2D, TemporalResnetBlock)):
+            nn.init.zeros_(module.conv2.weight)
+    nn.init.dirac_(vae.decoder.time_conv_out.weight)  # frames do not mix until it helps
+    model = nn.ModuleDict({"decoder": vae.decoder})
 
     def batch(phase: Phase, generator: torch.Generator) -> Tensor:
         clips, frames, size = run.data.clips, run.data.num_frames, run.data.size
@@ -229,31 +213,31 @@ def train_vae(run: Run) -> None:
 
     def loss_of(phase: Phase, generator: torch.Generator) -> Tensor:
         pictures = batch(phase, generator).flatten(0, 1)
-        latents = vae.encode(pictures).latent_dist.mode()
-        noise = torch.randn(latents.shape, generator=generator)
-        decoded = vae.decode(latents + run.latent_noise * noise, num_frames=phase.num_frames).sample
-        error = decoded - pictures
-        return error.square().mean() + 0.1 * error.abs().mean() + run.latent_power * latents.square().mean()
+        latents = codes(pictures)
+        latents += run.latent_noise * torch.randn(latents.shape, generator=generator)
+        with torch.autocast("cpu", torch.bfloat16):  # twice as fast where the processor multiplies bfloat16
+            decoded = vae.decode(latents, num_frames=phase.num_frames).sample
+        error = decoded.float() - pictures
+        edges = error.diff(dim=-1).abs().mean() + error.diff(dim=-2).abs().mean()
+        return error.square().mean() + error.abs().mean() + edges
 
     held_out = [torch.from_numpy(draw(HELD_OUT_SEED + k, run.data.num_frames, run.data.size)[0]) for k in range(8)]
 
     def look(model: nn.Module, name: str) -> None:
+        averaged = copy.deepcopy(vae).eval()
+        averaged.decoder = model["decoder"]
         rows, errors = [], []
         for frames in held_out:
             with torch.no_grad():
-                latents = model["vae"].encode(to_signal(frames)).latent_dist.mode()
-                decoded = model["vae"].decode(latents, num_frames=len(frames)).sample.clamp(-1, 1)
+                latents = averaged.encode(to_signal(frames)).latent_dist.mode()
+                decoded = averaged.decode(latents, num_frames=len(frames)).sample.clamp(-1, 1)
             errors.append((decoded - to_signal(frames)).square().mean())
-            rows += [frames.numpy(), to_pictures(decoded)]
+            rows += [frames.numpy(), to_pixels(decoded)]
         write_sheet(rows, run.output / "sheets" / f"{name}.png")
+        averaged.save_pretrained(run.output / "vae")
         tqdm.write(f"{name}: held-out PSNR {float(10 * torch.log10(4 / torch.stack(errors)).mean()):.2f} dB")
 
-    vae = train(run, model, loss_of, look)["vae"]
-    with torch.no_grad():
-        sample = to_signal(bank["frames"][:: max(1, run.data.clips // 64), ::4]).flatten(0, 1)
-        power = vae.encode(sample).latent_dist.mode().square().mean().sqrt()
-    vae.register_to_config(scaling_factor=round(float(1 / power), 5))  # the UNet sees latents of unit power, as SVD's does
-    vae.save_pretrained(run.output / "vae")
+    train(run, model, loss_of, look)
 
 
 # -- stage 2: the UNet and the image encoder ---------------------------------------------------------------------------
@@ -261,11 +245,9 @@ def train_vae(run: Run) -> None:
 
 def train_unet(run: Run) -> None:
     """SVD's own recipe: EDM loss on v-prediction, noise-augmented first frame, joint conditioning dropout."""
-    from gen_inbetween.edm import edm_scalings
-
     bank = clip_bank(run.data)
-    vae = AutoencoderKLTemporalDecoder.from_pretrained(run.output / "vae").eval().requires_grad_(False)
-    latents = latent_bank(run, vae, bank["frames"])
+    codes = PatchCodes.load(run.output / "codes.safetensors")
+    latents = torch.stack([codes(to_signal(frames)).half() for frames in bank["frames"]])
     torch.manual_seed(run.seed)
     unet = UNetSpatioTemporalConditionModel(**run.model)
     nn.init.zeros_(unet.conv_out.weight)
@@ -282,12 +264,10 @@ def train_unet(run: Run) -> None:
 
         augmentation = torch.exp(0.5 * torch.randn(phase.batch, generator=generator) - 3)
         noisy_keyframe = keyframe + augmentation.view(-1, 1, 1, 1) * torch.randn(keyframe.shape, generator=generator)
-        with torch.no_grad():
-            image_latents = vae.encode(noisy_keyframe).latent_dist.mode()
         keep = (torch.rand(phase.batch, generator=generator) >= run.dropout).float()
-        picture = nn.functional.interpolate(keyframe, (224, 224), mode="bicubic", antialias=True)
+        picture = nn.functional.interpolate(keyframe, (224, 224), mode="bicubic", align_corners=True)  # as the pipeline
         embeds = encoder((picture / 2 + 0.5 - mean) / std).image_embeds[:, None] * keep.view(-1, 1, 1)
-        image_latents = image_latents[:, None].expand_as(clip) * keep.view(-1, 1, 1, 1, 1)
+        image_latents = codes(noisy_keyframe)[:, None].expand_as(clip) * keep.view(-1, 1, 1, 1, 1)
         # SVD is told fps - 1 (diffusers' pipeline does the subtraction at sampling).
         time_ids = torch.stack([bank["fps"][index] - 1.0, bank["bucket"][index].float(), augmentation], 1)
 
@@ -301,14 +281,16 @@ def train_unet(run: Run) -> None:
         return ((c_skip * noisy + c_out * output - clip) / c_out).square().mean()
 
     def look(model: nn.Module, name: str) -> None:
-        pipe = assemble(run, model, vae, processor)
+        vae = AutoencoderKLTemporalDecoder.from_pretrained(run.output / "vae").eval()
+        pipe = assemble(model, vae, processor)
         pipe.set_progress_bar_config(disable=True)
         rows = []
         for k in range(6):
             frames, fps, bucket = draw(HELD_OUT_SEED + k, run.data.num_frames, run.data.size)
             clip = pipe(
                 Image.fromarray(frames[0]), height=run.data.size, width=run.data.size, num_frames=len(frames), fps=fps,
-                motion_bucket_id=bucket, num_inference_steps=20, output_type="np", generator=torch.Generator().manual_seed(k),
+                motion_bucket_id=bucket, num_inference_steps=20, output_type="np",
+                generator=torch.Generator().manual_seed(k),
             ).frames[0]  # fmt: skip
             rows += [frames, (np.asarray(clip) * 255).round().astype(np.uint8)]
         write_sheet(rows, run.output / "sheets" / f"{name}.png")
@@ -317,20 +299,7 @@ def train_unet(run: Run) -> None:
     train(run, model, loss_of, look)
 
 
-def latent_bank(run: Run, vae: AutoencoderKLTemporalDecoder, frames: Tensor) -> Tensor:
-    """Scaled latents of every clip, (N, F, C, h, w) float16, made once."""
-    path = run.output / "latents.safetensors"
-    if not path.exists():
-        rows = []
-        with torch.no_grad():
-            for clips in tqdm(frames.split(8), desc="encoding clips"):
-                encoded = vae.encode(to_signal(clips).flatten(0, 1)).latent_dist.mode() * vae.config.scaling_factor
-                rows.append(encoded.unflatten(0, clips.shape[:2]).half())
-        save_atomically({"latents": torch.cat(rows)}, path)
-    return load_file(path)["latents"]
-
-
-def assemble(run: Run, model: nn.Module, vae: nn.Module, processor: CLIPImageProcessor) -> StableVideoDiffusionPipeline:
+def assemble(model: nn.Module, vae: nn.Module, processor: CLIPImageProcessor) -> StableVideoDiffusionPipeline:
     scheduler = EulerDiscreteScheduler(  # the settings of SVD's own scheduler
         beta_start=0.00085, beta_end=0.012, beta_schedule="scaled_linear", prediction_type="v_prediction",
         interpolation_type="linear", use_karras_sigmas=True, sigma_min=0.002, sigma_max=700.0,
