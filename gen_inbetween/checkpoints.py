@@ -44,15 +44,18 @@ from gen_inbetween.motion_files import (
 __all__ = ["MissingMotionError", "MotionError", "MotionInfo", "convert", "export_unet", "load_motion", "save_motion"]
 
 
-def load_motion(unet: nn.Module, source: str | Path, *, base: str | Path | None = None) -> MotionInfo:
+def load_motion(
+    unet: nn.Module, source: str | Path, *, base: str | Path | None = None, kernel: str = "sdpa"
+) -> MotionInfo:
     """Read a backward motion of any of the three formats and install it on `unet`, in place of one it has.
 
-    source: a file, or a folder which holds one; base: see `motion_files.read_tuned_unet`, for the authors' format only.
+    source: a file, or a folder which holds one; base: see `motion_files.read_tuned_unet`, for the authors' format only;
+    kernel: "sdpa" or "xformers", as in `attention.open_kernel`.
     Nothing changes when the file does not fit: MotionError names a layer that is missing, too many or of another shape.
     """
     state, info = _read(Path(source).expanduser(), base)
     try:
-        load_motion_state_dict(unet, state, alpha=info.alpha)
+        load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel)
     except ValueError as error:
         raise MotionError(f"{source} does not fit this UNet: {error}") from error
     return info

@@ -53,6 +53,7 @@ def inbetween(
     renoise_span: int | None = None,
     cfg_plus_plus: bool | None = None,
     pin_ends: bool | None = None,
+    kernel: Literal["sdpa", "xformers"] = "sdpa",
     split_guidance: bool | None = None,
     decode: Literal["streamed", "all", "chunked", "preview"] | None = None,
     decode_chunk_size: int | None = None,
@@ -102,7 +103,7 @@ def make_clip(
 ) -> Clip:
     """The clip of two opened keyframes; `expected`: the manifest whose weights it must be made with."""
     device, dtype = _device(settings.device), None if settings.dtype is None else getattr(torch, settings.dtype)
-    pipe = open_pipeline(settings.model, device=device, dtype=dtype, motion=settings.motion)
+    pipe = open_pipeline(settings.model, device=device, dtype=dtype, motion=settings.motion, kernel=settings.kernel)
     spec = resolve_model(settings.model)  # after it was opened, when its weights are on this machine
     record = _record(spec, pipe, sources, opened)
     for part in ("model", "motion"):

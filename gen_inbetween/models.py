@@ -50,7 +50,6 @@ class ModelSpec:
     width: int
     num_frames: int
     motion: str | None = None  # the backward motion file to load by default
-    default_steps: int = 25
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -96,13 +95,16 @@ def open_pipeline(
     device: str | torch.device | None = None,
     dtype: torch.dtype | None = None,
     motion: str | Path | None = "default",
+    kernel: str = "sdpa",
 ) -> InbetweenPipeline:
     """The pipeline of `model` with its backward motion, kept for the next call with the same arguments.
 
     device: default cuda, mps or cpu, the first there is. dtype: default float16 on a GPU, float32 on a CPU.
     motion: a file or folder for `load_motion`; "default" for the model's own, if it has one; None for no motion.
+    kernel: what computes the attention, "sdpa" (torch's own) or "xformers" (an extra; needs a GPU).
     The two last pipelines are kept. They are shared: what one caller changes in them, the next one gets.
     ModelError: as `resolve_model`, and weights that cannot be fetched or loaded. MotionError: as `load_motion`.
+    RuntimeError: xformers is not there or does not run.
     """
     spec = resolve_model(model)
     place = torch.device(device) if device is not None else default_device()
@@ -111,10 +113,10 @@ def open_pipeline(
     if spec.licence_notice:
         _say_once(spec.licence_notice)
     if motion_path is None:
-        return _open(spec, place, precision, None, 0)
+        return _open(spec, place, precision, kernel, None, 0)
     path = Path(motion_path).expanduser().resolve()
     times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
-    return _open(spec, place, precision, str(path), max(times, default=0))
+    return _open(spec, place, precision, kernel, str(path), max(times, default=0))
 
 
 def default_device() -> torch.device:
@@ -126,11 +128,13 @@ def default_device() -> torch.device:
 
 @lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
 def _open(
-    spec: ModelSpec, device: torch.device, dtype: torch.dtype, motion: str | None, motion_changed: int
+    spec: ModelSpec, device: torch.device, dtype: torch.dtype, kernel: str, motion: str | None, motion_changed: int
 ) -> InbetweenPipeline:
     """`motion_changed`, the file's time stamp, is in the signature so that a motion trained anew is loaded anew."""
+    from gen_inbetween.attention import open_kernel
     from gen_inbetween.pipeline import InbetweenPipeline
 
+    open_kernel(kernel)  # before anything is loaded
     try:
         with hub_errors(spec.source), warnings.catch_warnings():
             # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
@@ -139,8 +143,10 @@ def _open(
     except (OSError, SafetensorError) as error:  # the hub's own are told above: these files are here and broken
         raise ModelError(f"cannot load {spec.source}: {str(error).splitlines()[0]}; get it again") from error
     pipe.to(device)
+    if kernel == "xformers":  # first, because it replaces every processor; then ours
+        pipe.unet.enable_xformers_memory_efficient_attention()
     if motion is not None:
-        pipe.load_motion(motion)
+        pipe.load_motion(motion, kernel=kernel)
     opened: InbetweenPipeline = pipe
     return opened
 

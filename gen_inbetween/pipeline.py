@@ -66,9 +66,12 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def load_motion(self, source: str | os.PathLike[str], *, base: str | os.PathLike[str] | None = None) -> MotionInfo:
+    def load_motion(
+        self, source: str | os.PathLike[str], *, base: str | os.PathLike[str] | None = None, kernel: str = "sdpa"
+    ) -> MotionInfo:
         """`checkpoints.load_motion` on this pipeline's UNet. Call it after xformers and before any offloading."""
-        self.motion = load_motion(self.unet, os.fspath(source), base=None if base is None else os.fspath(base))
+        base = None if base is None else os.fspath(base)
+        self.motion = load_motion(self.unet, os.fspath(source), base=base, kernel=kernel)
         return self.motion
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:

@@ -40,6 +40,7 @@ class Settings:
     renoise_span: Count | None = None  # trf: how many steps one repeat takes back; None: the method's own
     cfg_plus_plus: bool | None = None  # CFG++ steps, which suit guidance near 1; None: the method's own
     pin_ends: bool | None = None  # hold the end latents at the keyframes; None: the method's own
+    kernel: Literal["sdpa", "xformers"] = "sdpa"  # what computes the attention; xformers is an extra and needs a GPU
     split_guidance: bool | None = None  # guidance halves in two passes; None: when memory asks for it
     decode: Literal["streamed", "all", "chunked", "preview"] | None = None  # None: the exact mode that fits the memory
     decode_chunk_size: Count | None = None  # frames at a time for decode="chunked" (approximate)

@@ -333,6 +333,23 @@ def test_a_motion_that_is_not_there_is_an_error(tiny_folder: Path, tmp_path: Pat
         open_pipeline(tiny_folder, motion=tmp_path / "nowhere.safetensors")
 
 
+def test_xformers_is_tried_first_and_our_processors_stand_last(
+    tiny_folder: Path, motion_file: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setitem(sys.modules, "xformers.ops", None)
+    with pytest.raises(RuntimeError, match="does not run on this machine"):
+        open_pipeline(tiny_folder, device="cpu", motion=str(motion_file), kernel="xformers")
+    order = []
+    monkeypatch.setattr("gen_inbetween.attention.open_kernel", lambda name: order.append(f"try {name}"))
+    monkeypatch.setattr(
+        "diffusers.UNetSpatioTemporalConditionModel.enable_xformers_memory_efficient_attention",
+        lambda unet: order.append("enable"),
+    )
+    pipe = open_pipeline(tiny_folder, device="cpu", motion=str(motion_file), kernel="xformers")
+    assert order[:3] == ["try xformers", "enable", "try xformers"]
+    assert has_backward_motion(pipe.unet)
+
+
 def test_importing_reaches_no_network_and_loads_no_pipeline() -> None:
     code = (
         "import socket, sys\n"
