@@ -1,0 +1,64 @@
+"""Look through the clips of a training run before it starts, and encode them once.
+
+    python train/prepare_clips.py --config configs/train/backward_svd.yaml data.folder=clips
+    python train/prepare_clips.py --config configs/train/backward_svd.yaml data.folder=clips --cache-latents
+
+The configuration and the settings are those of the run, so that what is checked and kept is what it will read. Says how
+many clips each file gives and names every file that gives none, with the reason; exit status 1 if there is one.
+--cache-latents writes data.cache: VAE latents and CLIP embeddings in float16; no training step then runs the VAE.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections import Counter
+from collections.abc import Sequence
+from pathlib import Path
+
+from gen_inbetween.config import ConfigError, load
+from gen_inbetween.data import ClipFolder, Clips
+from gen_inbetween.models import default_device, resolve_model
+from gen_inbetween.training_settings import Run
+from gen_inbetween.training_setup import Encoder, base_record, fill_shape, open_base, open_clips, open_latents
+
+
+def report(clips: Clips) -> None:
+    """One line per file, and the sum."""
+    if isinstance(clips, ClipFolder):
+        for file, count in Counter(file for file, _ in clips.windows).items():
+            print(f"{clips.name_of(file)}: {count} clips")
+    for name, fault in clips.faults.items():
+        print(f"{name}: NOT USED: {fault}")
+    print(f"{len(clips)} clips; {len(clips.faults)} files give none")
+
+
+def cache(run: Run, clips: Clips) -> None:
+    if run.data.cache is None:
+        raise ConfigError("--cache-latents needs a folder to write to: set data.cache")
+    pipe = open_base(run.model, default_device(), run.precision)
+    encode = Encoder(pipe, run.clip.noise_aug_strength, run.seed)
+    latents = open_latents(run.data.cache, clips, encode, base_record(run.model))
+    print(f"{run.data.cache}: {len(latents)} clips")
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--cache-latents", action="store_true")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
+    given = parser.parse_intermixed_args(arguments)
+    logging.basicConfig(format="%(message)s", level=logging.ERROR)  # faults are in the report
+    try:
+        run = load(Run, given.config, given.overrides)
+        clips = open_clips(run.data, fill_shape(run.clip, resolve_model(run.model)))
+        report(clips)
+        if given.cache_latents:
+            cache(run, clips)
+    except (ValueError, OSError, ImportError) as error:  # what a person can mend
+        parser.exit(2, f"error: {error}\n")
+    parser.exit(1 if clips.faults else 0)
+
+
+if __name__ == "__main__":
+    main()
