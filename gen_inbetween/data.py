@@ -17,21 +17,17 @@ from typing import Any, Protocol
 
 import numpy as np
 import torch
-from PIL import Image
 from torch import Tensor
 
 from .frames import FitMode, fit
+from .scenes import look_through, scene_cuts
 from .synthetic import make_clip
-from .video import VideoError, read_frames, stream_frames
+from .video import VideoError, read_frames
 
 log = logging.getLogger("gen_inbetween")
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif"})
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
-THUMBNAIL = 24  # pixels along each side: enough to tell scenes apart, and blind to small motion
-CUT_CHANGE = 0.08  # mean change of a thumbnail (values in [0, 1]) that can be a cut ...
-CUT_RATIO = 4.0  # ... if it is so many times what is usual around it: fast motion changes every frame alike
-NEIGHBOURS = 8  # frames on each side that say what is usual
 
 
 class DataError(ValueError):
@@ -182,30 +178,6 @@ def find_videos(folder: Path) -> list[Path]:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise DataError(f"{folder} holds no clips: expected videos ({kinds}) or folders of images")
     return sorted(videos | frame_folders)
-
-
-def look_through(file: Path) -> tuple[np.ndarray, tuple[int, int]]:
-    """Thumbnails (frame, y, x, 3) in [0, 1] of every frame, and the size (width, height) of the frames."""
-    frames, _ = stream_frames(file)
-    thumbnails, size = [], (0, 0)
-    for frame in frames:
-        small = frame.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        thumbnails.append(np.asarray(small, dtype=np.float32) / 255)
-        size = frame.size
-    return np.stack(thumbnails), size
-
-
-def scene_cuts(thumbnails: np.ndarray) -> list[int]:
-    """Numbers of the frames that begin another scene, of thumbnails (frame, y, x, 3) in [0, 1]."""
-    change = np.abs(np.diff(thumbnails, axis=0)).mean((1, 2, 3))
-    cuts = []
-    for index in np.flatnonzero(change > CUT_CHANGE).tolist():
-        around = np.concatenate(
-            [change[max(0, index - NEIGHBOURS) : index], change[index + 1 : index + 1 + NEIGHBOURS]]
-        )
-        if around.size == 0 or change[index] > CUT_RATIO * np.median(around):
-            cuts.append(index + 1)
-    return cuts
 
 
 def size_of(file: Path) -> int:

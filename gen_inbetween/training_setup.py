@@ -23,7 +23,7 @@ from .models import MODELS, ModelSpec, open_pipeline, resolve_model
 from .motion import add_backward_motion
 from .pipeline import InbetweenPipeline
 from .training_draws import KEYFRAMES, seeded
-from .training_settings import Optimiser, Run, Shape, Source, Update, check_source, decisive
+from .training_settings import Optimiser, Shape, Source, Update, check_source
 
 DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -81,6 +81,12 @@ def open_base(model: str, device: torch.device, precision: str) -> InbetweenPipe
     pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
+
+
+def park_encoders(pipe: InbetweenPipeline) -> None:
+    """Move VAE and image encoder, 2.9 GB of SVD in float32, to the CPU, for as long as nothing is to be encoded."""
+    pipe.vae.to("cpu")
+    pipe.image_encoder.to("cpu")
 
 
 def install_update(unet: nn.Module, update: Update, seed: int) -> list[nn.Parameter]:
@@ -167,9 +173,11 @@ def base_record(model: str) -> dict[str, str]:
     return {"base_model": name, "base_sha256": folder_sha256(spec.source)}
 
 
-def motion_metadata(run: Run, base: Mapping[str, str], shape: Shape, num_clips: int, step: int) -> dict[str, Any]:
-    """What stands in the header of a trained motion: base, clips, steps, and every setting that decided the weights."""
+def motion_metadata(
+    settings: Mapping[str, Any], base: Mapping[str, str], shape: Shape, num_clips: int, step: int
+) -> dict[str, Any]:
+    """What stands in the header of a trained motion: base, size, clips, steps, and what else decided the weights."""
     paths = ("model", "data.folder", "update.start")  # they say nothing on another machine
-    settings = {key: Path(value).name if key in paths and value else value for key, value in decisive(run).items()}
+    recipe = {key: Path(value).name if key in paths and value else value for key, value in settings.items()}
     size = {"num_frames": shape.num_frames, "width": shape.width, "height": shape.height}
-    return {**base, **size, "steps": step, "clips": num_clips, "recipe": settings}
+    return {**base, **size, "steps": step, "clips": num_clips, "recipe": recipe}

@@ -10,8 +10,9 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.data import ClipFolder, DataError, SyntheticClips, scene_cuts
+from gen_inbetween.data import ClipFolder, DataError, SyntheticClips
 from gen_inbetween.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
+from gen_inbetween.scenes import scene_cuts
 from gen_inbetween.video import VideoError, write_video
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))

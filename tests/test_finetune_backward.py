@@ -16,8 +16,11 @@ import finetune_backward as recipe
 
 from gen_inbetween.checkpoints import load_motion, save_motion
 from gen_inbetween.config import load
+from gen_inbetween.counting import counted
+from gen_inbetween.data import SyntheticClips
 from gen_inbetween.motion import motion_state_dict
 from gen_inbetween.motion_files import MOTION_FILE
+from gen_inbetween.recomputing import disable_recomputing, enable_recomputing
 from gen_inbetween.training_draws import batches_of_places, clip_at, loss_at, seeded
 from gen_inbetween.training_settings import Optimiser, Run
 from gen_inbetween.training_setup import Encoder, open_optimiser
@@ -112,6 +115,26 @@ def test_all_processes_together_take_each_place_once(processes: int) -> None:
     assert of_step == [list(range(count)), list(range(count, 2 * count))]
 
 
+def test_recomputing_keeps_less_and_gives_the_same_gradients(tiny_pipe) -> None:
+    pipe = tiny_pipe(motion="full", dtype=torch.float64)
+    clip = Encoder(tiny_pipe(), 0.02, seed=0)(SyntheticClips(0, 1, num_frames=3, size=16)[0], 0)
+    told = {"seed": 0, "mean": 0.7, "std": 1.6, "device": torch.device("cpu"), "dtype": torch.float64}
+    gradients, kept = [], []
+    for switch in (lambda unet: None, lambda unet: unet.enable_gradient_checkpointing(), enable_recomputing):
+        switch(pipe.unet.train())
+        with counted() as cost:
+            loss = loss_at(pipe.unet, [0], [clip], **told)
+            kept.append(cost.live)
+        loss.backward()
+        gradients.append({name: weight.grad for name, weight in pipe.unet.named_parameters() if weight.requires_grad})
+        pipe.unet.zero_grad()
+    assert kept[0] > 1.2 * kept[1] > 1.2 * 1.2 * kept[2]
+    for part in gradients[1:]:
+        assert_same(part, gradients[0], atol=1e-12)
+    disable_recomputing(pipe.unet)
+    assert not any("forward" in vars(module) for module in pipe.unet.modules())
+
+
 def test_every_clip_comes_once_an_epoch() -> None:
     drawn = [clip_at(place, 5, seed=1) for place in range(15)]
     epochs = [drawn[first : first + 5] for first in (0, 5, 10)]
@@ -122,8 +145,6 @@ def test_every_clip_comes_once_an_epoch() -> None:
 def test_a_place_has_its_noise_in_any_batch(tiny_pipe) -> None:
     pipe = tiny_pipe(motion="full", dtype=torch.float64)
     encoder = Encoder(tiny_pipe(), 0.02, seed=0)
-    from gen_inbetween.data import SyntheticClips
-
     source = SyntheticClips(0, 2, num_frames=3, size=16)
     clips = [encoder(source[index], index) for index in range(2)]
     told = {"seed": 0, "mean": 0.7, "std": 1.6, "device": torch.device("cpu"), "dtype": torch.float64}
@@ -154,8 +175,6 @@ def test_validation_writes_comparable_losses_and_a_sheet(run, tiny_pipe) -> None
 
 def test_held_out_losses_have_fixed_noise(tiny_pipe) -> None:
     pipe = tiny_pipe(motion="full")
-    from gen_inbetween.data import SyntheticClips
-
     clip = Encoder(pipe, 0.02, seed=0)(SyntheticClips(0, 1, num_frames=3, size=16)[0], 0)
     levels = noise_levels(0.7, 1.6)
     told = {"seed": 3, "device": pipe.device, "dtype": torch.float32}
@@ -225,6 +244,13 @@ def test_bad_input_is_one_line(
         run("bad", *overrides, resume=resume)
     said = capsys.readouterr().err.splitlines()[-1]
     assert exit.value.code == 2 and message in said and said.startswith("error: ")
+
+
+def test_eight_bit_says_what_to_install(run, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setitem(sys.modules, "bitsandbytes", None)
+    with pytest.raises(SystemExit):
+        run("bad", "optimiser.eight_bit=true")
+    assert "pip install" in capsys.readouterr().err
 
 
 def test_resuming_is_refused_where_it_would_lie(run, capsys, tiny_pipe, tmp_path: Path) -> None:

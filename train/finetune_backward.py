@@ -34,6 +34,7 @@ from gen_inbetween.config import ConfigError, load, to_mapping
 from gen_inbetween.measuring import measured
 from gen_inbetween.models import default_device, resolve_model
 from gen_inbetween.motion_files import MOTION_FILE
+from gen_inbetween.recomputing import disable_recomputing, enable_recomputing
 from gen_inbetween.training_draws import batches_of_places, draw_batches, loss_at
 from gen_inbetween.training_settings import Run, decisive, flatten
 from gen_inbetween.training_setup import (
@@ -47,6 +48,7 @@ from gen_inbetween.training_setup import (
     open_clips,
     open_latents,
     open_optimiser,
+    park_encoders,
 )
 from gen_inbetween.training_state import AveragedUpdate, TrainingState, find_checkpoint, read_checkpoint
 from gen_inbetween.validating import Validator, noise_levels
@@ -79,7 +81,9 @@ def train(run: Run, resume: str | None) -> None:
     unet, state = build(run, accelerator, pipe.unet, settings, base)
     start = 0 if earlier is None else state.restore(earlier)
     validate = open_validator(run, pipe, held_out, encode) if accelerator.is_main_process else None
-    describe = partial(motion_metadata, run, base, shape, len(clips))
+    if run.data.cache is not None:
+        park_encoders(pipe)
+    describe = partial(motion_metadata, settings, base, shape, len(clips))
 
     # Loop and save.
     steps = range(start, run.steps)
@@ -103,9 +107,8 @@ def build(
 ) -> tuple[Any, TrainingState]:
     """The UNet as accelerate wraps it, with a zero (or given) update, and what a checkpoint of the run holds."""
     learning = install_update(bare, run.update, run.seed)
-    if run.gradient_checkpointing:
-        bare.enable_gradient_checkpointing()
-    bare.train()  # checkpointing is off in eval mode; there is no dropout
+    (enable_recomputing if run.gradient_checkpointing else disable_recomputing)(bare)
+    bare.train()  # nothing is computed again in eval mode; there is no dropout
     optimiser, schedule = open_optimiser(learning, run.optimiser, accelerator.device)
     unet, optimiser = accelerator.prepare(bare, optimiser)
     parts = {"optimiser": optimiser, "schedule": schedule}
