@@ -275,6 +275,15 @@ def test_resuming_is_refused_where_it_would_lie(run, capsys, tiny_pipe, tmp_path
     assert "not a checkpoint that can be read" in capsys.readouterr().err
 
 
+def test_resuming_on_other_weights_is_refused(run, capsys, tiny_pipe, tmp_path: Path) -> None:
+    tiny_pipe().save_pretrained(tmp_path / "base")
+    run("out", f"model={tmp_path / 'base'}", "steps=1")
+    tiny_pipe(seed=1).save_pretrained(tmp_path / "base")
+    with pytest.raises(SystemExit):
+        run("out", f"model={tmp_path / 'base'}", "steps=2", resume="latest")
+    assert "trained on" in capsys.readouterr().err
+
+
 def test_latest_of_nothing_is_a_start_and_of_the_end_is_the_end(run) -> None:
     folder = run("out", "steps=2", resume="latest")
     before = update_of(folder)

@@ -72,16 +72,15 @@ def train(run: Run, resume: str | None) -> None:
     held_out = None if run.validation is None else open_clips(run.validation.data, shape, "validation.data")
     pipe = open_base(run.model, accelerator.device, run.precision)
     base = base_record(run.model)
-    encode = Encoder(pipe, run.clip.noise_aug_strength, run.seed)
-    if run.data.cache is not None:
-        with accelerator.main_process_first():
-            clips = open_latents(run.data.cache, clips, encode, base)
 
     # Build.
     unet, state = build(run, accelerator, pipe.unet, settings, base)
     start = 0 if earlier is None else state.restore(earlier)
+    encode = Encoder(pipe, run.clip.noise_aug_strength, run.seed)
     validate = open_validator(run, pipe, held_out, encode) if accelerator.is_main_process else None
     if run.data.cache is not None:
+        with accelerator.main_process_first():
+            clips = open_latents(run.data.cache, clips, encode, base)
         park_encoders(pipe)
     describe = partial(motion_metadata, settings, base, shape, len(clips))
 
