@@ -3,14 +3,15 @@
     python eval/training_memory.py
 
 The step that is counted is the one that runs (`training.backward_motion_loss`, then `.backward()`), under the rules of
-CUDA's autocast: convolutions, products and attention in half precision, normalisation in float32. Tensors are exact;
+CUDA's autocast: convolutions, products and attention in half precision, normalisation in float32. Tensors are exact
+(tests/test_training_memory.py counts a small model on the meta device and in a real run, to the same bytes);
 +10 % stands for the allocator and for what cuDNN takes, and is an estimate.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable
-from contextlib import nullcontext
+from contextlib import AbstractContextManager, nullcontext
 from typing import Any
 
 import torch
@@ -86,27 +87,33 @@ def count_step(width: int, height: int, num_frames: int, update: str, kept: str)
     unet = build(UNetSpatioTemporalConditionModel, SVD_XT.unet, HALF)
     with META:
         add_backward_motion(unet, update)
-    install_constant_cross_attention(unet)
-    unet.train()
-    KEPT[kept](unet)
     learning = [weight for weight in unet.parameters() if weight.requires_grad]
     for weight in learning:
         weight.data = weight.data.float()
-    h, w = height // SVD_XT.latent_factor, width // SVD_XT.latent_factor
-    clip = torch.zeros(1, num_frames, 4, h, w, device=META)
-    keyframes = KeyframeConditioning(
-        image_latents=torch.zeros(2, 2, 1, 1, 4, h, w, device=META, dtype=HALF),
-        image_embeds=torch.zeros(2, 2, 1, 1, 1024, device=META, dtype=HALF),
-        added_time_ids=torch.zeros(2, 2, 1, 3, device=META, dtype=HALF),
-        num_frames=num_frames,
-    )
-    with counted() as cost, Autocast():
-        loss = backward_motion_loss(unet, clip, keyframes, torch.ones(1, device=META))
-        torch.autograd.backward(loss)
+    KEPT[kept](unet)
+    peak = peak_of_step(unet, num_frames, height // SVD_XT.latent_factor, width // SVD_XT.latent_factor, Autocast())
     if any(weight.grad is None for weight in learning):
         raise RuntimeError("a part of the update got no gradient: the count left something out")
     states = 2 * sum(weight.nbytes for weight in learning)  # AdamW's two moments, float32
-    return sum(weight.nbytes for weight in unet.parameters()) + states, cost.peak
+    return sum(weight.nbytes for weight in unet.parameters()) + states, peak
+
+
+def peak_of_step(unet: Any, num_frames: int, height: int, width: int, mode: AbstractContextManager) -> int:
+    """Bytes of activations and gradients at their peak, latents of `height` x `width`, wherever `unet` is."""
+    install_constant_cross_attention(unet)
+    unet.train()
+    config, like = unet.config, {"device": unet.device, "dtype": unet.dtype}
+    clip = torch.zeros(1, num_frames, config.out_channels, height, width, device=unet.device)
+    keyframes = KeyframeConditioning(
+        image_latents=torch.zeros(2, 2, 1, 1, config.out_channels, height, width, **like),
+        image_embeds=torch.zeros(2, 2, 1, 1, config.cross_attention_dim, **like),
+        added_time_ids=torch.zeros(2, 2, 1, 3, **like),
+        num_frames=num_frames,
+    )
+    with counted() as cost, mode:
+        loss = backward_motion_loss(unet, clip, keyframes, torch.ones(1, device=unet.device))
+        torch.autograd.backward(loss)
+    return cost.peak
 
 
 def main() -> None:
