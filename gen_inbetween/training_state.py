@@ -1,6 +1,6 @@
 """What survives of a training run: checkpoints that hold the update and its optimiser, and the averaged update.
 
-A checkpoint is one file of tens of MB (SVD: 100 MB of update, 200 MB of AdamW, all float32), never the UNet. It needs
+A checkpoint never holds the UNet. For SVD it is 300 MB (100 of update, 200 of AdamW, float32), as LoRA 10 MB. It needs
 no random state: draws depend on (seed, step) alone (`training_draws.py`), and the step is in it.
 """
 
