@@ -247,7 +247,8 @@ def train_unet(run: Run) -> None:
     """SVD's own recipe: EDM loss on v-prediction, noise-augmented first frame, joint conditioning dropout."""
     bank = clip_bank(run.data)
     codes = PatchCodes.load(run.output / "codes.safetensors")
-    latents = torch.stack([codes(to_signal(frames)).half() for frames in bank["frames"]])
+    clips = bank["frames"].split(32)
+    latents = torch.cat([codes(to_signal(part).flatten(0, 1)).half().unflatten(0, part.shape[:2]) for part in clips])
     torch.manual_seed(run.seed)
     unet = UNetSpatioTemporalConditionModel(**run.model)
     nn.init.zeros_(unet.conv_out.weight)
