@@ -9,6 +9,9 @@ from collections.abc import Callable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 
+UMASK = os.umask(0)  # can only be read by setting it
+os.umask(UMASK)
+
 
 class OutputError(OSError):
     """An output cannot be written: the folder is missing or closed to us, the disk is full."""
@@ -45,6 +48,8 @@ def replaced(path: str | os.PathLike[str], replace: Callable[[Path, Path], objec
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary
+        if temporary.is_file():  # safetensors makes its files private; ours are as open as any other new file
+            temporary.chmod(0o666 & ~UMASK)
         replace(temporary, path)
     except OSError as error:
         raise OutputError(f"could not write {path}: {error.strerror or error}; nothing was left there") from error

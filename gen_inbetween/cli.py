@@ -185,19 +185,31 @@ def models() -> None:
     epilog="""\b
 Examples:
   inbetween convert checkpoints/svd_reverse_motion_with_attnflip backward_motion.safetensors --base svd
-  inbetween convert lora.safetensors backward_motion.safetensors"""
+  inbetween convert lora.safetensors backward_motion.safetensors
+  inbetween convert backward_motion.safetensors tuned_unet --unet svd"""
 )
 @reported
 def convert(
     source: Annotated[
         Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")
     ],
-    target: Annotated[Path, typer.Argument(help="The backward_motion.safetensors to write.")],
+    target: Annotated[Path, typer.Argument(help="The backward_motion.safetensors to write; with --unet, a folder.")],
     base: Annotated[str | None, typer.Option(help="What a whole tuned UNet was tuned from: svd, or a folder.")] = None,
+    unet: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Write the whole tuned UNet of MODEL, as the authors do.")
+    ] = None,
 ) -> None:
-    """Turn a published checkpoint into a 50 MB file of differences that fits SVD and SVD-XT."""
+    """Turn a published checkpoint into a 50 MB file of differences for SVD and SVD-XT; or a motion into a UNet."""
     from .checkpoints import convert as convert_motion
+    from .checkpoints import export_unet
+    from .models import open_pipeline
 
+    if unet is not None:
+        if base is not None:
+            raise ValueError("--base goes with reading a whole tuned UNet, --unet with writing one: give one of them")
+        pipe = open_pipeline(unet, device="cpu", motion=source)
+        typer.echo(f"{export_unet(pipe.unet, target)}: the whole tuned UNet")
+        return
     info = convert_motion(source, target, base=base)
     typer.echo(f"{target}: {info.format} of {info.base_model}, rank {info.rank or 'full'}, sha256 {info.sha256[:12]}")
 

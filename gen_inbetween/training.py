@@ -11,7 +11,7 @@ import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor, nn
 
-from gen_inbetween.conditioning import BACKWARD, COND, FORWARD, KeyframeConditioning
+from gen_inbetween.conditioning import BACKWARD, COND, FORWARD, Generator, KeyframeConditioning
 from gen_inbetween.edm import denoise, edm_loss
 from gen_inbetween.motion import set_direction
 
@@ -21,7 +21,7 @@ def backward_motion_loss(
     clip: Tensor,
     keyframes: KeyframeConditioning,
     sigma: Tensor,
-    generator: torch.Generator | None = None,
+    generator: Generator = None,
 ) -> Tensor:
     """The loss of one training step, a scalar; call `.backward()` on it before the next step.
 

@@ -106,4 +106,4 @@ def loss_at(
     sigma = torch.cat([sample_sigma((1,), generator, mean, std) for generator in generators]).to(device)
     latents, keyframes = stack(clips, device, dtype)
     # A list holds one generator per clip, as everywhere in diffusers.
-    return backward_motion_loss(unet, latents, keyframes, sigma, cast(Any, generators))
+    return backward_motion_loss(unet, latents, keyframes, sigma, generators)

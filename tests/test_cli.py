@@ -186,6 +186,12 @@ def test_plan_models_and_convert(inbetween, tiny_folder, tiny_pipe, tmp_path):
     status, out, _ = inbetween("convert", "lora.safetensors", "backward_motion.safetensors")
     assert (status, (tmp_path / "backward_motion.safetensors").is_file()) == (0, True)
     assert out.startswith("backward_motion.safetensors: ") and "rank 4" in out
+    status, out, _ = inbetween("convert", "backward_motion.safetensors", "tuned", "--unet", tiny_folder)
+    assert (status, (tmp_path / "tuned" / "unet" / "diffusion_pytorch_model.safetensors").is_file()) == (0, True)
+    status, out, _ = inbetween("convert", "tuned", "again.safetensors", "--base", tiny_folder)
+    assert status == 0 and "rank full" in out
+    status, _, err = inbetween("convert", "tuned", "again.safetensors", "--base", tiny_folder, "--unet", tiny_folder)
+    assert status == 2 and "give one of them" in err
 
 
 def test_demo_shows_every_method_that_can_run(inbetween, pair, tiny_folder, monkeypatch, tmp_path):
