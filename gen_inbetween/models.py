@@ -119,6 +119,11 @@ def open_pipeline(
     return _open(spec, place, precision, kernel, str(path), max(times, default=0))
 
 
+def forget_pipelines() -> None:
+    """Let the next `open_pipeline` load anew, because a kept pipeline is about to be changed."""
+    _open.cache_clear()
+
+
 def default_device() -> torch.device:
     """cuda, mps or cpu: the first there is."""
     if torch.cuda.is_available():

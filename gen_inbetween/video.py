@@ -161,10 +161,22 @@ def _av_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterato
     stream.thread_type = "AUTO"
     with container:
         try:
-            for frame in itertools.islice(container.decode(stream), start, stop, stride):
+            for frame in itertools.islice(_decode_whole(container, stream, path), start, stop, stride):
                 yield _upright(frame)
         except av.FFmpegError as error:
             raise VideoError(f"{path} is damaged or cut off further inside: {error.strerror}") from error
+
+
+def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """Every frame; an error at the end if packets were missing, which FFmpeg's threads may pass over in silence."""
+    packets = 0
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise VideoError(f"{path} is damaged or cut off further inside: packet {packets} is not whole")
+        packets += packet.size > 0
+        yield from packet.decode()
+    if packets < stream.frames:  # 0 where the container does not say how many there are
+        raise VideoError(f"{path} is damaged or cut off: it holds {packets} of {stream.frames} frames")
 
 
 def _upright(frame: Any) -> Image.Image:
