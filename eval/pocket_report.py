@@ -24,6 +24,7 @@ from tqdm import tqdm
 from gen_inbetween.frames import to_pixels, to_signal
 from gen_inbetween.models import open_pipeline
 from gen_inbetween.pipeline import InbetweenPipeline
+from gen_inbetween.sheets import contact_sheet
 from gen_inbetween.synthetic import HELD_OUT_SEED, SyntheticClip, make_clip
 from gen_inbetween.textures import photographs
 from gen_inbetween.tracking import likeness, track
@@ -152,7 +153,7 @@ def write_report(rows: list[Row], path: Path, command: str, steps: int) -> None:
         "|---|---|---|",
         *(f"| {name} | {wanted} | {found} |" for name, wanted, found in measures(rows)),
         "",
-        f"![true clips above, generated clips below, every second frame]({picture.name})",
+        f"![true and generated clips]({picture.name})",
         "",
         "Objects are followed by `gen_inbetween/tracking.py`, which looks for the generator's own colours.",
         f"Nose-first means that at least {NOSE_FIRST:.0%} of an object's way leads towards its nose; standing still,",
@@ -160,9 +161,11 @@ def write_report(rows: list[Row], path: Path, command: str, steps: int) -> None:
         "variance); flicker is the mean absolute second difference in time. Panning cameras give true clips theirs.",
     ]
     path.write_text("\n".join(lines) + "\n", encoding="utf-8")
-    shown = [np.concatenate(list(clip[::2]), 1) for row in rows[:8] for clip in row.frames]
-    sheet = Image.fromarray(np.concatenate(shown))
-    sheet.resize((sheet.width * 2, sheet.height * 2), Image.Resampling.NEAREST).save(picture)
+    shown: dict[str, list[Image.Image]] = {}
+    for row in rows[:8]:
+        for label, clip in zip(("true", "svd"), row.frames, strict=True):
+            shown[f"{HELD_OUT_SEED + row.seed}: {label}"] = [Image.fromarray(frame) for frame in clip]
+    contact_sheet(shown).save(picture)
 
 
 def main() -> None:

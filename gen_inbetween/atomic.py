@@ -58,3 +58,18 @@ def replaced(path: str | os.PathLike[str], replace: Callable[[Path, Path], objec
             shutil.rmtree(temporary, ignore_errors=True)
         else:
             temporary.unlink(missing_ok=True)
+
+
+def replace_folder(temporary: Path, path: Path) -> None:
+    """What `replaced` takes as `replace` for a folder that may stand there already."""
+    if not path.exists():
+        os.replace(temporary, path)
+        return
+    before = path.with_name(temporary.name + ".before")  # a folder that is not empty cannot be replaced in one step
+    os.replace(path, before)
+    try:
+        os.replace(temporary, path)
+    except BaseException:
+        os.replace(before, path)
+        raise
+    shutil.rmtree(before)

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any
 
@@ -20,6 +19,7 @@ from torch import Tensor, nn
 
 from gen_inbetween.atomic import replaced
 from gen_inbetween.lora_files import LORA_FILES, is_lora, read_lora
+from gen_inbetween.manifest import versions
 from gen_inbetween.motion import (
     has_backward_motion,
     load_motion_state_dict,
@@ -186,22 +186,16 @@ def _write(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any], d
     bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if bad:
         raise MotionError(f"{bad} is not finite in {dtype}: save it in torch.float32, or train it again if it diverged")
+    found = versions()
     header = {
         **record,
         "format_version": FORMAT_VERSION,
-        "versions": {name: _version(name) for name in ("gen_inbetween", "torch", "diffusers")},
+        "versions": {name: found.get(name) for name in ("gen_inbetween", "torch", "diffusers")},
         "sha256": fingerprint(tensors),
     }
     _save(path, tensors, {HEADER: json.dumps(header, sort_keys=True)})
     keys = ("base_model", "num_frames", "rank", "alpha", "sha256")
     return MotionInfo("difference", **{key: header[key] for key in keys}, metadata=header)
-
-
-def _version(package: str) -> str | None:
-    try:
-        return version(package)
-    except PackageNotFoundError:  # a source tree on the path, not installed
-        return None
 
 
 def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:

@@ -19,15 +19,14 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .frames import FitMode, fit
+from .frames import FitMode, fit, to_signal
 from .scenes import look_through, scene_cuts
 from .synthetic import make_clip
-from .video import VideoError, read_frames
+from .video import IMAGE_SUFFIXES, VideoError, read_frames
 
 log = logging.getLogger("gen_inbetween")
 
 VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif"})
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 
 
 class DataError(ValueError):
@@ -69,7 +68,7 @@ class SyntheticClips:
             raise IndexError(f"expected a clip from 0 to {self.count - 1}, got {index}")
         clip = make_clip(self.first_seed + index, num_frames=self.num_frames, size=self.size)
         name = f"synthetic {self.first_seed + index}"
-        return TrainingClip(to_signal(clip.frames), clip.fps, clip.motion_bucket_id, name)
+        return TrainingClip(to_signal(torch.from_numpy(clip.frames)), clip.fps, clip.motion_bucket_id, name)
 
     def identity(self) -> dict[str, Any]:
         # The first clip stands for the generator: another version of it draws other clips from the same seeds.
@@ -136,7 +135,7 @@ class ClipFolder:
             raise VideoError(f"{file} has changed: expected {self.num_frames} frames from {start}, got {len(frames)}")
         fitted = [np.asarray(fit(frame, self.width, self.height, self.fit)[0]) for frame in frames]
         name = f"{self.name_of(file)} from frame {start}"
-        return TrainingClip(to_signal(np.stack(fitted)), self.fps, self.motion_bucket_id, name)
+        return TrainingClip(to_signal(torch.from_numpy(np.stack(fitted))), self.fps, self.motion_bucket_id, name)
 
     def identity(self) -> dict[str, Any]:
         settings = "num_frames stride hop width height fit skip_scene_cuts fps motion_bucket_id".split()
@@ -184,8 +183,3 @@ def size_of(file: Path) -> int:
     """Bytes of a video, or of all images in a folder."""
     files = file.iterdir() if file.is_dir() else [file]
     return sum(each.stat().st_size for each in files if each.is_file())
-
-
-def to_signal(frames: np.ndarray) -> Tensor:
-    """uint8 (frame, height, width, 3) -> float32 (frame, 3, height, width) in [-1, 1]."""
-    return torch.from_numpy(frames).permute(0, 3, 1, 2).float() / 127.5 - 1

@@ -4,14 +4,13 @@ from __future__ import annotations
 
 import logging
 from dataclasses import replace
-from functools import cache
 from pathlib import Path
 from typing import Any
 
 import torch
 
 from .levers import Levers, device_memory_gb
-from .models import MODELS, ModelSpec, default_device
+from .models import MODELS, ModelSpec, default_device, say_once
 from .pipeline import InbetweenPipeline
 from .planner import plan
 from .sampling import Method, find_method
@@ -104,12 +103,6 @@ def check_length(num_frames: int, trained: int) -> None:
         )
     if num_frames != trained:
         say_once(f"num_frames {num_frames}: the model was trained on {trained}; quality is best there")
-
-
-@cache
-def say_once(message: str) -> None:
-    """Log a notice the first time it is due in this process: a batch of a thousand clips says it once."""
-    log.warning("%s", message)
 
 
 def approximations(settings: Settings) -> list[str]:

@@ -10,6 +10,7 @@ from typing import Any
 
 from PIL import Image
 
+from .atomic import replaced
 from .frames import crossfade
 from .generation import inbetween
 from .models import open_pipeline
@@ -52,5 +53,6 @@ def make_demo(out: Path, **settings: Any) -> Iterator[Path]:
         clips["cross-fade"] = crossfade(clip[0], clip[-1], len(clip))
         yield write_video(side_by_side(clips), out / f"{pair}.mp4", clip.fps)
         sheet = out / f"{pair}.png"
-        contact_sheet(clips).save(sheet)
+        with replaced(sheet) as temporary:
+            contact_sheet(clips).save(temporary)
         yield sheet

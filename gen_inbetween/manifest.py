@@ -1,6 +1,6 @@
 """What made this clip: every setting, seed, version and hash, as JSON beside it, so that it can be made again.
 
-A manifest is a plain dict (written by `write`, read by `read`); `generation.replay` makes the clip again and compares.
+A manifest is a plain dict (written by `write`, read by `read`); `replaying.replay` makes the clip again and compares.
 """
 
 from __future__ import annotations

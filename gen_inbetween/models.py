@@ -11,7 +11,7 @@ import logging
 import warnings
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import lru_cache
+from functools import cache, lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -96,13 +96,15 @@ def open_pipeline(
     dtype: torch.dtype | None = None,
     motion: str | Path | None = "default",
     kernel: str = "sdpa",
+    shared: bool = True,
 ) -> InbetweenPipeline:
     """The pipeline of `model` with its backward motion, kept for the next call with the same arguments.
 
     device: default cuda, mps or cpu, the first there is. dtype: default float16 on a GPU, float32 on a CPU.
     motion: a file or folder for `load_motion`; "default" for the model's own, if it has one; None for no motion.
     kernel: what computes the attention, "sdpa" (torch's own) or "xformers" (an extra; needs a GPU).
-    The two last pipelines are kept. They are shared: what one caller changes in them, the next one gets.
+    The two last pipelines are kept. They are shared: what one caller changes in them, the next one gets. With shared
+    False the pipeline is the caller's own.
     ModelError: as `resolve_model`, and weights that cannot be fetched or loaded. MotionError: as `load_motion`.
     RuntimeError: xformers is not there or does not run.
     """
@@ -111,17 +113,13 @@ def open_pipeline(
     precision = dtype or (torch.float32 if place.type == "cpu" else torch.float16)
     motion_path = spec.motion if motion == "default" else motion
     if spec.licence_notice:
-        _say_once(spec.licence_notice)
+        say_once(spec.licence_notice)
+    load = _open if shared else _open.__wrapped__
     if motion_path is None:
-        return _open(spec, place, precision, kernel, None, 0)
+        return load(spec, place, precision, kernel, None, 0)
     path = Path(motion_path).expanduser().resolve()
     times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
-    return _open(spec, place, precision, kernel, str(path), max(times, default=0))
-
-
-def forget_pipelines() -> None:
-    """Let the next `open_pipeline` load anew, because a kept pipeline is about to be changed."""
-    _open.cache_clear()
+    return load(spec, place, precision, kernel, str(path), max(times, default=0))
 
 
 def default_device() -> torch.device:
@@ -162,7 +160,7 @@ def _automatic() -> ModelSpec:
     if gpu and weights:
         return spec
     lacking = " and ".join(what for what, there in (("no GPU", gpu), ("no svd-xt weights", weights)) if not there)
-    _say_once(
+    say_once(
         f"model auto: {lacking} here, so the small bundled model pocket is used; for svd-xt take a machine with a GPU "
         f"and run `hf download {HUB_IDS['svd-xt']}`, or put its folder at ${MODELS_VARIABLE}/svd-xt"
     )
@@ -211,10 +209,7 @@ def _spec_of_configs(name: str, unet: dict[str, Any], vae: dict[str, Any]) -> Mo
     return ModelSpec(name, name, None, licence, None, height, width, unet["num_frames"])
 
 
-_said: set[str] = set()
-
-
-def _say_once(message: str) -> None:
-    if message not in _said:
-        _said.add(message)
-        logger.warning(message)
+@cache
+def say_once(message: str) -> None:
+    """Log a notice the first time it is due in this process: a batch of a thousand clips says it once."""
+    logger.warning("%s", message)

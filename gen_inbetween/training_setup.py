@@ -19,7 +19,7 @@ from .hub import HUB_IDS
 from .latents import CachedClips, EncodedClip, cache_latents, encode_clip, open_cache
 from .manifest import folder_sha256
 from .model_configs import open_configs
-from .models import MODELS, ModelSpec, forget_pipelines, open_pipeline, resolve_model
+from .models import MODELS, ModelSpec, open_pipeline, resolve_model
 from .motion import add_backward_motion
 from .pipeline import InbetweenPipeline
 from .training_draws import KEYFRAMES, seeded
@@ -76,8 +76,7 @@ def open_clips(source: Source, shape: Shape, key: str = "data") -> Clips:
 
 def open_base(model: str, device: torch.device, precision: str) -> InbetweenPipeline:
     """The base model: its UNet in the precision of the run, VAE and image encoder in float32, which latents ask for."""
-    pipe = open_pipeline(model, device="cpu", dtype=torch.float32, motion=None)
-    forget_pipelines()  # this one is changed from here on: nobody else may be handed it
+    pipe = open_pipeline(model, device="cpu", dtype=torch.float32, motion=None, shared=False)
     nn.Module.to(pipe.unet, DTYPES[precision])  # diffusers' own `to` warns of what does not concern this UNet
     pipe.to(device)
     pipe.set_progress_bar_config(disable=True)

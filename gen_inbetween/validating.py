@@ -16,6 +16,7 @@ from torch import nn
 from .atomic import replaced
 from .conditioning import Pipe
 from .data import Clips, TrainingClip
+from .frames import to_pixels
 from .latents import EncodedClip, stack
 from .sheets import contact_sheet
 from .training import backward_motion_loss
@@ -114,12 +115,6 @@ def inbetween_sheet(
             generator=torch.Generator().manual_seed(seed + number),
             **options,
         )
-        rows[f"{clip.name}: true"] = to_images(pictures)
+        rows[f"{clip.name}: true"] = [Image.fromarray(frame) for frame in to_pixels(clip.frames)]
         rows[f"{clip.name}: gi"] = output.frames[0]
     return contact_sheet(rows)
-
-
-def to_images(pictures: torch.Tensor) -> list[Image.Image]:
-    """(frame, 3, height, width) in [0, 1] -> RGB images."""
-    pixels = (pictures.clamp(0, 1) * 255).round().byte().permute(0, 2, 3, 1).cpu().numpy()
-    return [Image.fromarray(frame) for frame in pixels]

@@ -29,7 +29,7 @@ __all__ = ["Reader", "Video", "VideoError", "read_frames", "stream_frames", "wri
 
 Reader = Literal["auto", "av", "decord"]
 
-_IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
 _ANIMATION_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
 _DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 _DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
@@ -226,7 +226,7 @@ def _open_animation(path: Path) -> Iterator[Any]:
 
 
 def _folder_frames(folder: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    images = (file for file in folder.iterdir() if file.suffix.lower() in _IMAGE_SUFFIXES and file.name[0] != ".")
+    images = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
     paths = sorted(images, key=_natural)
     if not paths:
         raise VideoError(f"{folder} holds no images; expected frames such as frame_00000.png")

@@ -6,7 +6,6 @@ import itertools
 import logging
 import os
 import re
-import shutil
 from collections.abc import Iterable, Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -15,7 +14,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from .atomic import check_writable, replaced
+from .atomic import check_writable, replace_folder, replaced
 from .opening import Frame, open_frame
 
 log = logging.getLogger("gen_inbetween")
@@ -87,7 +86,7 @@ def write_video(
     if first is None:
         raise VideoError(f"no frames to write to {path}; a video needs at least one")
     suffix = "" if path.is_dir() else path.suffix.lower()
-    with replaced(path, _replace_folder if not suffix else os.replace) as temporary:
+    with replaced(path, replace_folder if not suffix else os.replace) as temporary:
         _WRITERS[suffix](itertools.chain([first], images), temporary, fps, crf, quality)
     return path
 
@@ -162,20 +161,6 @@ def _write_folder(frames: Iterator[Image.Image], path: Path, fps: float, crf: in
     path.mkdir()
     for index, image in enumerate(frames):
         image.save(path / f"frame_{index:05d}.png")
-
-
-def _replace_folder(temporary: Path, path: Path) -> None:
-    if not path.exists():
-        os.replace(temporary, path)
-        return
-    before = path.with_name(temporary.name + ".before")  # a folder that is not empty cannot be replaced in one step
-    os.replace(path, before)
-    try:
-        os.replace(temporary, path)
-    except BaseException:
-        os.replace(before, path)
-        raise
-    shutil.rmtree(before)
 
 
 _WRITERS = {".mp4": _write_mp4, ".gif": _write_gif, ".webp": _write_webp, "": _write_folder}

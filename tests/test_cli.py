@@ -15,7 +15,6 @@ from PIL import Image
 
 from gen_inbetween import cli, demo, generation, models
 from gen_inbetween.checkpoints import save_motion
-from gen_inbetween.deciding import say_once
 
 
 @pytest.fixture
@@ -23,8 +22,7 @@ def inbetween(monkeypatch, capsys, tmp_path):
     """Runs `inbetween ARGUMENTS` in an empty folder; returns (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
-    monkeypatch.setattr(models, "_said", set())
-    say_once.cache_clear()
+    models.say_once.cache_clear()
     # What main() sets for its process is taken back after the test.
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")

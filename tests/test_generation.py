@@ -11,8 +11,9 @@ import pytest
 import torch
 from PIL import Image
 
+from gen_inbetween import models
 from gen_inbetween.checkpoints import save_motion
-from gen_inbetween.deciding import approximations, check_length, check_size, say_once
+from gen_inbetween.deciding import approximations, check_length, check_size
 from gen_inbetween.frames import fit_pair
 from gen_inbetween.generation import inbetween
 from gen_inbetween.levers import Levers
@@ -42,7 +43,7 @@ def motion_file(tiny_pipe, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
-    say_once.cache_clear()
+    models.say_once.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

@@ -32,7 +32,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("GEN_INBETWEEN_MODELS", raising=False)
-    monkeypatch.setattr(models, "_said", set())
+    models.say_once.cache_clear()
     monkeypatch.setattr(models, "default_device", lambda: torch.device("cpu"))
     yield
     models._open.cache_clear()

@@ -17,10 +17,11 @@ from zlib import crc32
 
 from tqdm import tqdm
 
-from gen_inbetween.data import IMAGE_SUFFIXES, DataError
+from gen_inbetween.data import DataError
 from gen_inbetween.frames import FrameError, fit, open_frame
 from gen_inbetween.models import open_pipeline, resolve_model
 from gen_inbetween.training_draws import NOISE, seeded
+from gen_inbetween.video import IMAGE_SUFFIXES
 from gen_inbetween.video_writing import write_video
 
 

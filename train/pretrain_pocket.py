@@ -15,7 +15,6 @@ import argparse
 import copy
 import math
 import os
-import shutil
 from collections.abc import Callable
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import dataclass
@@ -39,14 +38,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from gen_inbetween.atomic import replaced
+from gen_inbetween.atomic import replace_folder, replaced
 from gen_inbetween.config import load
-from gen_inbetween.edm import edm_scalings
+from gen_inbetween.edm import denoise, edm_loss, sample_sigma
 from gen_inbetween.frames import to_pixels, to_signal
+from gen_inbetween.sheets import contact_sheet
 from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.textures import photographs
-
-SHEET_FRAMES = slice(None, None, 2)
 
 
 @dataclass(frozen=True)
@@ -166,11 +164,11 @@ def train(
     return averaged.module
 
 
-def write_sheet(rows: list[np.ndarray], path: Path) -> None:
-    """Rows of frames (F, H, W, 3) uint8 under each other, three times enlarged."""
-    path.parent.mkdir(parents=True, exist_ok=True)
-    sheet = Image.fromarray(np.concatenate([np.concatenate(list(row[SHEET_FRAMES]), 1) for row in rows]))
-    sheet.resize((sheet.width * 3, sheet.height * 3), Image.Resampling.NEAREST).save(path)
+def write_sheet(rows: dict[str, np.ndarray], path: Path) -> None:
+    """A labelled row for each clip (F, H, W, 3) uint8."""
+    sheet = contact_sheet({label: [Image.fromarray(frame) for frame in clip] for label, clip in rows.items()})
+    with replaced(path) as temporary:
+        sheet.save(temporary)
 
 
 # -- stage 1: the VAE --------------------------------------------------------------------------------------------------
@@ -226,13 +224,13 @@ def train_vae(run: Run) -> None:
     def look(model: nn.Module, name: str) -> None:
         averaged = copy.deepcopy(vae).eval()
         averaged.decoder = model["decoder"]
-        rows, errors = [], []
-        for frames in held_out:
+        rows, errors = {}, []
+        for k, frames in enumerate(held_out):
             with torch.no_grad():
                 latents = averaged.encode(to_signal(frames)).latent_dist.mode()
                 decoded = averaged.decode(latents, num_frames=len(frames)).sample.clamp(-1, 1)
             errors.append((decoded - to_signal(frames)).square().mean())
-            rows += [frames.numpy(), to_pixels(decoded)]
+            rows |= {f"{k}: true": frames.numpy(), f"{k}: decoded": to_pixels(decoded)}
         write_sheet(rows, run.output / "sheets" / f"{name}.png")
         averaged.save_pretrained(run.output / "vae")
         tqdm.write(f"{name}: held-out PSNR {float(10 * torch.log10(4 / torch.stack(errors)).mean()):.2f} dB")
@@ -268,24 +266,22 @@ def train_unet(run: Run) -> None:
         keep = (torch.rand(phase.batch, generator=generator) >= run.dropout).float()
         picture = nn.functional.interpolate(keyframe, (224, 224), mode="bicubic", align_corners=True)  # as the pipeline
         embeds = encoder((picture / 2 + 0.5 - mean) / std).image_embeds[:, None] * keep.view(-1, 1, 1)
-        image_latents = codes(noisy_keyframe)[:, None].expand_as(clip) * keep.view(-1, 1, 1, 1, 1)
         # SVD is told fps - 1 (diffusers' pipeline does the subtraction at sampling).
         time_ids = torch.stack([bank["fps"][index] - 1.0, bank["bucket"][index].float(), augmentation], 1)
 
-        log_sigma = run.sigma_mean + run.sigma_std * torch.randn(phase.batch, generator=generator)
-        sigma = log_sigma.exp().view(-1, 1, 1, 1, 1)
-        c_skip, c_out, c_in, _ = edm_scalings(sigma)
-        noisy = clip + sigma * torch.randn(clip.shape, generator=generator)
-        sample = torch.cat([c_in * noisy, image_latents], 2)
-        output = unet(sample, log_sigma / 4, embeds, added_time_ids=time_ids).sample
-        # (1 + sigma^2) / sigma^2 |D(x) - clip|^2, which weighs the network's own output evenly
-        return ((c_skip * noisy + c_out * output - clip) / c_out).square().mean()
+        sigma = sample_sigma((phase.batch,), generator, run.sigma_mean, run.sigma_std)
+        noisy = clip + sigma.view(-1, 1, 1, 1, 1) * torch.randn(clip.shape, generator=generator)
+        image_latents = codes(noisy_keyframe)[:, None] * keep.view(-1, 1, 1, 1, 1)
+        denoised = denoise(
+            unet, noisy, sigma, image_latents=image_latents, image_embeds=embeds, added_time_ids=time_ids
+        )
+        return edm_loss(denoised, clip, sigma)
 
     def look(model: nn.Module, name: str) -> None:
         vae = AutoencoderKLTemporalDecoder.from_pretrained(run.output / "vae").eval()
         pipe = assemble(model, vae, processor)
         pipe.set_progress_bar_config(disable=True)
-        rows = []
+        rows = {}
         for k in range(6):
             frames, fps, bucket = draw(HELD_OUT_SEED + k, run.data.num_frames, run.data.size)
             clip = pipe(
@@ -293,7 +289,7 @@ def train_unet(run: Run) -> None:
                 motion_bucket_id=bucket, num_inference_steps=20, output_type="np",
                 generator=torch.Generator().manual_seed(k),
             ).frames[0]  # fmt: skip
-            rows += [frames, (np.asarray(clip) * 255).round().astype(np.uint8)]
+            rows |= {f"{k}: true": frames, f"{k}: sampled": (np.asarray(clip) * 255).round().astype(np.uint8)}
         write_sheet(rows, run.output / "sheets" / f"{name}.png")
         save_pipeline(pipe, run.output / "pipeline")
 
@@ -312,13 +308,10 @@ def assemble(model: nn.Module, vae: nn.Module, processor: CLIPImageProcessor) ->
 
 def save_pipeline(pipe: StableVideoDiffusionPipeline, folder: Path) -> None:
     """In half precision, written beside the old folder and then swapped in."""
-    temporary = folder.with_name(f".{folder.name}.tmp")
-    shutil.rmtree(temporary, ignore_errors=True)
-    pipe.save_pretrained(temporary)
-    for file in temporary.rglob("*.safetensors"):
-        save_file({k: v.half().contiguous() for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
-    shutil.rmtree(folder, ignore_errors=True)
-    os.replace(temporary, folder)
+    with replaced(folder, replace_folder) as temporary:
+        pipe.save_pretrained(temporary)
+        for file in temporary.rglob("*.safetensors"):
+            save_file({k: v.half().contiguous() for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
 
 
 def main() -> None:
