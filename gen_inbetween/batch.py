@@ -134,7 +134,7 @@ def run_batch(
     Returns:
         The summary of all processes of an `accelerate launch`, the same in each of them; otherwise of this one.
     """
-    state = _processes()
+    state = launched_processes()
     mine = entries[shard[0] - 1 :: shard[1]]
     if state is not None:
         mine = mine[state.process_index :: state.num_processes]
@@ -169,7 +169,7 @@ def _make(pair: Pair, summary: Summary, device: str | None) -> str:
     return "made"
 
 
-def _processes() -> Any:
+def launched_processes() -> Any:
     """accelerate's PartialState under a launcher of several processes, else None."""
     if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
         return None

@@ -118,7 +118,7 @@ def make_clip(
     if fitted0.tobytes() == fitted1.tobytes():
         warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
     with measured(place) as cost:
-        output = _run(pipe, fitted0, fitted1, settings, progress)
+        output = run_pipeline(pipe, fitted0, fitted1, settings, progress)
     frames = output.frames[0]
     if settings.exact_ends:
         frames = [fitted0, *frames[1:-1], fitted1]
@@ -127,9 +127,10 @@ def make_clip(
     return Clip([geometry.undo(frame) for frame in frames], settings.fps, record)
 
 
-def _run(
+def run_pipeline(
     pipe: InbetweenPipeline, frame0: Image.Image, frame1: Image.Image, settings: Settings, progress: bool
 ) -> InbetweenOutput:
+    """Call the pipeline on two fitted keyframes with settings that `decide` has completed; the seed is the noise."""
     pipe.set_progress_bar_config(disable=not progress, desc=settings.method)
     handed_on = (*SAMPLER_OPTIONS, *_HANDED_ON)
     output = pipe(

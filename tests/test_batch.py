@@ -134,7 +134,7 @@ def test_processes_of_a_launcher_share_a_shard_and_its_summary(tmp_path, made, m
     parts: list = []
     monkeypatch.setattr("accelerate.utils.gather_object", lambda mine: parts.extend(mine) or parts)
     for index in (0, 1):
-        monkeypatch.setattr(batch, "_processes", lambda index=index: TwoProcesses(index))
+        monkeypatch.setattr(batch, "launched_processes", lambda index=index: TwoProcesses(index))
         summary = run_batch(entries)
     assert (summary.made, len(summary.failures)) == (4, 1)
     assert [name for name, _ in made] == ["f0.png", "f2.png", "f1.png", "f3.png"]
@@ -177,7 +177,7 @@ def test_two_real_processes_share_the_work(tmp_path):
 
 def test_a_plain_shell_starts_no_process_group(monkeypatch):
     monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert batch._processes() is None
+    assert batch.launched_processes() is None
 
 
 def test_ctrl_c_ends_the_batch(tmp_path, monkeypatch):
