@@ -22,6 +22,7 @@ from torch import Tensor
 from .frames import FitMode, fit, to_signal
 from .scenes import look_through, scene_cuts
 from .synthetic import make_clip
+from .textures import photographs
 from .video import IMAGE_SUFFIXES, VideoError, read_frames
 
 log = logging.getLogger("gen_inbetween")
@@ -54,10 +55,20 @@ class Clips(Protocol):
 
 
 class SyntheticClips:
-    """Clips number `first_seed` and up of `synthetic.make_clip`, with the rate and motion they were drawn with."""
+    """Clips number `first_seed` and up of `synthetic.make_clip`, with the rate and motion they were drawn with.
 
-    def __init__(self, first_seed: int, count: int, *, num_frames: int, size: int) -> None:
+    Args:
+        on_photographs: half of the backgrounds are photographs, as in the clips that pocket was pretrained on.
+
+    Raises:
+        ImportError: photographs asked for without scikit-image, which they come with.
+    """
+
+    def __init__(
+        self, first_seed: int, count: int, *, num_frames: int, size: int, on_photographs: bool = False
+    ) -> None:
         self.first_seed, self.count, self.num_frames, self.size = first_seed, count, num_frames, size
+        self.textures = photographs() if on_photographs else ()
         self.faults: dict[str, str] = {}
 
     def __len__(self) -> int:
@@ -66,14 +77,15 @@ class SyntheticClips:
     def __getitem__(self, index: int) -> TrainingClip:
         if not 0 <= index < self.count:
             raise IndexError(f"expected a clip from 0 to {self.count - 1}, got {index}")
-        clip = make_clip(self.first_seed + index, num_frames=self.num_frames, size=self.size)
+        clip = make_clip(self.first_seed + index, num_frames=self.num_frames, size=self.size, textures=self.textures)
         name = f"synthetic {self.first_seed + index}"
         return TrainingClip(to_signal(torch.from_numpy(clip.frames)), clip.fps, clip.motion_bucket_id, name)
 
     def identity(self) -> dict[str, Any]:
         # The first clip stands for the generator: another version of it draws other clips from the same seeds.
         probe = int(self[0].frames.double().sum() * 1000)
-        return {"synthetic": [self.first_seed, self.count, self.num_frames, self.size, probe]}
+        synthetic = [self.first_seed, self.count, self.num_frames, self.size, probe]
+        return {"synthetic": synthetic, "photographs": len(self.textures)}
 
 
 class ClipFolder:

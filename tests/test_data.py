@@ -11,8 +11,11 @@ import torch
 from PIL import Image
 
 from gen_inbetween.data import ClipFolder, DataError, SyntheticClips
+from gen_inbetween.frames import to_signal
 from gen_inbetween.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
 from gen_inbetween.scenes import scene_cuts
+from gen_inbetween.synthetic import make_clip
+from gen_inbetween.textures import photographs
 from gen_inbetween.video import VideoError, write_video
 
 sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
@@ -107,6 +110,19 @@ def test_synthetic_clips_are_their_seeds() -> None:
     assert clips.identity() != later.identity()
     with pytest.raises(IndexError):
         clips[3]
+
+
+def test_photographs_are_half_of_the_backgrounds_and_another_set_of_clips(monkeypatch: pytest.MonkeyPatch) -> None:
+    pytest.importorskip("skimage")
+    plain, photos = (SyntheticClips(0, 8, num_frames=2, size=16, on_photographs=on) for on in (False, True))
+    differing = sum(not torch.equal(plain[index].frames, photos[index].frames) for index in range(8))
+    assert 0 < differing and plain.identity() != photos.identity()
+    wanted = make_clip(3, num_frames=2, size=16, textures=photographs()).frames
+    assert torch.equal(photos[3].frames, to_signal(torch.from_numpy(wanted)))
+    photographs.cache_clear()
+    monkeypatch.setitem(sys.modules, "skimage", None)
+    with pytest.raises(ImportError, match=r"gen_inbetween\[train\]"):
+        SyntheticClips(0, 1, num_frames=2, size=16, on_photographs=True)
 
 
 def encode(pipe, clip, seed: int = 0) -> EncodedClip:
