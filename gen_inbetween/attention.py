@@ -6,6 +6,9 @@ With A the map, V the values and J the flip of time, the turned map is J A J, an
 
 flip the values, attend with the forward query and key, flip the result. The map itself is never formed; it travels as
 the (query, key) it is made of, so any fused attention kernel can be used. (Generative Inbetweening, arXiv 2408.15239.)
+
+The paper's ablation leaves the turning out: backward motion then attends by its own query and key, A' V, and these may
+be tuned like the values.
 """
 
 from __future__ import annotations
@@ -31,19 +34,33 @@ class BidirectionalAttnProcessor(nn.Module):
 
     - "forward" (the default): stock SVD, whatever the updates hold. With `keep_attention` the (query, key) are kept for
       the "backward" pass that follows, which must be of the same batch.
-    - "backward": the turned map of the last kept forward pass, on values and output projections with their updates.
+    - "backward": values and output projections with their updates, under the turned map of the last kept forward pass,
+      or, where `rotate` is false, under the map of this very pass.
     - "both": [forward; backward] along the batch, each in its own order of time; nothing is kept.
 
     Args:
         update_v: the difference that backward motion adds to `to_v`; maps (..., channels) to (..., inner channels).
         update_out: the difference it adds to `to_out`; maps (..., inner channels) to (..., channels).
         kernel: "sdpa" or "xformers"; see `open_kernel` for the errors.
+        rotate: whether backward motion attends through the turned map.
+        update_q, update_k: the differences it adds to `to_q` and `to_k`, None for none; only without rotation, since a
+            turned map is made of forward motion's query and key alone.
     """
 
-    def __init__(self, update_v: nn.Module, update_out: nn.Module, kernel: str = "sdpa") -> None:
+    def __init__(
+        self,
+        update_v: nn.Module,
+        update_out: nn.Module,
+        kernel: str = "sdpa",
+        *,
+        rotate: bool = True,
+        update_q: nn.Module | None = None,
+        update_k: nn.Module | None = None,
+    ) -> None:
         super().__init__()
         self.update_v, self.update_out = update_v, update_out
-        self.kernel = open_kernel(kernel)
+        self.update_q, self.update_k = update_q, update_k
+        self.kernel, self.rotate = open_kernel(kernel), rotate
         self.direction: Direction = "forward"
         self.keep_attention = False
         self.attention: tuple[Tensor, Tensor] | None = None  # (query, key)
@@ -63,8 +80,6 @@ class BidirectionalAttnProcessor(nn.Module):
             out, attention = self.forward_motion(attn, forward)
             return torch.cat([out, self.backward_motion(attn, backward, attention)])
         if self.direction == "backward":
-            if self.attention is None:
-                raise RuntimeError("no attention to turn: run a forward pass with keep_attention=True before this one")
             return self.backward_motion(attn, hidden_states, self.attention)
         out, attention = self.forward_motion(attn, hidden_states)
         if self.keep_attention:
@@ -77,11 +92,23 @@ class BidirectionalAttnProcessor(nn.Module):
         out = merge_heads(self.kernel(query, key, value))
         return attn.to_out[0](out), (query, key)
 
-    def backward_motion(self, attn: Attention, x: Tensor, attention: tuple[Tensor, Tensor]) -> Tensor:
-        """J (A (J V)) with the tuned value and output projections."""
-        value = split_heads(attn.to_v(x) + self.update_v(x), attn.heads)
-        out = merge_heads(self.kernel(*attention, value.flip(TIME)).flip(TIME))
-        return attn.to_out[0](out) + self.update_out(out)
+    def backward_motion(self, attn: Attention, x: Tensor, attention: tuple[Tensor, Tensor] | None) -> Tensor:
+        """J (A (J V)) with the tuned projections and forward motion's `attention`, or A' V with its own."""
+        value = split_heads(tuned(attn.to_v, self.update_v, x), attn.heads)
+        if not self.rotate:
+            pairs = (attn.to_q, self.update_q), (attn.to_k, self.update_k)
+            query, key = (split_heads(tuned(*pair, x), attn.heads) for pair in pairs)
+            out = self.kernel(query, key, value)
+        elif attention is None:
+            raise RuntimeError("no attention to turn: run a forward pass with keep_attention=True before this one")
+        else:
+            out = self.kernel(*attention, value.flip(TIME)).flip(TIME)
+        return tuned(attn.to_out[0], self.update_out, merge_heads(out))
+
+
+def tuned(projection: nn.Module, update: nn.Module | None, x: Tensor) -> Tensor:
+    """W x + dW x, with no dW where `update` is None."""
+    return projection(x) if update is None else projection(x) + update(x)
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -23,8 +23,9 @@ from gen_inbetween.manifest import versions
 from gen_inbetween.motion import (
     has_backward_motion,
     load_motion_state_dict,
+    motion_processors,
     motion_state_dict,
-    temporal_self_attentions,
+    rotates,
 )
 from gen_inbetween.motion_files import (
     FORMAT_VERSION,
@@ -32,6 +33,7 @@ from gen_inbetween.motion_files import (
     MOTION_FILE,
     TRAINED_LAYER,
     UNET_FILES,
+    UNROTATED_LAYER,
     MissingMotionError,
     MotionError,
     MotionInfo,
@@ -55,7 +57,7 @@ def load_motion(
     """
     state, info = _read(Path(source).expanduser(), base)
     try:
-        load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel)
+        load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel, rotate=info.rotate)
     except ValueError as error:
         raise MotionError(f"{source} does not fit this UNet: {error}") from error
     return info
@@ -71,15 +73,15 @@ def save_motion(
     """Write the motion of `unet` as our file: the differences in `dtype`, everything about them in the header.
 
     metadata: `base_model` (required) and whatever else made it (steps, data, ...), JSON values; `num_frames` defaults
-    to the UNet's. Added: format version, rank, alpha, package versions, SHA-256. MotionError: no motion, no base_model,
-    or values that `dtype` cannot hold; atomic.OutputError: the file cannot be written.
+    to the UNet's. Added: format version, rank, alpha, rotate, package versions, SHA-256. MotionError: no motion, no
+    base_model, or values that `dtype` cannot hold; atomic.OutputError: the file cannot be written.
     """
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to save: call add_backward_motion or load_motion first")
     state = motion_state_dict(unet)
     rank, alpha = _rank_and_alpha(unet, state)
     config: Any = unet.config
-    record = {"num_frames": config.num_frames, **metadata, "rank": rank, "alpha": alpha}
+    record = {"num_frames": config.num_frames, **metadata, "rank": rank, "alpha": alpha, "rotate": rotates(unet)}
     return _write(Path(path), state, record, dtype)
 
 
@@ -94,7 +96,7 @@ def convert(
     path = Path(destination).expanduser()
     path = path / MOTION_FILE if path.is_dir() else path
     record = {**info.metadata, "converted_from": info.format, "source_sha256": info.sha256}
-    keys = ("base_model", "num_frames", "rank", "alpha")
+    keys = ("base_model", "num_frames", "rank", "alpha", "rotate")
     return _write(path, state, {**record, **{key: getattr(info, key) for key in keys}}, dtype)
 
 
@@ -102,9 +104,15 @@ def export_unet(unet: nn.Module, folder: str | Path) -> Path:
     """Write base plus motion as one tuned UNet, `<folder>/unet/`, in the layout of the published checkpoint.
 
     The tuned tensors are float32 so that subtracting the base gives the difference back; the others stay as they are.
+    MotionError: no motion, or one without rotation: whoever reads this layout turns the map, which would be wrong here.
     """
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to export: call add_backward_motion or load_motion first")
+    if not rotates(unet):
+        raise MotionError(
+            "this motion was trained without rotation, and the published layout cannot say so: its readers would turn "
+            f"the map; keep it as {MOTION_FILE}"
+        )
     update = motion_state_dict(unet)
     rank, alpha = _rank_and_alpha(unet, update)
     scale = None if rank is None or alpha is None else alpha / rank
@@ -137,9 +145,10 @@ def _read(source: Path, base: str | Path | None) -> tuple[dict[str, Tensor], Mot
             f"{path} holds no backward motion: expected our {MOTION_FILE} (with its header), a whole tuned SVD UNet "
             f"or a LoRA; its first tensor is {names[0] if names else 'absent, it is empty'}"
         )
-    other = next((name for name in state if not TRAINED_LAYER.search(_layer(name))), None)
+    known, named = (TRAINED_LAYER, "to_v") if info.rotate else (UNROTATED_LAYER, "to_q, to_k, to_v")
+    other = next((name for name in state if not known.search(_layer(name))), None)
     if other:
-        raise MotionError(f"{path} changes {other}; expected to_v and to_out.0 of the temporal attn1 layers only")
+        raise MotionError(f"{path} changes {other}; expected {named} and to_out.0 of the temporal attn1 layers only")
     return state, info
 
 
@@ -165,8 +174,8 @@ def _rank_and_alpha(unet: nn.Module, state: Mapping[str, Tensor]) -> tuple[int |
     factor = next((tensor for name, tensor in state.items() if name.endswith(".lora_A.weight")), None)
     if factor is None:
         return None, None
-    processor: Any = next(iter(temporal_self_attentions(unet).values())).processor
-    return factor.shape[0], processor.update_v.scale * factor.shape[0]
+    update: Any = next(iter(motion_processors(unet).values())).update_v
+    return factor.shape[0], update.scale * factor.shape[0]
 
 
 def _delta(update: Mapping[str, Tensor], name: str, scale: float | None) -> Tensor | None:
@@ -194,7 +203,7 @@ def _write(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any], d
         "sha256": fingerprint(tensors),
     }
     _save(path, tensors, {HEADER: json.dumps(header, sort_keys=True)})
-    keys = ("base_model", "num_frames", "rank", "alpha", "sha256")
+    keys = ("base_model", "num_frames", "rank", "alpha", "rotate", "sha256")
     return MotionInfo("difference", **{key: header[key] for key in keys}, metadata=header)
 
 

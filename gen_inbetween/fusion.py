@@ -107,8 +107,9 @@ class FusedDenoiser(GuidedDenoiser):
 
     Args:
         weight: weight of forward motion on each frame, (num_frames,).
-        rotate: backward motion attends through forward motion's map, turned (needs `motion.add_backward_motion`);
-            without, both are stock SVD, which is time reversal fusion.
+        rotate: backward motion as the UNet's motion has it, through forward motion's map, turned (or by its own, if it
+            was trained without rotation); needs `motion.add_backward_motion`. Without, both are stock SVD, which is
+            time reversal fusion.
 
     The other arguments are `GuidedDenoiser`'s.
 

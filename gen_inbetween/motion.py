@@ -4,12 +4,13 @@
 
 in the temporal self-attention layers only: 16 layers, 24.8 M weights, 1.6 % of SVD. The difference is kept, never the
 sum: the base stays shared and frozen, and one file fits SVD and SVD-XT. (Generative Inbetweening, arXiv 2408.15239.)
+The paper's ablation, backward motion without the turned map, may tune W_q and W_k in the same way.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
 
@@ -19,7 +20,9 @@ from torch import Tensor, nn
 
 from gen_inbetween.attention import BidirectionalAttnProcessor, Direction
 
-UPDATES = {"to_v": "update_v", "to_out.0": "update_out"}  # projection of the layer -> its update in the processor
+# Projection of a layer -> its update in the processor.
+UPDATES = {"to_q": "update_q", "to_k": "update_k", "to_v": "update_v", "to_out.0": "update_out"}
+PROJECTIONS = {"vo": ("to_v", "to_out.0"), "qkvo": tuple(UPDATES)}  # which of them are tuned
 
 
 class FullUpdate(nn.Linear):
@@ -70,6 +73,9 @@ def add_backward_motion(
     rank: int = 16,
     alpha: float | None = None,
     kernel: str = "sdpa",
+    *,
+    rotate: bool = True,
+    projections: str = "vo",
 ) -> None:
     """Install backward motion with a zero update; freeze the UNet, so that only the update trains.
 
@@ -79,24 +85,32 @@ def add_backward_motion(
     Args:
         update: "full" (dW) or "lora" (B A of rank `rank`, scaled by `alpha` / `rank`; alpha defaults to rank).
         kernel: "sdpa" or "xformers", as in `attention.open_kernel`.
+        rotate: attend through forward motion's map, turned; false is the paper's ablation.
+        projections: "vo" tunes values and outputs; "qkvo" queries and keys too, which needs rotate=False.
 
     Raises:
-        ValueError: unknown update or kernel, or rank < 1.
+        ValueError: unknown update, kernel or projections, rank < 1, or "qkvo" with rotation.
         RuntimeError: xformers asked for and not able to run.
     """
     if update not in ("full", "lora"):
         raise ValueError(f"expected update 'full' or 'lora', got {update!r}")
     if rank < 1:
         raise ValueError(f"expected a rank of at least 1, got {rank}")
+    if projections not in PROJECTIONS:
+        raise ValueError(f"expected projections out of {', '.join(PROJECTIONS)}, got {projections!r}")
 
-    def build(layer: nn.Linear) -> nn.Module:
+    def build(attn: Attention, name: str) -> nn.Module:
+        layer = projection(attn, name)
         size = layer.in_features, layer.out_features
         if update == "full":
             return FullUpdate(*size, bias=False)
         return LowRankUpdate(*size, rank, rank if alpha is None else alpha)
 
-    attentions = temporal_self_attentions(unet)
-    install(unet, {path: [build(layer) for layer in projections(attn)] for path, attn in attentions.items()}, kernel)
+    updates = {
+        path: {name: build(attn, name) for name in PROJECTIONS[projections]}
+        for path, attn in temporal_self_attentions(unet).items()
+    }
+    install(unet, updates, kernel, rotate)
 
 
 def load_motion_state_dict(
@@ -105,28 +119,31 @@ def load_motion_state_dict(
     *,
     alpha: float | None = None,
     kernel: str = "sdpa",
+    rotate: bool = True,
 ) -> None:
-    """Install the backward motion of `state`, named as in `motion_state_dict`; full or low rank is seen from its names.
+    """Install the backward motion of `state`, named as in `motion_state_dict`; its names tell rank and projections.
 
     Nothing is installed unless every layer of the UNet is filled, every shape fits and no key is left over.
 
     Args:
         alpha: LoRA's alpha (its rank is read from the shapes); required there, as a wrong scale shows no error.
+        rotate: whether the motion was trained with the turned map, which no name or shape tells.
 
     Raises:
-        ValueError: a missing layer, an unknown key, a wrong shape, a value that is not finite, LoRA and no alpha.
+        ValueError: a missing layer, an unknown key, a wrong shape, a value that is not finite, LoRA and no alpha,
+            queries and keys for a motion that rotates.
     """
     left = dict(state)
-    updates: dict[str, list[nn.Module]] = {}
+    updates: dict[str, dict[str, nn.Module]] = {}
     for path, attn in temporal_self_attentions(unet).items():
-        updates[path] = []
-        for name, layer in zip(UPDATES, projections(attn), strict=True):
+        updates[path] = {}
+        for name in PROJECTIONS[tuned_projections(state)]:
             prefix = f"{path}.{name}."
             part = {key.removeprefix(prefix): left.pop(key) for key in list(left) if key.startswith(prefix)}
-            updates[path].append(fill_update(layer, part, prefix, alpha))
+            updates[path][name] = fill_update(projection(attn, name), part, prefix, alpha)
     if left:
         raise ValueError(f"unknown weights for this UNet: {shorten(left)}; was the motion made for another model?")
-    install(unet, updates, kernel)
+    install(unet, updates, kernel, rotate)
 
 
 def fill_update(layer: nn.Linear, part: Mapping[str, Tensor], prefix: str, alpha: float | None) -> nn.Module:
@@ -151,9 +168,19 @@ def fill_update(layer: nn.Linear, part: Mapping[str, Tensor], prefix: str, alpha
     return update
 
 
-def install(unet: nn.Module, updates: Mapping[str, list[nn.Module]], kernel: str) -> None:
-    """Freeze the UNet and give each layer a processor with its two updates, trainable, where the layer is."""
-    processors = {path: BidirectionalAttnProcessor(v, out, kernel) for path, (v, out) in updates.items()}
+def install(unet: nn.Module, updates: Mapping[str, Mapping[str, nn.Module]], kernel: str, rotate: bool) -> None:
+    """Freeze the UNet and give each layer, where it is, a processor with its trainable updates, by projection."""
+    if rotate and any("to_q" in parts for parts in updates.values()):
+        raise ValueError(
+            "with rotation backward motion attends by forward motion's query and key, and its own are never computed: "
+            "to tune them too (projections=qkvo) set rotate=false, or keep projections=vo"
+        )
+    processors = {
+        path: BidirectionalAttnProcessor(
+            **{UPDATES[name]: part for name, part in parts.items()}, kernel=kernel, rotate=rotate
+        )
+        for path, parts in updates.items()
+    }
     unet.requires_grad_(False)
     for path, attn in temporal_self_attentions(unet).items():
         processor = processors[path].to(attn.to_v.weight)  # its device and dtype
@@ -213,27 +240,45 @@ def set_direction(unet: nn.Module, direction: Direction, *, keep_attention: bool
             )
 
 
-def motion_state_dict(unet: nn.Module) -> dict[str, Tensor]:
-    """The update alone, as differences: "<path>.to_v.weight", "<path>.to_out.0.weight" (and ".bias"), or LoRA's pairs.
-
-    Raises:
-        RuntimeError: no backward motion is installed.
-    """
+def motion_processors(unet: nn.Module) -> dict[str, BidirectionalAttnProcessor]:
+    """The processor of every temporal self-attention layer; RuntimeError: no backward motion is installed."""
     if not has_backward_motion(unet):
         raise RuntimeError(
             "expected a UNet with backward motion, found none: call add_backward_motion or load a motion"
         )
+    return {path: cast(Any, attn.processor) for path, attn in temporal_self_attentions(unet).items()}
+
+
+def rotates(unet: nn.Module) -> bool:
+    """Whether the backward motion of `unet` attends through the turned map; RuntimeError: it has none."""
+    return all(processor.rotate for processor in motion_processors(unet).values())
+
+
+def motion_state_dict(unet: nn.Module) -> dict[str, Tensor]:
+    """The update alone, as differences: "<path>.to_v.weight", "<path>.to_out.0.weight" (and ".bias"), or LoRA's pairs.
+
+    Where queries and keys are tuned too, "<path>.to_q.weight" and "<path>.to_k.weight" stand beside them.
+
+    Raises:
+        RuntimeError: no backward motion is installed.
+    """
     return {
         f"{path}.{name}.{key}": value
-        for path, attn in temporal_self_attentions(unet).items()
-        for name, update in UPDATES.items()
-        for key, value in getattr(attn.processor, update).state_dict().items()
+        for path, processor in motion_processors(unet).items()
+        for name, attribute in UPDATES.items()
+        if (update := getattr(processor, attribute)) is not None
+        for key, value in update.state_dict().items()
     }
 
 
-def projections(attn: Attention) -> tuple[nn.Linear, nn.Linear]:
-    """The two projections that backward motion tunes, in the order of `UPDATES`."""
-    return attn.to_v, cast(nn.Linear, attn.to_out[0])
+def tuned_projections(names: Iterable[str]) -> str:
+    """Which of `PROJECTIONS` the tensors of these names tune."""
+    return "qkvo" if any(f".{projection}." in name for name in names for projection in ("to_q", "to_k")) else "vo"
+
+
+def projection(attn: Attention, name: str) -> nn.Linear:
+    """The projection of a layer that is called `name` in `UPDATES`."""
+    return cast(nn.Linear, attn.get_submodule(name))
 
 
 def shorten(names: Mapping[str, Tensor], limit: int = 3) -> str:

@@ -25,11 +25,13 @@ from gen_inbetween.hub import HUB_IDS, MODELS_VARIABLE, find_file
 
 MOTION_FILE = "backward_motion.safetensors"
 HEADER = "backward_motion"  # the key of our JSON in a safetensors header
-FORMAT_VERSION = 1
+FORMAT_VERSION = 2  # 2 says whether the motion rotates; of 1, all do
 UNET_FILES = tuple(
     f"{folder}diffusion_pytorch_model{variant}.safetensors" for folder in ("unet/", "") for variant in ("", ".fp16")
 )
-TRAINED_LAYER = re.compile(r"(^|\.)temporal_transformer_blocks\.\d+\.attn1\.(to_v|to_out\.0)$")
+_LAYER = r"(^|\.)temporal_transformer_blocks\.\d+\.attn1\."
+TRAINED_LAYER = re.compile(_LAYER + r"(to_v|to_out\.0)$")
+UNROTATED_LAYER = re.compile(_LAYER + r"(to_q|to_k|to_v|to_out\.0)$")  # what may be tuned where nothing is turned
 
 
 class MotionError(ValueError):
@@ -59,11 +61,13 @@ class MotionInfo:
     alpha: float | None
     sha256: str  # of the tensors, whatever the file around them
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    rotate: bool = True  # attends through the turned map; only our own file can say otherwise
 
     def __str__(self) -> str:
         update = f"LoRA of rank {self.rank}, alpha {self.alpha:g}" if self.rank and self.alpha else "full difference"
+        turned = "" if self.rotate else " without rotation"
         frames = f", {self.num_frames} frames" if self.num_frames else ""
-        return f"{update}, from {self.base_model or 'an unnamed base'}{frames}, sha256 {self.sha256[:12]}"
+        return f"{update}{turned}, from {self.base_model or 'an unnamed base'}{frames}, sha256 {self.sha256[:12]}"
 
 
 @contextmanager
@@ -115,7 +119,8 @@ def read_difference(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
     if sha256 != header["sha256"]:
         raise MotionError(f"{path} is damaged: its tensors do not have the SHA-256 its header records; get it again")
     keys = ("base_model", "num_frames", "rank", "alpha")
-    return state, MotionInfo("difference", **{key: header[key] for key in keys}, sha256=sha256, metadata=header)
+    known = {key: header[key] for key in keys} | {"rotate": header.get("rotate", True)}
+    return state, MotionInfo("difference", **known, sha256=sha256, metadata=header)
 
 
 def read_tuned_unet(path: Path, base: str | Path | None = None) -> tuple[dict[str, Tensor], MotionInfo]:

@@ -2,7 +2,8 @@
 
 One UNet runs twice: forward motion under `no_grad`, which leaves the (query, key) of each temporal layer; then
 backward motion on the reversed clip, whose turned attention uses them. Gradients reach the update alone. (Generative
-Inbetweening, arXiv 2408.15239.)
+Inbetweening, arXiv 2408.15239.) Where backward motion does not rotate, it needs nothing of the forward pass: no such
+pass is made, and the loss is else the same.
 """
 
 from __future__ import annotations
@@ -13,7 +14,7 @@ from torch import Tensor, nn
 
 from gen_inbetween.conditioning import BACKWARD, COND, FORWARD, Generator, KeyframeConditioning
 from gen_inbetween.edm import denoise, edm_loss
-from gen_inbetween.motion import set_direction
+from gen_inbetween.motion import rotates, set_direction
 
 
 def backward_motion_loss(
@@ -45,9 +46,10 @@ def backward_motion_loss(
         clip.shape, generator=generator, device=clip.device, dtype=clip.dtype
     )
     bare = getattr(unet, "module", unet)  # DDP allows one forward for each backward
-    set_direction(bare, "forward", keep_attention=True)
-    with torch.no_grad():
-        denoise(bare, noisy.flip(1), sigma, **keyframes.select([FORWARD], [COND]).batch())
+    if rotates(bare):
+        set_direction(bare, "forward", keep_attention=True)
+        with torch.no_grad():
+            denoise(bare, noisy.flip(1), sigma, **keyframes.select([FORWARD], [COND]).batch())
     set_direction(bare, "backward")
     denoised = denoise(unet, noisy, sigma, **keyframes.select([BACKWARD], [COND]).batch())
     return edm_loss(denoised, reverse, sigma)

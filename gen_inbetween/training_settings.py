@@ -38,6 +38,7 @@ class Synthetic:
 
     first_seed: Whole
     count: Count
+    photographs: bool = False  # as half of the backgrounds; they come with scikit-image
 
 
 @dataclass(frozen=True)
@@ -55,11 +56,13 @@ class Source:
 
 @dataclass(frozen=True)
 class Update:
-    """What learns: to_v and to_out.0 of the temporal self-attention layers."""
+    """What learns: projections of the temporal self-attention layers, to_v and to_out.0 unless said otherwise."""
 
     kind: Literal["full", "lora"] = "full"
     rank: Count = 16  # of LoRA
     alpha: Positive | None = None  # of LoRA; None: the rank
+    rotate: bool = True  # attend through forward motion's map, turned; false: the paper's ablation
+    projections: Literal["vo", "qkvo"] = "vo"  # qkvo: to_q and to_k too, only without rotation
     start: Path | None = None  # a backward motion to go on from; None: zero, which is SVD itself
 
 
@@ -116,14 +119,15 @@ class Run:
     workers: Whole = 0  # processes that read videos
     checkpoint_every: Count = 500  # steps
     keep_checkpoints: Count = 2
+    milestones: tuple[Count, ...] = ()  # steps whose motion is kept too, as backward_motion_<step>.safetensors
     validation: Validation | None = None
     tracker: str = "tensorboard"  # or none, wandb, mlflow ...: what accelerate knows and is installed
 
 
 # A run may be resumed with other values of these: they do not change what a step does (up to rounding).
 FREE = (
-    "output", "steps", "validation", "checkpoint_every", "keep_checkpoints", "tracker", "workers", "data.cache",
-    "batch_size", "accumulation", "gradient_checkpointing",
+    "output", "steps", "validation", "checkpoint_every", "keep_checkpoints", "milestones", "tracker", "workers",
+    "data.cache", "batch_size", "accumulation", "gradient_checkpointing",
 )  # fmt: skip
 
 

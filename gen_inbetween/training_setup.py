@@ -20,7 +20,7 @@ from .latents import CachedClips, EncodedClip, cache_latents, encode_clip, open_
 from .manifest import folder_sha256
 from .model_configs import open_configs
 from .models import MODELS, ModelSpec, open_pipeline, resolve_model
-from .motion import add_backward_motion
+from .motion import add_backward_motion, motion_state_dict, tuned_projections
 from .pipeline import InbetweenPipeline
 from .training_draws import KEYFRAMES, seeded
 from .training_settings import Optimiser, Shape, Source, Update, check_source
@@ -51,14 +51,17 @@ def open_clips(source: Source, shape: Shape, key: str = "data") -> Clips:
 
     Raises:
         DataError, ConfigError: as `ClipFolder`; synthetic clips of another form than square; none or two origins.
+        ImportError: photographs without scikit-image.
     """
     check_source(source, key)
     num_frames, width, height = shape.num_frames or 0, shape.width or 0, shape.height or 0
     if source.synthetic is not None:
         if width != height:
             raise DataError(f"synthetic clips are square; expected clip.width = clip.height, got {width}x{height}")
-        first_seed, count = source.synthetic.first_seed, source.synthetic.count
-        return SyntheticClips(first_seed, count, num_frames=num_frames, size=width)
+        drawn = source.synthetic
+        return SyntheticClips(
+            drawn.first_seed, drawn.count, num_frames=num_frames, size=width, on_photographs=drawn.photographs
+        )
     assert source.folder is not None
     return ClipFolder(
         source.folder,
@@ -95,19 +98,28 @@ def install_update(unet: nn.Module, update: Update, seed: int) -> list[nn.Parame
     Cross-attention, frozen and over one token, becomes the constant it is (`cross_attention.py`).
 
     Raises:
-        MotionError: `update.start` does not fit this UNet, or is not of the kind and rank asked for.
+        MotionError: `update.start` does not fit this UNet, or is another kind of update than is asked for.
+        ValueError: projections that cannot be tuned with rotation.
     """
     if update.start is None:
         with torch.random.fork_rng():  # LoRA's start is drawn at random
             torch.manual_seed(seed)
-            add_backward_motion(unet, update.kind, update.rank, update.alpha)
+            add_backward_motion(
+                unet,
+                update.kind,
+                update.rank,
+                update.alpha,
+                rotate=update.rotate,
+                projections=update.projections,
+            )
     else:
         info = load_motion(unet, update.start)
         kind, rank = ("lora", info.rank) if info.rank else ("full", update.rank)
-        if (kind, rank) != (update.kind, update.rank):
-            raise MotionError(
-                f"{update.start} is a {info}: to go on from it set update.kind={kind}, update.rank={rank}"
-            )
+        found: dict[str, Any] = {"kind": kind, "rank": rank, "rotate": info.rotate}
+        found["projections"] = tuned_projections(motion_state_dict(unet))
+        differing = [f"update.{key}={value}" for key, value in found.items() if value != getattr(update, key)]
+        if differing:
+            raise MotionError(f"{update.start} is a {info}: to go on from it set {', '.join(differing)}")
     install_constant_cross_attention(unet)
     learning = [weight for weight in unet.parameters() if weight.requires_grad]
     for weight in learning:

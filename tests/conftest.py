@@ -21,10 +21,13 @@ def build_tiny_pipe(
     num_frames: int = 6,
     latent_channels: int = 4,
     dtype: torch.dtype = torch.float32,
+    rotate: bool = True,
+    projections: str = "vo",
 ) -> InbetweenPipeline:
     """A random two-block SVD. Sizes in pixels are multiples of 4 (32 x 48 is usual); latents are half of that.
 
-    motion: None, "full" or "lora": backward motion installed, its update drawn at random (not zero).
+    motion: None, "full" or "lora": backward motion installed, its update drawn at random (not zero); rotate and
+        projections are as in `add_backward_motion`.
     """
     torch.manual_seed(seed)
     unet = UNetSpatioTemporalConditionModel(
@@ -78,7 +81,7 @@ def build_tiny_pipe(
         feature_extractor=CLIPImageProcessor(),
     )
     if motion is not None:
-        add_backward_motion(pipe.unet, motion, rank=4, alpha=8)
+        add_backward_motion(pipe.unet, motion, rank=4, alpha=8, rotate=rotate, projections=projections)
         for attn in temporal_self_attentions(pipe.unet).values():
             for weight in attn.processor.parameters():
                 torch.nn.init.normal_(weight, std=0.1)

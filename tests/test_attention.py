@@ -56,6 +56,33 @@ def test_both_directions_in_one_batch_equal_the_turned_map(layer, forward_x, bac
     torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
 
 
+@pytest.mark.parametrize("tuned", ["vo", "qkvo"])
+def test_without_rotation_each_direction_attends_by_itself(layer, forward_x, backward_x, tuned):
+    updates = layer.processor.update_v, layer.processor.update_out
+    own = {f"update_{x}": nn.Linear(CHANNELS, CHANNELS, bias=False).double() for x in "qk"} if tuned == "qkvo" else {}
+    layer.set_processor(BidirectionalAttnProcessor(*updates, rotate=False, **own))
+    wanted = naive_unrotated(layer, backward_x)
+    layer.processor.direction = "backward"  # no forward pass was made, and none is needed
+    torch.testing.assert_close(layer(backward_x), wanted, rtol=0, atol=1e-12)
+    layer.processor.direction = "both"
+    both = layer(torch.cat([forward_x, backward_x]))
+    forward = naive(layer, forward_x, backward_x)[0]
+    torch.testing.assert_close(both, torch.cat([forward, wanted]), rtol=0, atol=1e-12)
+
+
+def naive_unrotated(attn, x):
+    """Backward motion as plain attention of a layer with summed weights."""
+    tuned = Attention(query_dim=CHANNELS, heads=2, dim_head=8).double()
+    tuned.load_state_dict({k: v for k, v in attn.state_dict().items() if not k.startswith("processor")})
+    pairs = {"update_q": tuned.to_q, "update_k": tuned.to_k, "update_v": tuned.to_v, "update_out": tuned.to_out[0]}
+    with torch.no_grad():
+        for name, projection in pairs.items():
+            if update := getattr(attn.processor, name):
+                for key, weight in update.named_parameters():
+                    projection.get_parameter(key).add_(weight)
+        return WholeMap()(tuned, x)
+
+
 def test_forward_then_backward_equals_both(layer, forward_x, backward_x):
     processor = layer.processor
     processor.direction = "both"

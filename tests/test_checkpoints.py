@@ -20,9 +20,10 @@ from torch.testing import assert_close
 from gen_inbetween import checkpoints
 from gen_inbetween.atomic import OutputError
 from gen_inbetween.checkpoints import MissingMotionError, MotionError, convert, export_unet, load_motion, save_motion
-from gen_inbetween.motion import has_backward_motion, motion_state_dict, temporal_self_attentions
+from gen_inbetween.motion import has_backward_motion, motion_state_dict, rotates, temporal_self_attentions
 
 RECORD = {"base_model": "tiny", "steps": 3, "data": {"clips": "synthetic"}}
+FULL = {"num_frames": 6, "rank": None, "alpha": None, "rotate": True}
 UNET_FILE = "unet/diffusion_pytorch_model.safetensors"
 Build = Callable[..., UNetSpatioTemporalConditionModel]
 
@@ -109,8 +110,42 @@ def test_our_file_is_half_precision_and_says_everything(build: Build, tmp_path: 
         header = json.loads(file.metadata()["backward_motion"])
         assert {file.get_tensor(name).dtype for name in file.keys()} == {torch.float16}
     assert RECORD.items() <= header.items()
-    assert header["format_version"] == 1 and header["num_frames"] == 6
+    assert header["format_version"] == 2 and header["rotate"] is True and header["num_frames"] == 6
     assert header["versions"]["torch"] == torch.__version__ and re.fullmatch("[0-9a-f]{64}", header["sha256"])
+
+
+@pytest.mark.parametrize("projections", ["vo", "qkvo"])
+@pytest.mark.parametrize("kind", ["full", "lora"])
+def test_a_motion_without_rotation_says_so(build: Build, tmp_path: Path, kind: str, projections: str) -> None:
+    unet, other = build(motion=kind, rotate=False, projections=projections), build(seed=7)
+    saved = save_motion(unet, tmp_path / "motion.safetensors", RECORD, dtype=torch.float32)
+    converted = convert(tmp_path / "motion.safetensors", tmp_path / "again.safetensors", dtype=torch.float32)
+    info = load_motion(other, tmp_path / "again.safetensors")
+    close(motion_state_dict(other), motion_state_dict(unet), 0)
+    assert not rotates(other) and not info.rotate and " without rotation" in str(info)
+    assert saved.sha256 == converted.sha256 == info.sha256
+    with pytest.raises(MotionError, match="published layout cannot say so"):
+        export_unet(other, tmp_path / "exported")
+    assert not (tmp_path / "exported").exists()
+
+
+def test_a_file_of_the_first_format_rotates(build: Build, tmp_path: Path) -> None:
+    unet, path = build(motion="full"), tmp_path / "motion.safetensors"
+    save_motion(unet, path, RECORD, dtype=torch.float32)
+    with safe_open(path, framework="pt") as file:
+        header = json.loads(file.metadata()["backward_motion"]) | {"format_version": 1}
+    del header["rotate"]
+    save_file(load_file(path), path, metadata={"backward_motion": json.dumps(header)})
+    info = load_motion(other := build(seed=7), path)
+    close(motion_state_dict(other), motion_state_dict(unet), 0)
+    assert info.rotate and rotates(other)
+
+
+def test_queries_and_keys_under_a_turned_map_are_refused(build: Build, tmp_path: Path) -> None:
+    state = motion_state_dict(build(motion="full", rotate=False, projections="qkvo"))
+    checkpoints._write(tmp_path / "motion.safetensors", state, RECORD | FULL, torch.float32)
+    with pytest.raises(MotionError, match=r"to_[qk].weight; expected to_v and to_out.0 of"):
+        load_motion(build(), tmp_path / "motion.safetensors")
 
 
 def test_the_hash_is_of_the_tensors_not_of_the_file(build: Build, tmp_path: Path) -> None:
@@ -422,7 +457,7 @@ def test_a_motion_of_another_model_is_refused_and_changes_nothing(build: Build, 
         "shape": state | {first: torch.ones(3, 3)},
     }
     for changed in changes.values():
-        checkpoints._write(path, changed, RECORD | {"num_frames": 6, "rank": None, "alpha": None}, torch.float32)
+        checkpoints._write(path, changed, RECORD | FULL, torch.float32)
         with pytest.raises(MotionError, match="does not fit this UNet"):
             load_motion(unet, path)
         close(motion_state_dict(unet), before, 0)
@@ -436,8 +471,8 @@ def test_a_damaged_or_later_file_is_refused(build: Build, tmp_path: Path) -> Non
     path.write_bytes(content)
     with pytest.raises(MotionError, match="damaged"):
         load_motion(build(), path)
-    save_file({"x": torch.ones(1)}, path, metadata={"backward_motion": json.dumps({"format_version": 2})})
-    with pytest.raises(MotionError, match="format version 2; this release reads 1"):
+    save_file({"x": torch.ones(1)}, path, metadata={"backward_motion": json.dumps({"format_version": 3})})
+    with pytest.raises(MotionError, match="format version 3; this release reads 2"):
         load_motion(build(), path)
 
 

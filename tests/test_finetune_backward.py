@@ -164,6 +164,22 @@ def test_lora_learns_and_loads(run, tiny_pipe) -> None:
     assert all(value.any() for name, value in factors.items() if name.endswith("lora_B.weight"))
 
 
+def test_a_motion_without_rotation_learns_and_loads(run, tiny_pipe) -> None:
+    folder = run("unrotated", "update={rotate: false, projections: qkvo}")
+    info = load_motion(unet := tiny_pipe().unet, folder / MOTION_FILE)
+    assert not info.rotate and info.metadata["recipe"]["update.projections"] == "qkvo"
+    assert all(value.any() for value in motion_state_dict(unet).values())
+
+
+def test_a_milestone_is_the_motion_of_a_run_that_ended_there(run) -> None:
+    short = run("short", "steps=3")
+    folder = run("long", "milestones=[1, 3]")
+    assert sorted(path.name for path in folder.glob("*.safetensors")) == [
+        "backward_motion.safetensors", "backward_motion_1.safetensors", "backward_motion_3.safetensors",
+    ]  # fmt: skip
+    assert_same(load_file(folder / "backward_motion_3.safetensors"), update_of(short))
+
+
 def test_validation_writes_comparable_losses_and_a_sheet(run, tiny_pipe) -> None:
     validation = "{data: {synthetic: {first_seed: 90, count: 1}}, every: 2, num_inference_steps: 1, sheet_clips: 1}"
     folder = run("validated", f"validation={validation}")
@@ -233,6 +249,7 @@ def test_seeds_and_purposes_do_not_meet() -> None:
         (["model=nowhere/at/all"], None, "no model folder"),
         (["tracker=tensorbored"], None, "'tensorbored' is not installed"),
         (["update.start=nowhere"], None, "no motion file"),
+        (["update.projections=qkvo"], None, "set rotate=false, or keep projections=vo"),
         ([], "checkpoint_0000007.pt", "no checkpoint at"),
     ],
 )
@@ -256,14 +273,22 @@ def test_eight_bit_says_what_to_install(run, capsys, monkeypatch: pytest.MonkeyP
 def test_resuming_is_refused_where_it_would_lie(run, capsys, tiny_pipe, tmp_path: Path) -> None:
     folder = run("out", "steps=1")
     save_motion(tiny_pipe(motion="lora").unet, tmp_path / "lora.safetensors", {"base_model": "tiny"})
+    own = tiny_pipe(motion="full", rotate=False, projections="qkvo").unet
+    save_motion(own, tmp_path / "own.safetensors", {"base_model": "tiny"})
     tiny_pipe(seed=1).save_pretrained(tmp_path / "other")
     table = [
         ([], None, "holds an earlier run"),
         (["optimiser.lr=0.5"], "latest", "optimiser.lr was 0.01, is now 0.5"),
         (["batch_size=4"], "latest", "clips_per_step was 2, is now 4"),
         (["update.kind=lora"], "latest", "update.kind"),
+        (["update.rotate=false"], "latest", "update.rotate was True, is now False"),
         ([f"model={tmp_path / 'other'}"], "latest", "model was"),
         ([f"update.start={tmp_path / 'lora.safetensors'}", f"output={tmp_path / 'b'}"], None, "set update.kind=lora"),
+        (
+            [f"update.start={tmp_path / 'own.safetensors'}", f"output={tmp_path / 'b'}"],
+            None,
+            "set update.rotate=False, up",
+        ),
     ]
     for overrides, resume, message in table:
         with pytest.raises(SystemExit):
@@ -284,11 +309,12 @@ def test_resuming_on_other_weights_is_refused(run, capsys, tiny_pipe, tmp_path: 
     assert "trained on" in capsys.readouterr().err
 
 
-def test_latest_of_nothing_is_a_start_and_of_the_end_is_the_end(run) -> None:
+def test_latest_of_nothing_is_a_start_and_of_the_end_is_the_end(run, capsys) -> None:
     folder = run("out", "steps=2", resume="latest")
     before = update_of(folder)
     run("out", "steps=2", resume="latest")
     assert_same(update_of(folder), before)
+    assert "all 2 steps were done before" in capsys.readouterr().out
     longer = run("out", "steps=3", resume="latest")
     assert [step for step, _ in checkpoints(longer)] == [2, 3]
 

@@ -6,14 +6,18 @@ import pytest
 import torch
 from diffusers import UNetSpatioTemporalConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
+from test_fusion import fused, make_case
 
 from gen_inbetween.attention import BidirectionalAttnProcessor
+from gen_inbetween.conditioning import BACKWARD, COND
+from gen_inbetween.edm import denoise
 from gen_inbetween.motion import (
     add_backward_motion,
     has_backward_motion,
     load_motion_state_dict,
     motion_state_dict,
     remove_backward_motion,
+    rotates,
     set_direction,
     temporal_self_attentions,
     without_backward_motion,
@@ -81,6 +85,46 @@ def test_state_dict_round_trip(tiny_pipe, unet, update):
             assert torch.equal(attn.processor.update_v(x), original.update_v(x))
 
 
+@pytest.mark.parametrize("update", ["full", "lora"])
+@pytest.mark.parametrize("projections", ["vo", "qkvo"])
+@torch.no_grad()
+def test_untuned_and_unrotated_is_stock_svd_on_the_reversed_clip(tiny_pipe, update, projections):
+    unet = tiny_pipe(dtype=torch.float64).unet
+    x, keyframes = make_case(5, pairs=2)
+    sigma = torch.tensor(3.0, dtype=torch.float64)
+    told = keyframes.select([BACKWARD], [COND]).batch()
+    stock = denoise(unet, x.flip(1), sigma, **told)
+    trf = fused(unet, keyframes, "linear", rotate=False)(x, sigma)
+    add_backward_motion(unet, update, rank=2, rotate=False, projections=projections)
+    set_direction(unet, "backward")
+    assert torch.equal(denoise(unet, x.flip(1), sigma, **told), stock)
+    assert torch.equal(fused(unet, keyframes, "linear")(x, sigma), trf)
+
+
+@torch.no_grad()
+def test_an_unrotated_update_acts_on_backward_motion_alone(tiny_pipe):
+    unet = tiny_pipe(motion="full", rotate=False, projections="qkvo", dtype=torch.float64).unet
+    x, keyframes = make_case(5)
+    sigma = torch.tensor(3.0, dtype=torch.float64)
+    tuned, stock = (fused(unet, keyframes, rotate=rotate).guide(torch.stack([x, x]), sigma)[0] for rotate in (1, 0))
+    assert torch.equal(tuned[0], stock[0]) and (tuned[1] - stock[1]).abs().max() > 1e-2
+
+
+@pytest.mark.parametrize("update", ["full", "lora"])
+def test_tuned_queries_and_keys_come_back(tiny_pipe, unet, update):
+    state = motion_state_dict(tiny_pipe(motion=update, rotate=False, projections="qkvo").unet)
+    with pytest.raises(ValueError, match="rotate=false"):
+        load_motion_state_dict(unet, state, alpha=8)
+    load_motion_state_dict(unet, state, alpha=8, rotate=False)
+    again = motion_state_dict(unet)
+    assert {name.split("attn1.")[1].split(".")[0] for name in again} == {"to_q", "to_k", "to_v", "to_out"}
+    assert again.keys() == state.keys() and all(torch.equal(again[name], state[name]) for name in state)
+    assert not rotates(unet)
+    del state[f"{PATH}.to_k.{'weight' if update == 'full' else 'lora_A.weight'}"]
+    with pytest.raises(ValueError, match="to_k"):
+        load_motion_state_dict(unet, state, alpha=8, rotate=False)
+
+
 def test_a_bias_difference_is_kept(tiny_pipe, unet):
     state = motion_state_dict(tiny_pipe(motion="full").unet)
     state |= {
@@ -124,6 +168,10 @@ def test_bad_arguments(unet):
         add_backward_motion(unet, "dora")
     with pytest.raises(ValueError, match="rank"):
         add_backward_motion(unet, "lora", rank=0)
+    with pytest.raises(ValueError, match="vo, qkvo, got 'v'"):
+        add_backward_motion(unet, projections="v")
+    with pytest.raises(ValueError, match="rotate=false"):
+        add_backward_motion(unet, projections="qkvo")
     with pytest.raises(RuntimeError, match="found none"):
         motion_state_dict(unet)
     with pytest.raises(ValueError, match="sideways"):

@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import copy
+
 import pytest
 import torch
 from reference import predict_v, to_denoised, two_unets
 from test_fusion import make_case, raw
 
-from gen_inbetween.motion import add_backward_motion, motion_state_dict
+from gen_inbetween.motion import (
+    add_backward_motion,
+    motion_state_dict,
+    remove_backward_motion,
+    temporal_self_attentions,
+)
 from gen_inbetween.training import backward_motion_loss
 
 SIGMA = torch.tensor(2.0, dtype=torch.float64)
@@ -36,13 +43,40 @@ def test_loss_equals_that_of_two_unets(tiny_pipe):
     torch.testing.assert_close(loss_of(unet).detach(), wanted, rtol=1e-10, atol=0)
 
 
+def test_without_rotation_the_loss_is_that_of_one_tuned_unet(tiny_pipe):
+    unet = tiny_pipe(motion="full", rotate=False, projections="qkvo", dtype=torch.float64).unet
+    clip, keyframes = make_case(5)
+    tuned = copy.deepcopy(unet)
+    remove_backward_motion(tuned)
+    with torch.no_grad():
+        for name, difference in motion_state_dict(unet).items():
+            tuned.get_parameter(name).add_(difference)
+        noise = torch.randn(clip.shape, dtype=torch.float64, generator=torch.Generator().manual_seed(0))
+        noisy = clip.flip(1) + SIGMA * noise
+        told = [value[1, 1] for value in raw(keyframes)]
+        denoised = to_denoised(noisy, predict_v(tuned, noisy, SIGMA, *told), SIGMA)
+    wanted = (SIGMA**2 + 1) / SIGMA**2 * (denoised - clip.flip(1)).square().mean()
+    torch.testing.assert_close(loss_of(unet).detach(), wanted, rtol=1e-10, atol=0)
+
+
+@pytest.mark.parametrize("rotate", [True, False])
+def test_only_the_turned_map_costs_a_forward_pass(tiny_pipe, rotate):
+    unet, calls = tiny_pipe(motion="full", rotate=rotate, dtype=torch.float64).unet, []
+    unet.register_forward_hook(lambda *_: calls.append(1))
+    loss_of(unet)
+    assert len(calls) == 1 + rotate
+
+
 @pytest.mark.parametrize("update", ["full", "lora"])
-def test_gradients_reach_the_update_alone(tiny_pipe, update):
-    unet = tiny_pipe(motion=update, dtype=torch.float64).unet
+@pytest.mark.parametrize("variant", [{}, {"rotate": False}, {"rotate": False, "projections": "qkvo"}])
+def test_gradients_reach_the_update_alone(tiny_pipe, update, variant):
+    unet = tiny_pipe(motion=update, dtype=torch.float64, **variant).unet
     loss_of(unet).backward()
     got = gradients(unet)
     assert set(got) == {name for name, _ in unet.named_parameters() if ".processor." in name}
     assert all(gradient.any() for gradient in got.values())
+    layers = len(temporal_self_attentions(unet)) * (4 if "projections" in variant else 2)
+    assert len(got) == layers * (2 if update == "lora" else 1)
 
 
 def test_gradients_are_the_same_under_checkpointing(tiny_pipe):

@@ -76,6 +76,10 @@ def train(run: Run, resume: str | None) -> None:
     # Build.
     unet, state = build(run, accelerator, pipe.unet, settings, base)
     start = 0 if earlier is None else state.restore(earlier)
+    if start >= run.steps:
+        accelerator.end_training()
+        accelerator.print(f"{run.output / MOTION_FILE}: all {run.steps} steps were done before")
+        return
     encode = Encoder(pipe, run.clip.noise_aug_strength, run.seed)
     validate = open_validator(run, pipe, held_out, encode) if accelerator.is_main_process else None
     if run.data.cache is not None:
@@ -149,17 +153,21 @@ def keep(
     describe: Callable[[int], dict[str, Any]],
     validate: Validator | None,
 ) -> None:
-    """After so many steps: the checkpoint, the motion and the validation that are due."""
+    """After so many steps: the motions, the validation and the checkpoint that are due."""
     last = done == run.steps
-    if done % run.checkpoint_every == 0 or last:
-        state.save(run.output, done, keep=run.keep_checkpoints)
+    checkpoint_due = done % run.checkpoint_every == 0 or last
+    motions = [MOTION_FILE] if checkpoint_due else []
+    motions += [MOTION_FILE.replace(".", f"_{done}.")] if done in run.milestones else []
+    for name in motions:
         with state.averaged():
-            save_motion(state.unet, run.output / MOTION_FILE, describe(done))
+            save_motion(state.unet, run.output / name, describe(done))
     if validate and run.validation and (done % run.validation.every == 0 or last):
         with state.averaged():
             losses = validate(done)
         accelerator.log({f"held out/{name}": value for name, value in losses.items()}, step=done)
         tqdm.write(f"step {done}: held-out loss {', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())}")
+    if checkpoint_due:  # last: who resumes from it has all of the above
+        state.save(run.output, done, keep=run.keep_checkpoints)
 
 
 def open_accelerator(run: Run) -> Accelerator:
