@@ -1,0 +1,112 @@
+"""From a line of the configuration to something that makes clips, or to a folder where clips are.
+
+Each method has `decided_by`: plain values that decide its pixels, given a pair and a seed. Their hash is part of the
+name of its output folder, so that a changed option, weight or size is another folder and never mixes with the first.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from PIL import Image
+
+from ..measuring import measured
+from ..models import ModelSpec
+from .baselines import Interpolator, open_baseline
+from .made import Made
+from .pair import Pair
+from .samplers import Sampler, open_sampler
+from .settings import EvalRun, EvaluationError
+
+KINDS = ("method", "baseline", "folder")
+TRUTH = "truth"  # the true clips are scored beside the methods, under this label
+
+
+@dataclass(frozen=True)
+class Baseline:
+    """An interpolator without noise: one clip per pair, whatever the seeds."""
+
+    label: str
+    interpolate: Interpolator
+    decided_by: Mapping[str, Any]
+    seeded = False
+
+    def make(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> Made:
+        """As `Sampler.make`; the seed is not looked at."""
+        with measured(torch.device("cpu")) as cost:
+            frames = self.interpolate(frame0, frame1, pair.num_frames)
+        return Made(frames, 0, cost["seconds"], cost["peak_memory"])
+
+
+@dataclass(frozen=True)
+class FolderMethod:
+    """Clips made by any other tool, read where they are: see `made.outside_path`."""
+
+    label: str
+    folder: Path
+    decided_by: Mapping[str, Any]
+    seeded = False
+
+
+Method = Sampler | Baseline | FolderMethod
+
+
+def open_methods(run: EvalRun, spec: ModelSpec, size: tuple[int, int], device: str, dtype: str) -> tuple[Method, ...]:
+    """Every method of the run, checked as far as can be without opening a model.
+
+    Args:
+        spec: the model of all samplers. size: (width, height) of all clips. device, dtype: of the samplers.
+
+    Raises:
+        EvaluationError: an entry that is none of the three kinds, an unknown or impossible option, a missing package,
+            folder or motion; the message names the label.
+    """
+    if not run.methods:
+        raise EvaluationError("methods: expected at least one, for example crossfade: {baseline: crossfade}")
+    if run.reference is not None and run.reference not in run.methods:
+        raise EvaluationError(f"reference {run.reference!r} is no method of this run: {', '.join(run.methods)}")
+    methods: list[Method] = []
+    for label, entry in run.methods.items():
+        kinds = [kind for kind in KINDS if kind in entry]
+        try:
+            check_label(label)
+            if len(kinds) != 1:
+                raise EvaluationError(f"expected one of the keys {', '.join(KINDS)}, got {sorted(entry)}")
+            if kinds == ["method"]:
+                methods.append(open_sampler(label, entry, spec, size, device, dtype))
+            else:
+                methods.append((open_simple if kinds == ["baseline"] else open_folder)(label, entry, size))
+        except ValueError as error:
+            raise EvaluationError(f"methods.{label}: {error}") from error
+    return tuple(methods)
+
+
+def open_simple(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> Baseline:
+    """A `Baseline` from its entry."""
+    check_alone(entry, "baseline")
+    return Baseline(label, open_baseline(entry["baseline"]), {"baseline": entry["baseline"], "size": size})
+
+
+def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> FolderMethod:
+    """A `FolderMethod` from its entry; its clips are looked at one by one, later."""
+    check_alone(entry, "folder")
+    folder = Path(entry["folder"]).expanduser()
+    if not folder.is_dir():
+        raise EvaluationError(f"no such folder: {folder}")
+    return FolderMethod(label, folder, {"folder": str(folder.resolve()), "size": size})
+
+
+def check_label(label: str) -> None:
+    """EvaluationError for a label that cannot name a folder, or that is the true clips' own."""
+    if label == TRUTH or not label or label.startswith(".") or any(sign in label for sign in '/\\:*?"<>|'):
+        raise EvaluationError(f"expected a label that can be part of a folder's name and is not {TRUTH!r}")
+
+
+def check_alone(entry: Mapping[str, Any], kind: str) -> None:
+    """EvaluationError where a baseline or folder is given options, which it would not look at."""
+    if set(entry) != {kind}:
+        raise EvaluationError(f"a {kind} takes no further options, got {', '.join(sorted(set(entry) - {kind}))}")

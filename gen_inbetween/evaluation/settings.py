@@ -1,0 +1,52 @@
+"""What an evaluation is told: one YAML file says which methods run on which pairs and how they are measured."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Annotated, Any, Literal
+
+from pydantic import Field
+
+from ..settings import Count
+
+
+class EvaluationError(ValueError):
+    """An evaluation that cannot start, or in strict mode cannot go on; the message says what to change."""
+
+
+@dataclass(frozen=True)
+class ReportSettings:
+    """Where the report goes besides the output folder."""
+
+    markdown: Path | None = None  # a copy to be committed, its pictures beside it
+
+
+@dataclass(frozen=True)
+class EvalRun:
+    """methods x pairs x seeds x metrics -> one folder.
+
+    A method is one of these, under a label that the tables show:
+        {method: gi, motion: default, num_inference_steps: 25, ...}: any sampler of the library with its options.
+            motion: "default" (the model's own), a file, or "untuned": the turned attention map with no update at all.
+            fps and motion_bucket_id are the pair's own unless they are given here.
+        {baseline: crossfade}: a name of `baselines.BASELINES`.
+        {folder: PATH}: made elsewhere, PATH/<pair>/*.png or PATH/<pair>.mp4, as large and as long as asked for here.
+    """
+
+    name: str
+    pairs: Path  # a list, see `pairs.py`
+    output: Path  # folder; what is there already is not made again
+    methods: dict[str, dict[str, Any]]
+    metrics: tuple[str, ...]  # names of `metrics.METRICS`
+    root: Path | None = None  # folder that the paths of the list start from
+    limit: Count | None = None  # only the first pairs of the list
+    model: str = "auto"  # for every method that samples; as in `settings.Settings`
+    width: Count | None = None  # pixels to which true clips and keyframes are fitted; None: the model's own
+    height: Count | None = None
+    seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
+    reference: str | None = None  # the label that the report compares the others with
+    strict: bool = False  # stop at the first clip that fails, instead of naming it and going on
+    device: str | None = None  # None: cuda, else mps, else cpu; processes of a launcher have their own
+    dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU
+    report: ReportSettings = field(default_factory=ReportSettings)
