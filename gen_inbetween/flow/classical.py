@@ -1,0 +1,121 @@
+"""Interpolation without any weights: OpenCV's DIS flow both ways, carried to t, looked up in both frames, blended.
+
+1. F_01, F_10        dense inverse search (Kroeger et al., ECCV 2016)
+2. each flow vector is carried along itself to where it is at t, and arrives as the motion there: vectors that
+   explain both frames well win over those that do not (softmax splatting, Niklaus & Liu, CVPR 2020)
+3. F_t0 = -t V, F_t1 = (1 - t) V with V the motion at t; both frames are looked up there
+4. a frame counts as much as its flow agrees with the way back: what is hidden in one is taken from the other
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from .interpolator import Flows, InterpolatorInfo, Kind, Reference, Time, check_frames, check_kind, time_map
+from .warping import warp
+
+SHARPNESS = 40.0  # how fast a vector loses weight with the error it leaves, per unit of a [0, 1] signal
+AGREEMENT = 1.0  # pixels between the way there and back at which a frame counts 1/e
+FAINT = 1e-6  # weight below which no vector has arrived
+GREY = (0.299, 0.587, 0.114)
+
+
+class DisInterpolator:
+    """A `FrameInterpolator` on the CPU; each pixel may have its own time. ImportError: OpenCV is not installed."""
+
+    kind: Kind = "index"
+    multiple = 1
+
+    def __init__(self, device: str | torch.device = "cpu") -> None:
+        self.device = torch.device(device)
+        _opencv()
+        self.info = InterpolatorInfo(
+            "dis", "DIS", "OpenCV, medium preset at full resolution", self.kind, self.multiple, "Apache-2.0 (OpenCV)"
+        )
+
+    @torch.no_grad()
+    def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
+        """See `FrameInterpolator`."""
+        check_kind(self.kind, t, ref, iters)
+        flows = self.flows(a, b, t)
+        frame = flows.mask * warp(a, flows.to0) + (1 - flows.mask) * warp(b, flows.to1)
+        return frame.clamp(0, 1)
+
+    @torch.no_grad()
+    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
+        """See `FrameInterpolator`."""
+        check_frames(a, b)
+        times = time_map(t, a)
+        flow01, flow10 = dis_flow(a, b), dis_flow(b, a)
+        motion = motion_at(a, b, flow01, flow10, times)
+        to0, to1 = -times * motion, (1 - times) * motion
+        share0 = (1 - times) * warp(trust(flow01, flow10), to0)
+        share1 = times * warp(trust(flow10, flow01), to1)
+        total = share0 + share1
+        mask = torch.where(total > FAINT, share0 / total.clamp(min=FAINT), 1 - times)
+        return Flows(to0, to1, mask)
+
+
+def dis_flow(a: Tensor, b: Tensor) -> Tensor:
+    """Optical flow from a to b: frames (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels, x and y."""
+    cv2 = _opencv()
+    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
+    estimator.setFinestScale(0)  # the preset stops at half the resolution, too coarse for small frames
+    flows = [estimator.calc(_grey(first), _grey(second), None) for first, second in zip(a, b, strict=True)]
+    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(a)
+
+
+def _grey(frame: Tensor) -> np.ndarray:
+    weights = torch.tensor(GREY).view(3, 1, 1)
+    return ((frame.cpu() * weights).sum(0) * 255).round().clamp(0, 255).byte().numpy()
+
+
+def motion_at(a: Tensor, b: Tensor, flow01: Tensor, flow10: Tensor, times: Tensor) -> Tensor:
+    """The motion from a to b of what is seen at `times` (B, 1, H, W): (B, 2, H, W) pixels."""
+    explained0 = (-SHARPNESS * (a - warp(b, flow01)).abs().mean(1, keepdim=True)).exp()
+    explained1 = (-SHARPNESS * (b - warp(a, flow10)).abs().mean(1, keepdim=True)).exp()
+    # The flow of a is known where a is seen, so it counts more near t = 0; both sums are over the same weights.
+    first = splat(flow01, flow01 * times, explained0 * (1 - times))
+    second = splat(-flow10, flow10 * (1 - times), explained1 * times)
+    weight = first[:, 2:] + second[:, 2:]
+    carried = (first[:, :2] + second[:, :2]) / weight.clamp(min=FAINT)
+    still_there = (1 - times) * flow01 - times * flow10  # where nothing arrived: what is known at the same place
+    return torch.where(weight > FAINT, carried, still_there)
+
+
+def trust(flow: Tensor, back: Tensor) -> Tensor:
+    """(B, 1, H, W) in (0, 1]: 1 where going there and back ends at the start; small where the pixel gets hidden."""
+    away = (flow + warp(back, flow)).norm(dim=1, keepdim=True)
+    return (-((away / AGREEMENT) ** 2)).exp().clamp(min=1e-3)
+
+
+def splat(values: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
+    """Carry weighted values along `flow` (B, 2, H, W) pixels and add up what arrives, shared among four pixels.
+
+    values (B, C, H, W), weight (B, 1, H, W). Returns (B, C + 1, H, W): the sums of weight * value, then of weight.
+    """
+    batch, channels, height, width = values.shape
+    x = torch.arange(width, device=flow.device).view(1, 1, width) + flow[:, 0]
+    y = torch.arange(height, device=flow.device).view(1, height, 1) + flow[:, 1]
+    left, top = x.floor(), y.floor()
+    payload = torch.cat((values * weight, weight), 1).flatten(2)
+    sums = payload.new_zeros(batch, channels + 1, height * width)
+    for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
+        share = (1 - (x - column).abs()) * (1 - (y - row).abs())
+        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
+        place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long()
+        share = (share * inside).flatten(1)[:, None]
+        sums.scatter_add_(2, place.flatten(1)[:, None].expand_as(sums), payload * share)
+    return sums.view(batch, channels + 1, height, width)
+
+
+def _opencv() -> Any:
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError("the DIS flow comes with OpenCV: pip install opencv-python-headless") from error
+    return cv2

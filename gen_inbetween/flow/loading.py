@@ -1,0 +1,117 @@
+"""Open an interpolator from a file of weights; convert such a file to safetensors.
+
+A file is recognised by its tensors. T and D of InterpAny-Clearer have the same shapes as RIFEm, and TR those of DR:
+what the index input means is then read off the authors' file name (flownet_sdi.pkl is a path-distance model), off our
+own header, or is said by `kind`.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any, Literal, TypeAlias, cast
+
+import torch
+from safetensors.torch import save_file
+
+from ..atomic import replaced
+from .film import FilmInterpolator, is_torchscript
+from .interpolator import FrameInterpolator, InterpolatorError, InterpolatorInfo, Kind
+from .network import NetworkInterpolator
+from .recognising import Recognised, load_weights, on_meta, recognise
+from .weights_files import HEADER, file_sha256, read_weights, weights_file
+
+log = logging.getLogger("gen_inbetween")
+
+FORMAT_VERSION = 1
+
+AskedKind: TypeAlias = Kind | Literal["auto"]
+
+
+def convert_interpolator(source: str | Path, destination: str | Path, kind: AskedKind = "auto") -> InterpolatorInfo:
+    """Rewrite a file of weights as safetensors, only what the network needs, and say in JSON what it is.
+
+    destination: a .safetensors file; the JSON stands in its header, and beside it as .json for people to read.
+    Returns the info of the new file. InterpolatorError: as `load_interpolator`, or another suffix; OutputError: cannot
+    be written.
+    """
+    path, target = weights_file(source), Path(destination).expanduser()
+    if target.suffix != ".safetensors":
+        raise InterpolatorError(f"expected the destination to end in .safetensors, got {target.name}")
+    if is_torchscript(path):
+        raise InterpolatorError(f"{path} is TorchScript, which is a program and not weights: use the file as it is")
+    state, header = read_weights(path)
+    found = recognise(state)
+    network = on_meta(lambda: found.build(1.0))
+    load_weights(network, state)
+    info = _info(found, header, kind, path, path.name)
+    record = {
+        "format_version": FORMAT_VERSION,
+        **{key: value for key, value in asdict(info).items() if key not in ("name", "sha256")},
+        "source": header.get("source", path.name),
+        "source_sha256": header.get("source_sha256", info.sha256),
+    }
+    with replaced(target) as temporary:
+        save_file(network.state_dict(), temporary, {HEADER: json.dumps(record)})
+    with replaced(target.with_suffix(".json")) as temporary:
+        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    return replace(info, name=target.name, sha256=file_sha256(target))
+
+
+def open_weights(path: Path, kind: AskedKind, device: torch.device, scale: float, *, name: str) -> FrameInterpolator:
+    """The interpolator of a file; `name` goes into its info. Otherwise as `registry.load_interpolator`."""
+    if is_torchscript(path):
+        film = FilmInterpolator(path, file_sha256(path), device)
+        check_plain(film.info, kind, scale)
+        return film
+    state, header = read_weights(path)
+    try:
+        found = recognise(state)
+        network = on_meta(lambda: found.build(scale))
+        ignored = load_weights(network, state)
+    except InterpolatorError as error:
+        raise InterpolatorError(f"{path}: {error}") from error
+    info = replace(_info(found, header, kind, path, name), multiple=network.multiple)
+    log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.licence)
+    if ignored:
+        log.info("%s: %d tensors of the training are not needed, %s first", path, len(ignored), ignored[0])
+    network = network.to(device).eval().requires_grad_(False)
+    return NetworkInterpolator(network, info, device)
+
+
+def _info(found: Recognised, header: dict[str, Any], kind: AskedKind, path: Path, name: str) -> InterpolatorInfo:
+    network = on_meta(lambda: found.build(1.0))
+    return InterpolatorInfo(
+        name=name,
+        architecture=found.architecture,
+        version=header.get("version", found.version),
+        kind=_choose_kind(found, header, kind, path),
+        multiple=network.multiple,
+        licence=header.get("licence", found.licence),
+        parameters=sum(tensor.numel() for tensor in network.parameters()),
+        sha256=file_sha256(path),
+    )
+
+
+def _choose_kind(found: Recognised, header: dict[str, Any], kind: AskedKind, path: Path) -> Kind:
+    if kind != "auto":
+        if kind not in found.kinds:
+            raise InterpolatorError(f"{path} is {found.version}, of kind {' or '.join(found.kinds)}; not {kind}")
+        return kind
+    if header.get("kind") in found.kinds:
+        return cast(Kind, header["kind"])
+    if "sdi" in path.stem and "index" in found.kinds:
+        return "index"
+    if len(found.kinds) > 1:
+        log.info("%s may be of kind %s; taken as %s", path, " or ".join(found.kinds), found.kinds[0])
+    return found.kinds[0]
+
+
+def check_plain(info: InterpolatorInfo, kind: AskedKind, scale: float) -> None:
+    """Raise InterpolatorError where something is asked of an interpolator that has one kind and no scale."""
+    if kind not in ("auto", info.kind) or scale != 1:
+        raise InterpolatorError(
+            f"{info.name} is of kind {info.kind} and has no scale; got kind {kind}, scale {scale:g}"
+        )
