@@ -1,0 +1,86 @@
+"""The measures of sets, by name. FID, KID and FVD are called so with the published network, weights and resize only."""
+
+from __future__ import annotations
+
+from .set_metric import SetMetric
+
+
+class InceptionFrechet(SetMetric):
+    """FID as pytorch-fid computes it, between the inner frames of the true and of the made clips.
+
+    Inception pool3 (2048), bilinear resize to 299 x 299 without antialiasing. With fewer than 2048 frames the value is
+    high by an amount that depends on their number: compare at equal numbers only.
+    """
+
+    name, backbone, counted = "fid_inception[inner,299]", "inception", "inner"
+
+
+class InceptionKernel(SetMetric):
+    """KID: the unbiased kernel distance on the features of FID, so that small sets can be compared."""
+
+    name, backbone, counted, formula = "kid_inception[inner,299]", "inception", "inner", "kernel"
+
+
+class I3DFrechet(SetMetric):
+    """FVD with I3D as in StyleGAN-V: how far the made clips are from the true ones, keyframes included."""
+
+    name, backbone, counted = "fvd_i3d[all,224]", "i3d", "all"
+
+
+class VideoMAEFrechet(SetMetric):
+    """FVD with VideoMAE as in content-debiased FVD, which the paper cites: weighs motion more than I3D does.
+
+    Keyframes included; sixteen frames at equal steps stand for the clip.
+    """
+
+    name, backbone, counted = "fvd_videomae[all,224]", "videomae", "all"
+
+
+class DinoFrechet(SetMetric):
+    """Frechet distance between inner frames on DINOv2 features; not FID, its scale is its own."""
+
+    name, backbone, counted = "fd_dinov2s[inner,224]", "dinov2s", "inner"
+
+
+class DinoKernel(SetMetric):
+    """Unbiased kernel distance between inner frames on DINOv2 features; near 0, also below it, for equal sets."""
+
+    name, backbone, counted, formula = "kd_dinov2s[inner,224]", "dinov2s", "inner", "kernel"
+
+
+class EfficientNetFrechet(SetMetric):
+    """Frechet distance between inner frames on EfficientNet-Lite0 features; not FID, its scale is its own."""
+
+    name, backbone, counted = "fd_efficientnet_lite0[inner,224]", "efficientnet_lite0", "inner"
+
+
+class EfficientNetKernel(SetMetric):
+    """Unbiased kernel distance between inner frames on EfficientNet-Lite0 features; near 0 for equal sets."""
+
+    name, backbone, counted, formula = "kd_efficientnet_lite0[inner,224]", "efficientnet_lite0", "inner", "kernel"
+
+
+class ClipDinoFrechet(SetMetric):
+    """Frechet distance between clips: what DINOv2 sees on average, and how it changes along the clip; not FVD."""
+
+    name, backbone, counted = "fd_clip_dinov2s[all,224]", "clip_dinov2s", "all"
+
+
+class ClipEfficientNetFrechet(SetMetric):
+    """Frechet distance between clips: what EfficientNet-Lite0 sees on average, and how it changes; not FVD."""
+
+    name, backbone, counted = "fd_clip_efficientnet_lite0[all,224]", "clip_efficientnet_lite0", "all"
+
+
+METRICS = (
+    InceptionFrechet,
+    InceptionKernel,
+    I3DFrechet,
+    VideoMAEFrechet,
+    DinoFrechet,
+    DinoKernel,
+    EfficientNetFrechet,
+    EfficientNetKernel,
+    ClipDinoFrechet,
+    ClipEfficientNetFrechet,
+)
