@@ -4,10 +4,16 @@
     accelerate launch train/finetune_backward.py --config configs/train/backward_svd.yaml data.folder=clips
     accelerate launch train/finetune_backward.py ... --resume latest  # go on after a kill; without a checkpoint: start
     accelerate launch train/finetune_backward.py ... key=value        # any setting: optimiser.lr=3e-4 update.kind=lora
+    torchrun --nproc_per_node 2 train/finetune_backward.py ...        # several processes on a CPU
+
+On a CPU `accelerate launch --cpu` starts one process, whatever its --num_processes or configuration say (accelerate
+1.15): there torchrun it is. `accelerate launch -q` leaves an error the one line that it is, without a traceback of the
+launcher's own.
 
 Only to_v and to_out.0 of the temporal self-attention layers learn, in full or as LoRA, under the turned attention of
-the frozen forward motion. Into `output` go checkpoint_*.pt, backward_motion.safetensors (what `load_motion` and
-`inbetween(..., motion=...)` take), validation/ and the tracker's logs.
+the frozen forward motion (for the ablation, update.rotate and update.projections change that). Into `output` go
+checkpoint_*.pt, backward_motion.safetensors (what `load_motion` and `inbetween(..., motion=...)` take), validation/
+and the tracker's logs.
 """
 
 from __future__ import annotations
