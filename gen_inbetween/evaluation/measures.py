@@ -1,0 +1,70 @@
+"""What a report says about each measure, taken from the measure itself: unit, direction, family, meaning."""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Iterable
+from dataclasses import dataclass
+from typing import Literal
+
+from ..metrics import METRICS
+
+_FAMILIES = {
+    "truth": "Motion against the generator's exact truth",
+    "fidelity": "Against the true clip",
+    "perceptual": "Against the true clip, as a network sees it",
+    "motion": "Motion, from the clip alone",
+    "sets": "Sets of clips",
+}
+
+
+@dataclass(frozen=True)
+class Measure:
+    """One metric, as tables and plots name it."""
+
+    name: str
+    unit: str  # "" where a figure has none
+    better: Literal["higher", "lower", "truth"]
+    family: str
+    meaning: str  # one paragraph
+    against_truth: bool  # whether the score is made from the true clip, so that the best of several seeds makes sense
+
+    @property
+    def direction(self) -> Literal["higher", "lower"]:
+        """Which way is better for what methods are compared by: the value, or its distance from the truth's."""
+        return "higher" if self.better == "higher" else "lower"
+
+    @property
+    def title(self) -> str:
+        """Name and direction, for a plot."""
+        return f"{self.name} ({'nearer to the truth' if self.better == 'truth' else self.better} is better)"
+
+    @property
+    def axis(self) -> str:
+        """What methods are compared by, with its unit, for a plot."""
+        words = "distance from the truth's" if self.better == "truth" else self.name
+        return f"{words}, {self.unit}" if self.unit else words
+
+
+def measures(names: Iterable[str]) -> dict[str, Measure]:
+    """The measures of that name, by family in the order of reading, inside a family as given.
+
+    Opens no metric, so that a report can be written where the backbones are not.
+    """
+    found = [_measure(name) for name in names]
+    order = list(_FAMILIES.values())
+    return {each.name: each for each in sorted(found, key=lambda each: order.index(each.family))}
+
+
+def _measure(name: str) -> Measure:
+    factory = METRICS[name]
+    module = getattr(factory, "__module__", type(factory).__module__).rsplit(".", 1)[-1]
+    meaning = " ".join((inspect.getdoc(factory) or "").split("\n\n")[0].split())
+    return Measure(
+        name,
+        getattr(factory, "unit", ""),
+        getattr(factory, "better", "lower"),
+        _FAMILIES[module],
+        meaning,
+        bool(frozenset(getattr(factory, "needs", ()))),
+    )

@@ -1,0 +1,93 @@
+"""What the figures look like: sheets and videos of typical, best and worst pairs, the true clip first."""
+
+from __future__ import annotations
+
+import io
+from collections.abc import Callable, Sequence
+from pathlib import Path
+
+from PIL import Image
+
+from ..atomic import replaced
+from ..sheets import Frames, contact_sheet, side_by_side
+from ..video_writing import write_video
+from .contrasts import typical_pairs
+from .formatting import decimals, figure
+from .measures import Measure
+from .scores import TRUTH, Scores
+
+SHEET_COLUMNS = 7
+SMALL = 400_000  # bytes of a picture that goes into a repository
+FPS = 7
+
+Clips = Callable[[str, str, int], Frames]  # (method, pair, seed) -> the clip; TRUTH is a method here, whatever the seed
+
+
+def rows_of(scores: Scores, measure: Measure, methods: Sequence[str], pair: int, clips: Clips) -> dict[str, Frames]:
+    """label -> frames: the true clip, then each method that made this pair, with its value of the measure."""
+    name = scores.pairs[pair]
+    shown: dict[str, Frames] = {f"truth: {name}": clips(TRUTH, name, scores.seeds[0])}
+    for method in methods:
+        seed = scores.seed_of(method, name)
+        if seed is not None:
+            value = float(scores.table[measure.name, method][pair, scores.seeds.index(seed)])
+            shown[f"{method}: {figure(value, decimals([value]))} {measure.unit}".rstrip()] = clips(method, name, seed)
+    return shown
+
+
+def section_pictures(
+    scores: Scores, measure: Measure, methods: Sequence[str], chooser: str, clips: Clips, folder: Path, stem: str
+) -> dict[str, str]:
+    """Sheets and videos of all methods on the pairs where the method `chooser` is typical, best and worst.
+
+    Returns:
+        "typical" -> "name of the pair", and so on; the files are folder/sheets/<stem>-typical.png and
+        folder/videos/<stem>-typical.mp4.
+    """
+    chosen = typical_pairs(scores, measure, chooser)
+    for kind, pair in chosen.items():
+        shown = rows_of(scores, measure, methods, pair, clips)
+        save_png(contact_sheet(shown, columns=SHEET_COLUMNS), folder / "sheets" / f"{stem}-{kind}.png")
+        video = side_by_side(shown, columns=-(-len(shown) // (1 + (len(shown) > 4))))
+        write_video(video, folder / "videos" / f"{stem}-{kind}.mp4", FPS)
+    return {kind: scores.pairs[pair] for kind, pair in chosen.items()}
+
+
+def method_sheet(scores: Scores, measure: Measure, method: str, clips: Clips, path: Path) -> bool:
+    """One sheet of a method's own typical, best and worst pair, each under the true clip; False where it has none."""
+    shown: dict[str, Frames] = {}
+    for kind, pair in typical_pairs(scores, measure, method).items():
+        rows = rows_of(scores, measure, [method], pair, clips)
+        shown |= {f"{kind}, {label}": frames for label, frames in rows.items()}
+    if shown:
+        save_png(contact_sheet(shown, columns=SHEET_COLUMNS), path)
+    return bool(shown)
+
+
+def save_png(picture: Image.Image, path: Path) -> Path:
+    """Write a PNG, whole or not at all."""
+    with replaced(path) as temporary:
+        picture.save(temporary, "PNG", optimize=True)
+    return path
+
+
+def save_small_png(picture: Image.Image, path: Path, limit: int = SMALL) -> Path:
+    """Write a PNG of at most `limit` bytes: as it is where that fits, else with fewer colours, then smaller."""
+    picture = picture.convert("RGB")
+    content = _png(picture)
+    for colours in (256, 128, 64):
+        if len(content) <= limit:
+            break
+        content = _png(picture.quantize(colours, dither=Image.Dither.NONE))
+    while len(content) > limit and min(picture.size) > 1:
+        picture = picture.resize((max(1, picture.width * 4 // 5), max(1, picture.height * 4 // 5)))
+        content = _png(picture.quantize(64, dither=Image.Dither.NONE))
+    with replaced(path) as temporary:
+        temporary.write_bytes(content)
+    return path
+
+
+def _png(picture: Image.Image) -> bytes:
+    buffer = io.BytesIO()
+    picture.save(buffer, "PNG", optimize=True)
+    return buffer.getvalue()
