@@ -55,11 +55,14 @@ class FolderMethod:
 Method = Sampler | Baseline | FolderMethod
 
 
-def open_methods(run: EvalRun, spec: ModelSpec, size: tuple[int, int], device: str, dtype: str) -> tuple[Method, ...]:
+def open_methods(
+    run: EvalRun, spec: ModelSpec | None, size: tuple[int, int], device: str, dtype: str
+) -> tuple[Method, ...]:
     """Every method of the run, checked as far as can be without opening a model.
 
     Args:
-        spec: the model of all samplers. size: (width, height) of all clips. device, dtype: of the samplers.
+        spec: the model of all samplers, None if there are none. size: (width, height) of all clips.
+        device, dtype: of the samplers.
 
     Raises:
         EvaluationError: an entry that is none of the three kinds, an unknown or impossible option, a missing package,
@@ -76,7 +79,7 @@ def open_methods(run: EvalRun, spec: ModelSpec, size: tuple[int, int], device: s
             check_label(label)
             if len(kinds) != 1:
                 raise EvaluationError(f"expected one of the keys {', '.join(KINDS)}, got {sorted(entry)}")
-            if kinds == ["method"]:
+            if kinds == ["method"] and spec is not None:
                 methods.append(open_sampler(label, entry, spec, size, device, dtype))
             else:
                 methods.append((open_simple if kinds == ["baseline"] else open_folder)(label, entry, size))

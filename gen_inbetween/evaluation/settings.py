@@ -9,17 +9,11 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from ..settings import Count
+from .report_settings import ReportSettings
 
 
 class EvaluationError(ValueError):
     """An evaluation that cannot start, or in strict mode cannot go on; the message says what to change."""
-
-
-@dataclass(frozen=True)
-class ReportSettings:
-    """Where the report goes besides the output folder."""
-
-    markdown: Path | None = None  # a copy to be committed, its pictures beside it
 
 
 @dataclass(frozen=True)
@@ -47,6 +41,5 @@ class EvalRun:
     seeds: Annotated[tuple[int, ...], Field(min_length=1)] = (0,)
     reference: str | None = None  # the label that the report compares the others with
     strict: bool = False  # stop at the first clip that fails, instead of naming it and going on
-    device: str | None = None  # None: cuda, else mps, else cpu; processes of a launcher have their own
     dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU
     report: ReportSettings = field(default_factory=ReportSettings)

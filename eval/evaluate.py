@@ -1,0 +1,49 @@
+"""Measure methods on a frozen list of pairs: tables, plots and pictures in one folder.
+
+    python eval/evaluate.py --config configs/eval/quick.yaml                  # a minute on a CPU
+    python eval/evaluate.py --config configs/eval/quick.yaml limit=2 ...      # any setting of the file
+    python eval/evaluate.py --config configs/eval/quick.yaml --strict         # stop at the first clip that fails
+    accelerate launch eval/evaluate.py --config configs/eval/quick.yaml       # several processes, the same tables
+
+Into `output` go clips/, scores/ and features/ (kept, so that nothing is computed twice), results.jsonl (a row a clip),
+sets.json, run.json and the report. A run that was killed goes on where it was; run it again after any change of the
+configuration and only what is new is computed.
+"""
+
+from __future__ import annotations
+
+import argparse
+import logging
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+
+from gen_inbetween.config import load
+from gen_inbetween.evaluation.report import write_report
+from gen_inbetween.evaluation.running import evaluate
+from gen_inbetween.evaluation.settings import EvalRun
+
+
+def main(arguments: Sequence[str] | None = None) -> None:
+    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--config", type=Path, required=True)
+    parser.add_argument("--strict", action="store_true", help="stop at the first clip that fails")
+    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
+    given = parser.parse_intermixed_args(arguments)
+    logging.basicConfig(format="%(message)s")
+    try:
+        run = load(EvalRun, given.config, given.overrides)
+        run = replace(run, strict=run.strict or given.strict)
+        outcome = evaluate(run)
+        if outcome.clips is None:
+            return  # the main process speaks for all
+        for failure in outcome.failures:
+            print(f"failed: {failure}")
+        report = write_report(run.output, run)
+    except (ValueError, OSError, ImportError) as error:  # what a person can mend
+        parser.exit(2, f"error: {error}\n")
+    print(f"{report}: {outcome.clips} clips scored, {len(outcome.failures)} failures")
+
+
+if __name__ == "__main__":
+    main()

@@ -1,0 +1,119 @@
+"""Distances between the set of made clips and the set of true ones, over the pairs that every method has.
+
+A distance of about a hundred clips is biased and noisy, so three things stand beside it: how many clips, the value
+extrapolated to infinitely many (`metrics.frechet.extrapolated`), and an interval from resampled clips. A resample holds
+clips twice, which moves a distance upwards as fewer clips would; the interval is therefore the spread of the resamples
+around their mean, put around the plain value.
+
+    output/sets/<metric>/<label>-<key>-<hash of the clips>.json
+"""
+
+from __future__ import annotations
+
+import json
+import warnings
+from collections.abc import Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+from numpy.typing import NDArray
+
+from .. import manifest
+from ..metrics.frechet import RankDeficient, extrapolated
+from ..metrics.set_metric import SetMetric
+from .bench import Bench, Item, Scored
+from .made import ClipError, key_of, short_hash
+from .methods import Method
+from .pair import Pair
+from .scoring import features_path, is_there
+
+RESAMPLES = 100  # a Frechet distance of N rows with D features takes about N D^2 steps, N and D in the hundreds
+RESAMPLES_OF_WIDE = 20  # ... where D is above WIDEST
+WIDEST = 400
+Features = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Cell:
+    """One figure of the table of sets."""
+
+    metric: SetMetric
+    method: Method
+    pairs: tuple[Pair, ...]  # those that all methods have
+
+
+def common_pairs(bench: Bench) -> tuple[Pair, ...]:
+    """The pairs of which every method's clip, and the true one, has all the features that the run asks for."""
+    return tuple(pair for pair in bench.pairs if all(_known(bench, each, pair) for each in _all(bench)))
+
+
+def _all(bench: Bench) -> tuple[Scored, ...]:
+    return (*bench.methods, bench.true_clips)
+
+
+def _known(bench: Bench, method: Scored, pair: Pair) -> bool:
+    item = Item(method, pair, bench.run.seeds[0])
+    try:
+        return is_there(bench, item) and all(
+            features_path(bench, metric, item).exists() for metric in bench.set_metrics.values()
+        )
+    except ClipError:  # no clip in the folder of another tool
+        return False
+
+
+def compare_sets(bench: Bench, cell: Cell) -> None:
+    """Compute one figure with its interval, unless it is known.
+
+    Raises:
+        TooFewClips: fewer than the metric takes; the message has both numbers.
+    """
+    path = cell_path(bench, cell)
+    if path.exists():
+        return
+    cell.metric.require(len(cell.pairs))
+    made = [np.load(features_path(bench, cell.metric, item)) for item in _items(bench, cell.method, cell.pairs)]
+    real = [np.load(features_path(bench, cell.metric, item)) for item in _items(bench, bench.true_clips, cell.pairs)]
+    manifest.write({**figures(cell.metric, real, made), "clips": len(made)}, path)
+
+
+def figures(metric: SetMetric, real: Sequence[Features], made: Sequence[Features]) -> dict[str, float]:
+    """value, extrapolated, and low and high of a 95 % interval.
+
+    Args:
+        real, made: features of each clip, (n, D), the same pairs in the same order.
+    """
+    count = len(made)
+    distance = metric.distance
+    resamples = RESAMPLES if made[0].shape[1] <= WIDEST else RESAMPLES_OF_WIDE
+    value = distance(np.concatenate(real), np.concatenate(made))
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficient)  # said once, for the plain value
+        draws = np.random.default_rng(0).integers(count, size=(resamples, count))  # a pair's two clips stay together
+        spread = np.array([distance(_chosen(real, draw), _chosen(made, draw)) for draw in draws])
+        low, high = value + np.percentile(spread, [2.5, 97.5]) - spread.mean()
+        limit = extrapolated(distance, real, made, np.random.default_rng(0))
+    return {"value": value, "extrapolated": limit, "low": float(low), "high": float(high)}
+
+
+def _chosen(clips: Sequence[Features], indices: NDArray[np.int64]) -> Features:
+    return np.concatenate([clips[index] for index in indices])
+
+
+def read_cell(bench: Bench, cell: Cell) -> dict[str, float] | None:
+    """What `compare_sets` found, or None where it was refused or failed."""
+    try:
+        known: dict[str, float] = json.loads(cell_path(bench, cell).read_text(encoding="utf-8"))
+    except FileNotFoundError:
+        return None
+    return known
+
+
+def cell_path(bench: Bench, cell: Cell) -> Path:
+    identities = [item.identity for each in (cell.method, bench.true_clips) for item in _items(bench, each, cell.pairs)]
+    name = f"{key_of(cell.method)}-{short_hash(identities)}.json"
+    return bench.run.output / "sets" / cell.metric.name / name
+
+
+def _items(bench: Bench, method: Scored, pairs: Sequence[Pair]) -> list[Item]:
+    return [Item(method, pair, bench.run.seeds[0]) for pair in pairs]  # one clip a pair, so that all sets are as large
