@@ -184,7 +184,8 @@ def test_validation_writes_comparable_losses_and_a_sheet(run, tiny_pipe) -> None
     validation = "{data: {synthetic: {first_seed: 90, count: 1}}, every: 2, num_inference_steps: 1, sheet_clips: 1}"
     folder = run("validated", f"validation={validation}")
     files = sorted(path.name for path in (folder / "validation").iterdir())
-    assert files == ["0000002.json", "0000002.png", "0000004.json", "0000004.png"]
+    steps = ("0000000", "0000002", "0000004")  # the first: before anything is learned
+    assert files == [f"{step}.{kind}" for step in steps for kind in ("json", "png")]
     assert Image.open(folder / "validation" / "0000004.png").width > 0
     assert_same(update_of(folder), update_of(run("bare")))  # looking does not disturb
 

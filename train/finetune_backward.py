@@ -100,6 +100,8 @@ def train(run: Run, resume: str | None) -> None:
     places = batches_of_places(steps, run.batch_size, run.accumulation, rank, processes)
     batches = draw_batches(clips, encode, places, seed=run.seed, workers=run.workers)
     bar = tqdm(steps, run.output.name, initial=start, total=run.steps, disable=not accelerator.is_main_process)
+    if validate and start == 0:
+        look(accelerator, state, validate, 0)  # before anything is learned: what later losses are compared with
     with measured(accelerator.device) as cost:
         for step in bar:
             loss = take_step(run, accelerator, unet, state, batches)
@@ -168,12 +170,17 @@ def keep(
         with state.averaged():
             save_motion(state.unet, run.output / name, describe(done))
     if validate and run.validation and (done % run.validation.every == 0 or last):
-        with state.averaged():
-            losses = validate(done)
-        accelerator.log({f"held out/{name}": value for name, value in losses.items()}, step=done)
-        tqdm.write(f"step {done}: held-out loss {', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())}")
+        look(accelerator, state, validate, done)
     if checkpoint_due:  # last: who resumes from it has all of the above
         state.save(run.output, done, keep=run.keep_checkpoints)
+
+
+def look(accelerator: Accelerator, state: TrainingState, validate: Validator, done: int) -> None:
+    """Validate what `done` steps have made of the update, in files, to the tracker and in a line."""
+    with state.averaged():
+        losses = validate(done)
+    accelerator.log({f"held out/{name}": value for name, value in losses.items()}, step=done)
+    tqdm.write(f"step {done}: held-out loss {', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())}")
 
 
 def open_accelerator(run: Run) -> Accelerator:
