@@ -9,7 +9,6 @@ The paper's ablation, backward motion without the turned map, may tune W_q and W
 
 from __future__ import annotations
 
-import math
 from collections.abc import Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from typing import Any, cast
@@ -19,34 +18,11 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from torch import Tensor, nn
 
 from gen_inbetween.attention import BidirectionalAttnProcessor, Direction
+from gen_inbetween.updates import fill_update, zero_update
 
 # Projection of a layer -> its update in the processor.
 UPDATES = {"to_q": "update_q", "to_k": "update_k", "to_v": "update_v", "to_out.0": "update_out"}
 PROJECTIONS = {"vo": ("to_v", "to_out.0"), "qkvo": tuple(UPDATES)}  # which of them are tuned
-
-
-class FullUpdate(nn.Linear):
-    """dW (and, where a checkpoint has one, db) of a projection, zero until trained: (..., in) -> (..., out)."""
-
-    def reset_parameters(self) -> None:
-        nn.init.zeros_(self.weight)
-        if self.bias is not None:
-            nn.init.zeros_(self.bias)
-
-
-class LowRankUpdate(nn.Module):
-    """dW = alpha / rank * B A, with PEFT's names and initialisation (B = 0): (..., in) -> (..., out)."""
-
-    def __init__(self, in_features: int, out_features: int, rank: int, alpha: float) -> None:
-        super().__init__()
-        self.lora_A = nn.Linear(in_features, rank, bias=False)
-        self.lora_B = nn.Linear(rank, out_features, bias=False)
-        nn.init.kaiming_uniform_(self.lora_A.weight, a=math.sqrt(5))
-        nn.init.zeros_(self.lora_B.weight)
-        self.scale = alpha / rank
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.scale * self.lora_B(self.lora_A(x))
 
 
 def temporal_self_attentions(unet: nn.Module) -> dict[str, Attention]:
@@ -92,22 +68,10 @@ def add_backward_motion(
         ValueError: unknown update, kernel or projections, rank < 1, or "qkvo" with rotation.
         RuntimeError: xformers asked for and not able to run.
     """
-    if update not in ("full", "lora"):
-        raise ValueError(f"expected update 'full' or 'lora', got {update!r}")
-    if rank < 1:
-        raise ValueError(f"expected a rank of at least 1, got {rank}")
     if projections not in PROJECTIONS:
         raise ValueError(f"expected projections out of {', '.join(PROJECTIONS)}, got {projections!r}")
-
-    def build(attn: Attention, name: str) -> nn.Module:
-        layer = projection(attn, name)
-        size = layer.in_features, layer.out_features
-        if update == "full":
-            return FullUpdate(*size, bias=False)
-        return LowRankUpdate(*size, rank, rank if alpha is None else alpha)
-
     updates = {
-        path: {name: build(attn, name) for name in PROJECTIONS[projections]}
+        path: {name: zero_update(projection(attn, name), update, rank, alpha) for name in PROJECTIONS[projections]}
         for path, attn in temporal_self_attentions(unet).items()
     }
     install(unet, updates, kernel, rotate)
@@ -144,28 +108,6 @@ def load_motion_state_dict(
     if left:
         raise ValueError(f"unknown weights for this UNet: {shorten(left)}; was the motion made for another model?")
     install(unet, updates, kernel, rotate)
-
-
-def fill_update(layer: nn.Linear, part: Mapping[str, Tensor], prefix: str, alpha: float | None) -> nn.Module:
-    """One update of `layer` from its tensors, keyed "weight" (and "bias") or "lora_A.weight" and "lora_B.weight"."""
-    size = layer.in_features, layer.out_features
-    update: nn.Module
-    if "lora_A.weight" in part:
-        if alpha is None:
-            raise ValueError("expected LoRA's alpha beside its weights, got none: take it from the file's config")
-        update = LowRankUpdate(*size, part["lora_A.weight"].shape[0], alpha)
-    else:
-        update = FullUpdate(*size, bias="bias" in part)
-    expected = {key: tuple(value.shape) for key, value in update.state_dict().items()}
-    got = {key: tuple(value.shape) for key, value in part.items()}
-    if expected != got:
-        raise ValueError(
-            f"expected {prefix}* of shapes {expected}, got {got or 'nothing'}; was the motion made for another model?"
-        )
-    if not all(value.isfinite().all() for value in part.values()):
-        raise ValueError(f"expected finite weights, got NaN or infinity in {prefix}*")
-    update.load_state_dict(dict(part))
-    return update
 
 
 def install(unet: nn.Module, updates: Mapping[str, Mapping[str, nn.Module]], kernel: str, rotate: bool) -> None:
