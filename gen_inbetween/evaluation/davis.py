@@ -12,8 +12,7 @@ from __future__ import annotations
 from collections.abc import Iterator
 from pathlib import Path
 
-from ..opening import FrameError
-from .listing import Progress, Refusals, frames_source
+from .listing import UNREADABLE, Progress, Refusals, frames_source
 from .pair import Pair, PairError
 from .sources import hash_frames, read_files
 from .windows import motion_amount
@@ -65,7 +64,7 @@ def davis_pairs(
             images = [folder / sequence / f"{number:05}.jpg" for number in range(start, start + num_frames)]
             try:
                 yield _pair(root, f"{sequence}-{start:05}-{num_frames}f", images)
-            except (PairError, FrameError) as error:
+            except UNREADABLE as error:
                 refused.add("frames that cannot be used", f"{sequence} from {start} ({error})")
 
 

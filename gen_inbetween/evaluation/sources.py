@@ -56,7 +56,7 @@ def open_pair(pair: Pair, root: str | os.PathLike[str] | None = None) -> TrueCli
         exact = hash_frames(frames) == pair.sha256
         if not exact:
             _check_same_clip(pair.source, frames)
-    except (PairError, VideoError, FrameError) as error:
+    except (PairError, VideoError, FrameError, OSError) as error:
         raise PairError(f"pair {pair.name!r}: {error}") from error
     if not exact:
         log.warning("pair %r: what the list was made with, but decoded to slightly other pixels here", pair.name)

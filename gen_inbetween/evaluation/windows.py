@@ -8,15 +8,14 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass
-from functools import cache
 from itertools import pairwise
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from ..metrics.optical_flow import cv2, flows, to_grey
 from ..scenes import THUMBNAIL, scene_cuts
 from ..video import stream_frames
 from .pair import PairError
@@ -51,8 +50,8 @@ def motion_amount(frames: Iterable[Image.Image | NDArray[np.uint8]]) -> float:
     """How much a clip moves: mean length of the optical flow from each frame to the next, over pixels and frames.
 
     In pixels a frame, of frames 256 pixels high: every frame, small or large, is first resized to that height (aspect
-    kept, averaged over areas where it shrinks, linearly where it grows) and made grey, so that clips of all sizes are
-    on one scale. Flow by OpenCV's DIS ("medium"). A still camera's clip has a low value even if what moves in it is
+    kept, averaged over areas where it shrinks, linearly where it grows), so that clips of all sizes are on one scale;
+    flow as in `metrics.optical_flow`. A still camera's clip has a low value even if what moves in it is
     fast, as the mean runs over the whole picture.
 
     Args:
@@ -73,7 +72,7 @@ def flow_amount(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
         raise PairError(
             f"expected frames of one size, got {first.shape[::-1]} and {second.shape[::-1]} (after resizing)"
         )
-    flow = _dis().calc(first, second, None)
+    flow = next(flows([first], [second]))
     return float(np.hypot(flow[..., 0], flow[..., 1]).mean())
 
 
@@ -122,25 +121,8 @@ def centred(scan: Scan, window: Window, num_frames: int) -> Window:
 
 def _prepared(frame: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB -> grey (256, W), W at least MOTION_LEAST_WIDTH."""
-    cv2 = _cv2()
     pixels = np.asarray(frame)
     height, width = pixels.shape[:2]
     size = max(MOTION_LEAST_WIDTH, round(width * MOTION_HEIGHT / height)), MOTION_HEIGHT
     way = cv2.INTER_AREA if height > MOTION_HEIGHT else cv2.INTER_LINEAR
-    grey: NDArray[np.uint8] = cv2.cvtColor(cv2.resize(pixels, size, interpolation=way), cv2.COLOR_RGB2GRAY)
-    return grey
-
-
-@cache
-def _dis() -> Any:
-    cv2 = _cv2()
-    return cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-
-
-@cache
-def _cv2() -> Any:
-    try:
-        import cv2
-    except ImportError as error:
-        raise ImportError("motion is measured with OpenCV: pip install 'gen_inbetween[eval]'") from error
-    return cv2
+    return to_grey(np.asarray(cv2.resize(pixels, size, interpolation=way), np.uint8)[None])[0]
