@@ -27,7 +27,7 @@ from .interpolator import (
     padding_to,
     time_map,
 )
-from .midpoints import by_halving
+from .midpoints import batch_by_halving
 
 PARTS = {"extract", "predict_flow", "fuse"}  # the top modules of the port
 INFO = InterpolatorInfo("film", "FILM", "film_net, TorchScript", "midpoint", 64, "Apache-2.0")
@@ -69,13 +69,10 @@ class FilmInterpolator:
 
     @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
-        """See `FrameInterpolator`; one time for the whole batch."""
+        """See `FrameInterpolator`."""
         check_frames(a, b)
         check_kind(self.kind, t, ref, iters)
-        moments = set(time_map(t, a)[:, 0, 0, 0].tolist())
-        if len(moments) != 1:
-            raise InterpolatorError(f"FILM takes one time for a batch, got {sorted(moments)}: call it once for each")
-        return by_halving(self._middle, a, b, list(moments))[0]
+        return batch_by_halving(self._middle, a, b, time_map(t, a)[:, 0, 0, 0].tolist())
 
     def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
         """Not to be had: the archive returns frames only. Always InterpolatorError."""

@@ -46,7 +46,7 @@ def convert_interpolator(source: str | Path, destination: str | Path, kind: Aske
     found = recognise(state)
     network = on_meta(lambda: found.build(1.0))
     load_weights(network, state)
-    info = _info(found, header, kind, path, path.name)
+    info = _info(found, header, network, kind, path, path.name)
     record = {
         "format_version": FORMAT_VERSION,
         **{key: value for key, value in asdict(info).items() if key not in ("name", "sha256")},
@@ -54,7 +54,8 @@ def convert_interpolator(source: str | Path, destination: str | Path, kind: Aske
         "source_sha256": header.get("source_sha256", info.sha256),
     }
     with replaced(target) as temporary:
-        save_file(network.state_dict(), temporary, {HEADER: json.dumps(record)})
+        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
+        save_file(tensors, temporary, {HEADER: json.dumps(record)})
     with replaced(target.with_suffix(".json")) as temporary:
         temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
     return replace(info, name=target.name, sha256=file_sha256(target))
@@ -73,7 +74,7 @@ def open_weights(path: Path, kind: AskedKind, device: torch.device, scale: float
         ignored = load_weights(network, state)
     except InterpolatorError as error:
         raise InterpolatorError(f"{path}: {error}") from error
-    info = replace(_info(found, header, kind, path, name), multiple=network.multiple)
+    info = _info(found, header, network, kind, path, name)
     log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.licence)
     if ignored:
         log.info("%s: %d tensors of the training are not needed, %s first", path, len(ignored), ignored[0])
@@ -81,8 +82,9 @@ def open_weights(path: Path, kind: AskedKind, device: torch.device, scale: float
     return NetworkInterpolator(network, info, device)
 
 
-def _info(found: Recognised, header: dict[str, Any], kind: AskedKind, path: Path, name: str) -> InterpolatorInfo:
-    network = on_meta(lambda: found.build(1.0))
+def _info(
+    found: Recognised, header: dict[str, Any], network: Any, kind: AskedKind, path: Path, name: str
+) -> InterpolatorInfo:
     return InterpolatorInfo(
         name=name,
         architecture=found.architecture,

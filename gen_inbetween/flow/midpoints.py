@@ -11,7 +11,7 @@ from __future__ import annotations
 from collections.abc import Callable, Sequence
 from typing import TypeAlias
 
-from torch import Tensor
+from torch import Tensor, cat
 
 HALVINGS = 8
 TOLERANCE = 0.005  # of the interval between the two frames
@@ -24,6 +24,13 @@ def by_halving(middle: Middle, a: Tensor, b: Tensor, times: Sequence[float]) -> 
     """The frames at `times`, each in [0, 1]; `middle(a, b)` gives the one half-way. Shared halves are made once."""
     known = {0.0: a, 1.0: b}  # halves of 1 are exact in binary, so they can be keys
     return [_halve(middle, known, t) for t in times]
+
+
+def batch_by_halving(middle: Middle, a: Tensor, b: Tensor, times: Sequence[float]) -> Tensor:
+    """The batch (B, 3, H, W) of which each sample has its own of `times`; one time for all is reached together."""
+    if len(set(times)) == 1:
+        return by_halving(middle, a, b, times[:1])[0]
+    return cat([by_halving(middle, a[i : i + 1], b[i : i + 1], [t])[0] for i, t in enumerate(times)])
 
 
 def _halve(middle: Middle, known: dict[float, Tensor], t: float) -> Tensor:

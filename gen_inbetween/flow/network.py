@@ -23,7 +23,7 @@ from .interpolator import (
     padding_to,
     time_map,
 )
-from .midpoints import by_halving
+from .midpoints import batch_by_halving
 
 
 class NetworkInterpolator:
@@ -66,10 +66,7 @@ class NetworkInterpolator:
             half = torch.full_like(a[:, :1], 0.5)
             return self._estimate(a, b, half, None, 1).frame[..., : a.shape[2], : a.shape[3]]
 
-        moments = times[:, 0, 0, 0].tolist()  # of this kind no map has passed the check
-        if len(set(moments)) == 1:
-            return by_halving(middle, a, b, moments[:1])[0]
-        return cat([by_halving(middle, a[i : i + 1], b[i : i + 1], [t])[0] for i, t in enumerate(moments)])
+        return batch_by_halving(middle, a, b, times[:, 0, 0, 0].tolist())  # of this kind no map has passed the check
 
     def _estimate(self, a: Tensor, b: Tensor, times: Tensor, ref: Reference | None, iters: int) -> Estimate:
         """The last step's estimate, at the padded size."""

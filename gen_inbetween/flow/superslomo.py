@@ -80,7 +80,6 @@ class SuperSloMo(nn.Module):
     """Both U-Nets. widths: of the U-Net's levels, fine to coarse; compat: behave as the published weights expect."""
 
     index_channels = 1
-    mean: Tensor
 
     def __init__(self, *, widths: Sequence[int] = WIDTHS, compat: bool = False) -> None:
         super().__init__()
@@ -88,7 +87,6 @@ class SuperSloMo(nn.Module):
         self.multiple: int = 2 ** (len(widths) - 1)
         self.flow = Unet(6, 4, widths, rectify_last=compat)
         self.synthesis = Unet(20, 5, widths, rectify_last=compat)
-        self.register_buffer("mean", torch.tensor(MEAN).view(1, 3, 1, 1), persistent=False)
 
     def forward(self, a: Tensor, b: Tensor, index: Tensor | None) -> Estimate:
         """a, b (B, 3, H, W) in [0, 1]; index (B, 1, H, W), the time; H and W multiples of `multiple`.
@@ -96,7 +94,8 @@ class SuperSloMo(nn.Module):
         The estimate has two flows, combined and corrected, one mask, and `.between`.
         """
         assert index is not None
-        a, b, t = a - self.mean, b - self.mean, index
+        mean = a.new_tensor(MEAN).view(1, 3, 1, 1)
+        a, b, t = a - mean, b - mean, index
         between = self.flow(cat((a, b), 1))
         to0, to1 = combine(between[:, :2], between[:, 2:], t)
         warped0, warped1 = self._warp(a, to0), self._warp(b, to1)
@@ -106,7 +105,7 @@ class SuperSloMo(nn.Module):
         share0, share1 = (1 - t) * visible, t * (1 - visible)
         mask = share0 / (share0 + share1).clamp(min=1e-12)
         merged = mask * self._warp(a, corrected[:, :2]) + (1 - mask) * self._warp(b, corrected[:, 2:])
-        frame = merged + self.mean
+        frame = merged + mean
         return Estimate(frame.clamp(0, 1), [cat((to0, to1), 1), corrected], [mask], [frame], between=between)
 
     def _warp(self, image: Tensor, flow: Tensor) -> Tensor:

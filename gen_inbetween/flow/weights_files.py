@@ -58,7 +58,7 @@ def read_weights(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
             f"{path} cannot be opened as weights: it is damaged, or holds Python objects, whose code would run. "
             "Save its state_dict alone, and give that"
         ) from error
-    except (RuntimeError, EOFError, ValueError, KeyError, UnicodeDecodeError) as error:
+    except (OSError, RuntimeError, EOFError, ValueError, KeyError) as error:
         raise InterpolatorError(f"{path} is not a file of PyTorch weights, or is cut off: get it again") from error
     return plain(content, path), {}
 

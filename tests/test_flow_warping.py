@@ -1,0 +1,61 @@
+"""Looking frames up along flows: against SciPy, exact shifts, the border, and sizes that shrink and grow."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import torch
+from scipy.ndimage import map_coordinates
+
+from gen_inbetween.flow.warping import rescale, rescale_flow, warp
+
+
+def random_frame(*shape: int) -> torch.Tensor:
+    return torch.rand(*shape, generator=torch.Generator().manual_seed(0))
+
+
+def test_no_flow_changes_nothing():
+    frame = random_frame(2, 3, 17, 24)
+    torch.testing.assert_close(warp(frame, torch.zeros(2, 2, 17, 24)), frame, atol=1e-5, rtol=0)
+
+
+@pytest.mark.parametrize("outside", ["border", "zeros"])
+def test_any_flow_is_what_scipy_looks_up(outside):
+    frame = random_frame(1, 1, 20, 31)
+    flow = torch.randn(1, 2, 20, 31, generator=torch.Generator().manual_seed(1)) * 5
+    y, x = np.mgrid[:20, :31]
+    places = np.stack([y + flow[0, 1].numpy(), x + flow[0, 0].numpy()])
+    mode = {"border": "nearest", "zeros": "grid-constant"}[outside]
+    expected = map_coordinates(frame[0, 0].numpy().astype(float), places, order=1, mode=mode)
+    np.testing.assert_allclose(warp(frame, flow, outside=outside)[0, 0].numpy(), expected, atol=1e-4)
+
+
+def test_a_flow_points_to_where_the_pixel_is_taken_from():
+    frame = random_frame(1, 3, 16, 16)
+    flow = torch.zeros(1, 2, 16, 16)
+    flow[:, 0], flow[:, 1] = 3.0, -2.0  # three to the right, two up
+    shifted = warp(frame, flow)
+    torch.testing.assert_close(shifted[..., 2:, :-3], frame[..., :-2, 3:], atol=1e-5, rtol=0)
+    torch.testing.assert_close(shifted[..., 2:, -3:], frame[..., :-2, -1:].expand(-1, -1, -1, 3), atol=1e-5, rtol=0)
+
+
+def test_half_a_pixel_is_the_mean_of_two():
+    frame = random_frame(1, 1, 16, 16)
+    flow = torch.zeros(1, 2, 16, 16)
+    flow[:, 0] = 0.5
+    torch.testing.assert_close(warp(frame, flow)[..., :-1], (frame[..., :-1] + frame[..., 1:]) / 2, atol=1e-5, rtol=0)
+
+
+def test_a_flow_at_half_the_size_is_half_as_long_and_warps_alike():
+    ramp = torch.arange(32.0).view(1, 1, 1, 32).expand(1, 1, 32, 32) / 32
+    flow = torch.full((1, 2, 32, 32), 4.0)
+    half = rescale_flow(flow, 0.5)
+    assert half.shape == (1, 2, 16, 16) and torch.equal(half, torch.full_like(half, 2.0))
+    coarse, fine = warp(rescale(ramp, 0.5), half), rescale(warp(ramp, flow), 0.5)
+    torch.testing.assert_close(coarse[..., :12], fine[..., :12], atol=1e-5, rtol=0)
+
+
+def test_gradients_reach_the_flow():
+    frame, flow = random_frame(1, 3, 16, 16), torch.zeros(1, 2, 16, 16, requires_grad=True)
+    warp(frame, flow).square().sum().backward()
+    assert flow.grad is not None and float(flow.grad.abs().sum()) > 0
