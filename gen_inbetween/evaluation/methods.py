@@ -16,7 +16,7 @@ from PIL import Image
 
 from ..measuring import measured
 from ..models import ModelSpec
-from .baselines import Interpolator, open_baseline
+from .baselines import Interpolation, open_baseline
 from .made import Made
 from .pair import Pair
 from .samplers import Sampler, open_sampler
@@ -31,14 +31,14 @@ class Baseline:
     """An interpolator without noise: one clip per pair, whatever the seeds."""
 
     label: str
-    interpolate: Interpolator
+    interpolation: Interpolation
     decided_by: Mapping[str, Any]
     seeded = False
 
     def make(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> Made:
         """As `Sampler.make`; the seed is not looked at."""
         with measured(torch.device("cpu")) as cost:
-            frames = self.interpolate(frame0, frame1, pair.num_frames)
+            frames = self.interpolation.between(frame0, frame1, pair.num_frames)
         return Made(frames, 0, cost["seconds"], cost["peak_memory"])
 
 
@@ -81,26 +81,29 @@ def open_methods(
                 raise EvaluationError(f"expected one of the keys {', '.join(KINDS)}, got {sorted(entry)}")
             if kinds == ["method"] and spec is not None:
                 methods.append(open_sampler(label, entry, spec, size, device, dtype))
+            elif kinds == ["baseline"]:
+                methods.append(open_simple(label, entry, size, device))
             else:
-                methods.append((open_simple if kinds == ["baseline"] else open_folder)(label, entry, size))
+                methods.append(open_folder(label, entry, size))
         except ValueError as error:
             raise EvaluationError(f"methods.{label}: {error}") from error
     return tuple(methods)
 
 
-def open_simple(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> Baseline:
+def open_simple(label: str, entry: Mapping[str, Any], size: tuple[int, int], device: str) -> Baseline:
     """A `Baseline` from its entry."""
     check_alone(entry, "baseline")
-    return Baseline(label, open_baseline(entry["baseline"]), {"baseline": entry["baseline"], "size": size})
+    interpolation = open_baseline(entry["baseline"], device)
+    return Baseline(label, interpolation, {"baseline": entry["baseline"], "size": size, **interpolation.weights})
 
 
 def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> FolderMethod:
     """A `FolderMethod` from its entry; its clips are looked at one by one, later."""
     check_alone(entry, "folder")
-    folder = Path(entry["folder"]).expanduser()
+    folder = Path(entry["folder"]).expanduser().resolve()
     if not folder.is_dir():
         raise EvaluationError(f"no such folder: {folder}")
-    return FolderMethod(label, folder, {"folder": str(folder.resolve()), "size": size})
+    return FolderMethod(label, folder, {"folder": str(folder), "size": size})
 
 
 def check_label(label: str) -> None:

@@ -70,7 +70,7 @@ def row_of(bench: Bench, item: Item) -> dict[str, Any] | None:
 
 
 def clip_path(bench: Bench, item: Item) -> str | None:
-    """Where the frames are: relative to the output folder, or another tool's own path; None for true clips."""
+    """Where the frames are: relative to the output folder, or another tool's own folder; None for true clips."""
     if item.method is bench.true_clips:
         return None
     if isinstance(item.method, FolderMethod):
