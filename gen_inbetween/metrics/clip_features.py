@@ -5,13 +5,15 @@ feature space of a picture network. Three parts, all in the units of the feature
 
     seen     = mean_t f_t                                        blind to order
     goes     = mean of the later half - mean of the earlier one  turns round with the clip
-    travels  = sum_t |f_{t+1} - f_t|                             grows with shuffling, flicker and detours;
+    travels  = mean_t |f_{t+1} - f_t| sqrt(F - 1)                grows with shuffling, flicker and detours;
                                                                  shrinks where a clip stands still
 
 Two clips with the same set of frames in another order have the same `seen` and different `travels`. A clip and its
-reverse differ in `goes` alone. Frames are projected to 32 dimensions first: a covariance of 3 x 32 features can be
-estimated from the 100 to 300 clips of a usual list, one of 3 x 384 cannot. The projection is random and fixed; it keeps
-squared distances on average (Johnson & Lindenstrauss 1984). The result is not FVD and is never called so.
+reverse differ in `goes` alone. F - 1 steps in random directions lead sqrt(F - 1) steps away: the root keeps `travels`
+of the size of the others for short clips and long ones. Frames are projected to 32 dimensions first: a covariance of
+3 x 32 features can be estimated from the 100 to 300 clips of a usual list, one of 3 x 384 cannot. The projection is
+random and fixed; it keeps squared distances on average (Johnson & Lindenstrauss 1984). The result is not FVD, nor is it
+called so.
 """
 
 from __future__ import annotations
@@ -20,7 +22,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from .extractors import FeatureExtractor, open_extractor
+from .extractors import FeatureExtractor
 
 KEPT = 32
 
@@ -38,7 +40,8 @@ def summarise(path: Tensor) -> Tensor:
     """(F, K) features along a clip of two frames or more to (3 K): seen, goes, travels."""
     half = len(path) // 2
     goes = path[len(path) - half :].mean(0) - path[:half].mean(0)
-    return torch.cat([path.mean(0), goes, path.diff(dim=0).abs().sum(0)])
+    travels = path.diff(dim=0).abs().mean(0) * (len(path) - 1) ** 0.5
+    return torch.cat([path.mean(0), goes, travels])
 
 
 class ClipFeatures(FeatureExtractor):
@@ -46,28 +49,15 @@ class ClipFeatures(FeatureExtractor):
 
     num_features = 3 * KEPT
     level = "clip"
-    frames: str
 
-    def __init__(self, extractor: FeatureExtractor | None = None) -> None:
+    def __init__(self, of_frames: FeatureExtractor) -> None:
         super().__init__()
-        self.of_frames = extractor or open_extractor(self.frames)
-        self.sha256 = self.of_frames.sha256
-        self.register_buffer("projection", projection(self.of_frames.num_features), persistent=False)
+        self.of_frames = of_frames
+        self.name, self.size, self.sha256 = f"clip_{of_frames.name}", of_frames.size, of_frames.sha256
+        self.register_buffer("projection", projection(of_frames.num_features), persistent=False)
 
     def extract(self, frames: Tensor) -> Tensor:
         if len(frames) < 2:
             raise ValueError(f"{self.name} describes a clip of two frames or more, got {len(frames)}")
         features = self.of_frames.extract(frames)
         return summarise(features @ self.get_buffer("projection"))[None]
-
-
-class ClipDinoV2Small(ClipFeatures):
-    """The path of DINOv2's class token."""
-
-    name, frames, size = "clip_dinov2s", "dinov2s", 224
-
-
-class ClipEfficientNetLite0(ClipFeatures):
-    """The path of EfficientNet-Lite0's pooled features."""
-
-    name, frames, size = "clip_efficientnet_lite0", "efficientnet_lite0", 224

@@ -23,6 +23,14 @@ Level = Literal["frame", "clip"]
 Frames = NDArray[np.uint8]
 Features = NDArray[np.float32]
 
+_NETWORKS = {  # loaded when asked for: some bring transformers, some a package that may be missing
+    "inception": ("inception", "Inception"),
+    "i3d": ("i3d", "I3D"),
+    "videomae": ("videomae", "VideoMAE"),
+    "dinov2s": ("dinov2", "DinoV2Small"),
+    "efficientnet_lite0": ("efficientnet", "EfficientNetLite0"),
+}
+
 
 class FeatureExtractor(nn.Module):
     """What turns frames into features. Calls are deterministic, in evaluation mode and without gradients.
@@ -98,24 +106,20 @@ def resized(frames: Tensor, size: int, *, antialias: bool) -> Tensor:
     )
 
 
-_MAKERS = {
-    "inception": "inception:Inception",
-    "i3d": "i3d:I3D",
-    "videomae": "videomae:VideoMAE",
-    "dinov2s": "dinov2:DinoV2Small",
-    "efficientnet_lite0": "efficientnet:EfficientNetLite0",
-    "clip_dinov2s": "clip_features:ClipDinoV2Small",
-    "clip_efficientnet_lite0": "clip_features:ClipEfficientNetLite0",
-}
-
-
 @cache
 def open_extractor(name: str) -> FeatureExtractor:
     """The extractor of that name with its published weights. Metrics that ask for the same one share it.
 
+    Args:
+        name: "inception", "i3d", "videomae", "dinov2s", "efficientnet_lite0", or "clip_" and one of the last two.
+
     Raises:
         MissingWeights, ImportError: where its file or its package is missing.
     """
-    module, attribute = _MAKERS[name].split(":")
+    if name.startswith("clip_"):
+        from .clip_features import ClipFeatures
+
+        return ClipFeatures(open_extractor(name.removeprefix("clip_")))
+    module, attribute = _NETWORKS[name]
     make: Callable[[], FeatureExtractor] = getattr(import_module(f".{module}", __package__), attribute)
     return make()

@@ -179,8 +179,10 @@ class Inception(FrameExtractor):
     sha256 = FILE.sha256
 
     def __init__(self, weights: str | Path | None = None) -> None:
-        network = InceptionV3()
-        network.load_state_dict(torch.load(FILE.resolve(weights), map_location="cpu", weights_only=True))
+        with torch.device("meta"):  # random initial values would take longer than everything else
+            network = InceptionV3()
+        state = torch.load(FILE.resolve(weights), map_location="cpu", weights_only=True)
+        network.load_state_dict(state, assign=True)
         super().__init__(network)
 
     def features(self, images: Tensor) -> Tensor:
