@@ -52,6 +52,7 @@ def videos(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair]
 
 def packages(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
     if given.download:
+        print(f"fetching what is missing in {given.root}: up to 73 MB")
         download(given.root)
     pinned = ", ".join(f"{name} {version}" for name, version in PINNED.items())
     there = [clip for clip in CLIPS if (given.root / clip.path).is_file()]

