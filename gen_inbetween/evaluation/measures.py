@@ -7,7 +7,7 @@ from collections.abc import Iterable
 from dataclasses import dataclass
 from typing import Literal
 
-from ..metrics import METRICS
+from .. import metrics
 
 _FAMILIES = {
     "truth": "Motion against the generator's exact truth",
@@ -16,6 +16,7 @@ _FAMILIES = {
     "motion": "Motion, from the clip alone",
     "sets": "Sets of clips",
 }
+_OTHER = "Other measures"
 
 
 @dataclass(frozen=True)
@@ -52,19 +53,17 @@ def measures(names: Iterable[str]) -> dict[str, Measure]:
     Opens no metric, so that a report can be written where the backbones are not.
     """
     found = [_measure(name) for name in names]
-    order = list(_FAMILIES.values())
+    order = [*_FAMILIES.values(), _OTHER]
     return {each.name: each for each in sorted(found, key=lambda each: order.index(each.family))}
 
 
 def _measure(name: str) -> Measure:
-    factory = METRICS[name]
-    module = getattr(factory, "__module__", type(factory).__module__).rsplit(".", 1)[-1]
-    meaning = " ".join((inspect.getdoc(factory) or "").split("\n\n")[0].split())
+    metric = metrics.METRICS[name]
     return Measure(
         name,
-        getattr(factory, "unit", ""),
-        getattr(factory, "better", "lower"),
-        _FAMILIES[module],
-        meaning,
-        bool(frozenset(getattr(factory, "needs", ()))),
+        unit="" if metric.unit == "1" else metric.unit,  # a ratio needs no unit beside its name
+        better=metric.better,
+        family=_FAMILIES.get(metric.__module__.rsplit(".", 1)[-1], _OTHER),
+        meaning=" ".join((inspect.getdoc(metric) or "").split("\n\n")[0].split()),
+        against_truth=bool(getattr(metric, "needs", ())),
     )

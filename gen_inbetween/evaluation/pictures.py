@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import math
 from collections.abc import Callable, Sequence
 from pathlib import Path
 
@@ -48,8 +49,8 @@ def section_pictures(
     for kind, pair in chosen.items():
         shown = rows_of(scores, measure, methods, pair, clips)
         save_png(contact_sheet(shown, columns=SHEET_COLUMNS), folder / "sheets" / f"{stem}-{kind}.png")
-        video = side_by_side(shown, columns=-(-len(shown) // (1 + (len(shown) > 4))))
-        write_video(video, folder / "videos" / f"{stem}-{kind}.mp4", FPS)
+        columns = len(shown) if len(shown) <= 4 else math.ceil(math.sqrt(1.5 * len(shown)))  # about as wide as a screen
+        write_video(side_by_side(shown, columns=columns), folder / "videos" / f"{stem}-{kind}.mp4", FPS)
     return {kind: scores.pairs[pair] for kind, pair in chosen.items()}
 
 

@@ -7,12 +7,11 @@ from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import Any
 
-import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from ..atomic import replaced
-from .contrasts import Comparison, against, comparable
+from .contrasts import Comparison, against, comparable, mean_of
 from .measures import Measure
 from .scores import Group, Scores
 from .statistics import Estimate, bootstrap_interval
@@ -21,15 +20,15 @@ from .statistics import Estimate, bootstrap_interval
 COLOURS = ("#0072B2", "#D55E00", "#009E73", "#CC79A7", "#E69F00", "#56B4E9", "#000000")
 MARKERS = ("o", "s", "^", "D", "v", "P", "X", "*", "<", ">", "h")
 BETTER, WORSE, UNCLEAR = "#0072B2", "#D55E00", "#8a8a8a"
-COLUMNS = 3  # panels in a row
 DOTS = 100  # an inch
 TEXT = 9  # points
+WIDTH = 11.5  # inches
 
 Styles = Mapping[str, dict[str, Any]]
 
 
 def styles(methods: Sequence[str]) -> Styles:
-    """How each method of the run is drawn, in every plot alike."""
+    """How each method of a section is drawn, in all its plots alike."""
     return {
         method: {"color": COLOURS[index % len(COLOURS)], "marker": MARKERS[index % len(MARKERS)]}
         for index, method in enumerate(methods)
@@ -47,17 +46,14 @@ def forest(scores: Scores, shown: Sequence[Measure], methods: Sequence[str], ref
     """Paired differences from the reference, a panel for each measure, a line for each method."""
     others = [method for method in methods if method != reference]
     figure, panels = _panels(len(shown), height=0.9 + 0.27 * len(others), shared=True)
-    for panel, measure in zip(panels, shown, strict=False):
+    for panel, measure in zip(panels, shown, strict=True):
         found = against(scores, measure, reference)
         _differences(panel, [found[method] for method in others])
         panel.set_title(measure.title, fontsize=TEXT)
-        panel.set_xlabel(
-            f"difference{' of distances' if measure.better == 'truth' else ''}{measure.unit and ', '}{measure.unit}",
-            fontsize=TEXT,
-        )
-    for panel in panels[:: min(COLUMNS, len(panels))]:
-        panel.set_yticks(range(len(others)), others, fontsize=TEXT)
-        panel.set_ylim(len(others) - 0.5, -0.5)
+        words = "difference of distances" if measure.better == "truth" else "difference"
+        panel.set_xlabel(f"{words}, {measure.unit}".removesuffix(", "), fontsize=TEXT)
+    panels[0].set_yticks(range(len(others)), others)  # the panels share their lines
+    panels[0].set_ylim(len(others) - 0.5, -0.5)
     figure.suptitle(f"Paired difference from {reference}, 95 % interval over pairs", fontsize=11)
     keys = {"better": BETTER, "worse": WORSE, "not distinguished": UNCLEAR}
     _legend(figure, {name: {"color": colour, "marker": "o"} for name, colour in keys.items()})
@@ -75,47 +71,57 @@ def _differences(panel: Axes, found: Sequence[Comparison]) -> None:
 
 
 def by_group(
-    scores: Scores, shown: Sequence[Measure], methods: Sequence[str], groups: Sequence[Group], axis: str, look: Styles
+    scores: Scores, shown: Sequence[Measure], methods: Sequence[str], groups: Sequence[Group], axis: str
 ) -> Figure:
     """Measures over groups of pairs, a panel for each measure, a line for each method."""
     figure, panels = _panels(len(shown), height=2.9)
-    centres = np.arange(len(groups))
-    step = 0.5 / len(methods)
-    for panel, measure in zip(panels, shown, strict=False):
-        for place, method in enumerate(methods):
+    look = styles(methods)
+    for panel, measure in zip(panels, shown, strict=True):
+        for method, shift in zip(methods, _beside(len(methods)), strict=True):
             values = comparable(scores, measure, method)
             found = [bootstrap_interval(values[group.members]) for group in groups]
-            at = centres + step * (place - (len(methods) - 1) / 2)  # beside each other, so that intervals are seen
-            panel.plot(at, [each.mean for each in found], linewidth=1.2, color=look[method]["color"])
-            for position, each in zip(at, found, strict=True):
-                _bar(panel, position, each, look[method])
-        panel.set_xticks(centres, [group.label for group in groups])
-        panel.set_xlabel(axis, fontsize=TEXT)
-        _values(panel, measure)
-    _legend(figure, {method: look[method] for method in methods})
+            places = [place + shift for place in range(len(groups))]
+            panel.plot(places, [each.mean for each in found], linewidth=1.2, color=look[method]["color"])
+            for place, each in zip(places, found, strict=True):
+                _bar(panel, place, each, look[method])
+        _name(panel, measure, axis, [group.label for group in groups])
+    _legend(figure, look)
     return figure
 
 
-def against_passes(scores: Scores, shown: Sequence[Measure], methods: Sequence[str], look: Styles) -> Figure:
-    """Measures over what a clip costs in UNet passes, a panel for each measure, a point for each method."""
+def against_passes(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> Figure | None:
+    """Measures over what a clip costs in UNet passes; None where nobody counted them.
+
+    Costs stand in order but not to scale: methods of equal cost are set beside each other.
+    """
+    cost = {method: round(mean) for method in methods if (mean := mean_of(scores.passes[method])) == mean}
+    if not cost:
+        return None
+    steps = sorted(set(cost.values()))
     figure, panels = _panels(len(shown), height=2.9)
-    for panel, measure in zip(panels, shown, strict=False):
-        for method in methods:
-            cost = bootstrap_interval(scores.passes[method]).mean
-            if not math.isnan(cost):
-                _bar(panel, cost, bootstrap_interval(comparable(scores, measure, method)), look[method])
-        panel.set_xscale("symlog", linthresh=10)  # what needs no UNet stands at 0
-        panel.set_xlim(left=-2)
-        panel.xaxis.set_major_formatter("{x:g}")
-        panel.set_xlabel("UNet passes a clip", fontsize=TEXT)
-        _values(panel, measure)
-    _legend(figure, {method: look[method] for method in methods})
+    look = styles(list(cost))
+    for panel, measure in zip(panels, shown, strict=True):
+        for step, passes in enumerate(steps):
+            equal = [method for method in cost if cost[method] == passes]
+            for method, shift in zip(equal, _beside(len(equal)), strict=True):
+                _bar(panel, step + shift, bootstrap_interval(comparable(scores, measure, method)), look[method])
+        _name(panel, measure, "UNet passes a clip", [str(passes) for passes in steps])
+        panel.set_xlim(-0.6, len(steps) - 0.4)
+    _legend(figure, look)
     return figure
 
 
-def _values(panel: Axes, measure: Measure) -> None:
+def _beside(count: int) -> list[float]:
+    """Shifts around 0 that set so many points next to each other, so that their intervals can be seen."""
+    step = 0.7 / max(count, 4)
+    return [step * (place - (count - 1) / 2) for place in range(count)]
+
+
+def _name(panel: Axes, measure: Measure, axis: str, places: Sequence[str]) -> None:
     panel.set_title(measure.title, fontsize=TEXT)
     panel.set_ylabel(measure.axis, fontsize=TEXT)
+    panel.set_xlabel(axis, fontsize=TEXT)
+    panel.set_xticks(range(len(places)), places)
     panel.grid(axis="y", linewidth=0.4, alpha=0.6)
 
 
@@ -133,10 +139,10 @@ def _bar(panel: Axes, at: float, value: Estimate, style: Mapping[str, Any], *, a
 
 
 def _panels(count: int, *, height: float, shared: bool = False) -> tuple[Figure, list[Axes]]:
-    """A figure with `count` panels, COLUMNS in a row; height in inches each."""
-    columns = min(COLUMNS, count)
+    """A figure with `count` panels, up to three in a row; height in inches each."""
+    columns = 2 if count == 4 else min(3, count)
     rows = -(-count // columns)
-    figure = Figure(figsize=(max(2, columns) * 3.9, rows * height + 0.9), layout="constrained")
+    figure = Figure(figsize=(WIDTH if columns > 1 else WIDTH / 2, rows * height + 0.9), layout="constrained")
     grid = figure.subplots(rows, columns, squeeze=False, sharey=shared).ravel()
     for panel in grid[count:]:
         panel.remove()
@@ -150,4 +156,6 @@ def _legend(figure: Figure, look: Styles) -> None:
     from matplotlib.lines import Line2D
 
     handles = [Line2D([], [], linewidth=1.2, markersize=5, label=name, **style) for name, style in look.items()]
-    figure.legend(handles=handles, loc="outside lower center", ncols=min(6, len(handles)), frameon=False, fontsize=TEXT)
+    wide = 0.6 + 0.075 * max(map(len, look))  # inches of an entry, about
+    columns = max(1, min(len(look), int(figure.get_figwidth() / wide)))
+    figure.legend(handles=handles, loc="outside lower center", ncols=columns, frameon=False, fontsize=TEXT)

@@ -67,9 +67,14 @@ def score(metric: ClipMetric, sample: Sample) -> float | None:
 
 
 def clip_metrics_of(bench: Bench, item: Item) -> dict[str, ClipMetric]:
-    """Those that apply to the item's method: true clips are not compared with themselves."""
-    compared = isinstance(item.method, TrueClips)
-    return {name: metric for name, metric in bench.clip_metrics.items() if not (compared and "truth" in metric.needs)}
+    """Those that apply to the item's method.
+
+    True clips are compared with themselves only by measures that are best at the truth's own value, to have that value.
+    """
+    if not isinstance(item.method, TrueClips):
+        return bench.clip_metrics
+    metrics = bench.clip_metrics.items()
+    return {name: each for name, each in metrics if "truth" not in each.needs or each.better == "truth"}
 
 
 def is_there(bench: Bench, item: Item) -> bool:

@@ -90,7 +90,6 @@ def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator
         ("gap", "gap", scores.by_gap(), "frames of a clip"),
         ("motion", "amount of motion", scores.by_motion(), "motion of the true clip, px of 256 a frame"),
     )
-    look = plots.styles(scores.methods)
     for short, words, groups, axis in splits:
         if len(groups) < 2:
             continue
@@ -98,7 +97,7 @@ def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator
         for measure in material.headline:
             yield tables.grouped(scores, measure, methods, groups, short)
         if len(methods) <= MAXIMUM_DRAWN:
-            drawn = plots.by_group(scores, material.headline, methods, groups, axis, look)
+            drawn = plots.by_group(scores, material.headline, methods, groups, axis)
             yield picture(material, drawn, f"{stem}-by-{short}", f"by {words}")
 
 
@@ -106,8 +105,9 @@ def costs(material: Material, methods: Sequence[str], stem: str) -> Iterator[str
     """What a clip costs, and what it buys."""
     yield "### Cost"
     yield tables.cost(material.scores, methods)
-    drawn = plots.against_passes(material.scores, material.headline, methods, plots.styles(material.scores.methods))
-    yield picture(material, drawn, f"{stem}-passes", "against UNet passes")
+    drawn = plots.against_passes(material.scores, material.headline, methods)
+    if drawn is not None:
+        yield picture(material, drawn, f"{stem}-passes", "against UNet passes")
 
 
 def pictures(material: Material, methods: Sequence[str], stem: str) -> Iterator[str]:
