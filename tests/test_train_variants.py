@@ -48,7 +48,7 @@ def test_each_shipped_variant_differs_from_the_shipped_motion_by_what_its_name_s
         assert ("data.synthetic.count" in changes[name]) == (run.data.cache != load(Run, asked.base).data.cache)
     assert changes.pop("no_rotation_vo") == {"update.rotate": False}
     assert changes.pop("no_rotation_qkvo") == {"update.rotate": False, "update.projections": "qkvo"}
-    assert changes.pop("steps_1500") == {}
+    assert changes.pop("full") == {}
     assert changes.pop("lora_rank_16") == {"update.kind": "lora"}
     for name, changed in changes.items():
         kind, number = name.rsplit("_", 1)
