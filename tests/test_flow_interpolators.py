@@ -8,7 +8,7 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, interpolate_pair, load_interpolator
+from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, classical, interpolate_pair, load_interpolator
 from gen_inbetween.flow.classical import dis_flow, splat
 from gen_inbetween.flow.estimate import Estimate
 from gen_inbetween.flow.film import FilmInterpolator
@@ -41,7 +41,7 @@ def psnr(image: Tensor, truth: Tensor) -> float:
 
 def clip_tensor(seed: int, num_frames: int = 5) -> tuple[Tensor, Tensor]:
     """Frames (F, 3, H, W) in [0, 1] and exact flow (F - 1, 2, H, W)."""
-    clip = make_clip(seed, num_frames=num_frames, kind="car" if seed % 2 else None)
+    clip = make_clip(seed, num_frames=num_frames)
     return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(clip.flow)
 
 
@@ -211,6 +211,19 @@ def test_classical_flow_gives_the_frames_at_the_ends_and_is_symmetric_in_time():
     flows = dis.flows(a, b, 0.3)
     merged = flows.mask * warp(a, flows.to0) + (1 - flows.mask) * warp(b, flows.to1)
     torch.testing.assert_close(dis(a, b, 0.3), merged.clamp(0, 1))
+
+
+def test_classical_flow_is_estimated_once_for_a_pair(monkeypatch):
+    clip, _ = clip_tensor(3)
+    calls = []
+    monkeypatch.setattr(classical, "dis_flow", lambda a, b: calls.append(1) or dis_flow(a, b))
+    dis = load_interpolator("dis")
+    once = [dis(clip[:1], clip[2:3], t) for t in (0.2, 0.5, 0.8)]
+    assert len(calls) == 2
+    changed = clip[:1].clone()
+    changed += 0.1 * (1 - changed)
+    assert not torch.equal(dis(changed, clip[2:3], 0.5), once[1]) and len(calls) == 4
+    torch.testing.assert_close(load_interpolator("dis")(clip[:1], clip[2:3], 0.5), once[1])
 
 
 def test_each_pixel_may_have_its_own_time():

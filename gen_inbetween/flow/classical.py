@@ -19,7 +19,7 @@ from .interpolator import Flows, InterpolatorInfo, Kind, Reference, Time, check_
 from .warping import warp
 
 SHARPNESS = 40.0  # how fast a vector loses weight with the error it leaves, per unit of a [0, 1] signal
-AGREEMENT = 1.0  # pixels between the way there and back at which a frame counts 1/e
+AGREEMENT = 2.0  # pixels between the way there and back at which a frame counts 1/e
 FAINT = 1e-6  # weight below which no vector has arrived
 GREY = (0.299, 0.587, 0.114)
 
@@ -33,6 +33,7 @@ class DisInterpolator:
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
         _opencv()
+        self._known: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
         self.info = InterpolatorInfo(
             "dis", "DIS", "OpenCV, medium preset at full resolution", self.kind, self.multiple, "Apache-2.0 (OpenCV)"
         )
@@ -50,7 +51,7 @@ class DisInterpolator:
         """See `FrameInterpolator`."""
         check_frames(a, b)
         times = time_map(t, a)
-        flow01, flow10 = dis_flow(a, b), dis_flow(b, a)
+        flow01, flow10 = self._both_ways(a, b)
         motion = motion_at(a, b, flow01, flow10, times)
         to0, to1 = -times * motion, (1 - times) * motion
         share0 = (1 - times) * warp(trust(flow01, flow10), to0)
@@ -58,6 +59,14 @@ class DisInterpolator:
         total = share0 + share1
         mask = torch.where(total > FAINT, share0 / total.clamp(min=FAINT), 1 - times)
         return Flows(to0, to1, mask)
+
+    def _both_ways(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
+        """Flow from a to b and back. Many times are asked of one pair, so that of the last pair is remembered."""
+        known = self._known
+        if known is None or not (torch.equal(known[0], a) and torch.equal(known[1], b)):
+            known = a.clone(), b.clone(), dis_flow(a, b), dis_flow(b, a)
+            self._known = known
+        return known[2], known[3]
 
 
 def dis_flow(a: Tensor, b: Tensor) -> Tensor:
