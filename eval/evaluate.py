@@ -14,6 +14,8 @@ from __future__ import annotations
 
 import argparse
 import logging
+import shlex
+import sys
 from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
@@ -22,6 +24,8 @@ from gen_inbetween.config import load
 from gen_inbetween.evaluation.report import write_report
 from gen_inbetween.evaluation.running import evaluate
 from gen_inbetween.evaluation.settings import EvalRun
+
+NAMED = 20  # failures that are printed
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -37,12 +41,13 @@ def main(arguments: Sequence[str] | None = None) -> None:
         outcome = evaluate(run)
         if outcome.clips is None:
             return  # the main process speaks for all
-        for failure in outcome.failures:
+        for failure in outcome.failures[:NAMED]:
             print(f"failed: {failure}")
-        report = write_report(run.output, run)
+        typed = sys.argv[1:] if arguments is None else arguments
+        report = write_report(run.output, run, shlex.join(["python", "eval/evaluate.py", *typed]))
     except (ValueError, OSError, ImportError) as error:  # what a person can mend
         parser.exit(2, f"error: {error}\n")
-    print(f"{report}: {outcome.clips} clips scored, {len(outcome.failures)} failures")
+    print(f"{report}: {outcome.clips} clips scored, {len(outcome.failures)} failures, all of them in run.json")
 
 
 if __name__ == "__main__":

@@ -11,6 +11,7 @@ import json
 import logging
 import os
 import platform
+from collections.abc import Iterable
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -59,10 +60,10 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     return manifest
 
 
-def versions() -> dict[str, str]:
-    """Python and the packages a clip depends on, those that are installed."""
+def versions(more: Iterable[str] = ()) -> dict[str, str]:
+    """Python and the packages a clip depends on, and `more`, those that are installed."""
     found = {"python": platform.python_version()}
-    for package in PACKAGES:
+    for package in (*PACKAGES, *more):
         try:
             found[package] = importlib.metadata.version(package)
         except importlib.metadata.PackageNotFoundError:

@@ -358,14 +358,16 @@ def test_sets_are_compared_over_the_pairs_that_all_methods_have(tmp_path):
     for index in range(9):
         other_tool(made, f"s{index}")
     (made / "s3" / "00000.png").unlink()
+    (tmp_path / "empty").mkdir()
     methods = {"fade": {"baseline": "crossfade"}, "other": {"folder": str(made)}}
+    methods["none"] = {"folder": str(tmp_path / "empty")}  # without any clip it takes no pair from the others
     run = run_of(tmp_path, count=9, methods=methods, metrics=["fd_colours[inner,8]", "brightness"])
     running.evaluate(run)
     figures = read(run, "sets.json")["fd_colours[inner,8]"]
     assert {label: figure["clips"] for label, figure in figures.items()} == {"fade": 8, "other": 8}
     assert 0 <= figures["fade"]["value"] < figures["other"]["value"]
     assert all(figure["low"] < figure["value"] < figure["high"] for figure in figures.values())
-    assert read(run, "run.json")["sets"] == {"pairs": 8, "dropped": ["s3"]}
+    assert read(run, "run.json")["sets"] == {"fd_colours[inner,8]": {"pairs": 8, "dropped": ["s3"]}}
     files = {path: path.stat().st_mtime_ns for path in (run.output / "sets").rglob("*.json")}
     running.evaluate(run)
     assert files == {path: path.stat().st_mtime_ns for path in (run.output / "sets").rglob("*.json")}
@@ -389,6 +391,7 @@ def test_too_few_clips_are_refused_with_the_number_and_the_rest_goes_on(tmp_path
         ({"methods": {"a": {"method": "gi", "renoise_step": 1}}}, "methods.a: .*did you mean 'renoise_steps'"),
         ({"methods": {"a": {"method": "gj"}}}, "methods.a: .*did you mean 'gi'"),
         ({"methods": {"a": {"method": "svd", "fusion": "linear"}}}, "methods.a: method svd takes no fusion"),
+        ({"width": 72, "methods": {"a": {"method": "gi"}}}, "methods.a: width 72 is not a multiple of"),
         ({"methods": {"a": {"method": "gi", "seed": 3}}}, "'seed' is not a method's to choose"),
         ({"methods": {"a": {"method": "gi", "motion": "absent.safetensors"}}}, "methods.a: motion: .*absent"),
         ({"methods": {"a": {"folder": "absent"}}}, "methods.a: no such folder"),

@@ -1,4 +1,4 @@
-"""Distances between the set of made clips and the set of true ones, over the pairs that every method has.
+"""Distances between the set of made clips and the set of true ones, over the pairs that all methods have.
 
 A distance of about a hundred clips is biased and noisy, so three things stand beside it: how many clips, the value
 extrapolated to infinitely many (`metrics.frechet.extrapolated`), and an interval from resampled clips. A resample holds
@@ -13,6 +13,7 @@ from __future__ import annotations
 import json
 import warnings
 from collections.abc import Sequence
+from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -40,26 +41,30 @@ class Cell:
 
     metric: SetMetric
     method: Method
-    pairs: tuple[Pair, ...]  # those that all methods have
+    pairs: tuple[Pair, ...]  # those that all methods of the table have
 
 
-def common_pairs(bench: Bench) -> tuple[Pair, ...]:
-    """The pairs of which every method's clip, and the true one, has all the features that the run asks for."""
-    return tuple(pair for pair in bench.pairs if all(_known(bench, each, pair) for each in _all(bench)))
+def open_cells(bench: Bench) -> list[Cell]:
+    """The table: for each metric the methods that have clips at all, over the pairs that every one of these has."""
+    cells = []
+    for metric in bench.set_metrics.values():
+        known = {method.label: known_pairs(bench, metric, method) for method in bench.methods}
+        there = [method for method in bench.methods if known[method.label]]
+        true = known_pairs(bench, metric, bench.true_clips)
+        common = true.intersection(*(known[method.label] for method in there))
+        pairs = tuple(pair for pair in bench.pairs if pair.name in common)
+        cells += [Cell(metric, method, pairs) for method in there]
+    return cells
 
 
-def _all(bench: Bench) -> tuple[Scored, ...]:
-    return (*bench.methods, bench.true_clips)
-
-
-def _known(bench: Bench, method: Scored, pair: Pair) -> bool:
-    item = Item(method, pair, bench.run.seeds[0])
-    try:
-        return is_there(bench, item) and all(
-            features_path(bench, metric, item).exists() for metric in bench.set_metrics.values()
-        )
-    except ClipError:  # no clip in the folder of another tool
-        return False
+def known_pairs(bench: Bench, metric: SetMetric, method: Scored) -> set[str]:
+    """The names of the pairs of which a method's clip has been made and its features computed."""
+    names = set()
+    for item in _items(bench, method, bench.pairs):
+        with suppress(ClipError):  # no clip in the folder of another tool
+            if is_there(bench, item) and features_path(bench, metric, item).exists():
+                names.add(item.pair.name)
+    return names
 
 
 def compare_sets(bench: Bench, cell: Cell) -> None:

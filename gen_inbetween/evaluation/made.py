@@ -90,7 +90,7 @@ def read_record(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | No
         record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return record if record["asked"] == request else None
+    return record if record.get("asked") == request else None
 
 
 def read_frames_of(path: Path) -> NDArray[np.uint8]:

@@ -19,6 +19,8 @@ from .made import ClipError, clip_folder, key_of, outside_path
 from .methods import FolderMethod
 from .scoring import clip_metrics_of, is_there, read_scores, record_of
 
+MEASURING = ("torchmetrics", "opencv-python-headless", "scipy", "scikit-image")  # packages that move figures
+
 
 def write_results(bench: Bench, cells: Sequence[Cell], failures: list[dict[str, Any]]) -> int:
     """Write the three files from what the phases left; returns how many rows results.jsonl has."""
@@ -81,13 +83,13 @@ def clip_path(bench: Bench, item: Item) -> str | None:
 
 def describe(bench: Bench, cells: Sequence[Cell], failures: list[dict[str, Any]]) -> dict[str, Any]:
     """run.json: the configuration, and everything outside it that the figures depend on."""
-    compared = {pair.name for cell in cells for pair in cell.pairs}
+    compared = {cell.metric.name: {pair.name for pair in cell.pairs} for cell in cells}
     spec = bench.spec
     return {
         "name": bench.run.name,
         "made": manifest.now(),
         "config": to_mapping(bench.run),
-        "versions": manifest.versions(),
+        "versions": manifest.versions(MEASURING),
         "machine": manifest.machine(),
         "list": {"name": bench.listed.name, "sha256": bench.listed.sha256, "pairs": len(bench.pairs)},
         "size": bench.size,
@@ -105,8 +107,8 @@ def describe(bench: Bench, cells: Sequence[Cell], failures: list[dict[str, Any]]
             for name, metric in metrics.items()
         },
         "sets": {
-            "pairs": len(compared),
-            "dropped": [pair.name for pair in bench.pairs if cells and pair.name not in compared],
+            name: {"pairs": len(names), "dropped": [pair.name for pair in bench.pairs if pair.name not in names]}
+            for name, names in compared.items()
         },
         "failures": failures,
     }

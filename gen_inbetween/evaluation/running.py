@@ -18,7 +18,7 @@ from tqdm import tqdm
 
 from ..atomic import OutputError
 from .bench import Bench, Item, open_bench
-from .comparing import Cell, common_pairs, compare_sets
+from .comparing import Cell, compare_sets, open_cells
 from .made import asked, clip_folder, write_clip
 from .methods import Baseline, FolderMethod, Method
 from .pair import PairError
@@ -64,8 +64,7 @@ def evaluate(run: EvalRun) -> Outcome:
     failures = work_through(bench, "generate", clips_to_make(bench), make_clip)
     open_with_motion.cache_clear()  # the metrics' networks may need the memory
     failures += work_through(bench, "score", list(bench.items(*bench.methods, bench.true_clips)), score_clip)
-    pairs = common_pairs(bench) if bench.set_metrics else ()
-    cells = [Cell(metric, method, pairs) for metric in bench.set_metrics.values() for method in bench.methods]
+    cells = open_cells(bench)
     failures += work_through(bench, "compare", cells, compare_sets)
     unique = tuple(dict.fromkeys(failures))
     clips = write_results(bench, cells, [asdict(failure) for failure in unique]) if bench.is_main else None

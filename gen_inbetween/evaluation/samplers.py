@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import hashlib
+import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -14,10 +15,11 @@ from PIL import Image
 
 from .. import manifest
 from ..config import from_mapping
-from ..deciding import check_length, choose_levers, decide
+from ..deciding import check_length, check_size, choose_levers, decide
 from ..generation import run_pipeline
 from ..levers import apply_levers
 from ..measuring import measured
+from ..model_configs import open_configs
 from ..models import ModelSpec, open_pipeline, resolve_model
 from ..motion import add_backward_motion
 from ..motion_files import MissingMotionError
@@ -92,6 +94,8 @@ def open_sampler(
         raise EvaluationError(f"{common!r} is not a method's to choose: it is the same for all methods of a run")
     rest = {"model": spec.name, "width": size[0], "height": size[1], "device": device, "dtype": dtype}
     settings = from_mapping(Settings, {**entry, **rest, "exact_ends": False}, where="its options")
+    configs = open_configs(spec)
+    check_size(*size, configs.latent_factor * 2 ** (len(json.loads(configs.unet)["block_out_channels"]) - 1))
     method = find_method(str(settings.method))
     options = method.options(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
     motion = spec.motion if settings.motion == "default" else settings.motion
