@@ -92,7 +92,8 @@ def open_bench(run: EvalRun) -> Bench:
     check_writable(run.output / "results.jsonl")
     listed = read_list(run.pairs)
     processes = launched_processes()
-    device = str(default_device() if processes is None else processes.device)
+    place = default_device() if processes is None else processes.device
+    device = place.type if place.type == "cpu" else str(place)  # accelerate numbers processors, too: "cpu:1"
     needs_model = run.width is None or run.height is None or any("method" in entry for entry in run.methods.values())
     spec = open_spec(run.model) if needs_model else None
     width, height = (given or getattr(spec, side) for side, given in (("width", run.width), ("height", run.height)))
