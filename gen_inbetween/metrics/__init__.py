@@ -7,7 +7,8 @@ a time, a `SetMetric` compares two sets of clips. Both are torchmetrics objects 
     metric.update(Sample(frames, truth))
     metric.compute()
 
-Importing this package loads no backbone and no torchmetrics; asking for a name loads what the name needs.
+Importing this package loads no backbone and no torchmetrics; asking for a name loads what the name needs. Published
+weights are looked for as weights.py says; a file elsewhere is given by hand: `InceptionFrechet(Inception(path))`.
 """
 
 from __future__ import annotations
@@ -16,7 +17,6 @@ import difflib
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
-from importlib.util import find_spec
 from typing import TYPE_CHECKING, Any, Protocol
 
 if TYPE_CHECKING:
@@ -43,8 +43,7 @@ class Factory(Protocol):
 @cache
 def _registry() -> dict[str, Factory]:
     try:
-        there = [module for module in _MODULES if find_spec(f"{__name__}.{module}")]  # while they are being written
-        modules = [import_module(f".{module}", __name__) for module in there]
+        modules = [import_module(f".{module}", __name__) for module in _MODULES]
     except ModuleNotFoundError as error:
         if (error.name or "").startswith(__name__):
             raise
@@ -70,6 +69,12 @@ def open_metric(name: str) -> ClipMetric | SetMetric:
     """
     registry = _registry()
     if name not in registry:
-        near = difflib.get_close_matches(name, registry, n=3, cutoff=0.3) or sorted(registry)
+        near = [known for known in registry if name and name in known]
+        near = near or difflib.get_close_matches(name, registry, n=3, cutoff=0.3) or sorted(registry)
         raise UnknownMetric(f"there is no metric {name!r}; the nearest: {', '.join(near)}")
-    return registry[name]()
+    from .weights import MissingWeights
+
+    try:
+        return registry[name]()
+    except (MissingWeights, ImportError) as error:
+        raise type(error)(f"{name}: {error}") from error

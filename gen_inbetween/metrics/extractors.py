@@ -48,6 +48,10 @@ class FeatureExtractor(nn.Module):
     level: Level = "frame"
     sha256: str
 
+    def __init__(self) -> None:
+        super().__init__()
+        self.register_buffer("place", torch.empty(0), persistent=False)  # goes where `.to(device)` sends the network
+
     @torch.inference_mode()
     def forward(self, frames: Frames) -> Features:
         """Features of (F, H, W, 3) uint8 frames: (F, D) float32, or (1, D) at clip level.
@@ -56,12 +60,13 @@ class FeatureExtractor(nn.Module):
             ValueError: for anything but bytes of that shape, or too few frames for the network.
         """
         check_frames(frames, least=1)
-        features = self.extract(torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2))
+        images = torch.from_numpy(np.ascontiguousarray(frames)).permute(0, 3, 1, 2)
+        features = self.extract(images.to(self.get_buffer("place").device))
         return np.asarray(features.float().cpu().numpy(), np.float32)
 
     @abstractmethod
     def extract(self, frames: Tensor) -> Tensor:
-        """The same as tensors, from (F, 3, H, W) uint8 on the CPU."""
+        """The same as tensors, from (F, 3, H, W) uint8 on the network's device."""
 
     def train(self, mode: bool = True) -> FeatureExtractor:
         """Stays in evaluation mode: a measure does not drop out, nor does it learn."""
@@ -94,7 +99,7 @@ class FrameExtractor(FeatureExtractor):
 
     def _prepared(self, frames: Tensor) -> Tensor:
         shift, scale = self.get_buffer("normalise")
-        return (resized(frames.to(shift.device), self.size, antialias=self.antialias) - shift) / scale
+        return (resized(frames, self.size, antialias=self.antialias) - shift) / scale
 
 
 def resized(frames: Tensor, size: int, *, antialias: bool) -> Tensor:

@@ -128,17 +128,18 @@ def extrapolated(
         raise ValueError(f"expected eight clips or more to extrapolate from, got {len(real)} and {len(made)}")
     if paired and len(real) != len(made):
         raise ValueError(f"expected as many clips in both sets, got {len(real)} and {len(made)}; or pass paired=False")
-    inverse, values = [1.0], [distance(_stack(real), _stack(made))]
-    for step in np.linspace(1, 4, sizes)[1:]:
-        drawn = []
-        for _ in range(repeats):
-            chosen = generator.permutation(len(real))[: round(len(real) / step)]
-            other = chosen if paired else generator.permutation(len(made))[: round(len(made) / step)]
-            drawn.append(distance(_stack([real[i] for i in chosen]), _stack([made[i] for i in other])))
-        inverse.append(len(real) / round(len(real) / step))
-        values.append(float(np.mean(drawn)))
-    slope, at_one = np.polyfit(np.array(inverse) - 1, values, 1)
-    return float(at_one - slope)
+
+    def drawn(step: float) -> float:
+        chosen = generator.permutation(len(real))[: round(len(real) / step)]
+        other = chosen if paired else generator.permutation(len(made))[: round(len(made) / step)]
+        return distance(_stack([real[i] for i in chosen]), _stack([made[i] for i in other]))
+
+    steps = np.linspace(1, 4, sizes)
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RankDeficient)  # what it warns of is what is taken away here
+        values = [drawn(1)] + [float(np.mean([drawn(step) for _ in range(repeats)])) for step in steps[1:]]
+    inverse = [len(real) / round(len(real) / step) for step in steps]  # 1 / N as drawn, in units of the whole's
+    return float(np.polyfit(inverse, values, 1)[1])
 
 
 def _stack(clips: Rows) -> Matrix:

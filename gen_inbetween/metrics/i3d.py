@@ -38,10 +38,9 @@ class I3D(FeatureExtractor):
     def __init__(self, weights: str | Path | None = None) -> None:
         super().__init__()
         self.network = torch.jit.load(FILE.resolve(weights), map_location="cpu").eval()
-        self.register_buffer("place", torch.empty(0), persistent=False)
 
     def extract(self, frames: Tensor) -> Tensor:
         if len(frames) < LEAST_FRAMES:
             raise ValueError(f"I3D reads clips of {LEAST_FRAMES} frames or more, got {len(frames)}")
-        clip = frames.permute(1, 0, 2, 3)[None].to(self.get_buffer("place").device, torch.float32)
+        clip = frames.permute(1, 0, 2, 3)[None].float()
         return self.network(clip, rescale=True, resize=True, return_features=True)

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
-from importlib.util import find_spec
+from importlib.resources import files
 from pathlib import Path
 
 import torch
@@ -120,8 +120,6 @@ def squared_difference(maps: Tensor, others: Tensor) -> Tensor:
 
 def read_heads(trunk: Trunk) -> Iterable[nn.Parameter]:
     """The learned weights of the channels at each tap, (C, 1, 1), as torchmetrics carries them."""
-    spec = find_spec("torchmetrics.functional.image")
-    assert spec is not None and spec.submodule_search_locations  # metrics/ cannot be imported without torchmetrics
-    path = Path(spec.submodule_search_locations[0]) / "lpips_models" / trunk.head
-    state = torch.load(path, map_location="cpu", weights_only=True)
+    with (files("torchmetrics.functional.image") / "lpips_models" / trunk.head).open("rb") as file:
+        state = torch.load(file, map_location="cpu", weights_only=True)
     return [nn.Parameter(state[f"lin{tap}.model.1.weight"][0]) for tap in range(len(trunk.taps))]

@@ -16,13 +16,19 @@ class InceptionFrechet(SetMetric):
 
 
 class InceptionKernel(SetMetric):
-    """KID: the unbiased kernel distance on the features of FID, so that small sets can be compared."""
+    """KID: the unbiased kernel distance on the features of FID, so that small sets can be compared.
+
+    Near 0 for sets of one kind, also below it. Over the whole sets, where others average over random parts.
+    """
 
     name, backbone, counted, formula = "kid_inception[inner,299]", "inception", "inner", "kernel"
 
 
 class I3DFrechet(SetMetric):
-    """FVD with I3D as in StyleGAN-V: how far the made clips are from the true ones, keyframes included."""
+    """FVD with I3D as in StyleGAN-V: how far the made clips are from the true ones, keyframes included.
+
+    400 logits, bilinear resize to 224 x 224 without antialiasing, clips of nine frames or more.
+    """
 
     name, backbone, counted = "fvd_i3d[all,224]", "i3d", "all"
 
@@ -30,44 +36,63 @@ class I3DFrechet(SetMetric):
 class VideoMAEFrechet(SetMetric):
     """FVD with VideoMAE as in content-debiased FVD, which the paper cites: weighs motion more than I3D does.
 
-    Keyframes included; sixteen frames at equal steps stand for the clip.
+    1408 features, bilinear resize to 224 x 224 without antialiasing, keyframes included. The network takes sixteen
+    frames: those at equal steps stand for the clip.
     """
 
     name, backbone, counted = "fvd_videomae[all,224]", "videomae", "all"
 
 
 class DinoFrechet(SetMetric):
-    """Frechet distance between inner frames on DINOv2 features; not FID, its scale is its own."""
+    """Frechet distance between inner frames on DINOv2 features; not FID, its scale is its own.
+
+    384 features, antialiased bilinear resize to 224 x 224.
+    """
 
     name, backbone, counted = "fd_dinov2s[inner,224]", "dinov2s", "inner"
 
 
 class DinoKernel(SetMetric):
-    """Unbiased kernel distance between inner frames on DINOv2 features; near 0, also below it, for equal sets."""
+    """Unbiased kernel distance between inner frames on DINOv2 features; near 0, also below it, for sets of one kind.
+
+    384 features, antialiased bilinear resize to 224 x 224.
+    """
 
     name, backbone, counted, formula = "kd_dinov2s[inner,224]", "dinov2s", "inner", "kernel"
 
 
 class EfficientNetFrechet(SetMetric):
-    """Frechet distance between inner frames on EfficientNet-Lite0 features; not FID, its scale is its own."""
+    """Frechet distance between inner frames on EfficientNet-Lite0 features; not FID, its scale is its own.
+
+    1280 features, antialiased bilinear resize to 224 x 224.
+    """
 
     name, backbone, counted = "fd_efficientnet_lite0[inner,224]", "efficientnet_lite0", "inner"
 
 
 class EfficientNetKernel(SetMetric):
-    """Unbiased kernel distance between inner frames on EfficientNet-Lite0 features; near 0 for equal sets."""
+    """Unbiased kernel distance between inner frames on EfficientNet-Lite0 features; near 0 for sets of one kind.
+
+    1280 features, antialiased bilinear resize to 224 x 224.
+    """
 
     name, backbone, counted, formula = "kd_efficientnet_lite0[inner,224]", "efficientnet_lite0", "inner", "kernel"
 
 
 class ClipDinoFrechet(SetMetric):
-    """Frechet distance between clips: what DINOv2 sees on average, and how it changes along the clip; not FVD."""
+    """Frechet distance between clips: what DINOv2 sees on average, and how it changes along the clip; not FVD.
+
+    96 features, see clip_features.py; antialiased bilinear resize to 224 x 224, keyframes included.
+    """
 
     name, backbone, counted = "fd_clip_dinov2s[all,224]", "clip_dinov2s", "all"
 
 
 class ClipEfficientNetFrechet(SetMetric):
-    """Frechet distance between clips: what EfficientNet-Lite0 sees on average, and how it changes; not FVD."""
+    """Frechet distance between clips: what EfficientNet-Lite0 sees on average, and how it changes; not FVD.
+
+    96 features, see clip_features.py; antialiased bilinear resize to 224 x 224, keyframes included.
+    """
 
     name, backbone, counted = "fd_clip_efficientnet_lite0[all,224]", "clip_efficientnet_lite0", "all"
 

@@ -97,5 +97,5 @@ class VideoMAE(FeatureExtractor):
 
     def extract(self, frames: Tensor) -> Tensor:
         chosen = torch.linspace(0, len(frames) - 1, 16).round().long()
-        images = resized(frames[chosen].to(self.network.norm.weight.device), self.size, antialias=False)
+        images = resized(frames[chosen], self.size, antialias=False)
         return self.network(images[None] / 255)

@@ -12,6 +12,7 @@ import logging
 import os
 import shutil
 from dataclasses import dataclass
+from http.client import HTTPException
 from pathlib import Path
 from urllib.request import Request, urlopen
 
@@ -85,7 +86,7 @@ class WeightsFile:
                             f"the address gave {temporary.stat().st_size:,} bytes of {kind} with another hash"
                         )
                     )
-        except OSError as error:  # no route, no such host, a refusal such as 404, a line that broke, a full disk
+        except (OSError, HTTPException) as error:  # no such host, a refusal such as 404, a broken line, a full disk
             raise MissingWeights(self._explain(f"fetching it failed: {error.__cause__ or error}")) from error
         return target
 
