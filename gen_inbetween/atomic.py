@@ -6,7 +6,7 @@ import os
 import shutil
 import uuid
 from collections.abc import Callable, Iterator
-from contextlib import contextmanager
+from contextlib import contextmanager, suppress
 from pathlib import Path
 
 UMASK = os.umask(0)  # can only be read by setting it
@@ -57,7 +57,8 @@ def replaced(path: str | os.PathLike[str], replace: Callable[[Path, Path], objec
         if temporary.is_dir():
             shutil.rmtree(temporary, ignore_errors=True)
         else:
-            temporary.unlink(missing_ok=True)
+            with suppress(NotADirectoryError):  # the parent is a file, which is the error that is on its way
+                temporary.unlink(missing_ok=True)
 
 
 def replace_folder(temporary: Path, path: Path) -> None:

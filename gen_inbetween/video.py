@@ -97,7 +97,8 @@ def stream_frames(
         frames, fps = _animation_frames, _animation_rate(path)
     else:
         fps, decord_exact = _probe(path)
-        frames = _decord_frames if _use_decord(path, decord_exact, reader) else _av_frames
+        by_decord = _decord_frames if reader == "decord" else _decord_then_av
+        frames = by_decord if _use_decord(path, decord_exact, reader) else _av_frames
     return _at_least_one(frames(path, start, stop, stride), path, start), fps
 
 
@@ -197,6 +198,19 @@ def _decord_frames(path: Path, start: int, stop: int | None, stride: int) -> Ite
         ) from error
 
 
+def _decord_then_av(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    """decord's frames, and PyAV's from where decord cannot read on, as it does in some videos without a fault."""
+    given = 0
+    try:
+        for frame in _decord_frames(path, start, stop, stride):
+            yield frame
+            given += 1
+    except VideoError:
+        following = start + given * stride
+        if stop is None or following < stop:
+            yield from _av_frames(path, following, stop, stride)
+
+
 def _animation_rate(path: Path) -> float | None:
     """Frames a second on average, as each frame states its own time."""
     durations = []
@@ -245,4 +259,4 @@ def _folder_frames(folder: Path, start: int, stop: int | None, stride: int) -> I
 def _natural(path: Path) -> list[tuple[int, int, str]]:
     """Sort key in which frame2 comes before frame10."""
     parts = re.split(r"(\d+)", path.name)
-    return [(1, int(part), "") if part.isdigit() else (0, 0, part.lower()) for part in parts] + [(0, 0, path.name)]
+    return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts] + [(0, 0, path.name)]

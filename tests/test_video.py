@@ -17,7 +17,7 @@ from PIL import Image
 
 import gen_inbetween.video
 import gen_inbetween.video_writing
-from gen_inbetween.atomic import OutputError
+from gen_inbetween.atomic import OutputError, replaced
 from gen_inbetween.video import VideoError, read_frames, stream_frames, write_video
 from gen_inbetween.video_writing import check_video_output
 
@@ -146,6 +146,21 @@ def test_auto_takes_decord_only_where_it_is_exact(mp4: Path, tmp_path: Path, mon
         assert used.pop() == "_av_frames"
         with pytest.raises(VideoError, match='reader="av"'):
             read_frames(tmp_path / name, reader="decord")
+
+
+@pytest.mark.parametrize("window", [{}, {"start": 1, "stop": 9, "stride": 3}])
+def test_auto_goes_on_where_decord_gives_up(mp4: Path, monkeypatch: pytest.MonkeyPatch, window: dict) -> None:
+    whole = arrays(read_frames(mp4, reader="av", **window).frames)
+
+    def two_frames_of(*arguments: object) -> Iterator[Image.Image]:
+        yield from itertools.islice(gen_inbetween.video._av_frames(*arguments), 2)
+        raise VideoError("cannot read on")
+
+    monkeypatch.setattr(gen_inbetween.video, "_decord_frames", two_frames_of)
+    monkeypatch.setattr(gen_inbetween.video, "_use_decord", lambda path, exact, reader: reader != "av")
+    assert np.array_equal(arrays(read_frames(mp4, **window).frames), whole)
+    with pytest.raises(VideoError, match="cannot read on"):
+        read_frames(mp4, reader="decord", **window)
 
 
 def test_without_decord(mp4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -329,6 +344,12 @@ def test_a_file_system_that_takes_no_more(tmp_path: Path, name: str) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(tmp_path) == {}
+
+
+def test_a_parent_that_is_a_file_is_said(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="could not write"), replaced(tmp_path / "file" / "x.png"):
+        pass
 
 
 def test_outputs_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
