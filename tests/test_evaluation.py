@@ -231,32 +231,32 @@ sys.path.insert(0, sys.argv[1])
 import test_evaluation as tests
 from gen_inbetween.evaluation import bench, running
 bench.open_metric = lambda name: tests.STAND_INS[name]()
-run = tests.run_of(Path(sys.argv[2]), **tests.SHARED)
+run = tests.run_of(Path(sys.argv[2]), Path(sys.argv[3]), **tests.SHARED)
 print(running.evaluate(run).clips)
 """
 SHARED = {
     "count": 8,
-    "methods": {"fade": {"baseline": "crossfade"}, "near": {"baseline": "nearest"}},
+    "methods": {"fade": {"baseline": "crossfade"}, "trf": {"method": "trf", "num_inference_steps": 1}},
     "metrics": ["brightness", "broken", "fd_colours[inner,8]"],
 }
 
 
-def test_two_processes_give_the_table_of_one(tmp_path):
-    alone = run_of(tmp_path / "one", **SHARED)
+def test_two_processes_give_the_table_of_one(tmp_path, tiny_folder):
+    alone = run_of(tmp_path / "one", tiny_folder, **SHARED)
     running.evaluate(alone)
-    together = run_of(tmp_path / "two", **SHARED)
+    together = run_of(tmp_path / "two", tiny_folder, **SHARED)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", PROCESS, str(Path(__file__).parent), str(tmp_path / "two")]
+    command = [sys.executable, "-c", PROCESS, str(Path(__file__).parent), str(tmp_path / "two"), str(tiny_folder)]
     processes = [
         subprocess.Popen(
             command, env={**os.environ, **launched, "RANK": rank, "LOCAL_RANK": rank}, stdout=subprocess.PIPE, text=True
         )
         for rank in ("0", "1")
     ]
-    said = [process.communicate(timeout=240)[0].split()[-1] for process in processes]
+    said = [process.communicate(timeout=600)[0].split()[-1] for process in processes]
     assert said == ["24", "None"]
     assert rows_of(together) == rows_of(alone)
     assert read(together, "sets.json") == read(alone, "sets.json")

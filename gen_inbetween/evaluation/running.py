@@ -102,7 +102,7 @@ def work_through(bench: Bench, title: str, work: Sequence[Work], do: Callable[[B
     """
     state, failures = bench.processes, []
     mine = work if state is None else work[state.process_index :: state.num_processes]
-    for each in tqdm(mine, title, disable=not bench.is_main):
+    for each in tqdm(mine, title, disable=not (mine and bench.is_main)):
         try:
             do(bench, each)
         except OutputError:  # no other clip would find a place either
