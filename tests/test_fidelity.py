@@ -4,16 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
+from distortions import blurred, cross_dissolve, frozen, noisy, shuffled
+from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-pytest.importorskip("torchmetrics")
-pytest.importorskip("cv2")
-
-from distortions import blurred, cross_dissolve, frozen, noisy, shuffled  # noqa: E402
-from skimage.metrics import peak_signal_noise_ratio, structural_similarity  # noqa: E402
-
-from gen_inbetween.metrics import open_metric  # noqa: E402
-from gen_inbetween.metrics.clip_metric import Sample  # noqa: E402
-from gen_inbetween.synthetic import make_clip  # noqa: E402
+from gen_inbetween.metrics import open_metric
+from gen_inbetween.metrics.clip_metric import Sample
+from gen_inbetween.synthetic import make_clip
 
 CLIPS = [make_clip(seed, num_frames=8).frames for seed in range(4)]
 
@@ -36,7 +32,7 @@ def test_psnr_is_the_closed_form_over_the_frames_in_its_name() -> None:
 def test_psnr_and_ssim_agree_with_scikit_image() -> None:
     clip, spoiled = CLIPS[0], noisy(CLIPS[0])
     psnr = [peak_signal_noise_ratio(a, b) for a, b in zip(clip[1:-1], spoiled[1:-1], strict=True)]
-    settings = dict(channel_axis=-1, gaussian_weights=True, sigma=1.5, use_sample_covariance=False)
+    settings = {"channel_axis": -1, "gaussian_weights": True, "sigma": 1.5, "use_sample_covariance": False}
     ssim = [structural_similarity(a, b, **settings) for a, b in zip(clip[1:-1], spoiled[1:-1], strict=True)]
     sample = Sample(spoiled, clip)
     assert open_metric("psnr[inner]").score(sample) == pytest.approx(np.mean(psnr), abs=1e-4)
