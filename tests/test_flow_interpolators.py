@@ -190,7 +190,7 @@ def test_classical_flow_beats_the_blend_on_moving_things():
         for k in (1, 2):
             truth = clip[k : k + 1]
             gains.append(psnr(dis(*pair, k / 4), truth) - psnr(blend(*pair, k / 4), truth))
-    assert np.mean(gains) > 3  # measured: 4.1 dB
+    assert np.mean(gains) > 3  # measured: 4.0 dB, and all of them gain
     assert np.mean([gain > 0 for gain in gains]) >= 0.8
 
 

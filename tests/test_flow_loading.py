@@ -15,6 +15,7 @@ from pathlib import Path
 import pytest
 import torch
 from safetensors import safe_open
+from safetensors.torch import save_file
 from torch import Tensor
 
 from gen_inbetween.flow import INTERPOLATORS, InterpolatorError, convert_interpolator, load_interpolator
@@ -235,6 +236,10 @@ def test_converted_weights_are_the_same_and_say_what_they_are(tmp_path):
     with safe_open(tmp_path / "out" / "d-rife.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()[HEADER]) == record
         assert not any("block_tea" in name for name in file.keys())
+    later = tmp_path / "later.safetensors"
+    save_file({"any": torch.zeros(1)}, later, {HEADER: json.dumps(record | {"format_version": 2})})
+    with pytest.raises(InterpolatorError, match="format version 2; this release reads 1"):
+        load_interpolator(later)
     source = load_interpolator(tmp_path / "flownet.pkl").info
     assert (record["source"], record["source_sha256"]) == ("flownet.pkl", source.sha256)
     with pytest.raises(InterpolatorError, match="end in .safetensors"):

@@ -21,11 +21,9 @@ from .film import FilmInterpolator, is_torchscript
 from .interpolator import FrameInterpolator, InterpolatorError, InterpolatorInfo, Kind
 from .network import NetworkInterpolator
 from .recognising import Recognised, load_weights, on_meta, recognise
-from .weights_files import HEADER, file_sha256, read_weights, weights_file
+from .weights_files import FORMAT_VERSION, HEADER, file_sha256, read_weights, weights_file
 
 log = logging.getLogger("gen_inbetween")
-
-FORMAT_VERSION = 1
 
 AskedKind: TypeAlias = Kind | Literal["auto"]
 
@@ -42,10 +40,7 @@ def convert_interpolator(source: str | Path, destination: str | Path, kind: Aske
         raise InterpolatorError(f"expected the destination to end in .safetensors, got {target.name}")
     if is_torchscript(path):
         raise InterpolatorError(f"{path} is TorchScript, which is a program and not weights: use the file as it is")
-    state, header = read_weights(path)
-    found = recognise(state)
-    network = on_meta(lambda: found.build(1.0))
-    load_weights(network, state)
+    found, network, header = _read_network(path, 1.0)
     info = _info(found, header, network, kind, path, path.name)
     record = {
         "format_version": FORMAT_VERSION,
@@ -67,6 +62,15 @@ def open_weights(path: Path, kind: AskedKind, device: torch.device, scale: float
         film = FilmInterpolator(path, file_sha256(path), device)
         check_plain(film.info, kind, scale)
         return film
+    found, network, header = _read_network(path, scale)
+    info = _info(found, header, network, kind, path, name)
+    log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.licence)
+    network = network.to(device).eval().requires_grad_(False)
+    return NetworkInterpolator(network, info, device)
+
+
+def _read_network(path: Path, scale: float) -> tuple[Recognised, Any, dict[str, Any]]:
+    """What the file is, its network with its weights on the CPU, and our record in it."""
     state, header = read_weights(path)
     try:
         found = recognise(state)
@@ -74,12 +78,9 @@ def open_weights(path: Path, kind: AskedKind, device: torch.device, scale: float
         ignored = load_weights(network, state)
     except InterpolatorError as error:
         raise InterpolatorError(f"{path}: {error}") from error
-    info = _info(found, header, network, kind, path, name)
-    log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.licence)
     if ignored:
         log.info("%s: %d tensors of the training are not needed, %s first", path, len(ignored), ignored[0])
-    network = network.to(device).eval().requires_grad_(False)
-    return NetworkInterpolator(network, info, device)
+    return found, network, header
 
 
 def _info(

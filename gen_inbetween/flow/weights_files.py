@@ -20,6 +20,7 @@ from torch import Tensor
 
 from .interpolator import InterpolatorError
 
+FORMAT_VERSION = 1
 HEADER = "gen_inbetween_interpolator"  # the key of our record, JSON, in a safetensors header
 FILES = ("flownet.pkl", "flownet_sdi.pkl", "SuperSloMo.ckpt", "interpolator.safetensors")  # looked for in a folder
 WRAPPERS = ("model", "state_dict")
@@ -90,6 +91,10 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
         with safe_open(path, framework="pt") as file:
             record = json.loads((file.metadata() or {}).get(HEADER, "{}"))
-            return {name.removeprefix("module."): file.get_tensor(name) for name in file.keys()}, record
+            state = {name.removeprefix("module."): file.get_tensor(name) for name in file.keys()}
     except (SafetensorError, ValueError) as error:
         raise InterpolatorError(f"{path} is not a safetensors file, or is cut off: {error}") from error
+    if record.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
+        found = record["format_version"]
+        raise InterpolatorError(f"{path} has format version {found}; this release reads {FORMAT_VERSION}: update it")
+    return state, record
