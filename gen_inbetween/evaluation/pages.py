@@ -10,12 +10,11 @@ from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
-from PIL import Image
 
 from ..atomic import replaced
-from .pictures import save_small_png
+from .pictures import copy_small_png
 
-_PICTURE = re.compile(r"(!\[[^\]]*\]\()([^)\s]+\.png)\)")
+_PICTURE = re.compile(r"(!\[[^\]]*\]\()((?:plots|sheets)/[^)\s]+\.png)\)")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?:sheets|videos)/")  # to what stays in the output folder
 
 _PAGE = """\
@@ -143,8 +142,7 @@ def write_copy(markdown: str, output: Path, path: Path) -> Path:
 
     def copied(match: re.Match[str]) -> str:
         source = output / match[2]
-        with Image.open(source) as picture:
-            save_small_png(picture, folder / source.name)
+        copy_small_png(source, folder / source.name)
         return f"{match[1]}{folder.name}/{source.name})"
 
     lines = [line for line in markdown.split("\n") if not _LINK.search(line)]

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import io
 import math
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
 
 from PIL import Image
@@ -18,6 +18,7 @@ from .measures import Measure
 from .scores import TRUTH, Scores
 
 SHEET_COLUMNS = 7
+TILE = 192  # pixels
 SMALL = 400_000  # bytes of a picture that goes into a repository
 FPS = 7
 
@@ -48,7 +49,7 @@ def section_pictures(
     chosen = typical_pairs(scores, measure, chooser)
     for kind, pair in chosen.items():
         shown = rows_of(scores, measure, methods, pair, clips)
-        save_png(contact_sheet(shown, columns=SHEET_COLUMNS), folder / "sheets" / f"{stem}-{kind}.png")
+        save_png(sheet(shown), folder / "sheets" / f"{stem}-{kind}.png")
         columns = len(shown) if len(shown) <= 4 else math.ceil(math.sqrt(1.5 * len(shown)))  # about as wide as a screen
         write_video(side_by_side(shown, columns=columns), folder / "videos" / f"{stem}-{kind}.mp4", FPS)
     return {kind: scores.pairs[pair] for kind, pair in chosen.items()}
@@ -61,34 +62,45 @@ def method_sheet(scores: Scores, measure: Measure, method: str, clips: Clips, pa
         rows = rows_of(scores, measure, [method], pair, clips)
         shown |= {f"{kind}, {label}": frames for label, frames in rows.items()}
     if shown:
-        save_png(contact_sheet(shown, columns=SHEET_COLUMNS), path)
+        save_png(sheet(shown), path)
     return bool(shown)
+
+
+def sheet(shown: Mapping[str, Frames]) -> Image.Image:
+    """A contact sheet of small tiles, so that its labels can be read where a page shows it whole."""
+    small = {label: [_thumbnail(frame) for frame in frames] for label, frames in shown.items()}
+    return contact_sheet(small, columns=SHEET_COLUMNS)
+
+
+def _thumbnail(frame: Image.Image) -> Image.Image:
+    small = frame.copy()
+    small.thumbnail((TILE, TILE))  # never enlarges
+    return small
 
 
 def save_png(picture: Image.Image, path: Path) -> Path:
     """Write a PNG, whole or not at all."""
     with replaced(path) as temporary:
-        picture.save(temporary, "PNG", optimize=True)
+        picture.save(temporary, "PNG")
     return path
 
 
-def save_small_png(picture: Image.Image, path: Path, limit: int = SMALL) -> Path:
-    """Write a PNG of at most `limit` bytes: as it is where that fits, else with fewer colours, then smaller."""
-    picture = picture.convert("RGB")
-    content = _png(picture)
-    for colours in (256, 128, 64):
-        if len(content) <= limit:
-            break
-        content = _png(picture.quantize(colours, dither=Image.Dither.NONE))
-    while len(content) > limit and min(picture.size) > 1:
-        picture = picture.resize((max(1, picture.width * 4 // 5), max(1, picture.height * 4 // 5)))
-        content = _png(picture.quantize(64, dither=Image.Dither.NONE))
+def copy_small_png(source: Path, path: Path, limit: int = SMALL) -> Path:
+    """Copy a PNG of at most `limit` bytes as it is; make a larger one fit with fewer colours, then fewer pixels."""
+    content = source.read_bytes()
+    if len(content) > limit:
+        with Image.open(source) as opened:
+            picture = opened.convert("RGB")
+        content = _png(picture, colours=256)
+        while len(content) > limit and min(picture.size) > 1:
+            content = _png(picture, colours=64)
+            picture = picture.resize((max(1, picture.width * 4 // 5), max(1, picture.height * 4 // 5)))
     with replaced(path) as temporary:
         temporary.write_bytes(content)
     return path
 
 
-def _png(picture: Image.Image) -> bytes:
+def _png(picture: Image.Image, colours: int) -> bytes:
     buffer = io.BytesIO()
-    picture.save(buffer, "PNG", optimize=True)
+    picture.quantize(colours, dither=Image.Dither.NONE).save(buffer, "PNG", optimize=True)
     return buffer.getvalue()

@@ -35,15 +35,18 @@ Cells are `mean [low, high]`: the mean over pairs of keyframes and its 95 % inte
 better, ↓ less is better, → truth: the nearer to the true clip's own value the better; such measures are compared by
 their distance from it. A row is bold where it is better than every other row. "Better" is said only where the paired
 test (Wilcoxon's signed-rank test; McNemar's exact test for shares) stays below 5 % after Holm's correction over all
-comparisons of that measure and the interval of the difference excludes zero. In an order, methods in brackets are not
-told apart by these clips."""
+comparisons of that measure (the p shown) and the interval of the difference excludes zero. In an order, methods in
+brackets are not told apart by these clips."""
 READ_SETS = """\
 A distance between sets is biased upwards when clips are few. "Extrapolated" is the value that its fall with growing N
 points to; compare methods by it or at equal N only. A row is bold where its interval ends below that of every other."""
 
 
-def write_report(output: Path, run: EvalRun) -> Path:
+def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
     """Write report.md, report.html, plots/, sheets/ and videos/ into `output`, and the copy `run.report.markdown`.
+
+    Args:
+        command: what was typed to get here, for the reader to type again.
 
     Raises:
         EvaluationError: results are missing or damaged, or none could be scored. ReportError: the settings name a
@@ -53,7 +56,7 @@ def write_report(output: Path, run: EvalRun) -> Path:
     scores = read_scores(output / "results.jsonl")
     run.report.check(run.methods, [name for name, each in facts["metrics"].items() if each["kind"] == "clip"])
     material = gather(output, run, scores, facts)
-    text = "\n\n".join(block.strip("\n") for block in compose(material, run, facts)) + "\n"
+    text = "\n\n".join(block.strip("\n") for block in compose(material, run, facts, command)) + "\n"
     write_text(text, output / "report.md")
     write_text(page(text), output / "report.html")
     if run.report.markdown is not None:
@@ -94,22 +97,25 @@ def clips_of(output: Path, run: EvalRun, scores: Scores, size: Sequence[int]) ->
     return clip
 
 
-def compose(material: Material, run: EvalRun, facts: Mapping[str, Any]) -> Iterator[str]:
+def compose(material: Material, run: EvalRun, facts: Mapping[str, Any], command: str) -> Iterator[str]:
     """The whole report in blocks of Markdown; pictures are written on the way."""
     yield f"# {plain(run.name)}"
     if run.report.reading is not None:
         yield "## Reading"
         yield run.report.reading.read_text(encoding="utf-8")
     yield "## What was run"
+    if command:
+        yield f"```\n{command}\n```"
     yield from what_was_run(material.scores, run, facts)
     yield READ
     if material.sets:
         yield READ_SETS
     there = material.scores.methods
-    for title, labels in (run.report.sections or {"All methods": tuple(run.methods)}).items():
+    sections = run.report.sections or {"All methods": tuple(run.methods)}
+    for number, (title, labels) in enumerate(sections.items(), 1):
         with_clips = [label for label in labels if label in there]
         if with_clips:
-            yield from section(material, title, with_clips)
+            yield from section(material, title, with_clips, number)
     yield from own_pictures(material)
     yield "## Failures"
     yield from failures(run, there, facts["failures"])
@@ -134,7 +140,7 @@ def what_was_run(scores: Scores, run: EvalRun, facts: Mapping[str, Any]) -> Iter
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
         "machine": ", ".join([str(machine["system"]), f"{machine['threads']} threads", *machine["gpus"]]),
     }
-    yield table(["", ""], [[key, value] for key, value in rows.items()]).replace("---:", "---")
+    yield table(["what", "value"], [[key, value] for key, value in rows.items()]).replace("---:", "---")
 
 
 def failures(run: EvalRun, there: Sequence[str], failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:

@@ -42,9 +42,13 @@ class Material:
         return [measure for name, measure in self.measures.items() if name in self.sets]
 
 
-def section(material: Material, title: str, methods: Sequence[str]) -> Iterator[str]:
-    """The section's Markdown in blocks, its pictures written on the way. `methods`: those that have clips."""
-    stem = re.sub(r"[^a-z0-9]+", "-", title.lower()).strip("-") or "section"
+def section(material: Material, title: str, methods: Sequence[str], number: int) -> Iterator[str]:
+    """The section's Markdown in blocks, its pictures written on the way.
+
+    Args:
+        methods: those of the section that have clips. number: of the section; the names of its pictures begin with it.
+    """
+    stem = f"{number}-{re.sub('[^a-z0-9]+', '-', title.lower()).strip('-')}".strip("-")
     yield f"## {plain(title)}"
     yield from figures(material, methods)
     if material.reference is not None and set(methods) - {material.reference}:
@@ -66,6 +70,7 @@ def figures(material: Material, methods: Sequence[str]) -> Iterator[str]:
     chosen = [measure for measure in material.clip_measures if measure.against_truth and measure.better != "truth"]
     if seeds > 1 and chosen:
         yield f"### The best of {seeds} seeds of each pair"
+        yield "A method without noise has one clip of each pair."
         yield tables.best_of_seeds(material.scores, chosen, methods)
     if material.set_measures:
         yield "### Sets of clips"
@@ -87,13 +92,14 @@ def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator
     """The headline measures by gap and by amount of motion."""
     scores = material.scores
     splits = (
-        ("gap", "gap", scores.by_gap(), "frames of a clip"),
+        ("gap", "gap", scores.by_gap(), "frames of the clip, keyframes counted"),
         ("motion", "amount of motion", scores.by_motion(), "motion of the true clip, px of 256 a frame"),
     )
     for short, words, groups, axis in splits:
         if len(groups) < 2:
             continue
         yield f"### By {words}"
+        yield f"Columns: {axis}."
         for measure in material.headline:
             yield tables.grouped(scores, measure, methods, groups, short)
         if len(methods) <= MAXIMUM_DRAWN:
@@ -104,6 +110,7 @@ def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator
 def costs(material: Material, methods: Sequence[str], stem: str) -> Iterator[str]:
     """What a clip costs, and what it buys."""
     yield "### Cost"
+    yield "Passes are counted: one clip once through the UNet. Seconds depend on the machine and on what else it does."
     yield tables.cost(material.scores, methods)
     drawn = plots.against_passes(material.scores, material.headline, methods)
     if drawn is not None:

@@ -25,6 +25,13 @@ def heading(measure: Measure, counts: Iterable[int] = ()) -> str:
     return " ".join(filter(None, parts))
 
 
+def contrast_heading(measure: Measure, counts: Iterable[int] = ()) -> str:
+    """As `heading`, of what methods are compared by: for some measures the distance from the true clip's value."""
+    if measure.better != "truth":
+        return heading(measure, counts)
+    return heading(measure, counts).replace(ARROWS["truth"], f"distance from the truth's {ARROWS['lower']}")
+
+
 def estimates(columns: Mapping[str, Mapping[str, Estimate]], bold: Mapping[str, Iterable[str]]) -> list[list[str]]:
     """The rows of a table of estimates.
 
@@ -90,7 +97,7 @@ def order(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> s
         names = [", ".join(map(plain, tier)) for tier in found]
         groups = [f"({text})" if len(tier) > 1 else text for text, tier in zip(names, found, strict=True)]
         text = " > ".join(groups) if len(found) > 1 else "not distinguished" if found else NOTHING
-        rows.append([heading(measure), text])
+        rows.append([contrast_heading(measure), text])
     return table(["measure", "order, better first"], rows).replace("---:", ":---")
 
 
@@ -101,7 +108,7 @@ def differences(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]
     header = ["method"]
     for measure in shown:
         found = against(scores, measure, reference)
-        header.append(heading(measure, (found[method].difference.count for method in others)))
+        header.append(contrast_heading(measure, (found[method].difference.count for method in others)))
         digits = decimals(found[method].difference.mean for method in others)
         for row, method in zip(rows, others, strict=True):
             row.append(_compared(found[method], digits))
@@ -121,7 +128,7 @@ def grouped(scores: Scores, measure: Measure, methods: Sequence[str], groups: Se
     for group in groups:
         column = {label: bootstrap_interval(comparable(scores, measure, label)[group.members]) for label in methods}
         columns[f"{name} {group.label} (pairs: {int(group.members.sum())})"] = column
-    return table([heading(measure), *columns], estimates(columns, {}))
+    return table([contrast_heading(measure), *columns], estimates(columns, {}))
 
 
 def cost(scores: Scores, methods: Sequence[str]) -> str:
