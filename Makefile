@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint clean
+.PHONY: demo test lint ablation clean
 
 demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
 
 test: lint
 	$(BIN)/python -m pytest -q
+
+ablation: $(VENV)/installed # several hours on two cores; goes on where it was stopped
+	$(BIN)/python eval/train_variants.py
+	for name in ablation samplers sweeps seeds; do $(BIN)/python eval/evaluate.py --config configs/eval/$${name}_pocket.yaml || exit 1; done
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .
