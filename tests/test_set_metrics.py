@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import re
+import subprocess
+import sys
 
 import numpy as np
 import pytest
@@ -10,6 +12,7 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
+from gen_inbetween import metrics
 from gen_inbetween.metrics import METRICS, UnknownMetric, open_metric
 from gen_inbetween.metrics.clip_features import ClipFeatures, projection, summarise
 from gen_inbetween.metrics.clip_metric import ClipMetric
@@ -70,6 +73,21 @@ def test_registry_names_are_unique_and_described():
         assert issubclass(factory, (ClipMetric, SetMetric))
     with pytest.raises(UnknownMetric, match=r"no metric 'fid'; the nearest: fid_inception\[inner,299\]"):
         open_metric("fid")
+
+
+def test_names_cost_nothing_until_they_are_asked_for():
+    program = "import sys, gen_inbetween.metrics; print(*sys.modules)"
+    loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
+    assert "gen_inbetween.metrics" in loaded and not {"torch", "torchmetrics", "transformers", "cv2"} & set(loaded)
+
+
+def test_a_missing_extra_is_named(monkeypatch):
+    def nothing(name: str, package: str) -> None:
+        raise ModuleNotFoundError("No module named 'torchmetrics'", name="torchmetrics")
+
+    monkeypatch.setattr(metrics, "import_module", nothing)
+    with pytest.raises(ImportError, match=r"measuring needs torchmetrics: pip install 'gen_inbetween\[eval\]'"):
+        metrics._registry.__wrapped__()
 
 
 @pytest.mark.parametrize(

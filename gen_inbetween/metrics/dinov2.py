@@ -44,6 +44,7 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
         elif place.startswith("embeddings/"):
             positions += [value for value in folded if value.ndim == 3]
     state["embeddings.position_embeddings"] = np.concatenate(sorted(positions, key=lambda value: value.shape[1]), 1)
+    state["embeddings.mask_token"] = np.zeros_like(state["embeddings.cls_token"][0])  # of training; a graph has none
     return {name: torch.from_numpy(np.ascontiguousarray(value)) for name, value in state.items()}
 
 
@@ -72,9 +73,8 @@ class DinoV2Small(FrameExtractor):
 
     def __init__(self) -> None:
         config = Dinov2Config(
-            hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14,
-            use_mask_token=False,
-        )  # fmt: skip
+            hidden_size=384, num_hidden_layers=12, num_attention_heads=6, image_size=518, patch_size=14
+        )
         super().__init__(load_strictly(Dinov2Model, config, read_backbone(find_file())))
 
     def features(self, images: Tensor) -> Tensor:

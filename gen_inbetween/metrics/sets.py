@@ -15,6 +15,15 @@ class InceptionFrechet(SetMetric):
     name, backbone, counted = "fid_inception[inner,299]", "inception", "inner"
 
 
+class InceptionFrechetAll(InceptionFrechet):
+    """FID with both keyframes counted: lower than without them, for every method is given them.
+
+    By how much depends on the length of the clips. Papers rarely say which of the two they print.
+    """
+
+    name, counted = "fid_inception[all,299]", "all"
+
+
 class InceptionKernel(SetMetric):
     """KID: the unbiased kernel distance on the features of FID, so that small sets can be compared.
 
@@ -99,6 +108,7 @@ class ClipEfficientNetFrechet(SetMetric):
 
 METRICS = (
     InceptionFrechet,
+    InceptionFrechetAll,
     InceptionKernel,
     I3DFrechet,
     VideoMAEFrechet,
