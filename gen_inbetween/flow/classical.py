@@ -5,6 +5,8 @@
    explain both frames well win over those that do not (softmax splatting, Niklaus & Liu, CVPR 2020)
 3. F_t0 = -t V, F_t1 = (1 - t) V with V the motion at t; both frames are looked up there
 4. a frame counts as much as its flow agrees with the way back: what is hidden in one is taken from the other
+
+Good while things move by less than their own size; beyond that the search finds other things, and shreds remain.
 """
 
 from __future__ import annotations
