@@ -15,13 +15,13 @@ class InceptionFrechet(SetMetric):
     name, backbone, counted = "fid_inception[inner,299]", "inception", "inner"
 
 
-class InceptionFrechetAll(InceptionFrechet):
+class InceptionFrechetAll(SetMetric):
     """FID with both keyframes counted: lower than without them, for every method is given them.
 
     By how much depends on the length of the clips. Papers rarely say which of the two they print.
     """
 
-    name, counted = "fid_inception[all,299]", "all"
+    name, backbone, counted = "fid_inception[all,299]", "inception", "all"
 
 
 class InceptionKernel(SetMetric):
