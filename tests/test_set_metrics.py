@@ -16,12 +16,17 @@ from gen_inbetween import metrics
 from gen_inbetween.metrics import METRICS, UnknownMetric, open_metric
 from gen_inbetween.metrics.clip_features import ClipFeatures, projection, summarise
 from gen_inbetween.metrics.clip_metric import ClipMetric
-from gen_inbetween.metrics.efficientnet import EfficientNetLite0
+from gen_inbetween.metrics.efficientnet import EfficientNetLite0, EfficientNetLite0Half
 from gen_inbetween.metrics.extractors import FeatureExtractor
 from gen_inbetween.metrics.frechet import frechet_distance, kernel_distance
 from gen_inbetween.metrics.set_metric import SetMetric, TooFewClips
 from gen_inbetween.metrics.sets import METRICS as SETS
-from gen_inbetween.metrics.sets import ClipEfficientNetFrechet, EfficientNetFrechet, EfficientNetKernel
+from gen_inbetween.metrics.sets import (
+    ClipEfficientNetFrechet,
+    EfficientNetFrechet,
+    EfficientNetFrechetHalf,
+    EfficientNetKernel,
+)
 from gen_inbetween.synthetic import make_clip
 
 pytestmark = pytest.mark.filterwarnings("ignore::gen_inbetween.metrics.frechet.RankDeficient")
@@ -60,10 +65,11 @@ def test_names_tell_distance_frames_and_size():
     for each in SETS:
         name = re.fullmatch(r"([a-z]+_)(\w+)\[(inner|all),(\d+)\]", each.name)
         assert name and name[1] in prefixes[each.formula] and name[3] == each.counted, each.name
-        assert name[2] == each.backbone and each.__doc__ and METRICS[each.name] is each
+        assert name[2] == each.backbone.removesuffix("_half") and each.__doc__ and METRICS[each.name] is each
         published = each.backbone in ("inception", "i3d", "videomae")
         assert published == name[1].startswith(("fid_", "kid_", "fvd_")), "a stand-in has a name of its own"
-    assert int(re.findall(r"\d+", EfficientNetFrechet.name)[-1]) == EfficientNetLite0.size
+    for each, network in ((EfficientNetFrechet, EfficientNetLite0), (EfficientNetFrechetHalf, EfficientNetLite0Half)):
+        assert int(re.findall(r"\d+", each.name)[-1]) == network.size
 
 
 def test_registry_names_are_unique_and_described():

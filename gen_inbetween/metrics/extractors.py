@@ -7,9 +7,6 @@ are stretched to a square, as FID and FVD do, so a clip's aspect is part of neit
 from __future__ import annotations
 
 from abc import abstractmethod
-from collections.abc import Callable
-from functools import cache
-from importlib import import_module
 from typing import Literal
 
 import numpy as np
@@ -22,14 +19,6 @@ from .clip_metric import check_frames
 Level = Literal["frame", "clip"]
 Frames = NDArray[np.uint8]
 Features = NDArray[np.float32]
-
-_NETWORKS = {  # loaded when asked for: some bring transformers, some a package that may be missing
-    "inception": ("inception", "Inception"),
-    "i3d": ("i3d", "I3D"),
-    "videomae": ("videomae", "VideoMAE"),
-    "dinov2s": ("dinov2", "DinoV2Small"),
-    "efficientnet_lite0": ("efficientnet", "EfficientNetLite0"),
-}
 
 
 class FeatureExtractor(nn.Module):
@@ -109,22 +98,3 @@ def resized(frames: Tensor, size: int, *, antialias: bool) -> Tensor:
     return nn.functional.interpolate(
         frames.float(), (size, size), mode="bilinear", align_corners=False, antialias=antialias
     )
-
-
-@cache
-def open_extractor(name: str) -> FeatureExtractor:
-    """The extractor of that name with its published weights. Metrics that ask for the same one share it.
-
-    Args:
-        name: "inception", "i3d", "videomae", "dinov2s", "efficientnet_lite0", or "clip_" and one of the last two.
-
-    Raises:
-        MissingWeights, ImportError: where its file or its package is missing.
-    """
-    if name.startswith("clip_"):
-        from .clip_features import ClipFeatures
-
-        return ClipFeatures(open_extractor(name.removeprefix("clip_")))
-    module, attribute = _NETWORKS[name]
-    make: Callable[[], FeatureExtractor] = getattr(import_module(f".{module}", __package__), attribute)
-    return make()

@@ -12,9 +12,11 @@ from .clip_metric import ClipMetric, Sample
 from .efficientnet import SCALE, SHIFT, feature_maps, open_network
 from .lpips import Lpips, squared_difference
 
+AT_ONCE = 1024 * 576  # maps of a VGG16 take a gigabyte for that many pixels
+
 
 class PerceptualDistance(ClipMetric):
-    """Mean over the inner frames of `between`, a frame at a time: maps of a VGG16 at 1024 x 576 take a gigabyte."""
+    """Mean over the inner frames of `between`, as many at once as have AT_ONCE pixels."""
 
     unit, better, needs = "", "lower", frozenset({"truth"})
 
@@ -29,12 +31,13 @@ class PerceptualDistance(ClipMetric):
     @torch.inference_mode()
     def score(self, sample: Sample) -> float:
         assert sample.truth is not None  # `needs`
-        pairs = zip(sample.frames[1:-1], sample.truth[1:-1], strict=True)
-        distances = [self.between(*(self._image(frame) for frame in pair)) for pair in pairs]
+        inner = (torch.from_numpy(clip[1:-1]).permute(0, 3, 1, 2) for clip in (sample.frames, sample.truth))
+        frames, truth = (clip.split(max(1, AT_ONCE // clip[0, 0].numel())) for clip in inner)
+        distances = [
+            self.between(*(images.to(self.device, torch.float32) for images in pair))
+            for pair in zip(frames, truth, strict=True)
+        ]
         return float(torch.cat(distances).double().mean())
-
-    def _image(self, frame: object) -> Tensor:
-        return torch.as_tensor(frame).to(self.device, torch.float32).permute(2, 0, 1)[None]
 
 
 class LpipsAlex(PerceptualDistance):

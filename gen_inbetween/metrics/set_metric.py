@@ -9,8 +9,9 @@ import torch
 import torchmetrics
 from numpy.typing import NDArray
 
+from .backbones import open_extractor
 from .clip_metric import check_frames
-from .extractors import FeatureExtractor, Features, Frames, Level, open_extractor
+from .extractors import FeatureExtractor, Features, Frames, Level
 from .frechet import frechet_distance, kernel_distance
 
 
