@@ -61,18 +61,15 @@ def bootstrap_interval(values: ArrayLike) -> Estimate:
     if len(known) == 1:
         return Estimate(float(known[0]), np.nan, np.nan, 1)
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(_resampling(len(known)) @ known, [tail, 100 - tail])
+    low, high = np.percentile(_draws(len(known)) @ known / len(known), [tail, 100 - tail])
     return Estimate(float(known.mean()), float(low), float(high), len(known))
 
 
-@lru_cache(maxsize=8)
-def _resampling(count: int) -> NDArray[np.float64]:
-    """(RESAMPLES, count) weights: row r times the values is the mean of resample r.
-
-    How often each value is drawn is all that a mean sees of a resample, and one matrix then serves every measure.
-    """
+@lru_cache(maxsize=64)
+def _draws(count: int) -> NDArray[np.uint16]:
+    """(RESAMPLES, count): how often each value is drawn in each resample, which is all that a mean sees of it."""
     draws = np.random.default_rng(SEED).multinomial(count, np.full(count, 1 / count), size=RESAMPLES)
-    return draws / count
+    return draws.astype(np.uint16)
 
 
 def paired_difference(values: ArrayLike, reference: ArrayLike) -> Difference:
