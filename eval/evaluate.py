@@ -3,7 +3,8 @@
     python eval/evaluate.py --config configs/eval/quick.yaml                  # a minute on a CPU
     python eval/evaluate.py --config configs/eval/quick.yaml limit=2 ...      # any setting of the file
     python eval/evaluate.py --config configs/eval/quick.yaml --strict         # stop at the first clip that fails
-    accelerate launch eval/evaluate.py --config configs/eval/quick.yaml       # several processes, the same tables
+    torchrun --nproc_per_node 2 eval/evaluate.py --config ...                 # two processes, the same tables; on GPUs
+                                                                              # `accelerate launch` does as well
 
 Into `output` go clips/, scores/ and features/ (kept, so that nothing is computed twice), results.jsonl (a row a clip),
 sets.json, run.json and the report. A run that was killed goes on where it was; run it again after any change of the

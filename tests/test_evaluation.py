@@ -5,6 +5,7 @@ The metrics are small stand-ins, the model is random, the clips are two or three
 
 from __future__ import annotations
 
+import importlib.util
 import json
 import os
 import shutil
@@ -18,7 +19,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.config import ConfigError, from_mapping
+from gen_inbetween.config import ConfigError, from_mapping, load
 from gen_inbetween.evaluation import bench, running, samplers, scoring
 from gen_inbetween.evaluation.baselines import nearest, open_baseline
 from gen_inbetween.evaluation.made import read_frames_of
@@ -28,6 +29,7 @@ from gen_inbetween.evaluation.samplers import noise_seed
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.evaluation.sources import hash_frames
 from gen_inbetween.evaluation.truth import open_truth
+from gen_inbetween.metrics import open_metric
 from gen_inbetween.metrics.clip_metric import ClipMetric
 from gen_inbetween.metrics.extractors import FeatureExtractor
 from gen_inbetween.metrics.set_metric import SetMetric
@@ -35,6 +37,7 @@ from gen_inbetween.motion_files import MissingMotionError
 from gen_inbetween.pipeline import InbetweenPipeline
 from gen_inbetween.synthetic import make_clip
 
+ROOT = Path(__file__).resolve().parents[1]
 FRAMES = 6
 SIZE = {"width": 32, "height": 32}
 
@@ -449,3 +452,17 @@ def test_the_output_folder_can_be_moved(tmp_path):
     shutil.move(run.output, tmp_path / "moved")
     row = json.loads((tmp_path / "moved" / "results.jsonl").read_text().splitlines()[0])
     assert len(read_frames_of(tmp_path / "moved" / row["clip"])) == FRAMES
+
+
+def test_the_quick_configuration_ends_in_a_report(tmp_path, monkeypatch, capsys):
+    monkeypatch.setattr(bench, "open_metric", open_metric)
+    monkeypatch.chdir(ROOT)  # the paths of configurations start there
+    spec = importlib.util.spec_from_file_location("evaluate", ROOT / "eval" / "evaluate.py")
+    script = importlib.util.module_from_spec(spec)
+    spec.loader.exec_module(script)
+    opened = bench.open_bench(load(EvalRun, "configs/eval/quick.yaml", [f"output={tmp_path}"]))
+    assert [method.label for method in opened.methods] == ["gi", "trf", "crossfade"]
+    fewer = ["limit=1", "methods={fade: {baseline: crossfade}}", "reference=fade"]  # no model: seconds less
+    script.main(["--config", "configs/eval/quick.yaml", f"output={tmp_path}", *fewer])
+    assert "report.md: 2 clips scored, 0 failures" in capsys.readouterr().out
+    assert "`trajectory_error`" in (tmp_path / "report.md").read_text()
