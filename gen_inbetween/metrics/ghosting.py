@@ -19,8 +19,8 @@ def blended_energy(motion: Motion) -> float:
     """
     grey, pixels = to_grey(motion.frames), motion.frames.astype(np.float32)
     inner = range(1, len(pixels) - 1)
-    to_first = flows([grey[t] for t in inner], [grey[0]] * len(inner))
-    to_last = flows([grey[t] for t in inner], [grey[-1]] * len(inner))
+    to_first = flows([grey[t] for t in inner], [grey[0]] * len(inner), quick=True)
+    to_last = flows([grey[t] for t in inner], [grey[-1]] * len(inner), quick=True)
     gained = possible = 0.0
     for t, back, ahead in zip(inner, to_first, to_last, strict=True):
         first, last = warp(pixels[0], back), warp(pixels[-1], ahead)

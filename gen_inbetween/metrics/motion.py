@@ -14,7 +14,8 @@ from .clip_metric import Better, ClipMetric, Sample
 from .ghosting import blended_energy, faded_share
 from .optical_flow import Image, Motion, in_cells, motion_of, warp
 
-LEAST_PATH = 1.0  # pixels of 64 over the whole clip: what moves less than that has no direction to turn from
+TREMBLE = 0.3  # pixels of 64 a frame: a cell's mean flow below it may be a flickering surface, and has no direction
+LEAST_PATH = 2.0  # pixels of 64 over the whole clip that a cell must see pass, to say which way they go
 STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
 LEAST_CHANGE = 1.0  # grey levels between the keyframes, on average, from which on something is expected to move
 
@@ -53,9 +54,10 @@ class Bounce(ClipMetric):
     """The share of the motion that runs back along its own way: 0 on a straight run, 1 there and back again.
 
     At each place (cells of an eighth of the shorter side) flow is summed over time: what passes leaves its whole way,
-    what comes back cancels it. 1 - |sum| / sum of lengths, over the cells with a pixel of 64 of motion or more. The
-    camera (the median flow of each step) is taken out first and judged by itself; the larger of the two shares counts,
-    so neither a still nor a panning background hides an object that turns round. NaN where nothing moves.
+    what comes back cancels it. 1 - |sum| / sum of lengths, over the cells that see 2 pixels of 64 pass or more, in
+    steps of 0.3 or more. The camera (the median flow of each step) is taken out first and judged by itself; the larger
+    of the two shares counts, so neither a still nor a panning background hides an object that turns round. NaN where
+    nothing moves as much.
 
     This is the failure of sampling from both ends (time reversal fusion): forwards past the last keyframe, then back.
     Gestures and a ball's real bounce score too, so the true clip's own figure is what to come near to.
@@ -75,9 +77,10 @@ class Bounce(ClipMetric):
 
 def cancelled(steps: Image) -> float:
     """Steps (N, rows, columns, 2): the share of their length that is undone again at the same place, 0 to 1."""
+    steps = np.where(np.linalg.norm(steps, axis=-1, keepdims=True) >= TREMBLE, steps, 0)
     length = np.linalg.norm(steps, axis=-1).sum(0)
     left = np.linalg.norm(steps.sum(0), axis=-1)
-    moving = length > LEAST_PATH
+    moving = length >= LEAST_PATH
     return float(1 - left[moving].sum() / length[moving].sum()) if moving.any() else float("nan")
 
 
@@ -131,8 +134,8 @@ class Ghosting(ClipMetric):
 
     Each inner frame is explained by the keyframes, warped onto it by flow: by one of them, or by their blend, window by
     window. The squared error that blending takes away, over the most it could: 1 where all that differs is half and
-    half, 1/3 for a cross-dissolve of keyframes F apart (the mean of 4 min(a, 1 - a)^2), about 0 where things move. Sees
-    half-transparent copies that move as well. Large holes in the flow cost true clips about 0.1. NaN for a static pair.
+    half, 1/3 for a cross-dissolve (the mean of 4 min(a, 1 - a)^2), about 0 where things move. Sees half-transparent
+    copies that move as well. What the flow cannot follow costs true clips about 0.1. NaN for a static pair.
     """
 
     name = "ghosting"
