@@ -60,6 +60,8 @@ h1 { font-size: 1.7rem; line-height: 1.25; }
 h2 { margin-top: 3rem; padding-bottom: .3rem; border-bottom: 1px solid var(--line); }
 h3 { margin-top: 2rem; }
 p, li { max-width: 52rem; }
+p:has(> img), p:has(> video) { max-width: none; }
+pre { overflow-x: auto; padding: 1rem; background: var(--tint); border-radius: 4px; }
 code { font: .9em ui-monospace, monospace; background: var(--tint); padding: .1em .3em; border-radius: 3px; }
 th code { background: none; padding: 0; }
 .scroll { overflow-x: auto; margin: 1rem 0; }
@@ -67,7 +69,7 @@ table { border-collapse: collapse; font-variant-numeric: tabular-nums; font-size
 th, td { padding: .35rem .75rem; border-bottom: 1px solid var(--line); white-space: nowrap; }
 th { text-align: left; vertical-align: bottom; white-space: normal; border-bottom: 2px solid var(--line); }
 td:first-child, th:first-child { position: sticky; left: 0; background: var(--paper); }
-td:last-child.prose { white-space: normal; max-width: 46rem; }
+td:last-child:not([style]) { white-space: normal; min-width: 20rem; max-width: 46rem; }
 tbody tr:hover td { background: var(--tint); }
 img { max-width: 100%; height: auto; border: 1px solid var(--line); border-radius: 4px; }
 video { display: block; max-width: 100%; margin: .3rem 0 1rem; }

@@ -7,6 +7,7 @@ written again, with other sections or after a reading has been added, without co
 from __future__ import annotations
 
 import json
+import re
 from collections import Counter
 from collections.abc import Iterator, Mapping, Sequence
 from pathlib import Path
@@ -138,9 +139,14 @@ def what_was_run(scores: Scores, run: EvalRun, facts: Mapping[str, Any]) -> Iter
         "reference": plain(run.reference or "none"),
         "model": f"{plain(model['name'])} (sha256 {model['sha256'][:12]})" if model else "none",
         "versions": ", ".join(f"{name} {version}" for name, version in facts["versions"].items()),
-        "machine": ", ".join([str(machine["system"]), f"{machine['threads']} threads", *machine["gpus"]]),
+        "machine": ", ".join([_kind(machine["system"]), f"threads: {machine['threads']}", *machine["gpus"]]),
     }
     yield table(["what", "value"], [[key, value] for key, value in rows.items()]).replace("---:", "---")
+
+
+def _kind(system: str) -> str:
+    """Without the kernel's version and name: "Linux x86_64" of "Linux-6.1.0-name-x86_64-with-glibc2.36"."""
+    return re.sub(r"-.*?-(x86_64|AMD64|aarch64|arm64)\b.*", r" \1", system)
 
 
 def failures(run: EvalRun, there: Sequence[str], failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:

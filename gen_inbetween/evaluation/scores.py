@@ -77,8 +77,8 @@ def _mean_over_seeds(table: Array) -> Array:
 
 
 def _motion_group(motion: Array, members: NDArray[np.bool_]) -> Group:
-    inside = motion[members]
-    return Group(f"{inside.min():.2g} to {inside.max():.2g}", members)
+    low, high = (f"{value:.2g}" for value in (motion[members].min(), motion[members].max()))
+    return Group(low if low == high else f"{low} to {high}", members)
 
 
 def read_scores(path: str | os.PathLike[str]) -> Scores:

@@ -29,7 +29,7 @@ def contrast_heading(measure: Measure, counts: Iterable[int] = ()) -> str:
     """As `heading`, of what methods are compared by: for some measures the distance from the true clip's value."""
     if measure.better != "truth":
         return heading(measure, counts)
-    return heading(measure, counts).replace(ARROWS["truth"], f"distance from the truth's {ARROWS['lower']}")
+    return heading(measure, counts).replace(f" {ARROWS['truth']}", f", distance from the truth's {ARROWS['lower']}")
 
 
 def estimates(columns: Mapping[str, Mapping[str, Estimate]], bold: Mapping[str, Iterable[str]]) -> list[list[str]]:
