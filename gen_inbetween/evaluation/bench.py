@@ -13,11 +13,11 @@ from ..metrics.clip_metric import ClipMetric
 from ..metrics.set_metric import SetMetric
 from ..models import ModelSpec, default_device
 from .made import asked, outside_path, short_hash, stamp
-from .methods import TRUTH, FolderMethod, Method, open_methods
+from .methods import FolderMethod, Method, open_methods
 from .pair import Pair
 from .pairs import PairList, read_list
 from .samplers import Sampler, open_spec
-from .settings import EvalRun, EvaluationError
+from .settings import TRUTH, EvalRun, EvaluationError
 from .truth import Truths
 
 

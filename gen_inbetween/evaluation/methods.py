@@ -20,10 +20,9 @@ from .baselines import Interpolation, open_baseline
 from .made import Made
 from .pair import Pair
 from .samplers import Sampler, open_sampler
-from .settings import EvalRun, EvaluationError
+from .settings import TRUTH, EvalRun, EvaluationError
 
 KINDS = ("method", "baseline", "folder")
-TRUTH = "truth"  # the true clips are scored beside the methods, under this label
 
 
 @dataclass(frozen=True)

@@ -15,7 +15,8 @@ from ..video_writing import write_video
 from .contrasts import typical_pairs
 from .formatting import decimals, figure
 from .measures import Measure
-from .scores import TRUTH, Scores
+from .scores import Scores
+from .settings import TRUTH
 
 SHEET_COLUMNS = 7
 TILE = 192  # pixels

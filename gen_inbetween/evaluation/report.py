@@ -23,9 +23,9 @@ from .measures import measures
 from .pages import page, write_copy, write_text
 from .pairs import read_list
 from .pictures import Clips
-from .scores import TRUTH, Scores, read_scores
+from .scores import Scores, read_scores
 from .sections import Material, own_pictures, section
-from .settings import EvalRun, EvaluationError
+from .settings import TRUTH, EvalRun, EvaluationError
 from .truth import open_truth
 
 DRAWN = 4  # headline measures where the configuration names none

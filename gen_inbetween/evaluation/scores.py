@@ -13,10 +13,9 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from .settings import EvaluationError
+from .settings import TRUTH, EvaluationError
 
 Array = NDArray[np.float64]
-TRUTH = "truth"  # the label under which the true clips themselves are scored
 
 
 @dataclass(frozen=True)

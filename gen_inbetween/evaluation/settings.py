@@ -11,6 +11,8 @@ from pydantic import Field
 from ..settings import Count
 from .report_settings import ReportSettings
 
+TRUTH = "truth"  # the true clips are scored beside the methods, under this label
+
 
 class EvaluationError(ValueError):
     """An evaluation that cannot start, or in strict mode cannot go on; the message says what to change."""

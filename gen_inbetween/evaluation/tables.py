@@ -10,7 +10,8 @@ import numpy as np
 from .contrasts import Comparison, against, best_seed, comparable, tiers
 from .formatting import NOTHING, decimals, estimate, figure, plain, probability, table
 from .measures import Measure
-from .scores import TRUTH, Group, Scores
+from .scores import Group, Scores
+from .settings import TRUTH
 from .statistics import Estimate, bootstrap_interval
 
 ARROWS = {"higher": "↑", "lower": "↓", "truth": "→ truth"}
