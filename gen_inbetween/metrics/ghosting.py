@@ -29,7 +29,7 @@ def blended_energy(motion: Motion) -> float:
         weight = np.clip(along / np.maximum(spread, 1e-3), 0, 1)
         nearer = np.minimum(error, error - 2 * along + spread)  # squared error of a = 0 and of a = 1
         blended = error - 2 * weight * along + weight**2 * spread
-        gained += float((nearer - blended).sum())
+        gained += float(np.maximum(nearer - blended, 0).sum())  # below 0 by rounding alone
         possible += float(spread.sum()) / 4
     return gained / possible if possible else float("nan")
 
