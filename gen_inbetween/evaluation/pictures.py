@@ -20,7 +20,7 @@ from .settings import TRUTH
 
 SHEET_COLUMNS = 7
 TILE = 192  # pixels
-SMALL = 120_000  # bytes of a picture that goes into a repository
+SMALL = 300_000  # bytes of a picture that goes into a repository
 FPS = 7
 
 Clips = Callable[[str, str, int], Frames]  # (method, pair, seed) -> the clip; TRUTH is a method here, whatever the seed
