@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from .atomic import replaced
+from .hashing import file_sha256
 
 if TYPE_CHECKING:  # a manifest can be read, and a batch resumed, without waiting for torch
     from PIL import Image
@@ -137,8 +138,7 @@ def _file_hashes(files: list[Path]) -> list[str]:
     keys = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
     missing = {key: path for key, path in zip(keys, files, strict=True) if key not in known}
     for key, path in missing.items():
-        with path.open("rb") as file:
-            known[key] = _stream_sha256(file)
+        known[key] = file_sha256(path)
     if missing:
         try:
             store.parent.mkdir(parents=True, exist_ok=True)
@@ -146,10 +146,3 @@ def _file_hashes(files: list[Path]) -> list[str]:
         except OSError as error:  # a read-only home costs time at the next run, nothing else
             log.debug("hashes are not kept: %s", error)
     return [known[key] for key in keys]
-
-
-def _stream_sha256(file: Any) -> str:
-    digest = hashlib.sha256()
-    while block := file.read(1 << 22):
-        digest.update(block)
-    return digest.hexdigest()

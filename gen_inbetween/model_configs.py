@@ -58,6 +58,11 @@ class ModelConfigs:
         """Pixels per latent, along each side."""
         return 2 ** (len(json.loads(self.vae)["block_out_channels"]) - 1)
 
+    @property
+    def size_factor(self) -> int:
+        """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD)."""
+        return int(self.latent_factor * 2 ** (len(json.loads(self.unet)["block_out_channels"]) - 1))
+
 
 SVD_XT = ModelConfigs(
     "svd-xt",

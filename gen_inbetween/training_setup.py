@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import importlib
-import json
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -37,7 +36,7 @@ def fill_shape(shape: Shape, spec: ModelSpec) -> Shape:
         width=shape.width or configs.width,
         height=shape.height or configs.height,
     )
-    factor = configs.latent_factor * 2 ** (len(json.loads(configs.unet)["block_out_channels"]) - 1)
+    factor = configs.size_factor
     if (full.width or 0) % factor or (full.height or 0) % factor:
         raise DataError(
             f"expected clip.width and clip.height in multiples of {factor} for {spec.name}, got "

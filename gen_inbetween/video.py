@@ -240,8 +240,7 @@ def _open_animation(path: Path) -> Iterator[Any]:
 
 
 def _folder_frames(folder: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    images = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
-    paths = sorted(images, key=_natural)
+    paths = image_files(folder)
     if not paths:
         raise VideoError(f"{folder} holds no images; expected frames such as frame_00000.png")
     size: tuple[int, int] | None = None
@@ -254,6 +253,12 @@ def _folder_frames(folder: Path, start: int, stop: int | None, stride: int) -> I
         if frame.size != size:
             raise VideoError(f"frames of one folder have one size; {path} is {frame.size}, those before it are {size}")
         yield frame
+
+
+def image_files(folder: Path) -> list[Path]:
+    """The images of a folder in natural order, 2 before 10; hidden files are none."""
+    images = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
+    return sorted(images, key=_natural)
 
 
 def _natural(path: Path) -> list[tuple[int, int, str]]:

@@ -89,8 +89,8 @@ def test_folder_hash_follows_contents_and_names(tmp_path):
 def test_files_are_read_once_and_again_when_changed(tmp_path, monkeypatch):
     folder = model_folder(tmp_path)
     read = []
-    stream = manifest._stream_sha256
-    monkeypatch.setattr(manifest, "_stream_sha256", lambda file: read.append(file.name) or stream(file))
+    digest = manifest.file_sha256
+    monkeypatch.setattr(manifest, "file_sha256", lambda path: read.append(path) or digest(path))
     first = manifest.folder_sha256(folder)
     assert len(read) == 2
     assert manifest.folder_sha256(folder) == first

@@ -13,12 +13,12 @@ from PIL import Image
 
 from gen_inbetween.atomic import OutputError
 from gen_inbetween.evaluation import sources
-from gen_inbetween.evaluation.listing import frames_source, image_files
+from gen_inbetween.evaluation.listing import frames_source
 from gen_inbetween.evaluation.pairs import FORMAT, Pair, PairError, open_pair, read_list, write_list
 from gen_inbetween.evaluation.sources import hash_file, hash_frames
 from gen_inbetween.evaluation.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
 from gen_inbetween.synthetic import make_clip
-from gen_inbetween.video import read_frames, write_video
+from gen_inbetween.video import image_files, read_frames, write_video
 
 TEXTURE = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
 

@@ -10,10 +10,10 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torchmetrics.functional.image import lpips as torchmetrics_lpips
 
+from gen_inbetween.hashing import file_sha256
 from gen_inbetween.metrics import lpips, open_metric
 from gen_inbetween.metrics.clip_metric import Sample
 from gen_inbetween.metrics.perceptual import LpipsAlex, LpipsVgg
-from gen_inbetween.metrics.weights import file_sha256
 from gen_inbetween.synthetic import make_clip
 
 

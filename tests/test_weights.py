@@ -10,8 +10,9 @@ from pathlib import Path
 
 import pytest
 
+from gen_inbetween.hashing import file_sha256
 from gen_inbetween.metrics import inception, open_metric, weights
-from gen_inbetween.metrics.weights import MissingWeights, WeightsFile, file_sha256
+from gen_inbetween.metrics.weights import MissingWeights, WeightsFile
 
 
 @pytest.fixture

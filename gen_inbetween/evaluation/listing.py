@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from ..data import find_videos
 from ..opening import FrameError
 from ..synthetic import HELD_OUT_SEED
-from ..video import IMAGE_SUFFIXES, VideoError
+from ..video import VideoError, image_files
 from .packages import VideoFile
 from .pair import Pair, PairError
 from .sources import draw, hash_file, hash_frames, hash_photographs, read_files
@@ -120,16 +120,6 @@ def frames_source(root: Path, images: Sequence[Path]) -> dict[str, Any]:
     names = [image.relative_to(root).as_posix() for image in images]
     return {"frames": names, "file_sha256": [hash_file(image) for image in images]}
 
-
-def image_files(folder: Path) -> list[Path]:
-    """The images of a folder in natural order, as `read_frames` takes them: 2 before 10."""
-
-    def parts(path: Path) -> list[Any]:
-        pieces = re.split(r"(\d+)", path.name)  # text and numbers take turns, so that like is compared with like
-        return [int(piece) if piece.isdecimal() else piece.lower() for piece in pieces]
-
-    images = (path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES and path.name[0] != ".")
-    return sorted(images, key=parts)
 
 
 def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter) -> Iterator[Pair]:

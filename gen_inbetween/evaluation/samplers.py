@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -94,8 +93,7 @@ def open_sampler(
         raise EvaluationError(f"{common!r} is not a method's to choose: it is the same for all methods of a run")
     rest = {"model": spec.name, "width": size[0], "height": size[1], "device": device, "dtype": dtype}
     settings = from_mapping(Settings, {**entry, **rest, "exact_ends": False}, where="its options")
-    configs = open_configs(spec)
-    check_size(*size, configs.latent_factor * 2 ** (len(json.loads(configs.unet)["block_out_channels"]) - 1))
+    check_size(*size, open_configs(spec).size_factor)
     method = find_method(str(settings.method))
     options = method.options(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
     motion = spec.motion if settings.motion == "default" else settings.motion

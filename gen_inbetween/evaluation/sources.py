@@ -20,6 +20,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from ..hashing import file_sha256
 from ..opening import FrameError, open_frame
 from ..synthetic import SyntheticClip, make_clip
 from ..textures import photographs
@@ -146,11 +147,7 @@ def hash_file(path: Path) -> str:
 
 @lru_cache(maxsize=4096)
 def _hash_file(path: Path, changed: int, size: int) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 20):
-            digest.update(block)
-    return digest.hexdigest()
+    return file_sha256(path)
 
 
 @lru_cache(maxsize=1)

@@ -17,11 +17,12 @@ import torch
 from safetensors.torch import save_file
 
 from ..atomic import replaced
+from ..hashing import file_sha256
 from .film import FilmInterpolator, is_torchscript
 from .interpolator import FrameInterpolator, InterpolatorError, InterpolatorInfo, Kind
 from .network import NetworkInterpolator
 from .recognising import Recognised, load_weights, on_meta, recognise
-from .weights_files import FORMAT_VERSION, HEADER, file_sha256, read_weights, weights_file
+from .weights_files import FORMAT_VERSION, HEADER, read_weights, weights_file
 
 log = logging.getLogger("gen_inbetween")
 

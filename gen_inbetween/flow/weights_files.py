@@ -7,7 +7,6 @@ Training scripts save in their own ways; `read_weights` undoes them: a state dic
 from __future__ import annotations
 
 import datetime
-import hashlib
 import json
 import pickle
 from collections.abc import Mapping
@@ -77,14 +76,6 @@ def plain(content: Any, path: Path) -> dict[str, Tensor]:
     if not isinstance(content, Mapping):
         raise InterpolatorError(f"expected {path} to hold a state dict, found {type(content).__name__}")
     return {str(name).removeprefix("module."): value for name, value in content.items() if isinstance(value, Tensor)}
-
-
-def file_sha256(path: Path) -> str:
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
 
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:

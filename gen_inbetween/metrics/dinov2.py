@@ -16,9 +16,10 @@ import torch
 from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
+from ..hashing import file_sha256
 from .extractors import FrameExtractor
 from .transformer_loading import load_strictly
-from .weights import MissingWeights, file_sha256
+from .weights import MissingWeights
 
 SHA256 = "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"
 

@@ -15,8 +15,9 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from ..hashing import file_sha256
 from .extractors import FrameExtractor
-from .weights import MissingWeights, file_sha256
+from .weights import MissingWeights
 
 SHA256 = "579344248a93e23026e6b78f1f6faf0bc1d282386f6c881cdbaacd49cabf77db"
 SHIFT, SCALE = 127.0, 128.0  # grey levels: as the Lite models were trained, not ImageNet's usual mean and deviation

@@ -7,7 +7,6 @@ network look alike until they are hashed.
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import shutil
@@ -20,6 +19,7 @@ import torch
 from tqdm import tqdm
 
 from ..atomic import replaced
+from ..hashing import file_sha256
 
 CACHE_VARIABLE = "GEN_INBETWEEN_CACHE"
 TIMEOUT = 15  # seconds without an answer after which a host counts as out of reach
@@ -104,12 +104,3 @@ def weights_folders() -> list[Path]:
     own = os.environ.get(CACHE_VARIABLE)
     hub = Path(torch.hub.get_dir()) / "checkpoints"
     return [Path(own).expanduser(), hub] if own else [hub]
-
-
-def file_sha256(path: Path) -> str:
-    """The SHA-256 of a file's content, as hexadecimal digits."""
-    digest = hashlib.sha256()
-    with path.open("rb") as file:
-        while block := file.read(1 << 22):
-            digest.update(block)
-    return digest.hexdigest()
