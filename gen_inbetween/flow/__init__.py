@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
+from .curves import EASES, CurveError, PathCurve, parse_curve
 from .interpolator import Flows, FrameInterpolator, InterpolatorError, InterpolatorInfo
 from .loading import convert_interpolator
 from .pairs import interpolate_pair
 from .registry import INTERPOLATORS, load_interpolator
 
 __all__ = [
+    "EASES",
     "INTERPOLATORS",
+    "CurveError",
     "Flows",
     "FrameInterpolator",
     "InterpolatorError",
     "InterpolatorInfo",
+    "PathCurve",
     "convert_interpolator",
     "interpolate_pair",
     "load_interpolator",
+    "parse_curve",
 ]
