@@ -9,12 +9,13 @@ from PIL import Image
 from torch import Tensor, nn
 
 from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, classical, interpolate_pair, load_interpolator
-from gen_inbetween.flow.classical import dis_flow, splat
+from gen_inbetween.flow.classical import dis_flow
 from gen_inbetween.flow.estimate import Estimate
 from gen_inbetween.flow.film import FilmInterpolator
 from gen_inbetween.flow.ifnet import IFNet
 from gen_inbetween.flow.midpoints import by_halving
 from gen_inbetween.flow.network import NetworkInterpolator
+from gen_inbetween.flow.splatting import splat
 from gen_inbetween.flow.tensors import frame_tensor, tensor_frame
 from gen_inbetween.flow.warping import warp
 from gen_inbetween.synthetic import make_clip

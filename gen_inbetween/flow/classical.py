@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .interpolator import Flows, InterpolatorInfo, Kind, Reference, Time, check_frames, check_kind, time_map
+from .splatting import splat
 from .warping import warp
 
 SHARPNESS = 40.0  # how fast a vector loses weight with the error it leaves, per unit of a [0, 1] signal
@@ -54,7 +55,7 @@ class DisInterpolator:
         check_frames(a, b)
         times = time_map(t, a)
         flow01, flow10 = self._both_ways(a, b)
-        motion = motion_at(a, b, flow01, flow10, times)
+        motion, times = motion_at(a, b, flow01, flow10, times)
         to0, to1 = -times * motion, (1 - times) * motion
         share0 = (1 - times) * warp(trust(flow01, flow10), to0)
         share1 = times * warp(trust(flow10, flow01), to1)
@@ -85,43 +86,27 @@ def _grey(frame: Tensor) -> np.ndarray:
     return ((frame.cpu() * weights).sum(0) * 255).round().clamp(0, 255).byte().numpy()
 
 
-def motion_at(a: Tensor, b: Tensor, flow01: Tensor, flow10: Tensor, times: Tensor) -> Tensor:
-    """The motion from a to b of what is seen at `times` (B, 1, H, W): (B, 2, H, W) pixels."""
+def motion_at(a: Tensor, b: Tensor, flow01: Tensor, flow10: Tensor, times: Tensor) -> tuple[Tensor, Tensor]:
+    """What is seen where, at `times` (B, 1, H, W), a map over a: (B, 2, H, W) pixels its motion from a to b, and
+    (B, 1, H, W) how far it has come, the map itself carried to where its pixels are by then."""
     explained0 = (-SHARPNESS * (a - warp(b, flow01)).abs().mean(1, keepdim=True)).exp()
     explained1 = (-SHARPNESS * (b - warp(a, flow10)).abs().mean(1, keepdim=True)).exp()
+    times1 = warp(times, flow10)  # of what is seen in b, by where it was in a
     # The flow of a is known where a is seen, so it counts more near t = 0; both sums are over the same weights.
-    first = splat(flow01, flow01 * times, explained0 * (1 - times))
-    second = splat(-flow10, flow10 * (1 - times), explained1 * times)
-    weight = first[:, 2:] + second[:, 2:]
-    carried = (first[:, :2] + second[:, :2]) / weight.clamp(min=FAINT)
-    still_there = (1 - times) * flow01 - times * flow10  # where nothing arrived: what is known at the same place
-    return torch.where(weight > FAINT, carried, still_there)
+    first = splat(torch.cat((flow01, times), 1), flow01 * times, explained0 * (1 - times))
+    second = splat(torch.cat((-flow10, times1), 1), flow10 * (1 - times1), explained1 * times1)
+    weight = first[:, 3:] + second[:, 3:]
+    carried = (first[:, :3] + second[:, :3]) / weight.clamp(min=FAINT)
+    # Where nothing arrived: what is known at the same place.
+    still_there = torch.cat(((1 - times) * flow01 - times * flow10, times), 1)
+    arrived = torch.where(weight > FAINT, carried, still_there)
+    return arrived[:, :2], arrived[:, 2:]
 
 
 def trust(flow: Tensor, back: Tensor) -> Tensor:
     """(B, 1, H, W) in (0, 1]: 1 where going there and back ends at the start; small where the pixel gets hidden."""
     away = (flow + warp(back, flow)).norm(dim=1, keepdim=True)
     return (-((away / AGREEMENT) ** 2)).exp().clamp(min=1e-3)
-
-
-def splat(values: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
-    """Carry weighted values along `flow` (B, 2, H, W) pixels and add up what arrives, shared among four pixels.
-
-    values (B, C, H, W), weight (B, 1, H, W). Returns (B, C + 1, H, W): the sums of weight * value, then of weight.
-    """
-    batch, channels, height, width = values.shape
-    x = torch.arange(width, device=flow.device).view(1, 1, width) + flow[:, 0]
-    y = torch.arange(height, device=flow.device).view(1, height, 1) + flow[:, 1]
-    left, top = x.floor(), y.floor()
-    payload = torch.cat((values * weight, weight), 1).flatten(2)
-    sums = payload.new_zeros(batch, channels + 1, height * width)
-    for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
-        share = (1 - (x - column).abs()) * (1 - (y - row).abs())
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long()
-        share = (share * inside).flatten(1)[:, None]
-        sums.scatter_add_(2, place.flatten(1)[:, None].expand_as(sums), payload * share)
-    return sums.view(batch, channels + 1, height, width)
 
 
 def _opencv() -> Any:

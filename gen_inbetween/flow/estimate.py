@@ -8,6 +8,8 @@ from typing import Protocol
 
 from torch import Tensor
 
+from .matching import Matches
+
 
 @dataclass(frozen=True)
 class Teacher:
@@ -26,6 +28,7 @@ class Estimate:
     masks: Sequence[Tensor]  # (B, 1, H, W) in [0, 1], the share of a
     merged: Sequence[Tensor]  # (B, 3, H, W), mask * warp(a) + (1 - mask) * warp(b)
     teacher: Teacher | None = None
+    matches: tuple[Matches, Matches] | None = None  # tiny-di: from a to b, and back
     between: Tensor | None = None  # Super SloMo: (B, 4, H, W) pixels, the flow from a to b, then from b to a
 
 

@@ -3,6 +3,7 @@
 RIFE (ECCV 2022, section 3.4):     Lap(frame) + Lap(teacher's frame) + w * distillation
 Super SloMo (CVPR 2018, eq. 7-10): 0.8 L1 + 0.005 perceptual + 0.4 warping + smoothness, the L1 terms on 0..255;
                                    for frames in [0, 1] that is 204 and 102
+tiny-di:                           Lap(frame) + 0.5 Lap(merged) + 0.05 exact-flow L1 + 0.02 matching NLL
 
 Frames are (B, C, H, W) in [0, 1], flows in pixels. The perceptual term needs VGG16, so the caller brings its features.
 """
@@ -16,12 +17,14 @@ from torch import Tensor
 from torch.nn import functional
 
 from .estimate import Estimate
+from .matching import cells
 from .warping import warp
 
 LEVELS = 5
 BETTER_BY = 0.01  # the teacher is followed where it is better than the student by this much of a [0, 1] signal
 DISTILLATION = 0.01  # its weight for t = 1/2; 0.002 to 0.005 where t varies, for the teacher then moves more
 RECONSTRUCTION, WARPING, PERCEPTUAL = 204.0, 102.0, 0.005
+MERGED, GUIDANCE, MATCHING = 0.5, 0.05, 0.02  # tiny-di: flow terms in pixels, matching in nats
 _BINOMIAL = (1.0, 4.0, 6.0, 4.0, 1.0)
 
 
@@ -107,6 +110,42 @@ def flow_error(flow: Tensor, truth: Tensor, known: Tensor | None = None) -> Tens
         return away.mean()
     weight = known.to(away).expand_as(away)
     return (away * weight).sum() / weight.sum().clamp(min=1)
+
+
+def tiny_di_loss(estimate: Estimate, target: Tensor, flow: Tensor, between: Tensor, seen_between: Tensor) -> Tensor:
+    """tiny-di's whole objective, which needs exact motion: frames, every flow on the way, and the matches.
+
+    target: (B, 3, H, W). flow: (B, 4, H, W) from the target to both frames. between, seen_between: as `Triplets`.
+    """
+    loss = laplacian(estimate.frame, target) + MERGED * laplacian(estimate.merged[-1], target)
+    loss = loss + GUIDANCE * torch.stack([flow_error(found, flow) for found in estimate.flows]).sum()
+    return loss + MATCHING * matching_error(estimate, between, seen_between)
+
+
+def matching_error(estimate: Estimate, between: Tensor, seen: Tensor) -> Tensor:
+    """Mean -log P of the true match over the cells that are seen in the other frame, both ways.
+
+    The true place lies between four cells; their log P are weighed as in bilinear interpolation. ValueError: the
+    estimate is of a network that does not match.
+    """
+    if estimate.matches is None:
+        raise ValueError("expected an estimate of tiny-di, with matches between the two frames")
+    errors = []
+    for matches, flow, known in zip(estimate.matches, between.split(2, 1), seen.split(1, 1), strict=True):
+        height, width = matches.flow.shape[-2:]
+        cell = flow.shape[-1] // width  # pixels
+        middle = slice(cell // 2, None, cell)
+        places = cells(height, width, flow.device) + flow[..., middle, middle].flatten(2).transpose(1, 2) / cell
+        left, top = places.floor().unbind(-1)
+        inside = (left >= 0) & (left < width - 1) & (top >= 0) & (top < height - 1)
+        inside = inside & known[..., middle, middle].flatten(1).bool()
+        total = torch.zeros_like(left)
+        for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
+            share = (1 - (places[..., 0] - column).abs()) * (1 - (places[..., 1] - row).abs())
+            number = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
+            total = total - share * matches.logarithm.gather(2, number.long()[..., None])[..., 0]
+        errors.append((total * inside).sum() / inside.sum().clamp(min=1))
+    return torch.stack(errors).sum()
 
 
 def _between(estimate: Estimate) -> Tensor:
