@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from pathlib import Path
 
 import numpy as np
@@ -20,10 +21,15 @@ def look_through(file: Path) -> tuple[np.ndarray, tuple[int, int]]:
     frames, _ = stream_frames(file)
     thumbnails, size = [], (0, 0)
     for frame in frames:
-        small = frame.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        thumbnails.append(np.asarray(small, dtype=np.float32) / 255)
+        thumbnails.append(thumbnail(frame))
         size = frame.size
     return np.stack(thumbnails), size
+
+
+def thumbnail(frame: Image.Image) -> np.ndarray:
+    """An RGB frame as THUMBNAIL x THUMBNAIL x 3 float32 in [0, 1], areas averaged."""
+    small = frame.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) / 255
 
 
 def scene_cuts(thumbnails: np.ndarray) -> list[int]:
@@ -34,6 +40,11 @@ def scene_cuts(thumbnails: np.ndarray) -> list[int]:
         around = np.concatenate(
             [change[max(0, index - NEIGHBOURS) : index], change[index + 1 : index + 1 + NEIGHBOURS]]
         )
-        if around.size == 0 or change[index] > CUT_RATIO * np.median(around):
+        if is_cut(float(change[index]), around):
             cuts.append(index + 1)
     return cuts
+
+
+def is_cut(change: float, around: Sequence[float] | np.ndarray) -> bool:
+    """Whether a mean change of the thumbnail is a cut, given those of the steps around it (none: nothing moves)."""
+    return change > CUT_CHANGE and (len(around) == 0 or change > CUT_RATIO * float(np.median(around)))
