@@ -30,7 +30,7 @@ __all__ = ["Reader", "Video", "VideoError", "read_frames", "stream_frames", "wri
 Reader = Literal["auto", "av", "decord"]
 
 IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
-_ANIMATION_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
+ANIMATION_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
 _DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 _DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _DECORD_EXACT_CONTAINERS = frozenset({"mp4", "matroska", "webm"})
@@ -93,7 +93,7 @@ def stream_frames(
     frames: Callable[[Path, int, int | None, int], Iterator[Image.Image]]
     if path.is_dir():
         frames, fps = _folder_frames, None
-    elif path.suffix.lower() in _ANIMATION_SUFFIXES:
+    elif path.suffix.lower() in ANIMATION_SUFFIXES:
         frames, fps = _animation_frames, _animation_rate(path)
     else:
         fps, decord_exact = _probe(path)
@@ -121,8 +121,8 @@ def _use_decord(path: Path, decord_exact: bool, reader: Reader) -> bool:
     return installed
 
 
-def _open_stream(path: Path) -> tuple[Any, Any]:
-    """The PyAV container and its video stream."""
+def open_stream(path: Path) -> tuple[Any, Any]:
+    """The PyAV container and its video stream. VideoError: there is none, or no container that can be read."""
     try:
         container = av.open(str(path))
     except av.FFmpegError as error:
@@ -139,7 +139,7 @@ def _open_stream(path: Path) -> tuple[Any, Any]:
 
 def _probe(path: Path) -> tuple[float | None, bool]:
     """The rate, and whether decord decodes this to the same frames as PyAV."""
-    container, stream = _open_stream(path)
+    container, stream = open_stream(path)
     with container:
         rate = stream.average_rate or stream.guessed_rate
         try:
@@ -158,12 +158,12 @@ def _probe(path: Path) -> tuple[float | None, bool]:
 
 
 def _av_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    container, stream = _open_stream(path)
+    container, stream = open_stream(path)
     stream.thread_type = "AUTO"
     with container:
         try:
             for frame in itertools.islice(_decode_whole(container, stream, path), start, stop, stride):
-                yield _upright(frame)
+                yield upright(frame)
         except av.FFmpegError as error:
             raise VideoError(f"{path} is damaged or cut off further inside: {error.strerror}") from error
 
@@ -180,7 +180,8 @@ def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
         raise VideoError(f"{path} is damaged or cut off: it holds {packets} of {stream.frames} frames")
 
 
-def _upright(frame: Any) -> Image.Image:
+def upright(frame: Any) -> Image.Image:
+    """A decoded frame as an RGB image, turned as the file says."""
     pixels = frame.to_ndarray(format="rgb24")
     return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))))
 
@@ -214,7 +215,7 @@ def _decord_then_av(path: Path, start: int, stop: int | None, stride: int) -> It
 def _animation_rate(path: Path) -> float | None:
     """Frames a second on average, as each frame states its own time."""
     durations = []
-    with _open_animation(path) as image:
+    with open_animation(path) as image:
         for frame in ImageSequence.Iterator(image):
             frame.load()  # Pillow knows how long a WebP frame shows only once it is decoded
             durations.append(frame.info.get("duration", 0))
@@ -222,13 +223,14 @@ def _animation_rate(path: Path) -> float | None:
 
 
 def _animation_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    with _open_animation(path) as image:
+    with open_animation(path) as image:
         for frame in itertools.islice(ImageSequence.Iterator(image), start, stop, stride):
             yield open_frame(frame)
 
 
 @contextmanager
-def _open_animation(path: Path) -> Iterator[Any]:
+def open_animation(path: Path) -> Iterator[Any]:
+    """The animation as Pillow opens it. VideoError: it does not move, or is damaged."""
     try:
         with Image.open(path) as image:
             image.load()

@@ -182,8 +182,8 @@ def test_stored_rotation_is_applied(tmp_path: Path, rotation: int) -> None:
 
 def test_streaming_holds_one_frame_at_a_time(mp4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    original = gen_inbetween.video._upright
-    monkeypatch.setattr(gen_inbetween.video, "_upright", lambda frame: decoded.append(1) or original(frame))
+    original = gen_inbetween.video.upright
+    monkeypatch.setattr(gen_inbetween.video, "upright", lambda frame: decoded.append(1) or original(frame))
     frames, _ = stream_frames(mp4, reader="av")
     for count in range(1, 4):
         next(frames)
