@@ -1,10 +1,10 @@
 """Triplets of frames with the exact motion between them, drawn from a seed: what flow networks are trained on here.
 
 A frame is a background and up to three things in front of it, each a textured layer with a soft edge. A layer moves
-along a straight line while it turns and grows a little; at time t it has come the share t ** gamma of its way, and gamma
-is its own. So a time leaves open where things are, a map of path distances does not (InterpAny-Clearer, ECCV 2024), and
-flows, what hides what, and that map are known exactly. `synthetic.py` draws clips for the diffusion model, at a
-near-uniform pace and with the motion to the next frame only; those clips are what the flow networks are tested on.
+along a straight line while it turns and grows a little; at time t it has come the share t ** gamma of its way, and
+gamma is its own. So a time leaves open where things are, a map of path distances does not (InterpAny-Clearer, ECCV
+2024), and flows, what hides what, and that map are known exactly. `synthetic.py` draws clips for the diffusion model,
+at a near-uniform pace and with the motion to the next frame only; those clips are what the flow networks are tested on.
 
 Coordinates: pixels, x to the right, y down, (0, 0) the centre of the top left pixel.
 """
@@ -150,9 +150,7 @@ def draw_piece(generator: Generator, photographs: Sequence[NDArray[np.uint8]]) -
     photograph = photographs[int(torch.randint(len(photographs), (), generator=generator))]
     short = min(photograph.shape[:2])
     side = int(min(short, TEXTURE) + float(torch.rand((), generator=generator)) * max(0, short - TEXTURE))
-    top, left = (
-        int(torch.randint(extent - side + 1, (), generator=generator)) for extent in photograph.shape[:2]
-    )
+    top, left = (int(torch.randint(extent - side + 1, (), generator=generator)) for extent in photograph.shape[:2])
     piece = torch.from_numpy(photograph[top : top + side, left : left + side] / np.float32(255)).permute(2, 0, 1)
     return functional.interpolate(piece[None], (TEXTURE, TEXTURE), mode="area")[0]
 

