@@ -9,7 +9,7 @@ from torch.nn import functional
 
 from gen_inbetween.flow import load_interpolator
 from gen_inbetween.flow.losses import matching_error, tiny_di_loss
-from gen_inbetween.flow.matching import Matches, Matching
+from gen_inbetween.flow.matching import Matches, Matching, cells
 from gen_inbetween.flow.moving_layers import Triplets, draw_triplets
 from gen_inbetween.flow.tiny_di import TinyDI, carry
 from gen_inbetween.flow.warping import warp
@@ -66,6 +66,12 @@ def test_the_index_map_is_the_share_of_the_way_done(triplets: Triplets) -> None:
     assert 0 <= triplets.index.min() and triplets.index.max() <= 1
 
 
+def test_uniform_speed_makes_the_index_the_time() -> None:
+    triplets = draw_triplets(torch.Generator().manual_seed(0), 4, 32, reach=0.3, uniform=1.0)
+    away = (triplets.index - triplets.time).abs()
+    assert away.flatten(1).median() < 0.01  # where a thing turns, its path is not straight
+
+
 def test_matching_finds_a_shift_from_features_alone() -> None:
     torch.manual_seed(0)
     wide = functional.interpolate(torch.rand(1, 3, 24, 24), (96, 96), mode="bilinear")
@@ -77,7 +83,17 @@ def test_matching_finds_a_shift_from_features_alone() -> None:
     for matches, cells in ((there, 2.0), (back, -2.0)):
         x, y = matches.flow[0, :, 4:-4, 4:-4].flatten(1).median(1).values.tolist()
         assert x == pytest.approx(cells, abs=0.1) and y == pytest.approx(0, abs=0.1)
-    assert torch.allclose(there.logarithm.exp().sum(-1), torch.ones(1, 256), atol=1e-5)
+
+
+def test_the_prior_is_the_squared_distance_in_cells() -> None:
+    matching = Matching(8)
+    torch.nn.init.zeros_(matching.scale)
+    frame = torch.rand(1, 3, 16, 24)
+    with torch.no_grad():
+        there, _ = matching(frame, frame)
+    places = cells(4, 6, frame.device)
+    expected = (-matching.near * torch.cdist(places, places).square()).detach()
+    assert torch.allclose(there.logits[0], expected, atol=1e-4)
 
 
 def certain(flow: Tensor) -> Matches:
@@ -153,10 +169,10 @@ class TestTheBundledOne:
     def test_it_beats_the_cross_fade_by_two_decibels_at_uniform_speed(self) -> None:
         interpolator = load_interpolator("tiny-di")
         found, blend = [], []
-        triplets = draw_triplets(torch.Generator().manual_seed(123), 24, 64, reach=0.25)
+        triplets = draw_triplets(torch.Generator().manual_seed(123), 24, 64, reach=0.25, uniform=1.0)
         for i in range(24):
             a, b, target = (x[i : i + 1] for x in (triplets.a, triplets.b, triplets.target))
-            t = triplets.index[i : i + 1]
+            t = float(triplets.time[i])
             found.append(psnr(interpolator(a, b, t), target))
             blend.append(psnr((1 - t) * a + t * b, target))
         assert sum(found) / 24 > sum(blend) / 24 + 2

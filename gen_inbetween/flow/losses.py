@@ -139,11 +139,12 @@ def matching_error(estimate: Estimate, between: Tensor, seen: Tensor) -> Tensor:
         left, top = places.floor().unbind(-1)
         inside = (left >= 0) & (left < width - 1) & (top >= 0) & (top < height - 1)
         inside = inside & known[..., middle, middle].flatten(1).bool()
+        logarithm = matches.logits.log_softmax(-1)
         total = torch.zeros_like(left)
         for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
             share = (1 - (places[..., 0] - column).abs()) * (1 - (places[..., 1] - row).abs())
             number = row.clamp(0, height - 1) * width + column.clamp(0, width - 1)
-            total = total - share * matches.logarithm.gather(2, number.long()[..., None])[..., 0]
+            total = total - share * logarithm.gather(2, number.long()[..., None])[..., 0]
         errors.append((total * inside).sum() / inside.sum().clamp(min=1))
     return torch.stack(errors).sum()
 

@@ -28,7 +28,7 @@ class Matches:
 
     flow: Tensor  # (B, 2, h, w) cells, to the other frame
     certainty: Tensor  # (B, 1, h, w) in [0, 1]: the largest probability
-    logarithm: Tensor  # (B, h * w, h * w) log P, from a cell (second axis) to the cells of the other frame (third)
+    logits: Tensor  # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to the other frame's (third)
 
 
 class Encoder(nn.Module):
@@ -64,18 +64,24 @@ class Matching(nn.Module):
         height, width = features0.shape[-2:]
         places = cells(height, width, a.device)
         with torch.autocast(a.device.type, enabled=False):  # differences of what is nearly alike decide
-            alike = self.scale * features0.flatten(2).transpose(1, 2) @ features1.flatten(2)
-            alike = alike - self.near.abs() * torch.cdist(places, places).square()
-        return self._read(alike, places, height, width), self._read(alike.transpose(1, 2), places, height, width)
+            logits = self._compare(features0.flatten(2).mT, features1.flatten(2).mT, places)
+            return _read(logits, places, height, width), _read(logits.mT, places, height, width)
 
-    def _read(self, alike: Tensor, places: Tensor, height: int, width: int) -> Matches:
-        logarithm = alike.log_softmax(-1)
-        chances = logarithm.exp()
-        with torch.autocast(places.device.type, enabled=False):
-            expected = chances @ places
-        flow = (expected - places).transpose(1, 2).unflatten(2, (height, width))
-        certainty = chances.amax(-1).unflatten(1, (height, width))[:, None]
-        return Matches(flow, certainty, logarithm)
+    def _compare(self, features0: Tensor, features1: Tensor, places: Tensor) -> Tensor:
+        """The softmax's argument (B, N, N) for features (B, N, C); the distance rides along in the one product."""
+        near = self.near.abs()
+        far = near * places.square().sum(1, keepdim=True)
+        one = torch.ones_like(far)
+        left = torch.cat((2 * near * places, -far, -one), 1).expand(len(features0), -1, -1)
+        right = torch.cat((places, one, far), 1).expand(len(features1), -1, -1)
+        return torch.cat((self.scale * features0, left), 2) @ torch.cat((features1, right), 2).mT
+
+
+def _read(logits: Tensor, places: Tensor, height: int, width: int) -> Matches:
+    chances = logits.softmax(-1)
+    flow = (chances @ places - places).mT.unflatten(2, (height, width))
+    certainty = chances.amax(-1).unflatten(1, (height, width))[:, None]
+    return Matches(flow, certainty, logits)
 
 
 def cells(height: int, width: int, device: torch.device) -> Tensor:

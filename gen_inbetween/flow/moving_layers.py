@@ -63,15 +63,22 @@ class Scene:
 
 
 def draw_triplets(
-    generator: Generator, count: int, size: int, *, reach: float, photographs: Sequence[NDArray[np.uint8]] = ()
+    generator: Generator,
+    count: int,
+    size: int,
+    *,
+    reach: float,
+    photographs: Sequence[NDArray[np.uint8]] = (),
+    uniform: float = UNIFORM,
 ) -> Triplets:
     """Draw `count` samples of `size` pixels.
 
     Args:
         reach: the longest way of a thing, as a share of the frame; backgrounds go half as far.
         photographs: (H, W, 3) pictures for half of the textures; without them those are blotches too.
+        uniform: share of samples in which everything moves at uniform speed.
     """
-    scene = draw_scene(generator, count, size, reach, photographs)
+    scene = draw_scene(generator, count, size, reach, photographs, uniform)
     time = torch.rand(count, generator=generator)
     # Half of the references are the first frame, so that a single step from it works too.
     reference_time = torch.rand(count, generator=generator) * (torch.rand(count, generator=generator) < 0.5)
@@ -101,7 +108,12 @@ def progress(owner: Tensor, start: Tensor, now: Tensor, way: Tensor, time: Tenso
 
 
 def draw_scene(
-    generator: Generator, count: int, size: int, reach: float, photographs: Sequence[NDArray[np.uint8]]
+    generator: Generator,
+    count: int,
+    size: int,
+    reach: float,
+    photographs: Sequence[NDArray[np.uint8]],
+    uniform_share: float,
 ) -> Scene:
     def uniform(low: float, high: float, *shape: int) -> Tensor:
         return low + (high - low) * torch.rand(count, LAYERS, *shape, generator=generator)
@@ -115,7 +127,7 @@ def draw_scene(
     centre = uniform(0.1, 0.9, 2) * size - way[..., :2] / 2
     start = torch.cat((centre, uniform(-math.pi, math.pi, 1) * ~behind[:, None], -way[..., 3:] / 2), -1)
     gamma = torch.exp(uniform(math.log(SLOWEST), math.log(FASTEST)))
-    gamma[torch.rand(count, generator=generator) < UNIFORM] = 1.0
+    gamma[torch.rand(count, generator=generator) < uniform_share] = 1.0
     radii = size * uniform(0.06, 0.3, 2)
     things = torch.randint(1, LAYERS, (count, 1), generator=generator)
     radii = torch.where((torch.arange(LAYERS) > things)[..., None], 0.0, radii)
