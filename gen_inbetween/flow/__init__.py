@@ -7,6 +7,7 @@ from .interpolator import Flows, FrameInterpolator, InterpolatorError, Interpola
 from .loading import convert_interpolator
 from .pairs import interpolate_pair
 from .registry import INTERPOLATORS, load_interpolator
+from .retiming import retime
 
 __all__ = [
     "EASES",
@@ -21,4 +22,5 @@ __all__ = [
     "interpolate_pair",
     "load_interpolator",
     "parse_curve",
+    "retime",
 ]

@@ -51,7 +51,8 @@ def halvings(times: Sequence[float]) -> int:
 
 def _way(t: float) -> tuple[list[tuple[float, float]], float]:
     """The intervals to halve on the way to t, coarse to fine, and where it ends: near enough to t."""
-    low, high, halved = 0.0, 1.0, []
+    low, high = 0.0, 1.0
+    halved: list[tuple[float, float]] = []
     while len(halved) < HALVINGS and abs(_nearer(low, high, t) - t) > TOLERANCE:
         halved.append((low, high))
         half = (low + high) / 2

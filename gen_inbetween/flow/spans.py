@@ -13,7 +13,7 @@ import logging
 from collections import deque
 from collections.abc import Iterable, Iterator
 from dataclasses import dataclass, replace
-from typing import Literal, TypeAlias
+from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from PIL import Image
@@ -39,11 +39,12 @@ class Timed:
 
 @dataclass(frozen=True)
 class Span:
-    """Two frames shown one after the other. held: nothing may be drawn between them, the nearer one is shown."""
+    """Two frames shown one after the other. held: nothing is drawn between them, the nearer one is shown."""
 
     first: Timed
     last: Timed
     held: bool
+    cut: bool = False  # held because another scene begins
 
 
 @dataclass(frozen=True)
@@ -91,8 +92,14 @@ def spans(
     yield from map(_span, run)
 
 
+def check_duplicates(duplicates: str) -> None:
+    """Raise InterpolatorError unless `duplicates` is one of its words."""
+    if duplicates not in get_args(Duplicates):
+        raise InterpolatorError(f"duplicates is {' or '.join(get_args(Duplicates))}, got {duplicates!r}")
+
+
 def _span(step: _Step) -> Span:
-    return Span(step.first, step.last, held=step.cut or step.equal)
+    return Span(step.first, step.last, held=step.cut or step.equal, cut=step.cut)
 
 
 def _steps(frames: Iterable[Timed]) -> Iterator[_Step]:

@@ -10,7 +10,6 @@ networks share their halves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
-from typing import get_args
 
 from PIL import Image
 from torch import Tensor
@@ -18,7 +17,7 @@ from torch import Tensor
 from .interpolator import FrameInterpolator, InterpolatorError, Reference, check_kind
 from .pairs import between_frames
 from .redrawing import redrawn
-from .spans import Duplicates, Span, Timed, spans
+from .spans import Duplicates, Span, Timed, check_duplicates, spans
 from .tensors import frame_tensor, tensor_frame
 
 __all__ = ["Duplicates", "Timed", "retime_spans", "retime_stream"]
@@ -51,8 +50,7 @@ def retime_stream(
         InterpolatorError: here: duplicates or iters that cannot be; while reading: frames as in `spans`, times that
             fall.
     """
-    if duplicates not in get_args(Duplicates):
-        raise InterpolatorError(f"duplicates is {' or '.join(get_args(Duplicates))}, got {duplicates!r}")
+    check_duplicates(duplicates)
     check_kind(interpolator.kind, 0.5, None, iters)
     found = spans(frames, cuts=cuts, duplicates=duplicates)
     return retime_spans(found, times, interpolator, passthrough=passthrough, iters=iters)
