@@ -133,6 +133,21 @@ def test_every_tensor_of_the_estimate_has_the_size_of_the_frames(size: tuple[int
     assert len(estimate.flows) == (4 if size == (208, 208) else 3)
 
 
+def test_the_matches_of_the_last_pair_are_remembered_and_no_others() -> None:
+    torch.manual_seed(0)
+    network = TinyDI(**TINY).eval()
+    a, b, c = torch.rand(3, 1, 3, 32, 32).unbind(0)
+    index = torch.cat((torch.full((1, 2, 32, 32), 0.5), a), 1)
+    with torch.no_grad():
+        first = network(a, b, index)
+        again, other = network(a, b, index), network(a, c, index)
+        fresh = TinyDI(**TINY).eval()
+        fresh.load_state_dict(network.state_dict())
+        assert first.matches and again.matches and other.matches
+        assert again.matches[0] is first.matches[0] and torch.equal(again.frame, first.frame)
+        assert other.matches[0] is not first.matches[0] and torch.equal(other.frame, fresh(a, c, index).frame)
+
+
 def test_a_few_steps_of_training_bring_the_loss_down(triplets: Triplets) -> None:
     torch.manual_seed(0)
     network = TinyDI(**TINY)

@@ -21,9 +21,10 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
+from .index_estimation import estimate_index
+
 LAYERS = 4  # the background and the most things in front of it
 TEXTURE = 96  # pixels along a side of a layer's texture
-STILL = 0.25  # pixels squared below which a motion is too small to say how much of it is done: then it is the time
 PLAIN, PHOTOGRAPH = 0.2, 0.5  # shares of textures of one colour, and of photographs; the others are blotches
 UNIFORM = 0.4  # share of samples in which everything moves at uniform speed
 SLOWEST, FASTEST = 0.4, 2.5  # gamma of the others
@@ -70,6 +71,7 @@ def draw_triplets(
     reach: float,
     photographs: Sequence[NDArray[np.uint8]] = (),
     uniform: float = UNIFORM,
+    middle: bool = False,
 ) -> Triplets:
     """Draw `count` samples of `size` pixels.
 
@@ -77,9 +79,11 @@ def draw_triplets(
         reach: the longest way of a thing, as a share of the frame; backgrounds go half as far.
         photographs: (H, W, 3) pictures for half of the textures; without them those are blotches too.
         uniform: share of samples in which everything moves at uniform speed.
+        middle: every target is at t = 1/2, for networks that know no other time; the scenes stay the same.
     """
     scene = draw_scene(generator, count, size, reach, photographs, uniform)
     time = torch.rand(count, generator=generator)
+    time = torch.full_like(time, 0.5) if middle else time
     # Half of the references are the first frame, so that a single step from it works too.
     reference_time = torch.rand(count, generator=generator) * (torch.rand(count, generator=generator) < 0.5)
     moments = [scene.start.new_zeros(count), time, torch.ones(count), reference_time]
@@ -90,21 +94,13 @@ def draw_triplets(
     to1, seen1 = motion(owner, poses[1], poses[2], owner1)
     there, seen01 = motion(owner0, poses[0], poses[2], owner1)
     back, seen10 = motion(owner1, poses[2], poses[0], owner0)
+    gone, _ = motion(owner0, poses[0], poses[1], owner)
+    gone_to_reference, _ = motion(owner0, poses[0], poses[3], owner)
     return Triplets(
-        a, target, b, _map(time), progress(owner0, poses[0], poses[1], there, time), reference, _map(reference_time),
-        progress(owner0, poses[0], poses[3], there, reference_time), torch.cat((to0, to1), 1),
+        a, target, b, _map(time), estimate_index(gone, there, _map(time)), reference, _map(reference_time),
+        estimate_index(gone_to_reference, there, _map(reference_time)), torch.cat((to0, to1), 1),
         torch.cat((there, back), 1), torch.cat((seen0, seen1), 1), torch.cat((seen01, seen10), 1),
     )  # fmt: skip
-
-
-def progress(owner: Tensor, start: Tensor, now: Tensor, way: Tensor, time: Tensor) -> Tensor:
-    """(B, 1, S, S): the share of its way each pixel has come, <V_0t, V_01> / |V_01|^2; what stands still follows time.
-
-    (InterpAny-Clearer, section 3.1; there a still pixel is 0 / 0.)
-    """
-    gone, _ = motion(owner, start, now, owner)
-    length = way.square().sum(1, keepdim=True)
-    return (((gone * way).sum(1, keepdim=True) + STILL * _map(time)) / (length + STILL)).clamp(0, 1)
 
 
 def draw_scene(

@@ -59,6 +59,7 @@ class TinyDI(nn.Module):
         self.block1 = IFBlock(23, widths[1], depth=depth)
         self.contextnet = ContextNet(context_width)
         self.unet = Unet(context_width)
+        self._known: tuple[Tensor, Tensor, tuple[Matches, Matches]] | None = None
 
     def forward(self, a: Tensor, b: Tensor, index: Tensor | None, small: int | None = None) -> Estimate:
         """a, b (B, 3, H, W) in [0, 1]; index (B, 5, H, W); H and W multiples of 16.
@@ -78,7 +79,7 @@ class TinyDI(nn.Module):
         return estimate if not any(padding) else _cropped(estimate, height, width)
 
     def _estimate(self, a: Tensor, b: Tensor, index: Tensor, small: int) -> Estimate:
-        there, back = self.matching(functional.avg_pool2d(a, small), functional.avg_pool2d(b, small))
+        there, back = self._match(functional.avg_pool2d(a, small), functional.avg_pool2d(b, small))
         zoom = CELL * small
         carried, certainty = carry(there, back, functional.avg_pool2d(index[:, :1], zoom))
         flow, certainty = rescale_flow(carried, zoom), rescale(certainty, zoom)
@@ -98,6 +99,19 @@ class TinyDI(nn.Module):
         repair = self.unet(cat((a, b, *warped, logit, flow), 1), *context).float()
         frame = (merged[-1] + 2 * repair - 1).clamp(0, 1)
         return Estimate(frame, flows, masks, merged, matches=(there, back))
+
+
+    def _match(self, a: Tensor, b: Tensor) -> tuple[Matches, Matches]:
+        """Many times are asked of one pair, so outside of training the matches of the last one are remembered."""
+        if torch.is_grad_enabled():
+            return self.matching(a, b)
+        if self._known is None or not (same(self._known[0], a) and same(self._known[1], b)):
+            self._known = a, b, self.matching(a, b)
+        return self._known[2]
+
+
+def same(first: Tensor, second: Tensor) -> bool:
+    return first.device == second.device and torch.equal(first, second)
 
 
 def carry(there: Matches, back: Matches, index: Tensor) -> tuple[Tensor, Tensor]:
