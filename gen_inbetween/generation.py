@@ -7,7 +7,6 @@ import os
 import warnings
 from collections.abc import Callable
 from dataclasses import asdict, fields, replace
-from pathlib import Path
 from typing import Any, Literal
 
 import torch
@@ -18,10 +17,13 @@ from .clip import Clip
 from .config import from_mapping
 from .deciding import approximations, choose_levers, decide
 from .frames import Frame, fit_pair, open_frame
+from .interpolating import check_belonging, interpolated
 from .levers import Levers, apply_levers
 from .measuring import measured
 from .models import ModelSpec, open_pipeline, resolve_model
 from .pipeline import InbetweenOutput, InbetweenPipeline
+from .routing import route
+from .sampling import AUTO, FLOW
 from .settings import SAMPLER_OPTIONS, Settings
 
 log = logging.getLogger("gen_inbetween")
@@ -34,6 +36,8 @@ def inbetween(
     model: str | os.PathLike[str] = "auto",
     motion: str | os.PathLike[str] | None = "default",
     method: str | None = None,
+    interpolator: str | os.PathLike[str] | None = None,
+    iters: int | None = None,
     seed: int = 0,
     num_frames: int | None = None,
     num_inference_steps: int | None = None,
@@ -66,6 +70,8 @@ def inbetween(
 
     Args:
         frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W).
+        method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "flow" interpolates and opens none; "auto" takes
+            flow where the motion is tiny (`routing.py`) and says so.
         model ... vram: see `settings.Settings`, which gives each one's range; None means "decide for me".
         progress: show a progress bar on stderr.
 
@@ -74,7 +80,7 @@ def inbetween(
         unless exact_ends=False. With fit="pad" the bars are cut off again.
 
     Raises:
-        ValueError: a setting out of its range, a frame that cannot be opened, an unknown model.
+        ValueError: a setting out of its range or of another method, a frame that cannot be opened, an unknown model.
         MissingMotionError: method="gi" on a model without backward motion.
     """
     given = {name: value for name, value in locals().items() if name in _NAMES}
@@ -89,6 +95,7 @@ _NAMES = tuple(item.name for item in fields(Settings))
 _PLAIN: dict[str, Callable[[Any], str]] = {
     "model": str,
     "motion": str,
+    "interpolator": str,
     "device": str,
     "dtype": lambda dtype: str(dtype).removeprefix("torch."),
 }
@@ -102,10 +109,30 @@ def make_clip(
     expected: dict[str, Any] | None = None,
 ) -> Clip:
     """The clip of two opened keyframes; `expected`: the manifest whose weights it must be made with."""
-    device, dtype = _device(settings.device), None if settings.dtype is None else getattr(torch, settings.dtype)
+    check_belonging(settings)
+    check_device(settings.device)
+    keyframes = manifests.keyframes_record(sources, opened)
+    if keyframes["frame0"]["sha256"] == keyframes["frame1"]["sha256"]:
+        warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
+    routing = expected.get("routing") if expected else None
+    if settings.method == AUTO:
+        settings, routing = route(opened, settings)
+    make = interpolated if settings.method == FLOW else sampled
+    clip = make(opened, settings, progress, expected)
+    made = {"format": manifests.FORMAT, "made": manifests.now(), "frames": keyframes}
+    made |= {"routing": routing} if routing else {}
+    clip.manifest = {**made, **clip.manifest, "versions": manifests.versions(), "machine": manifests.machine()}
+    return clip
+
+
+def sampled(
+    opened: tuple[Image.Image, Image.Image], settings: Settings, progress: bool, expected: dict[str, Any] | None = None
+) -> Clip:
+    """The clip by a diffusion model, its manifest holding what this takes."""
+    device, dtype = check_device(settings.device), None if settings.dtype is None else getattr(torch, settings.dtype)
     pipe = open_pipeline(settings.model, device=device, dtype=dtype, motion=settings.motion, kernel=settings.kernel)
     spec = resolve_model(settings.model)  # after it was opened, when its weights are on this machine
-    record = _record(spec, pipe, sources, opened)
+    record = weights_record(spec, pipe)
     for part in ("model", "motion"):
         if expected and _sha256(record[part]) != _sha256(expected[part]):
             raise manifests.ManifestError(f"the {part} has changed since: other weights than the clip was made with")
@@ -115,8 +142,6 @@ def make_clip(
     settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
     apply_levers(pipe, levers, place)
     fitted0, fitted1, geometry = fit_pair(*opened, int(settings.width or 0), int(settings.height or 0), settings.fit)
-    if fitted0.tobytes() == fitted1.tobytes():
-        warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
     with measured(place) as cost:
         output = run_pipeline(pipe, fitted0, fitted1, settings, progress)
     frames = output.frames[0]
@@ -149,37 +174,24 @@ _HANDED_ON = (
 )  # fmt: skip
 
 
-def _record(
-    spec: ModelSpec, pipe: InbetweenPipeline, sources: tuple[Frame, Frame], opened: tuple[Image.Image, Image.Image]
-) -> dict[str, Any]:
-    """The part of a manifest that is known before the run: with what, and from what."""
+def weights_record(spec: ModelSpec, pipe: InbetweenPipeline) -> dict[str, Any]:
+    """With what a clip is sampled, as its manifest says it."""
     return {
-        "format": manifests.FORMAT,
-        "made": manifests.now(),
-        "frames": {
-            name: {"path": _path_of(frame), "sha256": manifests.image_sha256(image)}
-            for name, frame, image in zip(("frame0", "frame1"), sources, opened, strict=True)
-        },
         "model": {
             "name": spec.name,
             "sha256": manifests.folder_sha256(spec.source),
             "licence": spec.licence,
         },
         "motion": None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format},
-        "versions": manifests.versions(),
-        "machine": manifests.machine(),
     }
-
-
-def _path_of(frame: Frame) -> str | None:
-    return str(Path(frame).resolve()) if isinstance(frame, str | os.PathLike) else None
 
 
 def _sha256(part: dict[str, Any] | None) -> str | None:
     return None if part is None else part["sha256"]
 
 
-def _device(name: str | None) -> torch.device | None:
+def check_device(name: str | None) -> torch.device | None:
+    """The device of that name, None for None; ValueError where there is no such device here."""
     try:
         device = None if name is None else torch.device(name)
     except RuntimeError as error:

@@ -11,7 +11,7 @@ import json
 import logging
 import os
 import platform
-from collections.abc import Iterable
+from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -22,6 +22,8 @@ from .hashing import file_sha256
 if TYPE_CHECKING:  # a manifest can be read, and a batch resumed, without waiting for torch
     from PIL import Image
     from torch import Tensor
+
+    from .opening import Frame
 
 log = logging.getLogger("gen_inbetween")
 
@@ -100,6 +102,22 @@ def image_sha256(image: Image.Image) -> str:
     digest = hashlib.sha256(f"{image.mode} {image.width}x{image.height} ".encode())
     digest.update(image.tobytes())
     return digest.hexdigest()
+
+
+def images_sha256(images: Iterable[Image.Image]) -> str:
+    """Hash of a clip: of what is seen in each frame, in their order."""
+    return hashlib.sha256(" ".join(image_sha256(image) for image in images).encode()).hexdigest()
+
+
+def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) -> dict[str, dict[str, str | None]]:
+    """The two keyframes as a manifest names them: where their files are (None: given in memory), and their hashes."""
+    return {
+        name: {
+            "path": str(Path(source).resolve()) if isinstance(source, str | os.PathLike) else None,
+            "sha256": image_sha256(image),
+        }
+        for name, source, image in zip(("frame0", "frame1"), sources, opened, strict=True)
+    }
 
 
 def tensor_sha256(tensor: Tensor) -> str:

@@ -10,7 +10,16 @@ import typer
 
 Model = Annotated[str, typer.Option(help="A name `inbetween models` lists, a diffusers SVD folder, or a hub id.")]
 Motion = Annotated[str | None, typer.Option(help="A file or folder, or 'none'. [default: the model's own]")]
-Method = Annotated[str | None, typer.Option(help="gi, trf, vibid or svd. [default: gi with motion, else trf]")]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="gi, trf, vibid or svd; flow: no diffusion model; auto: flow for tiny motion. "
+        "[default: gi with motion, else trf]"
+    ),
+]
+Interpolator = Annotated[
+    str | None, typer.Option(help="flow, auto: a name (rife, dis, ...) or a file of weights. [default: tiny-di]")
+]
 Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
 Steps = Annotated[int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]
 Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own]")]

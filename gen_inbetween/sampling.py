@@ -166,6 +166,9 @@ METHODS: dict[str, Method] = {
 }
 
 
+FLOW, AUTO = WITHOUT_SAMPLING = "flow", "auto"  # methods of `inbetween` that are not, or not always, a way to sample
+
+
 def find_method(name: str) -> Method:
     """`METHODS[name]`.
 
@@ -174,5 +177,8 @@ def find_method(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    near = difflib.get_close_matches(str(name), METHODS, n=1, cutoff=0)
-    raise ValueError(f"expected a method out of {', '.join(METHODS)}, got {name!r}; did you mean {near[0]!r}?")
+    known = [*METHODS, *WITHOUT_SAMPLING]
+    if name in WITHOUT_SAMPLING:
+        raise ValueError(f"method {name} samples nothing: `inbetween` has it; here it is one of {', '.join(METHODS)}")
+    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0)
+    raise ValueError(f"expected a method out of {', '.join(known)}, got {name!r}; did you mean {near[0]!r}?")

@@ -20,15 +20,17 @@ class Settings:
 
     model: str = "auto"  # a name of `inbetween models`, a diffusers folder, or a hub id; auto: svd-xt, else pocket
     motion: str | None = "default"  # the backward motion: the model's own, a file or folder, or None for none
-    method: str | None = None  # gi, trf, vibid, svd; None: gi where the backward motion is there, otherwise trf
+    method: str | None = None  # gi, trf, vibid, svd, flow, auto; None: gi where the backward motion is, else trf
+    interpolator: str | None = None  # flow, auto: a name of `flow.INTERPOLATORS` or a file; None: the bundled one
+    iters: Count | None = None  # flow, auto: steps to each frame, for interpolators with a reference; None: 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    num_frames: int | None = None  # both keyframes included; None: the count the model was trained on
+    num_frames: int | None = None  # both keyframes included; None: what the model was trained on; flow: 25
     num_inference_steps: Count | None = None  # None: the method's own
-    width: Count | None = None  # pixels; None: the model's own size
+    width: Count | None = None  # pixels; None: the model's own size; flow: frame0's own
     height: Count | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
-    exact_ends: bool = True  # put the fitted keyframes at the ends in place of their decoded likenesses
+    exact_ends: bool = True  # put the fitted keyframes at the ends in place of what the method made of them
     fps: Annotated[int, Field(ge=1, le=120)] = 7  # told to the model and written into the video
     motion_bucket_id: Annotated[int, Field(ge=0, le=255)] = 127  # how much motion: larger is more
     noise_aug_strength: Finite = 0.02  # noise on the keyframes before they are encoded

@@ -17,7 +17,7 @@ LIBRARY = ROOT / "gen_inbetween"
 # From the leaves up. A module may import from the layers below, and from its own layer where that makes no circle.
 LAYERS = [
     {"atomic", "attention", "config", "counting", "decoding", "edm", "hub", "measuring", "opening", "updates"},
-    {"hashing", "sprites", "textures"},
+    {"hashing", "reversals", "sprites", "textures"},
     {"reporting", "settings", "solvers", "synthetic", "training_settings"},
     {"conditioning", "cross_attention", "frames", "levers", "manifest", "motion", "motion_files", "sampling"},
     {"options", "tracking", "video_writing"},
@@ -29,7 +29,10 @@ LAYERS = [
     {"ladder"},
     {"planner"},
     {"deciding"},
-    {"generation", "metrics", "flow"},
+    {"metrics"},
+    {"flow"},
+    {"interpolating", "routing"},
+    {"generation"},
     {"batch", "demo", "evaluation", "replaying"},
     {"cli"},
 ]  # fmt: skip

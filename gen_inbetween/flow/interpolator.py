@@ -43,6 +43,7 @@ class InterpolatorInfo:
     licence: str
     parameters: int = 0
     sha256: str | None = None  # of the file of weights; None: there is none
+    scale: float = 1.0  # RIFE: the fraction of the resolution at which motion is estimated
 
 
 @dataclass(frozen=True)

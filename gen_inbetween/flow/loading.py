@@ -45,7 +45,7 @@ def convert_interpolator(source: str | Path, destination: str | Path, kind: Aske
     info = _info(found, header, network, kind, path, path.name)
     record = {
         "format_version": FORMAT_VERSION,
-        **{key: value for key, value in asdict(info).items() if key not in ("name", "sha256")},
+        **{key: value for key, value in asdict(info).items() if key not in ("name", "sha256", "scale")},
         "source": header.get("source", path.name),
         "source_sha256": header.get("source_sha256", info.sha256),
     }
@@ -64,7 +64,7 @@ def open_weights(path: Path, kind: AskedKind, device: torch.device, scale: float
         check_plain(film.info, kind, scale)
         return film
     found, network, header = _read_network(path, scale)
-    info = _info(found, header, network, kind, path, name)
+    info = replace(_info(found, header, network, kind, path, name), scale=scale)
     log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.licence)
     network = network.to(device).eval().requires_grad_(False)
     return NetworkInterpolator(network, info, device)

@@ -6,13 +6,15 @@ from collections.abc import Iterator
 from dataclasses import asdict
 from typing import Any
 
+from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
 from .. import manifest as manifests
 from ..clip import Clip
 from ..opening import Frame, open_frame
-from .interpolator import FrameInterpolator, InterpolatorError
-from .midpoints import by_halving
+from .interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
+from .midpoints import by_halving, halvings
 from .tensors import frame_tensor, tensor_frame
 
 
@@ -20,6 +22,8 @@ def interpolate_pair(
     frame0: Frame, frame1: Frame, num_frames: int, interpolator: FrameInterpolator, *, iters: int = 1, fps: float = 7
 ) -> Clip:
     """The clip of `num_frames` frames from frame0 to frame1, equally spaced in time; its ends are the two given.
+
+    `inbetween(frame0, frame1, method="flow")` does the same for frames of any two sizes.
 
     Args:
         frame0, frame1: anything `open_frame` opens, both of one size, sides of SMALLEST pixels or more.
@@ -31,26 +35,49 @@ def interpolate_pair(
         InterpolatorError: fewer than 2 frames, frames of two sizes or too small, iters for a kind without reference.
         FrameError: a frame cannot be opened.
     """
-    if num_frames < 2:
-        raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
     first, last = open_frame(frame0), open_frame(frame1)
-    if first.size != last.size:
-        raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
-    a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
-    times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
-    between = [tensor_frame(frame) for frame in between_frames(a, b, times, interpolator, iters)]
+    frames = inbetween_frames(first, last, num_frames, interpolator, iters=iters)
     record: dict[str, Any] = {
         "format": manifests.FORMAT,
         "made": manifests.now(),
-        "frames": {
-            name: {"sha256": manifests.image_sha256(image)} for name, image in (("frame0", first), ("frame1", last))
-        },
+        "frames": manifests.keyframes_record((frame0, frame1), (first, last)),
         "interpolator": asdict(interpolator.info),
         "settings": {"method": "flow", "num_frames": num_frames, "iters": iters, "fps": fps},
+        "frames_sha256": manifests.images_sha256(frames),
         "versions": manifests.versions(),
         "machine": manifests.machine(),
     }
-    return Clip([first, *between, last], fps, record)
+    return Clip(frames, fps, record)
+
+
+def inbetween_frames(
+    first: Image.Image,
+    last: Image.Image,
+    num_frames: int,
+    interpolator: FrameInterpolator,
+    *,
+    iters: int = 1,
+    exact_ends: bool = True,
+    progress: bool = False,
+) -> list[Image.Image]:
+    """The frames of `interpolate_pair`, of two RGB images.
+
+    exact_ends: the ends are the two given; otherwise they go through the interpolator like the others, at t = 0 and 1,
+        so that all frames are equally sharp. progress: show a bar on stderr.
+    """
+    if num_frames < 2:
+        raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
+    if first.size != last.size:
+        raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
+    check_kind(interpolator.kind, 0.5, None, iters)
+    a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
+    times = [step / (num_frames - 1) for step in range(num_frames)]
+    if exact_ends:
+        times = times[1:-1]
+    found = between_frames(a, b, times, interpolator, iters)
+    shown = tqdm(found, interpolator.info.name, total=len(times), disable=not progress)
+    frames = [tensor_frame(frame) for frame in shown]
+    return [first, *frames, last] if exact_ends else frames
 
 
 def between_frames(
@@ -62,3 +89,9 @@ def between_frames(
         return
     for t in times:
         yield interpolator(a, b, t, iters=iters)
+
+
+def interpolations(kind: Kind, num_frames: int, iters: int = 1) -> int:
+    """How often an interpolator of this kind computes for the inner frames of a pair."""
+    times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
+    return halvings(times) if kind == "midpoint" else len(times) * iters

@@ -1,0 +1,133 @@
+"""Method "auto" of `inbetween`: flow where the motion between the keyframes is tiny, elsewhere a diffusion model.
+
+Between two frames that hardly differ an interpolator is right to a few grey levels, at any size and at once. Where
+things move by more than about their own size it finds other things, and shreds or ghosts remain. Two figures tell these
+apart, both of frames 256 pixels high, at t = 1/2 of the interpolator's own flows:
+
+    displacement   |F_t1 - F_t0|                        how far what is there moves from keyframe to keyframe
+    disagreement   |warp(a, F_t0) - warp(b, F_t1)|      what the motion leaves unexplained: a network that finds nothing
+                                                        calls everything still, and here it shows
+
+Of both the 99th percentile over the pixels: what moves is often small, and a mean or median would pass over it.
+"""
+
+from __future__ import annotations
+
+import logging
+from dataclasses import asdict, dataclass, replace
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+
+from .flow.interpolator import SMALLEST, FrameInterpolator
+from .flow.tensors import frame_tensor
+from .flow.warping import warp
+from .frames import fit_pair
+from .interpolating import DIFFUSIONS_ALONE, FLOWS_ALONE, check_belonging, open_for, plan_flow, without
+from .models import ModelSpec, resolve_model
+from .sampling import FLOW
+from .settings import Settings
+
+log = logging.getLogger("gen_inbetween")
+
+HEIGHT = 256  # pixels to which keyframes are brought before their motion is measured
+PERCENTILE = 99
+
+# Where flow stops agreeing with the true middle frame, from 250 triplets of 25 films, the ends 2 to 32 frames apart
+# (`python eval/flow_report.py --films FOLDER` makes the table from any folder of films). A middle frame is good if 99 %
+# of its pixels are right to 25 grey levels. 93 % (RIFE) and 90 % (DIS) of those below both limits are good.
+DISPLACEMENT = 6.0  # pixels of 256 in height
+DISAGREEMENT = 32.0  # grey levels of 255
+
+
+@dataclass(frozen=True)
+class Motion:
+    """What an interpolator sees between two keyframes: 99th percentiles, see above."""
+
+    displacement: float  # pixels of a frame 256 pixels high
+    disagreement: float  # grey levels of 255
+
+    @property
+    def tiny(self) -> bool:
+        return self.displacement <= DISPLACEMENT and self.disagreement <= DISAGREEMENT
+
+    @property
+    def why(self) -> str:
+        """The figure that decides, in words."""
+        moved = f"the fastest 1 % of the picture moves {self.displacement:.1f} px of {HEIGHT}"
+        if self.tiny:
+            return f"{moved} (limit {DISPLACEMENT:g}) and is explained to {self.disagreement:.0f} grey levels"
+        if self.displacement > DISPLACEMENT:
+            return f"{moved} (limit {DISPLACEMENT:g})"
+        return (
+            f"flow leaves {self.disagreement:.0f} grey levels of difference between the keyframes unexplained "
+            f"(limit {DISAGREEMENT:g})"
+        )
+
+
+@torch.no_grad()
+def measure_motion(frame0: Image.Image, frame1: Image.Image, interpolator: FrameInterpolator) -> Motion:
+    """The motion between two RGB images of one size, at any size: they are brought to a height of 256 first.
+
+    InterpolatorError: an interpolator that gives no flows.
+    """
+    width = max(SMALLEST, round(frame0.width * HEIGHT / frame0.height))
+    small = (frame.resize((width, HEIGHT), Image.Resampling.LANCZOS) for frame in (frame0, frame1))
+    a, b = (frame_tensor(frame, interpolator.device) for frame in small)
+    flows = interpolator.flows(a, b, 0.5)
+    moved = (flows.to1 - flows.to0).norm(dim=1)
+    left = (warp(a, flows.to0) - warp(b, flows.to1)).abs().mean(1) * 255
+    return Motion(*(round(float(np.percentile(each.cpu().numpy(), PERCENTILE)), 2) for each in (moved, left)))
+
+
+def route(opened: tuple[Image.Image, Image.Image], settings: Settings) -> tuple[Settings, dict[str, Any]]:
+    """The settings with a method in place of "auto", said in the log, and the record of why.
+
+    Either way the clip has the size and length that the diffusion model would give it, so that a list of pairs comes
+    out in one form. Settings that only the other way would have read are set back.
+    """
+    spec = resolve_model(settings.model)
+    shape = shape_of(settings, spec)
+    interpolator = open_for(settings)
+    frame0, frame1, _ = fit_pair(*opened, shape["width"], shape["height"], settings.fit)
+    motion = measure_motion(frame0, frame1, interpolator)
+    name = interpolator.info.name
+    if motion.tiny:
+        settings = replace(without(settings, DIFFUSIONS_ALONE), method=FLOW, **shape)
+        log.warning("method auto: flow by %s, since %s", name, motion.why)
+    else:
+        settings = replace(without(settings, FLOWS_ALONE), method=sampling_method(settings, spec))
+        log.warning("method auto: %s, since %s (seen by %s)", settings.method, motion.why, name)
+    limits = {"displacement": DISPLACEMENT, "disagreement": DISAGREEMENT}
+    return settings, {"method": settings.method, "seen_by": name, **asdict(motion), "limits": limits}
+
+
+def sampling_method(settings: Settings, spec: ModelSpec) -> str:
+    """gi with a backward motion, trf without."""
+    motion = spec.motion if settings.motion == "default" else settings.motion
+    return "trf" if motion is None else "gi"
+
+
+def plan_route(model: str, method: str, **told: Any) -> tuple[str, str | None]:
+    """What "flow" or "auto" will take, in words, and the method that samples the pairs flow does not get (None: none).
+
+    told: the settings that were given; ValueError for those of another method.
+    """
+    settings = Settings(method=method, **told)
+    check_belonging(settings)
+    if method == FLOW:
+        return plan_flow(settings.interpolator, settings.width, settings.height, settings.num_frames), None
+    spec = resolve_model(model)
+    shape = shape_of(settings, spec)
+    line = plan_flow(settings.interpolator, shape["width"], shape["height"], shape["num_frames"])
+    chosen = sampling_method(settings, spec)
+    limits = f"{DISPLACEMENT:g} px of {HEIGHT}, unexplained below {DISAGREEMENT:g} grey levels"
+    return f"where the motion is tiny (below {limits}):\n{line}\notherwise {chosen}:", chosen
+
+
+def shape_of(settings: Settings, spec: ModelSpec) -> dict[str, Any]:
+    """The size and length that are asked for, or else the model's own."""
+    own = {"width": spec.width, "height": spec.height, "num_frames": spec.num_frames}
+    return {name: getattr(settings, name) or value for name, value in own.items()}
