@@ -1,0 +1,216 @@
+"""Masks and curves to path-distance maps, and what an edited pair then shows where."""
+
+from __future__ import annotations
+
+import json
+import re
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+
+from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, interpolate_pair, load_interpolator
+from gen_inbetween.flow.curves import CurveError, PathCurve
+from gen_inbetween.flow.editing import edit_motion
+from gen_inbetween.flow.ifnet import IFNet
+from gen_inbetween.flow.index_maps import feathered_layers, index_maps
+from gen_inbetween.flow.masks import MaskError, open_masks, uncovered
+from gen_inbetween.flow.network import NetworkInterpolator
+from gen_inbetween.flow.tensors import frame_tensor, tensor_frame
+
+SIZE = (80, 64)  # width, height
+
+
+def texture(seed: int, height: int, width: int, smooth: int = 4) -> np.ndarray:
+    """Noise as coarse as `smooth` pixels, uint8 (H, W, 3)."""
+    rng = np.random.default_rng(seed)
+    small = rng.integers(0, 256, (height // smooth + 1, width // smooth + 1, 3)).astype(np.uint8)
+    return np.asarray(Image.fromarray(small).resize((width, height), Image.Resampling.BICUBIC)).copy()
+
+
+def scene(*objects: tuple[int, int]) -> np.ndarray:
+    """A dim still background with squares of 16 pixels at (left, top): the first red, the second green."""
+    picture = texture(9, SIZE[1], SIZE[0]) // 4
+    for number, (left, top) in enumerate(objects):
+        patch = texture(number, 16, 16)
+        patch[..., number] = 255
+        patch[..., 1 - number] //= 4
+        picture[top : top + 16, left : left + 16] = patch
+    return picture
+
+
+def square(left: int, top: int) -> np.ndarray:
+    mask = np.zeros(SIZE[::-1], bool)
+    mask[top : top + 16, left : left + 16] = True
+    return mask
+
+
+def left_of(frame: Image.Image, channel: int) -> float:
+    """Where the square of this colour begins, in pixels: its centre, less half its side."""
+    lit = np.asarray(frame).astype(float)[..., channel]
+    lit = np.clip(lit - 160, 0, None) * (np.asarray(frame)[..., 1 - channel] < 90)
+    return float((lit.sum(0) * np.arange(SIZE[0])).sum() / lit.sum()) - 7.5
+
+
+def tiny_network(channels: int, kind: str) -> NetworkInterpolator:
+    torch.manual_seed(0)
+    network = IFNet(channels, widths=(8, 8, 4), depth=1, context_width=2).eval()
+    info = InterpolatorInfo("tiny", "IFNet", "tiny", kind, network.multiple, "none")  # type: ignore[arg-type]
+    return NetworkInterpolator(network, info, torch.device("cpu"))
+
+
+def test_each_object_is_where_its_curve_says():
+    first, last = scene((8, 8), (56, 40)), scene((16, 8), (46, 40))
+    curves = ["0:0,0.5:0.8,1:1", "hold-start"]
+    masks = [square(8, 8), square(56, 40)]
+    clip = edit_motion(first, last, masks, curves, num_frames=9, interpolator="dis", feather=1)
+    ahead, waiting = PathCurve(((0, 0), (0.5, 0.8), (1, 1))), PathCurve(((0, 0), (0.25, 0), (1, 1)))
+    for step in (1, 2, 4, 6, 7):
+        assert left_of(clip[step], 0) == pytest.approx(8 + 8 * float(ahead(step / 8)), abs=1)
+        assert left_of(clip[step], 1) == pytest.approx(56 - 10 * float(waiting(step / 8)), abs=1.2)
+    even = edit_motion(first, last, [], [], num_frames=9, interpolator="dis")
+    assert left_of(even[4], 0) == pytest.approx(12, abs=0.5)  # where the curve says 14.4
+    assert left_of(even[2], 1) == pytest.approx(53.5, abs=0.5)  # where the curve says 56
+
+
+def test_one_mask_over_everything_is_a_time():
+    first, last = scene((8, 8)), scene((16, 8))
+    plain = interpolate_pair(first, last, 5, load_interpolator("dis"))
+    edited = edit_motion(first, last, [np.ones(SIZE[::-1])], ["linear"], num_frames=5, interpolator="dis")
+    unmasked = edit_motion(first, last, [], [], num_frames=5, interpolator="dis")
+    for frames in (edited, unmasked):
+        assert [np.asarray(a).tolist() for a in frames] == [np.asarray(a).tolist() for a in plain]
+
+
+def test_the_background_moves_by_its_own_curve_and_holds_when_told():
+    first = texture(3, SIZE[1], SIZE[0])
+    last = np.roll(first, 6, axis=1)
+    held = edit_motion(
+        first, last, [square(30, 20)], ["linear"], background="0:0,1:0", num_frames=3, interpolator="dis"
+    )
+    moved = edit_motion(first, last, [square(30, 20)], ["linear"], num_frames=3, interpolator="dis")
+    corner = np.s_[44:, 30:]
+    half_way = np.roll(first, 3, axis=1)[corner].astype(int)
+    assert np.abs(np.asarray(held[1])[corner].astype(int) - first[corner]).mean() < 1
+    assert np.abs(np.asarray(moved[1])[corner].astype(int) - half_way).mean() < 8
+    assert np.abs(first[corner].astype(int) - half_way).mean() > 30
+
+
+def test_a_reference_network_takes_two_steps_unless_told():
+    first, last = scene((8, 8)), scene((16, 8))
+    network = tiny_network(5, "index+ref")
+    clip = edit_motion(first, last, [square(8, 8)], ["ease-in"], num_frames=3, interpolator=network)
+    a, b = (frame_tensor(Image.fromarray(frame), network.device) for frame in (first, last))
+    index = index_maps(open_masks([square(8, 8)], SIZE), ["ease-in"], "linear", 3)[1:2]
+    for iters, same in ((2, True), (1, False)):
+        expected = tensor_frame(network(a, b, index, iters=iters))
+        assert (np.asarray(expected).tolist() == np.asarray(clip[1]).tolist()) is same
+    assert clip.manifest["settings"]["iters"] == 2
+    once = edit_motion(first, last, [], [], num_frames=3, interpolator=tiny_network(1, "index"))
+    assert once.manifest["settings"]["iters"] == 1
+
+
+@pytest.mark.parametrize(("channels", "kind"), [(0, "midpoint"), (1, "time"), (5, "time+ref")])
+def test_what_takes_no_map_is_refused_and_told_what_does(channels, kind):
+    network = tiny_network(channels, kind)
+    with pytest.raises(InterpolatorError, match=f"tiny is of kind '{re.escape(kind)}'.*tiny-di, rife-dr, dis"):
+        edit_motion(scene((8, 8)), scene((16, 8)), [square(8, 8)], ["linear"], interpolator=network)
+
+
+def test_ends_are_the_given_frames_where_all_curves_get_there():
+    first, last = scene((8, 8)), scene((16, 8))
+    clip = edit_motion(first, last, [square(8, 8)], ["there-and-back"], num_frames=3, interpolator="dis")
+    assert np.asarray(clip[0]).tolist() == first.tolist()
+    assert np.asarray(clip[2]).tolist() != last.tolist()  # the object is back, the background has gone on
+    closed = edit_motion(first, last, [], [], background="there-and-back", num_frames=3, interpolator="dis")
+    assert np.asarray(closed[1]).tolist() == last.tolist() and np.asarray(closed[2]).tolist() == first.tolist()
+
+
+def test_the_manifest_says_what_was_edited(tmp_path):
+    arguments = (scene((8, 8)), scene((16, 8)), [square(8, 8)], ["ease-in"])
+    edit_motion(*arguments, num_frames=3, interpolator="dis", fps=12).save(tmp_path / "clip.gif")
+    made = json.loads((tmp_path / "clip.json").read_text())
+    assert made["interpolator"]["name"] == "dis" and made["settings"]["fps"] == 12
+    assert len(made["settings"]["curves"]) == len(made["settings"]["masks"]) == 1
+    assert made["settings"]["background"]["knots"] == [[0, 0], [1, 1]]
+
+
+def test_maps_hold_each_curve_inside_and_mix_at_the_border():
+    masks = np.stack([square(8, 8), square(16, 8)])  # the second is half under the first
+    maps = index_maps(masks, ["0:0,1:0.5", "0:0,1:1"], "0:0,1:0", 5)
+    assert maps.shape == (5, 1, 64, 80) and maps.dtype == torch.float32
+    assert maps[4, 0, 16, 16] == pytest.approx(0.5) and maps[4, 0, 16, 28] == pytest.approx(1, abs=0.02)
+    assert maps[4, 0, 50, 50] == 0 and maps[0].max() == 0
+    assert 0.25 > maps[4, 0, 16, 7] > maps[4, 0, 16, 5] > 0  # on the background, close to the border of 0.5
+    hard = index_maps(masks, ["0:0,1:0.5", "0:0,1:1"], "0:0,1:0", 2, feather=1)
+    assert sorted(hard[1].unique().tolist()) == [0, 0.5, 1] and hard[1, 0, 16, 20] == 0.5
+
+
+def test_layers_add_up_to_one_everywhere():
+    layers = feathered_layers(np.stack([square(0, 0), square(10, 10), square(60, 40)]))
+    torch.testing.assert_close(layers.sum(0), torch.ones(64, 80))
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda mask, folder: mask.astype(np.uint8) * 255,
+        lambda mask, folder: mask.astype(np.int64),
+        lambda mask, folder: mask.astype(np.float32)[..., None],
+        lambda mask, folder: torch.from_numpy(mask)[None],
+        lambda mask, folder: Image.fromarray(mask),
+        lambda mask, folder: Image.fromarray(np.stack([mask * np.uint8(128), mask * 0, mask * 0], 2).astype(np.uint8)),
+        lambda mask, folder: saved(Image.fromarray(mask), folder),
+        lambda mask, folder: saved(Image.fromarray(np.stack([mask * np.uint8(255)] * 4, 2)), folder),
+    ],
+)
+def test_masks_of_every_make_are_the_same_mask(change, tmp_path):
+    assert open_masks([change(square(8, 8), tmp_path)], SIZE).tolist() == [square(8, 8).tolist()]
+
+
+def saved(image: Image.Image, folder) -> str:
+    image.save(folder / "mask.png")
+    return str(folder / "mask.png")
+
+
+@pytest.mark.parametrize(
+    ("mask", "message"),
+    [
+        (np.ones((64, 64)), "mask 1 is 64x64, the frame 80x64"),
+        (np.zeros((64, 80)), "mask 1 is empty"),
+        (np.full((64, 80), np.nan), "NaN"),
+        (-np.ones((64, 80)), "negative"),
+        (np.ones((64, 80, 3)), "expected an array"),
+        ("nowhere.png", "mask 1: no such file"),
+    ],
+)
+def test_masks_that_cannot_be(mask, message):
+    with pytest.raises(MaskError, match=message):
+        open_masks([mask], SIZE)
+
+
+def test_what_is_listed_first_is_on_top():
+    under, over = square(8, 8), square(16, 8)
+    parts = uncovered(np.stack([over, under]))
+    assert parts[0].sum() == 256 and parts[1].sum() == 128 and not (parts[0] & parts[1]).any()
+    with pytest.raises(MaskError, match="mask 2 lies wholly under"):
+        uncovered(np.stack([under, under]))
+
+
+def test_curves_and_counts_that_cannot_be():
+    pair = scene((8, 8)), scene((16, 8))
+    with pytest.raises(MaskError, match="one curve for each mask, got 2 for 1"):
+        edit_motion(*pair, [square(8, 8)], ["linear", "linear"], interpolator="dis")
+    with pytest.raises(MaskError, match="list of curves"):
+        edit_motion(*pair, [square(8, 8)], "linear", interpolator="dis")  # type: ignore[arg-type]
+    with pytest.raises(MaskError, match="list of masks"):
+        edit_motion(*pair, "mask.png", ["linear"], interpolator="dis")  # type: ignore[arg-type]
+    with pytest.raises(CurveError, match="ease-in"):
+        edit_motion(*pair, [square(8, 8)], ["easein"], interpolator="dis")
+    with pytest.raises(MaskError, match="feather"):
+        edit_motion(*pair, [square(8, 8)], ["linear"], interpolator="dis", feather=4)
+    with pytest.raises(InterpolatorError, match="one size"):
+        edit_motion(pair[0], pair[1][:32], [], [], interpolator="dis")
+    with pytest.raises(InterpolatorError, match="2 or more"):
+        edit_motion(*pair, [], [], num_frames=1, interpolator="dis")
