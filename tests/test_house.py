@@ -24,7 +24,7 @@ LAYERS = [
     {"fusion", "lora_files", "pipeline_folder", "recomputing", "scenes", "sheets", "training", "video"},
     {"checkpoints", "clip", "data", "latents", "training_draws", "training_state", "validating"},
     {"pipeline", "models"},
-    {"model_configs"},
+    {"accelerating", "model_configs"},
     {"footprint", "training_setup"},
     {"ladder"},
     {"planner"},

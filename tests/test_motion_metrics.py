@@ -14,8 +14,9 @@ from distortions import Frames, overshooting, there_and_back
 
 from gen_inbetween.metrics import open_metric
 from gen_inbetween.metrics.clip_metric import Sample
-from gen_inbetween.metrics.motion import METRICS, cancelled
+from gen_inbetween.metrics.motion import METRICS
 from gen_inbetween.metrics.optical_flow import measure_motion, motion_of
+from gen_inbetween.reversals import cancelled
 from gen_inbetween.synthetic import make_clip
 from gen_inbetween.video import read_frames
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 from .curves import EASES, CurveError, PathCurve, parse_curve
 from .interpolator import Flows, FrameInterpolator, InterpolatorError, InterpolatorInfo
 from .loading import convert_interpolator
+from .pace import SpeedProfile, constant_speed, speed_profile
 from .pairs import interpolate_pair
 from .registry import INTERPOLATORS, load_interpolator
 from .retiming import retime
@@ -18,9 +19,12 @@ __all__ = [
     "InterpolatorError",
     "InterpolatorInfo",
     "PathCurve",
+    "SpeedProfile",
+    "constant_speed",
     "convert_interpolator",
     "interpolate_pair",
     "load_interpolator",
     "parse_curve",
     "retime",
+    "speed_profile",
 ]

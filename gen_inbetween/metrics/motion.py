@@ -10,12 +10,11 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
+from ..reversals import bounce
 from .clip_metric import Better, ClipMetric, Sample
 from .ghosting import blended_energy, faded_share
-from .optical_flow import Image, Motion, in_cells, motion_of, warp
+from .optical_flow import Motion, in_cells, motion_of, warp
 
-TREMBLE = 0.3  # pixels of 64 a frame: a cell's mean flow below it may be a flickering surface, and has no direction
-LEAST_PATH = 2.0  # pixels of 64 over the whole clip that a cell must see pass, to say which way they go
 STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
 LEAST_CHANGE = 1.0  # grey levels between the keyframes, on average, from which on something is expected to move
 
@@ -70,18 +69,8 @@ class Bounce(ClipMetric):
     def score(self, sample: Sample) -> float:
         motion = motion_of(sample)
         flow = motion.flow * motion.unit
-        camera = np.median(flow.reshape(len(flow), -1, 2), axis=1)[:, None, None]
-        shares = [cancelled(part) for part in (in_cells(flow - camera), camera)]
-        return max((share for share in shares if not np.isnan(share)), default=float("nan"))
-
-
-def cancelled(steps: Image) -> float:
-    """Steps (N, rows, columns, 2): the share of their length that is undone again at the same place, 0 to 1."""
-    steps = np.where(np.linalg.norm(steps, axis=-1, keepdims=True) >= TREMBLE, steps, 0)
-    length = np.linalg.norm(steps, axis=-1).sum(0)
-    left = np.linalg.norm(steps.sum(0), axis=-1)
-    moving = length >= LEAST_PATH
-    return float(1 - left[moving].sum() / length[moving].sum()) if moving.any() else float("nan")
+        camera = np.median(flow.reshape(len(flow), -1, 2), axis=1)
+        return bounce(in_cells(flow - camera[:, None, None]), camera)
 
 
 class Freeze(ClipMetric):
