@@ -15,6 +15,7 @@ from ..clip import Clip
 from ..opening import Frame, open_frame
 from .interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
 from .midpoints import by_halving, halvings
+from .redrawing import redrawn
 from .tensors import frame_tensor, tensor_frame
 
 
@@ -62,8 +63,8 @@ def inbetween_frames(
 ) -> list[Image.Image]:
     """The frames of `interpolate_pair`, of two RGB images.
 
-    exact_ends: the ends are the two given; otherwise they go through the interpolator like the others, at t = 0 and 1,
-        so that all frames are equally sharp. progress: show a bar on stderr.
+    exact_ends: the ends are the two given; otherwise as the interpolator redraws them (`redrawing.py`), so that no
+        frame is sharper than the others. progress: show a bar on stderr.
     """
     if num_frames < 2:
         raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
@@ -71,13 +72,13 @@ def inbetween_frames(
         raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
     check_kind(interpolator.kind, 0.5, None, iters)
     a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
-    times = [step / (num_frames - 1) for step in range(num_frames)]
-    if exact_ends:
-        times = times[1:-1]
+    times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
     found = between_frames(a, b, times, interpolator, iters)
     shown = tqdm(found, interpolator.info.name, total=len(times), disable=not progress)
     frames = [tensor_frame(frame) for frame in shown]
-    return [first, *frames, last] if exact_ends else frames
+    if not exact_ends:
+        first, last = (tensor_frame(redrawn(frame, interpolator, iters)) for frame in (a, b))
+    return [first, *frames, last]
 
 
 def between_frames(
