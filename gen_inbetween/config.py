@@ -120,12 +120,13 @@ def _check_keys(cls: Any, values: Mapping[str, Any], where: str, prefix: str) ->
     hints = typing.get_type_hints(cls)
     for key, value in values.items():
         section = _dataclass_in(hints[key])
-        if section is not None and isinstance(value, Mapping):
-            _check_keys(section, value, where, prefix=f"{prefix}{key}.")
+        for item in value if isinstance(value, list) else [value]:
+            if section is not None and isinstance(item, Mapping):
+                _check_keys(section, item, where, prefix=f"{prefix}{key}.")
 
 
 def _dataclass_in(hint: Any) -> Any:
-    """The dataclass of a field's type, also out of `Section | None`; None where there is none."""
+    """The dataclass of a field's type, also out of `Section | None` and of lists; None where there is none."""
     candidates = (hint, *typing.get_args(hint))
     return next((each for each in candidates if isinstance(each, type) and dataclasses.is_dataclass(each)), None)
 

@@ -9,7 +9,7 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Annotated, Any, Literal
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from .config import ConfigError, to_mapping
 
@@ -18,6 +18,7 @@ Whole = Annotated[int, Field(ge=0)]
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
+as_written = BeforeValidator(lambda value: "no" if value is False else value)  # YAML reads a bare no as false
 
 
 @dataclass(frozen=True)
@@ -112,7 +113,7 @@ class Run:
     noise: Noise = Noise()
     batch_size: Count = 1  # clips a process takes at once ...
     accumulation: Count = 1  # ... and how often, before the weights change
-    precision: Literal["no", "fp16", "bf16"] = "no"  # of the frozen UNet and its arithmetic; the update is float32
+    precision: Annotated[Literal["no", "fp16", "bf16"], as_written] = "no"  # of the frozen UNet and its arithmetic; the update is float32
     gradient_checkpointing: bool = True
     ema: Share | None = None  # decay of the averaged update, which is then what is validated and saved
     seed: Whole = 0

@@ -86,14 +86,7 @@ class TrainingState:
             "average": None if average is None else {"update": average.average, "updates": average.updates},
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
         }
-        path = Path(folder) / f"checkpoint_{step:07d}.pt"
-        with replaced(path) as temporary:
-            torch.save(state, temporary)
-        for leftover in path.parent.glob(".checkpoint_*"):  # of a run killed while it wrote
-            leftover.unlink(missing_ok=True)
-        for _, old in checkpoints(folder)[:-keep]:
-            old.unlink(missing_ok=True)
-        return path
+        return write_checkpoint(folder, state, keep=keep)
 
     def restore(self, state: Mapping[str, Any]) -> int:
         """Put in what `read_checkpoint` returned; gives the steps done. ResumeError: it is of another base model."""
@@ -108,6 +101,18 @@ class TrainingState:
             self.average.updates = state["average"]["updates"]
         step: int = state["step"]
         return step
+
+
+def write_checkpoint(folder: str | Path, state: Mapping[str, Any], *, keep: int = 2) -> Path:
+    """Write `checkpoint_<state["step"]>.pt`, whole or not at all; of older ones the last `keep` - 1 stay."""
+    path = Path(folder) / f"checkpoint_{state['step']:07d}.pt"
+    with replaced(path) as temporary:
+        torch.save(dict(state), temporary)
+    for leftover in path.parent.glob(".checkpoint_*"):  # of a run killed while it wrote
+        leftover.unlink(missing_ok=True)
+    for _, old in checkpoints(folder)[:-keep]:
+        old.unlink(missing_ok=True)
+    return path
 
 
 def checkpoints(folder: str | Path) -> list[tuple[int, Path]]:

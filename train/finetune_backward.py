@@ -22,27 +22,25 @@ import argparse
 import logging
 import math
 from collections.abc import Callable, Iterator, Sequence
-from datetime import timedelta
 from functools import partial
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from accelerate.tracking import get_available_trackers
-from accelerate.utils import InitProcessGroupKwargs
 from torch import Tensor
 from tqdm import tqdm
 
+from gen_inbetween.accelerating import open_accelerator
 from gen_inbetween.atomic import check_writable
 from gen_inbetween.checkpoints import save_motion
-from gen_inbetween.config import ConfigError, load, to_mapping
+from gen_inbetween.config import load, to_mapping
 from gen_inbetween.measuring import measured
-from gen_inbetween.models import default_device, resolve_model
+from gen_inbetween.models import resolve_model
 from gen_inbetween.motion_files import MOTION_FILE
 from gen_inbetween.recomputing import disable_recomputing, enable_recomputing
 from gen_inbetween.training_draws import batches_of_places, draw_batches, loss_at
-from gen_inbetween.training_settings import Run, decisive, flatten
+from gen_inbetween.training_settings import Run, decisive
 from gen_inbetween.training_setup import (
     DTYPES,
     Encoder,
@@ -65,7 +63,9 @@ Batches = Iterator[tuple[list[int], list[Any]]]
 
 def train(run: Run, resume: str | None) -> None:
     """The recipe. What can be wrong is looked for first."""
-    accelerator = open_accelerator(run)
+    accelerator = open_accelerator(
+        to_mapping(run), run.output, tracker=run.tracker, precision=run.precision, accumulation=run.accumulation
+    )
 
     # Load.
     clips_per_step = run.batch_size * run.accumulation * accelerator.num_processes
@@ -181,22 +181,6 @@ def look(accelerator: Accelerator, state: TrainingState, validate: Validator, do
         losses = validate(done)
     accelerator.log({f"held out/{name}": value for name, value in losses.items()}, step=done)
     tqdm.write(f"step {done}: held-out loss {', '.join(f'{name} {loss:.4f}' for name, loss in losses.items())}")
-
-
-def open_accelerator(run: Run) -> Accelerator:
-    if run.tracker != "none" and run.tracker not in [str(tracker) for tracker in get_available_trackers()]:
-        raise ConfigError(f"the tracker {run.tracker!r} is not installed here: pip install it, or set tracker=none")
-    accelerator = Accelerator(
-        cpu=default_device().type == "cpu",  # else each of several processes takes itself for the only one
-        mixed_precision=run.precision,
-        gradient_accumulation_steps=run.accumulation,
-        log_with=None if run.tracker == "none" else run.tracker,
-        project_dir=run.output,
-        kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(weeks=1))],  # others wait for caching and validation
-    )
-    if run.tracker != "none":
-        accelerator.init_trackers("tracker", {key: str(value) for key, value in flatten(to_mapping(run)).items()})
-    return accelerator
 
 
 def open_validator(run: Run, pipe: Any, clips: Any, encode: Encoder) -> Validator | None:

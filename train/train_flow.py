@@ -1,134 +1,171 @@
 """Train a flow interpolator.
 
-    accelerate launch train/train_flow.py                                    # tiny-di, the bundled one, on any machine
-    accelerate launch train/train_flow.py --config configs/train/flow_tiny_di_time.yaml
-    accelerate launch train/train_flow.py ... key=value                      # any setting: steps=100 output=trial
+    accelerate launch train/train_flow.py                             # tiny-di, the bundled one, on any machine
+    accelerate launch train/train_flow.py --config configs/train/flow_rife.yaml videos.folder=clips
+    accelerate launch train/train_flow.py --config configs/train/flow_rife.yaml videos=null    # without any videos
+    accelerate launch train/train_flow.py ... --resume latest         # go on after a kill; without a checkpoint: start
+    accelerate launch train/train_flow.py ... key=value               # any setting: steps=100 network.kind=midpoint
+    torchrun --nproc_per_node 2 train/train_flow.py ...               # several processes on a CPU
 
-Started again it goes on from its last checkpoint; what happens in step n depends on (seed, n) alone.
+flow_tiny_di.yaml learns from moving layers and their exact motion; flow_rife.yaml (t = 1/2, a time or a path-distance
+map, with a reference or without) and flow_superslomo.yaml follow the published recipes on videos, or on moving layers.
+
+Into `output` go checkpoint_*.pt, interpolator.safetensors with its .json (what `load_interpolator` and the commands
+take by its path), validation/ and the tracker's logs. What happens in step n depends on (seed, n) alone.
 """
 
 from __future__ import annotations
 
 import argparse
+import logging
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any
 
 import torch
 from accelerate import Accelerator
-from torch import Tensor, cat, nn
 from tqdm import tqdm
 
-from gen_inbetween.atomic import replaced
-from gen_inbetween.config import load
-from gen_inbetween.flow.losses import tiny_di_loss
-from gen_inbetween.flow.moving_layers import Triplets, draw_triplets
-from gen_inbetween.flow.tiny_di import TinyDI
-from gen_inbetween.flow.training_settings import Phase, Run
-from gen_inbetween.models import default_device
-from gen_inbetween.textures import photographs
-from gen_inbetween.training_draws import seeded
+from gen_inbetween.accelerating import open_accelerator
+from gen_inbetween.atomic import check_writable
+from gen_inbetween.config import load, to_mapping
+from gen_inbetween.data import ClipFolder
+from gen_inbetween.flow.held_out import HeldOut, open_held_out
+from gen_inbetween.flow.recipes import Recipe, index_input, open_recipe
+from gen_inbetween.flow.saving import INTERPOLATOR_FILE
+from gen_inbetween.flow.training_checks import checked, kind_of
+from gen_inbetween.flow.training_draws import draw_batches, open_distances, open_windows
+from gen_inbetween.flow.training_runs import FlowTraining, open_training, save_result, source_of
+from gen_inbetween.flow.training_settings import Run, decisive
+from gen_inbetween.measuring import measured
+from gen_inbetween.training_state import find_checkpoint, read_checkpoint
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "train" / "flow_tiny_di.yaml"
-TRAINING, VALIDATION = range(2)
 
 
-def index_input(triplets: Triplets, meaning: str) -> Tensor:
-    """[D, D_ref, I_ref] (B, 5, S, S)."""
-    now, then = triplets.index, triplets.reference_index
-    if meaning == "time":
-        now, then = (time.expand_as(now) for time in (triplets.time, triplets.reference_time))
-    return cat((now, then, triplets.reference), 1)
+def train(run: Run, resume: str | None) -> None:
+    """The recipe. What can be wrong is looked for first."""
+    run = checked(run)
+    accelerator = open_accelerator(
+        to_mapping(run), run.output, tracker=run.tracker, precision=run.precision, accumulation=run.accumulation
+    )
+    rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
+
+    # Load.
+    settings = decisive(run) | {"processes": processes}
+    checkpoint = find_checkpoint(run.output, resume)
+    earlier = None if checkpoint is None else read_checkpoint(checkpoint, settings)
+    check_writable(run.output / INTERPOLATOR_FILE)
+    recipe, distances = open_recipe(run, device), open_distances(run, device)
+    windows = None if run.videos is None else open_windows(run.videos)
+    if windows:
+        used = len(windows.files) - len(windows.faults)
+        accelerator.print(f"{len(windows)} windows of {used} videos; {len(windows.faults)} cannot be used")
+    validate = open_held_out(run, distances, device) if accelerator.is_main_process else None
+
+    # Build.
+    training = open_training(run, accelerator, settings, source_of(windows))
+    start = 0 if earlier is None else training.restore(earlier)
+    if start >= run.steps:
+        accelerator.end_training()
+        accelerator.print(f"{run.output / INTERPOLATOR_FILE}: all {run.steps} steps were done before")
+        return
+
+    # Loop and save.
+    batches = draw_batches(run, windows, distances, start, rank, processes, device)
+    bar = tqdm(
+        range(start, run.steps), run.output.name, initial=start, total=run.steps,
+        disable=not accelerator.is_main_process,
+    )  # fmt: skip
+    if validate and start == 0:
+        look(accelerator, training, validate, 0)  # before anything is learned
+    with measured(device) as cost:
+        for step in bar:
+            loss = take_step(run, accelerator, training, recipe, batches)
+            bar.set_postfix(loss=f"{loss:.4f}")
+            if accelerator.is_main_process:
+                keep(run, accelerator, training, windows, step + 1, validate)
+            accelerator.wait_for_everyone()
+    accelerator.end_training()
+    accelerator.print(
+        f"{run.output / INTERPOLATOR_FILE}: {run.steps} steps; {cost['seconds']:.0f} s, {cost['peak_memory']}"
+    )
 
 
-def draw(run: Run, phase: Phase, step: int, generator: torch.Generator) -> Triplets:
-    grown = min(1.0, step / (run.data.ramp * run.steps))
-    reach = run.data.reach[0] + grown * (run.data.reach[1] - run.data.reach[0])
-    pictures = photographs() if run.data.photographs else ()
-    return draw_triplets(generator, phase.batch, phase.size, reach=reach, photographs=pictures)
+def take_step(
+    run: Run, accelerator: Accelerator, training: FlowTraining, recipe: Recipe, batches: Iterator[Any]
+) -> float:
+    """One change of the weights; returns the loss over all its triplets, of all processes."""
+    losses = []
+    for _ in range(run.accumulation):
+        turn, triplets = next(batches)
+        index = index_input(triplets, kind_of(run.network))
+        with accelerator.accumulate(training.wrapped):
+            with accelerator.autocast():
+                estimate = training.wrapped(triplets.a, triplets.b, index, *recipe.given(triplets, turn.small))
+            loss = recipe.loss(estimate, triplets)
+            check_finite(loss, turn.step)
+            accelerator.backward(loss)
+            if accelerator.sync_gradients and run.optimiser.clip_norm:
+                accelerator.clip_grad_norm_(training.bare.parameters(), run.optimiser.clip_norm)
+            training.optimiser.step()
+            training.optimiser.zero_grad()
+        losses.append(loss.detach())
+    training.schedule.step()
+    mean = accelerator.reduce(torch.stack(losses).mean(), "mean").item()
+    accelerator.log({"loss": mean, "lr": training.schedule.get_last_lr()[0]}, step=training.schedule.last_epoch)
+    return mean
 
 
-def train(run: Run) -> None:
-    accelerator = Accelerator(cpu=default_device().type == "cpu", mixed_precision=run.precision)
-    torch.manual_seed(run.seed)
-    bare = TinyDI()
-    optimiser = torch.optim.AdamW(bare.parameters(), lr=run.optimiser.lr, weight_decay=run.optimiser.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: rate(run, n))
-    network, optimiser = accelerator.prepare(bare, optimiser)
-    parts: dict[str, Any] = {"network": bare, "optimiser": optimiser, "schedule": schedule}
-    checkpoint = run.output / "checkpoint.pt"
-    start = restore(checkpoint, parts)
-    bar = tqdm(range(start, run.steps), run.output.name, initial=start, total=run.steps)
-    for step in bar:
-        phase = [phase for phase in run.phases if phase.start <= step][-1]
-        generator = seeded(run.seed, TRAINING, step * accelerator.num_processes + accelerator.process_index)
-        triplets = draw(run, phase, step, generator)
-        with accelerator.autocast():
-            estimate = network(
-                triplets.a, triplets.b, index_input(triplets, run.index), phase.small[step % len(phase.small)]
-            )
-        loss = tiny_di_loss(estimate, triplets.target, triplets.flow, triplets.between, triplets.seen_between)
-        accelerator.backward(loss)
-        accelerator.clip_grad_norm_(bare.parameters(), run.optimiser.clip_norm)
-        optimiser.step()
-        optimiser.zero_grad()
-        schedule.step()
-        bar.set_postfix(loss=f"{loss.item():.4f}")
-        done = step + 1
-        if done % run.checkpoint_every == 0 or done == run.steps:
-            save(checkpoint, done, parts)
-        if done % run.validate_every == 0 or done == run.steps:
-            tqdm.write(f"step {done}: {validate(run, bare)}")
+def check_finite(loss: torch.Tensor, step: int) -> None:
+    """To be asked before going backward: there a flow that is no number ends the process without a word."""
+    if not math.isfinite(loss.item()):
+        raise ValueError(
+            f"the loss is {loss.item()} at step {step}: start anew with a smaller optimiser.lr or distillation, a "
+            "larger optimiser.weight_decay, or optimiser.clip_norm=1"
+        )
 
 
-def rate(run: Run, step: int) -> float:
-    rise = min(1.0, (step + 1) / (run.optimiser.warmup + 1))
-    final = run.optimiser.final_lr / run.optimiser.lr
-    return rise * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / run.steps))))
+def keep(
+    run: Run,
+    accelerator: Accelerator,
+    training: FlowTraining,
+    windows: ClipFolder | None,
+    done: int,
+    validate: HeldOut | None,
+) -> None:
+    """After so many steps: the weights, the validation and the checkpoint that are due."""
+    last = done == run.steps
+    if checkpoint_due := done % run.checkpoint_every == 0 or last:
+        save_result(run, training, windows, done)
+    if validate and run.validation and (done % run.validation.every == 0 or last):
+        look(accelerator, training, validate, done)
+    if checkpoint_due:  # last: who resumes from it has all of the above
+        training.save(run.output, done, run.keep_checkpoints)
 
 
-def restore(checkpoint: Path, parts: dict[str, Any]) -> int:
-    if not checkpoint.exists():
-        return 0
-    state = torch.load(checkpoint, weights_only=True)
-    for name, part in parts.items():
-        part.load_state_dict(state[name])
-    return int(state["step"])
-
-
-def save(checkpoint: Path, step: int, parts: dict[str, Any]) -> None:
-    with replaced(checkpoint) as temporary:
-        torch.save({"step": step, **{name: part.state_dict() for name, part in parts.items()}}, temporary)
-
-
-@torch.no_grad()
-def validate(run: Run, network: nn.Module) -> str:
-    """On the same 64 triplets each time: PSNR in dB of the cross-fade, of the frames, and the flows' error in pixels."""
-    network.eval()
-    blend, found, apart = [], [], []
-    for number in range(4):
-        triplets = draw(run, Phase(0, 16, 64), run.steps, seeded(run.seed, VALIDATION, number))
-        estimate = network(triplets.a, triplets.b, index_input(triplets, run.index))
-        mixed = (1 - triplets.time) * triplets.a + triplets.time * triplets.b
-        blend.append(psnr(mixed, triplets.target))
-        found.append(psnr(estimate.frame, triplets.target))
-        apart.append(torch.stack([(flow - triplets.flow).abs().mean() for flow in estimate.flows]))
-    network.train()
-    flows = ", ".join(f"{error:.2f}" for error in torch.stack(apart).mean(0))
-    return f"cross-fade {torch.cat(blend).mean():.2f} dB, frames {torch.cat(found).mean():.2f} dB, flows {flows} px"
-
-
-def psnr(frames: Tensor, truth: Tensor) -> Tensor:
-    return -10 * (frames - truth).square().mean((1, 2, 3)).clamp(min=1e-8).log10()
+def look(accelerator: Accelerator, training: FlowTraining, validate: HeldOut, done: int) -> None:
+    """Validate what `done` steps have made of the network, in files, to the tracker and in a line."""
+    figures = validate(training.bare, done)
+    flows = figures.pop("flows", None)
+    accelerator.log({f"held out/{name}": value for name, value in figures.items()}, step=done)
+    line = ", ".join(f"{name} {value:.2f} dB" for name, value in figures.items())
+    apart = "" if flows is None else f", flows {', '.join(f'{error:.2f}' for error in flows)} px from the true ones"
+    tqdm.write(f"step {done}: {line}{apart}")
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG)
+    parser.add_argument("--resume", metavar="latest|FILE", help="go on from the last checkpoint, or from FILE")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
-    train(load(Run, given.config, given.overrides))
+    logging.basicConfig(format="%(message)s")
+    try:
+        train(load(Run, given.config, given.overrides), given.resume)
+    except (ValueError, OSError, ImportError) as error:  # what a person can mend
+        parser.exit(2, f"error: {error}\n")
 
 
 if __name__ == "__main__":

@@ -70,13 +70,14 @@ class IFNet(nn.Module):
         target: the true frame, (B, 3, H, W); with it and a teacher block the estimate has a `.teacher`.
         """
         given = (a, b) if index is None else (a, b, index)
-        flow, logit, _ = self.block0(cat(given, 1), None, self.scales[0])
+        # Blocks may run in bfloat16, whose steps at 30 pixels are an eighth; flows are summed and followed in float32.
+        flow, logit, _ = (x.float() for x in self.block0(cat(given, 1), None, self.scales[0]))
         warped = warp(a, flow[:, :2]), warp(b, flow[:, 2:])
         flows, masks = [flow], [logit.sigmoid()]
         merged = [merge(*warped, masks[-1])]
         for block, scale in zip((self.block1, self.block2), self.scales[1:], strict=True):
             change, logit_change, _ = block(cat((*given, *warped, logit), 1), flow, scale)
-            flow, logit = flow + change, logit + logit_change
+            flow, logit = flow + change.float(), logit + logit_change.float()
             warped = warp(a, flow[:, :2]), warp(b, flow[:, 2:])
             flows.append(flow)
             masks.append(logit.sigmoid())
@@ -84,9 +85,9 @@ class IFNet(nn.Module):
         teacher = None
         if target is not None and self.block_tea is not None:
             change, logit_change, _ = self.block_tea(cat((*given, *warped, logit, target), 1), flow, 1.0)
-            teacher = self._teach(a, b, flow + change, logit + logit_change)
+            teacher = self._teach(a, b, flow + change.float(), logit + logit_change.float())
         context = self.contextnet(a, flow[:, :2]), self.contextnet(b, flow[:, 2:])
-        repair = self.unet(cat((a, b, *warped, logit, flow), 1), *context)
+        repair = self.unet(cat((a, b, *warped, logit, flow), 1), *context).float()
         return Estimate((merged[-1] + 2 * repair - 1).clamp(0, 1), flows, masks, merged, teacher)
 
     def _teach(self, a: Tensor, b: Tensor, flow: Tensor, logit: Tensor) -> Teacher:

@@ -7,22 +7,20 @@ own header, or is said by `kind`.
 
 from __future__ import annotations
 
-import json
 import logging
 from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any, Literal, TypeAlias, cast
 
 import torch
-from safetensors.torch import save_file
 
-from ..atomic import replaced
 from ..hashing import file_sha256
 from .film import FilmInterpolator, is_torchscript
 from .interpolator import FrameInterpolator, InterpolatorError, InterpolatorInfo, Kind
 from .network import NetworkInterpolator
 from .recognising import Recognised, load_weights, on_meta, recognise
-from .weights_files import FORMAT_VERSION, HEADER, read_weights, weights_file
+from .saving import write_weights
+from .weights_files import FORMAT_VERSION, read_weights, weights_file
 
 log = logging.getLogger("gen_inbetween")
 
@@ -44,16 +42,13 @@ def convert_interpolator(source: str | Path, destination: str | Path, kind: Aske
     found, network, header = _read_network(path, 1.0)
     info = _info(found, header, network, kind, path, path.name)
     record = {
+        **header,  # of our own training: its sizes, its recipe
         "format_version": FORMAT_VERSION,
         **{key: value for key, value in asdict(info).items() if key not in ("name", "sha256", "scale")},
         "source": header.get("source", path.name),
         "source_sha256": header.get("source_sha256", info.sha256),
     }
-    with replaced(target) as temporary:
-        tensors = {name: tensor.contiguous() for name, tensor in network.state_dict().items()}
-        save_file(tensors, temporary, {HEADER: json.dumps(record)})
-    with replaced(target.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(record, indent=2) + "\n", encoding="utf-8")
+    write_weights(target, network.state_dict(), record)
     return replace(info, name=target.name, sha256=file_sha256(target))
 
 
@@ -74,7 +69,7 @@ def _read_network(path: Path, scale: float) -> tuple[Recognised, Any, dict[str, 
     """What the file is, its network with its weights on the CPU, and our record in it."""
     state, header = read_weights(path)
     try:
-        found = recognise(state)
+        found = recognise(state, header)
         network = on_meta(lambda: found.build(scale))
         ignored = load_weights(network, state)
     except InterpolatorError as error:

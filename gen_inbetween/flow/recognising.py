@@ -4,17 +4,20 @@ block0..2, contextnet, unet            IFNet; block0's input channels less 6 are
 block0..3 or 4                         IFNet v4; widths, head, encoder and body single out a row of LAYOUTS
 flow.*, synthesis.*                    Super SloMo (state_dictFC and state_dictAT of its checkpoint)
 matching.*, block0..1                  tiny-di, of any width
+
+A file that we trained says it in its header too, with its sizes (`architectures.py`); then that counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import Any, cast
 
 import torch
 from torch import Tensor, nn
 
+from .architectures import ARCHITECTURES, build_network
 from .ifblock import BlockStyle
 from .ifnet import CONTEXT_WIDTH, WIDTHS, IFNet
 from .ifnet_v4 import LAYOUTS, IFNetV4, Layout
@@ -44,8 +47,13 @@ class Recognised:
     build: Callable[[float], Any]
 
 
-def recognise(state: State) -> Recognised:
-    """The network of `state`, whose names have no "module." prefix. InterpolatorError: none that is known here."""
+def recognise(state: State, header: Mapping[str, Any] | None = None) -> Recognised:
+    """The network of `state`, whose names have no "module." prefix. InterpolatorError: none that is known here.
+
+    header: our record in the file, {} or None where there is none.
+    """
+    if header and "network" in header:
+        return _declared(header)
     if "matching.scale" in state:
         return _tiny_di(state)
     if "block3.conv0.0.0.weight" in state:
@@ -84,6 +92,21 @@ def on_meta(build: Callable[[], Any]) -> Any:
     """Build a network without drawing random weights, which would be overwritten."""
     with torch.device("meta"):
         return build()
+
+
+def _declared(header: Mapping[str, Any]) -> Recognised:
+    """The network that the header of our own file declares; whether its tensors fit shows when they are put in."""
+    sizes = dict(header["network"]) if isinstance(header["network"], Mapping) else {}
+    name, kind = str(sizes.pop("architecture", None)), cast(Kind, header.get("kind"))
+    on_meta(lambda: build_network(name, kind, sizes))  # raises what is wrong with them
+    licence, version = header.get("licence", "not stated"), header.get("version", "trained here")
+    return Recognised(
+        ARCHITECTURES[name].title,
+        version,
+        (kind,),
+        licence,
+        lambda scale: build_network(name, kind, sizes, scale=scale),
+    )
 
 
 def _super_slomo(scale: float) -> SuperSloMo:

@@ -96,10 +96,10 @@ class SuperSloMo(nn.Module):
         assert index is not None
         mean = a.new_tensor(MEAN).view(1, 3, 1, 1)
         a, b, t = a - mean, b - mean, index
-        between = self.flow(cat((a, b), 1))
+        between = self.flow(cat((a, b), 1)).float()  # in bfloat16 flows would be an eighth of a pixel coarse
         to0, to1 = combine(between[:, :2], between[:, 2:], t)
         warped0, warped1 = self._warp(a, to0), self._warp(b, to1)
-        raw = self.synthesis(cat((a, b, between, to1, to0, warped1, warped0), 1))
+        raw = self.synthesis(cat((a, b, between, to1, to0, warped1, warped0), 1)).float()
         corrected = cat((to0, to1), 1) + raw[:, :4]
         visible = raw[:, 4:].sigmoid()
         share0, share1 = (1 - t) * visible, t * (1 - visible)

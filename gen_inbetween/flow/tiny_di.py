@@ -100,6 +100,10 @@ class TinyDI(nn.Module):
         frame = (merged[-1] + 2 * repair - 1).clamp(0, 1)
         return Estimate(frame, flows, masks, merged, matches=(there, back))
 
+    def train(self, mode: bool = True) -> TinyDI:
+        self._known = None  # while it trains, the weights that matched a pair change
+        super().train(mode)
+        return self
 
     def _match(self, a: Tensor, b: Tensor) -> tuple[Matches, Matches]:
         """Many times are asked of one pair, so outside of training the matches of the last one are remembered."""
