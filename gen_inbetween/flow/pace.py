@@ -35,7 +35,7 @@ from .timing import plan_times
 log = logging.getLogger("gen_inbetween")
 
 UNIT = 64  # pixels: the shorter side of the frame in which lengths are given
-SIDE = 128  # larger frames are shrunk to this shorter side: motion is read here, not detail
+SIDE = 128  # frames are brought to this shorter side: motion is read here, not detail, and 64 is little for a network
 GRID = 8  # cells along the shorter side over which flow is averaged: about as large as a limb
 STATIC = 1e-6  # pixels of 64 over a whole clip: no path to divide
 
@@ -124,13 +124,13 @@ def _scenes(cuts: list[bool]) -> Iterator[slice]:
 def _motion(span: Span, interpolator: FrameInterpolator) -> tuple[NDArray, NDArray, NDArray]:
     """Of one step, in pixels of 64: mean length (), the camera's (2,), and the rest in cells (rows, columns, 2)."""
     width, height = span.first.image.size
-    scale = min(1.0, SIDE / min(width, height))
+    scale = SIDE / min(width, height)
     size = round(width * scale), round(height * scale)
     if span.held:
         flow = torch.zeros(1, 2, *reversed(size))
     else:
         a, b = (
-            frame_tensor(frame.image.resize(size, Image.Resampling.BOX), interpolator.device)
+            frame_tensor(frame.image.resize(size, Image.Resampling.BICUBIC), interpolator.device)
             for frame in (span.first, span.last)
         )
         flows = interpolator.flows(a, b, 0.5)
