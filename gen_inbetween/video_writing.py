@@ -104,8 +104,10 @@ def _same_size(frames: Iterable[Frame]) -> Iterator[Image.Image]:
 def _write_mp4(frames: Iterator[Image.Image], path: Path, fps: float, crf: int, quality: int) -> None:
     rate = Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
     with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        # One thread, because the bytes x264 makes depend on their number.
-        stream = container.add_stream("libx264", rate=rate, options={"crf": str(crf), "threads": "1"})
+        # One thread, because the bytes x264 makes depend on their number; no macroblock tree, because with AVX-512 it
+        # reads past the end of rows, and the bytes depend on what lies there.
+        options = {"crf": str(crf), "threads": "1", "mbtree": "0"}
+        stream = container.add_stream("libx264", rate=rate, options=options)
         stream.pix_fmt = "yuv420p"
         codec = stream.codec_context
         codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
