@@ -11,6 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from . import cli_flow
 from .options import (
     ConfigFile,
     Device,
@@ -246,6 +247,9 @@ def batch(
         typer.echo(f"{summary.made} made, {summary.skipped} already there, {len(summary.failures)} failed")
     if summary.failures:
         raise typer.Exit(1)
+
+
+cli_flow.add_to(app)
 
 
 def main() -> None:

@@ -21,7 +21,9 @@ LAYERS = [
     {"reporting", "settings", "solvers", "synthetic", "training_settings"},
     {"conditioning", "cross_attention", "frames", "levers", "manifest", "motion", "motion_files", "sampling"},
     {"options", "tracking", "video_writing"},
-    {"fusion", "lora_files", "pipeline_folder", "recomputing", "scenes", "sheets", "training", "video"},
+    {"fusion", "lora_files", "packets", "pipeline_folder", "recomputing", "scenes", "sheets", "training", "video"},
+    {"audio", "video_timing"},
+    {"segments"},
     {"checkpoints", "clip", "data", "latents", "training_draws", "training_state", "validating"},
     {"pipeline", "models"},
     {"accelerating", "model_configs"},
@@ -33,7 +35,7 @@ LAYERS = [
     {"flow"},
     {"interpolating", "routing"},
     {"generation"},
-    {"batch", "demo", "evaluation", "replaying"},
+    {"batch", "cli_flow", "demo", "evaluation", "replaying"},
     {"cli"},
 ]  # fmt: skip
 
