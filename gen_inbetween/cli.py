@@ -16,6 +16,7 @@ from .options import (
     ConfigFile,
     Device,
     Frames,
+    Interpolator,
     Method,
     Model,
     Motion,
@@ -50,6 +51,8 @@ Examples:
   inbetween run first.png last.png -o clip.mp4
   inbetween run first.jpg last.jpg -o clip.gif --method trf --steps 25 --seed 3
   inbetween run first.jpg last.jpg -o clip.mp4 --model svd-xt --motion backward_motion.safetensors
+  inbetween run first.jpg last.jpg -o clip.mp4 --method flow --frames 17
+  inbetween run first.jpg last.jpg -o clip.mp4 --method auto --model svd-xt
   inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fps=12"""
 )
 @reported
@@ -63,6 +66,7 @@ def run(
     model: Annotated[str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
     motion: Motion = None,
     method: Method = None,
+    interpolator: Interpolator = None,
     num_frames: Frames = None,
     steps: Steps = None,
     seed: Seed = None,
@@ -82,6 +86,7 @@ def run(
         "model": model,
         "motion": motion,
         "method": method,
+        "interpolator": interpolator,
         "num_frames": num_frames,
         "seed": seed,
         "fit": fit,
@@ -104,20 +109,24 @@ def replay(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
     frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
     frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
+    interpolator: Annotated[
+        Path | None, typer.Option(help="Where the file of weights of a flow clip is now, if it moved.")
+    ] = None,
 ) -> None:
-    """Make a clip again from its manifest and compare the latents (exit status 1 where they differ)."""
+    """Make a clip again from its manifest; compare the latents, or a flow clip's frames (status 1: they differ)."""
     from .clip import check_output
 
     if out is not None:
         check_output(out)
     from .replaying import replay as make_again
 
-    clip = make_again(manifest, frame0=frame0, frame1=frame1)
+    clip = make_again(manifest, frame0=frame0, frame1=frame1, interpolator=interpolator)
     if out is not None:
         _announce(clip, out)
-    if not clip.manifest["replay"]["latents_equal"]:
-        fail("the latents differ from those of the first run", FAILED)
-    typer.echo("the latents are equal")
+    what = "frames" if "frames_equal" in clip.manifest["replay"] else "latents"
+    if not clip.manifest["replay"][f"{what}_equal"]:
+        fail(f"the {what} differ from those of the first run", FAILED)
+    typer.echo(f"the {what} are equal")
 
 
 @app.command(
@@ -144,23 +153,34 @@ def demo(
     epilog="""\b
 Examples:
   inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram 16
-  inbetween plan --model svd-xt --method vibid"""
+  inbetween plan --model svd-xt --method vibid
+  inbetween plan --method flow --interpolator rife --frames 49"""
 )
 @reported
 def plan(
     model: Model = "svd-xt",
-    method: Annotated[str, typer.Option(help="gi, trf, vibid or svd.")] = "gi",
+    method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, flow or auto.")] = "gi",
+    interpolator: Interpolator = None,
     size: Size = None,
     num_frames: Frames = None,
     steps: Steps = None,
     vram: Annotated[float | None, typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
 ) -> None:
-    """Predict memory and UNet passes of a run, counted on the configuration: no weights are loaded."""
+    """Predict memory and UNet passes of a run, counted on the configuration: no diffusion model is loaded."""
+    width, height = parse_size(size)
+    shape: dict[str, Any] = {"width": width, "height": height, "num_frames": num_frames}
+    if method in ("flow", "auto") or interpolator is not None:
+        from .routing import plan_route
+
+        told = {"interpolator": interpolator, "num_inference_steps": steps, "vram": vram}
+        line, sampling = plan_route(model, method, **shape, **told)
+        typer.echo(line)
+        if sampling is None:
+            return
+        method = sampling
     from .planner import plan as make_plan
 
-    width, height = parse_size(size)
-    wanted: dict[str, Any] = {"width": width, "height": height, "num_frames": num_frames, "num_inference_steps": steps}
-    typer.echo(str(make_plan(model, method=method, vram_gb=vram, **wanted)))
+    typer.echo(str(make_plan(model, method=method, vram_gb=vram, num_inference_steps=steps, **shape)))
 
 
 @app.command(epilog="\b\nExample:\n  inbetween models")

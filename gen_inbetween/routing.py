@@ -2,7 +2,7 @@
 
 Between two frames that hardly differ an interpolator is right to a few grey levels, at any size and at once. Where
 things move by more than about their own size it finds other things, and shreds or ghosts remain. Two figures tell these
-apart, both of frames 256 pixels high, at t = 1/2 of the interpolator's own flows:
+apart, both at t = 1/2 of the interpolator's own flows, in frames 256 pixels high, or as high as they are if smaller:
 
     displacement   |F_t1 - F_t0|                        how far what is there moves from keyframe to keyframe
     disagreement   |warp(a, F_t0) - warp(b, F_t1)|      what the motion leaves unexplained: a network that finds nothing
@@ -32,7 +32,7 @@ from .settings import Settings
 
 log = logging.getLogger("gen_inbetween")
 
-HEIGHT = 256  # pixels to which keyframes are brought before their motion is measured
+HEIGHT = 256  # pixels to which larger keyframes are brought; enlarged ones would give networks too little to match
 PERCENTILE = 99
 
 # Where flow stops agreeing with the true middle frame, from 250 triplets of 25 films, the ends 2 to 32 frames apart
@@ -69,17 +69,20 @@ class Motion:
 
 @torch.no_grad()
 def measure_motion(frame0: Image.Image, frame1: Image.Image, interpolator: FrameInterpolator) -> Motion:
-    """The motion between two RGB images of one size, at any size: they are brought to a height of 256 first.
-
-    InterpolatorError: an interpolator that gives no flows.
-    """
-    width = max(SMALLEST, round(frame0.width * HEIGHT / frame0.height))
-    small = (frame.resize((width, HEIGHT), Image.Resampling.LANCZOS) for frame in (frame0, frame1))
+    """The motion between two RGB images of one size. InterpolatorError: an interpolator that gives no flows."""
+    width, height = measured_size(frame0.size, frame0.height)
+    small = (frame.resize((width, height), Image.Resampling.LANCZOS) for frame in (frame0, frame1))
     a, b = (frame_tensor(frame, interpolator.device) for frame in small)
     flows = interpolator.flows(a, b, 0.5)
-    moved = (flows.to1 - flows.to0).norm(dim=1)
+    moved = (flows.to1 - flows.to0).norm(dim=1) * HEIGHT / height
     left = (warp(a, flows.to0) - warp(b, flows.to1)).abs().mean(1) * 255
     return Motion(*(round(float(np.percentile(each.cpu().numpy(), PERCENTILE)), 2) for each in (moved, left)))
+
+
+def measured_size(shape: tuple[int, int], available: int) -> tuple[int, int]:
+    """(width, height) at which motion is measured, of the aspect of `shape`; available: pixels of height there are."""
+    height = max(SMALLEST, min(HEIGHT, available))
+    return max(SMALLEST, round(height * shape[0] / shape[1])), height
 
 
 def route(opened: tuple[Image.Image, Image.Image], settings: Settings) -> tuple[Settings, dict[str, Any]]:
@@ -91,7 +94,9 @@ def route(opened: tuple[Image.Image, Image.Image], settings: Settings) -> tuple[
     spec = resolve_model(settings.model)
     shape = shape_of(settings, spec)
     interpolator = open_for(settings)
-    frame0, frame1, _ = fit_pair(*opened, shape["width"], shape["height"], settings.fit)
+    # Not at the clip's own size: what the 64 pixels of a small model leave of a film is too little to match.
+    size = measured_size((shape["width"], shape["height"]), min(frame.height for frame in opened))
+    frame0, frame1, _ = fit_pair(*opened, *size, settings.fit)
     motion = measure_motion(frame0, frame1, interpolator)
     name = interpolator.info.name
     if motion.tiny:

@@ -9,8 +9,10 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from typer.testing import CliRunner
 
 from gen_inbetween import batch, generation, models, routing
+from gen_inbetween.cli import app
 from gen_inbetween.config import load
 from gen_inbetween.flow import INTERPOLATORS, Flows, InterpolatorInfo, interpolate_pair, load_interpolator
 from gen_inbetween.flow.pairs import interpolations
@@ -158,7 +160,7 @@ def alike(tmp_path):
 
 
 def test_auto_gives_tiny_motion_to_flow_and_says_so(alike, tiny_folder, moving, no_model, caplog):
-    moving(pixels=2.0)
+    moving(pixels=0.25)  # of 32
     with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
         clip = auto(alike, tiny_folder, num_inference_steps=1)
     assert caplog.messages == [
@@ -173,7 +175,7 @@ def test_auto_gives_tiny_motion_to_flow_and_says_so(alike, tiny_folder, moving, 
 
 
 def test_auto_gives_motion_to_the_model(alike, tiny_folder, moving, caplog):
-    moving(pixels=9.0)
+    moving(pixels=1.125)
     with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
         clip = auto(alike, tiny_folder, num_inference_steps=1)
     assert caplog.messages[0].startswith("method auto: trf, since the fastest 1 % of the picture moves 9.0 px of 256")
@@ -278,3 +280,22 @@ def test_plans(moving, tiny_folder):
     assert "6 frames of 32x32" in line
     with pytest.raises(ValueError, match="num_inference_steps 3: belongs to"):
         routing.plan_route("svd-xt", "flow", interpolator="moving", num_inference_steps=3)
+
+
+def test_the_command_makes_and_replays_a_flow_clip(keyframes, tmp_path, monkeypatch, no_model):
+    monkeypatch.chdir(tmp_path)
+
+    def said(*arguments):
+        result = CliRunner().invoke(app, [str(argument) for argument in arguments])
+        return result.exit_code, (result.stdout or result.stderr).splitlines()[-1]
+
+    line = ("run", *keyframes, "-o", "clip.gif", "--method", "flow", "--interpolator", "blend", "--frames", 4)
+    status, last = said(*line)
+    assert status == 0 and last.startswith("clip.gif: Clip(4 frames, 40x24, 7 fps, 0.57 s), 0 UNet passes")
+    assert said("replay", "clip.json") == (0, "the frames are equal")
+    made = json.loads((tmp_path / "clip.json").read_text())
+    (tmp_path / "clip.json").write_text(json.dumps({**made, "frames_sha256": "0"}))
+    assert said("replay", "clip.json") == (1, "error: the frames differ from those of the first run")
+    assert said(*line, "--steps", 3)[0] == 2
+    status, last = said("plan", "--method", "flow", "--interpolator", "nearest", "--frames", 9)
+    assert status == 0 and "9 frames of the keyframes' own size: 0 UNet passes, 7 interpolations" in last
