@@ -20,8 +20,8 @@ import torch
 from PIL import Image
 
 from gen_inbetween.config import ConfigError, from_mapping, load
-from gen_inbetween.evaluation import bench, running, samplers, scoring
-from gen_inbetween.evaluation.baselines import nearest, open_baseline
+from gen_inbetween.evaluation import bench, routed, running, samplers, scoring
+from gen_inbetween.evaluation.baselines import BASELINES, nearest, open_baseline
 from gen_inbetween.evaluation.made import read_frames_of
 from gen_inbetween.evaluation.pair import Pair
 from gen_inbetween.evaluation.pairs import write_list
@@ -29,12 +29,14 @@ from gen_inbetween.evaluation.samplers import noise_seed
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.evaluation.sources import hash_frames
 from gen_inbetween.evaluation.truth import open_truth
+from gen_inbetween.flow import INTERPOLATORS
 from gen_inbetween.metrics import open_metric
 from gen_inbetween.metrics.clip_metric import ClipMetric
 from gen_inbetween.metrics.extractors import FeatureExtractor
 from gen_inbetween.metrics.set_metric import SetMetric
 from gen_inbetween.motion_files import MissingMotionError
 from gen_inbetween.pipeline import InbetweenPipeline
+from gen_inbetween.routing import Motion
 from gen_inbetween.synthetic import make_clip
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -437,6 +439,44 @@ def test_baselines():
         return np.abs(made.astype(float) - clip.frames).mean()
 
     assert error("flow-dis") < 0.7 * error("crossfade")  # a cart that rolls is carried along, not faded
+
+
+def test_every_interpolator_is_a_baseline_by_its_name():
+    assert {f"flow-{name}" for name in INTERPOLATORS if name not in ("blend", "nearest")} <= set(BASELINES)
+    assert {"crossfade", "nearest", "flow-tiny-di"} <= set(BASELINES)
+
+
+def test_flow_as_a_method_needs_no_model_and_makes_one_clip_a_pair(tmp_path, monkeypatch):
+    monkeypatch.setattr(bench, "open_spec", None)  # would fail if it were called
+    methods = {"blend": {"method": "flow", "interpolator": "blend"}, "dis": {"method": "flow", "interpolator": "dis"}}
+    run = run_of(tmp_path, methods=methods, seeds=[0, 1])
+    assert running.evaluate(run).failures == ()
+    rows = {(row["method"], row["pair"]): row for row in rows_of(run)}
+    assert len(rows) == 6 and rows["dis", "s0"]["passes"] == 0  # the true clips are rows, too
+    assert rows["blend", "s0"]["scores"] != rows["dis", "s0"]["scores"]
+    with pytest.raises(EvaluationError, match="method flow takes interpolator and iters here, got 'num_frames'"):
+        running.evaluate(run_of(tmp_path, methods={"a": {"method": "flow", "num_frames": 5}}))
+
+
+def test_auto_as_a_method_asks_the_model_only_where_things_move(tmp_path, tiny_folder, sampled, monkeypatch):
+    methods = {"auto": {"method": "auto", "interpolator": "blend", "num_inference_steps": 1}}
+    run = run_of(tmp_path, tiny_folder, methods=methods)
+    asked = []
+
+    def measured(frame0, frame1, interpolator):
+        asked.append(interpolator.info.name)
+        return Motion(displacement=100.0 if len(asked) > 1 else 0.5, disagreement=1.0)
+
+    monkeypatch.setattr(routed, "measure_motion", measured)
+    assert running.evaluate(run).failures == ()
+    assert asked == ["blend", "blend"] and [method for method, _ in sampled] == ["trf"]
+    passes = {row["pair"]: row["passes"] for row in rows_of(run) if row["method"] == "auto"}
+    assert passes["s0"] == 0 < passes["s1"]
+
+
+def test_an_interpolator_is_refused_where_nothing_would_read_it(tmp_path, tiny_folder):
+    with pytest.raises(EvaluationError, match="methods.a: interpolator dis: belongs to the methods flow and auto"):
+        running.evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "trf", "interpolator": "dis"}}))
 
 
 def test_noise_is_the_same_for_every_method_and_another_for_every_pair_and_seed(tmp_path):

@@ -14,7 +14,9 @@ from typing import Any
 
 from PIL import Image
 
-from ..flow import INTERPOLATORS, interpolate_pair, load_interpolator
+from ..flow import INTERPOLATORS, load_interpolator
+from ..flow.interpolator import check_kind
+from ..flow.pairs import inbetween_frames
 from ..frames import crossfade
 from .settings import EvaluationError
 
@@ -32,12 +34,13 @@ def nearest(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list[I
     return [frame0 if index < (num_frames - 1) / 2 else frame1 for index in range(num_frames)]
 
 
-def open_flow(name: str, device: str) -> Interpolation:
-    """An interpolator of `flow.INTERPOLATORS`, at equal steps of time."""
+def open_flow(name: str, device: str, iters: int = 1) -> Interpolation:
+    """An interpolator of `flow.INTERPOLATORS` or a file of weights, at equal steps of time."""
     interpolator = load_interpolator(name, device=device)
+    check_kind(interpolator.kind, 0.5, None, iters)
 
     def between(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list[Image.Image]:
-        return list(interpolate_pair(frame0, frame1, num_frames, interpolator))
+        return inbetween_frames(frame0, frame1, num_frames, interpolator, iters=iters)
 
     return Interpolation(between, {"version": interpolator.info.version, "sha256": interpolator.info.sha256})
 

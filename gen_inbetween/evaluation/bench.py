@@ -12,6 +12,7 @@ from ..metrics import open_metric
 from ..metrics.clip_metric import ClipMetric
 from ..metrics.set_metric import SetMetric
 from ..models import ModelSpec, default_device
+from ..sampling import FLOW
 from .made import asked, outside_path, short_hash, stamp
 from .methods import FolderMethod, Method, open_methods
 from .pair import Pair
@@ -94,7 +95,8 @@ def open_bench(run: EvalRun) -> Bench:
     processes = launched_processes()
     place = default_device() if processes is None else processes.device
     device = place.type if place.type == "cpu" else str(place)  # accelerate numbers processors, too: "cpu:1"
-    needs_model = run.width is None or run.height is None or any("method" in entry for entry in run.methods.values())
+    samples = any(entry.get("method", FLOW) != FLOW for entry in run.methods.values())
+    needs_model = run.width is None or run.height is None or samples
     spec = open_spec(run.model) if needs_model else None
     width, height = (given or getattr(spec, side) for side, given in (("width", run.width), ("height", run.height)))
     dtype = run.dtype or ("float32" if device == "cpu" else "float16")  # as `models.open_pipeline` chooses

@@ -14,11 +14,15 @@ from typing import Any
 import torch
 from PIL import Image
 
+from ..flow.registry import DEFAULT
+from ..interpolating import FLOWS_ALONE
 from ..measuring import measured
 from ..models import ModelSpec
-from .baselines import Interpolation, open_baseline
+from ..sampling import AUTO, FLOW
+from .baselines import Interpolation, open_baseline, open_flow
 from .made import Made
 from .pair import Pair
+from .routed import open_routed
 from .samplers import Sampler, open_sampler
 from .settings import TRUTH, EvalRun, EvaluationError
 
@@ -78,8 +82,11 @@ def open_methods(
             check_label(label)
             if len(kinds) != 1:
                 raise EvaluationError(f"expected one of the keys {', '.join(KINDS)}, got {sorted(entry)}")
-            if kinds == ["method"] and spec is not None:
-                methods.append(open_sampler(label, entry, spec, size, device, dtype))
+            if kinds == ["method"] and entry["method"] == FLOW:
+                methods.append(open_flow_method(label, entry, size, device))
+            elif kinds == ["method"] and spec is not None:
+                opened = open_routed if entry["method"] == AUTO else open_sampler
+                methods.append(opened(label, entry, spec, size, device, dtype))
             elif kinds == ["baseline"]:
                 methods.append(open_simple(label, entry, size, device))
             else:
@@ -94,6 +101,16 @@ def open_simple(label: str, entry: Mapping[str, Any], size: tuple[int, int], dev
     check_alone(entry, "baseline")
     interpolation = open_baseline(entry["baseline"], device)
     return Baseline(label, interpolation, {"baseline": entry["baseline"], "size": size, **interpolation.weights})
+
+
+def open_flow_method(label: str, entry: Mapping[str, Any], size: tuple[int, int], device: str) -> Baseline:
+    """{method: flow, interpolator: name or file, iters: n}: a baseline that need not be in BASELINES."""
+    common = next((key for key in entry if key not in ("method", *FLOWS_ALONE)), None)
+    if common:
+        raise EvaluationError(f"method flow takes {' and '.join(FLOWS_ALONE)} here, got {common!r}")
+    iters, name = entry.get("iters") or 1, entry.get("interpolator") or DEFAULT
+    interpolation = open_flow(name, device, iters)
+    return Baseline(label, interpolation, {**entry, "interpolator": name, "size": size, **interpolation.weights})
 
 
 def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> FolderMethod:

@@ -16,6 +16,7 @@ from .. import manifest
 from ..config import from_mapping
 from ..deciding import check_length, check_size, choose_levers, decide
 from ..generation import run_pipeline
+from ..interpolating import FLOWS_ALONE, check_belonging
 from ..levers import apply_levers
 from ..measuring import measured
 from ..model_configs import open_configs
@@ -33,7 +34,10 @@ from .sources import hash_file
 SEED_RULE = "first 63 bits of sha256('<seed> <pair>')"
 UNTUNED = "untuned"
 PAIRS_OWN = ("fps", "motion_bucket_id")  # what a model is told of a pair, unless the method says it for all
-OWN = ("method", "motion", "noise_aug_strength", "decode", "decode_chunk_size", *SAMPLER_OPTIONS, *PAIRS_OWN)
+OWN = (
+    "method", "motion", "noise_aug_strength", "decode", "decode_chunk_size",
+    *SAMPLER_OPTIONS, *FLOWS_ALONE, *PAIRS_OWN,
+)  # fmt: skip
 THE_RUNS = tuple(item.name for item in fields(Settings) if item.name not in OWN)
 
 
@@ -93,6 +97,7 @@ def open_sampler(
         raise EvaluationError(f"{common!r} is not a method's to choose: it is the same for all methods of a run")
     rest = {"model": spec.name, "width": size[0], "height": size[1], "device": device, "dtype": dtype}
     settings = from_mapping(Settings, {**entry, **rest, "exact_ends": False}, where="its options")
+    check_belonging(settings)
     check_size(*size, open_configs(spec).size_factor)
     method = find_method(str(settings.method))
     options = method.options(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
