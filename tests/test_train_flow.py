@@ -19,7 +19,7 @@ sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
 import train_flow as recipe
 
 from gen_inbetween.config import load
-from gen_inbetween.flow.architectures import build_network
+from gen_inbetween.flow.architectures import all_sizes, build_network
 from gen_inbetween.flow.held_out import open_held_out
 from gen_inbetween.flow.interpolator import InterpolatorError
 from gen_inbetween.flow.loading import convert_interpolator
@@ -27,7 +27,7 @@ from gen_inbetween.flow.losses import super_slomo_loss, tiny_di_loss
 from gen_inbetween.flow.moving_layers import draw_triplets
 from gen_inbetween.flow.recipes import VGG16, index_input, open_recipe, vgg16_features
 from gen_inbetween.flow.registry import load_interpolator
-from gen_inbetween.flow.saving import INTERPOLATOR_FILE
+from gen_inbetween.flow.saving import INTERPOLATOR_FILE, write_weights
 from gen_inbetween.flow.superslomo import MEAN, SuperSloMo
 from gen_inbetween.flow.tiny_di import TinyDI
 from gen_inbetween.flow.training_checks import checked
@@ -316,6 +316,9 @@ def test_our_own_file_says_its_sizes_and_is_converted_with_them(run, tmp_path: P
     folder = run("out", "steps=1", "save_dtype=float16", "licence=CC0")
     assert {value.dtype for value in weights_of(folder).values()} == {torch.float16}
     interpolator = load_interpolator(folder / INTERPOLATOR_FILE)
+    sizes = {"widths": [8, 8, 8], "depth": 1, "context_width": 2}
+    assert read_weights(folder / INTERPOLATOR_FILE)[1]["network"] == {"architecture": "ifnet", **sizes}
+    assert all_sizes("ifnet", {"depth": 3}) == {"widths": (240, 150, 90), "depth": 3, "context_width": 16}
     assert interpolator.info.licence == "CC0" and interpolator.info.architecture == "IFNet"
     a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     info = convert_interpolator(folder / INTERPOLATOR_FILE, tmp_path / "again.safetensors")
@@ -323,6 +326,25 @@ def test_our_own_file_says_its_sizes_and_is_converted_with_them(run, tmp_path: P
     torch.testing.assert_close(load_interpolator(tmp_path / "again.safetensors")(a, b, 0.3), interpolator(a, b, 0.3))
     with pytest.raises(InterpolatorError, match="not index"):
         load_interpolator(folder, "index")
+
+
+@pytest.mark.parametrize(
+    ("record", "message"),
+    [
+        ({"network": {"architecture": "ifnet", "widths": [8, 8]}, "kind": "time"}, "ifnet has 3 widths"),
+        ({"network": {"architecture": "ifnet", "widths": [8, 8, 16]}, "kind": "time"}, "the weights lack"),
+        ({"network": {"architecture": "ifnet", "depth": "1; drop"}, "kind": "time"}, "whole numbers"),
+        ({"network": {"architecture": "ifnet"}, "kind": "sideways"}, "may be of kind"),
+        ({"network": {"architecture": "raft"}, "kind": "time"}, "expected an architecture out of"),
+        ({"network": "ifnet", "kind": "time"}, "expected an architecture out of"),
+    ],
+)
+def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, message: str) -> None:
+    network = build_network("ifnet", "time", {"widths": (8, 8, 8), "depth": 1, "context_width": 2})
+    write_weights(tmp_path / "own.safetensors", network.state_dict(), record)
+    with pytest.raises(InterpolatorError) as error:
+        load_interpolator(tmp_path / "own.safetensors")
+    assert message in str(error.value) and "own.safetensors" in str(error.value)
 
 
 @pytest.mark.parametrize(

@@ -16,7 +16,6 @@ from gen_inbetween.flow.moving_layers import draw_triplets
 from gen_inbetween.flow.video_triplets import (
     PickedTriplets,
     VideoTriplets,
-    blurred,
     open_flow,
     pick,
     pick_middle,
@@ -172,16 +171,17 @@ def test_at_the_ends_the_reference_has_come_all_its_way_or_none() -> None:
     assert torch.equal(alone.reference_index, videos.reference_index)  # nobody asks for it
 
 
-def test_a_map_is_blurred_over_its_width_and_keeps_its_level() -> None:
-    flat = torch.full((1, 1, 6, 6), 0.3)
-    torch.testing.assert_close(blurred(flat, 9), flat)
-    point = torch.zeros(1, 1, 11, 11)
-    point[..., 5, 5] = 1
-    spread = blurred(point, 5)
-    assert int((spread > 0).sum()) == 25 and float(spread.sum()) == pytest.approx(1, abs=1e-5)
-    cv2 = pytest.importorskip("cv2")
-    torch.testing.assert_close(spread[0, 0], torch.from_numpy(cv2.GaussianBlur(point[0, 0].numpy(), (5, 5), 1.1)))
-    torch.testing.assert_close(blurred(spread, 1), spread)
+def test_maps_are_blurred_as_wide_as_is_said(monkeypatch: pytest.MonkeyPatch) -> None:
+    _, videos = exact()
+    step = torch.zeros(4, 2, 64, 64)
+    step[..., 32:] = 4.0
+    videos = VideoTriplets(**{**vars(videos), "time": torch.zeros(4, 1, 1, 1) + 0.5})
+    for blur in (1, 5, 9):
+        flows = iter([torch.full_like(step, 4.0), step])  # half of the frame has come all its way, half is at its start
+        index = with_distances(videos, lambda a, b, flows=flows: next(flows), blur, "index").index
+        row = index[0, 0, 10]
+        between = (row > row.min() + 1e-3) & (row < row.max() - 1e-3)
+        assert int(between.sum()) == blur - 1
 
 
 def test_flows_of_other_interpolators_are_those_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:

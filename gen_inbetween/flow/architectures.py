@@ -1,11 +1,12 @@
 """The networks that are trained here, by name, and how they are built from what a run or the header of a file says.
 
-A file of ours carries {"architecture": ..., sizes} under "network" in its header. Only that tells Super SloMo as it is
-trained here from the published one, whose oddities no tensor shows (`superslomo.py`), and it allows any widths.
+A file of ours carries {"architecture": ..., all sizes} under "network" in its header. Only that tells Super SloMo as
+it is trained here from the published one, whose oddities no tensor shows (`superslomo.py`), and it allows any widths.
 """
 
 from __future__ import annotations
 
+import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from typing import Any
@@ -23,36 +24,28 @@ class Architecture:
     """One family of networks."""
 
     title: str  # as `InterpolatorInfo.architecture` has it
+    network: Callable[..., Any]  # its class
     kinds: tuple[Kind, ...]  # what its index input may mean; the first is assumed
     sizes: tuple[str, ...]  # the keywords of its class that say how large it is
     levels: tuple[int, int]  # how many widths there are, least and most
-    build: Callable[..., Any]  # (kind, scale, teacher, **sizes)
-
-
-def _ifnet(kind: Kind, scale: float, teacher: bool, **sizes: Any) -> IFNet:
-    return IFNet(INDEX_CHANNELS[kind], scale=scale, teacher=teacher, **sizes)
-
-
-def _unscaled(network: Callable[..., Any]) -> Callable[..., Any]:
-    def build(kind: Kind, scale: float, teacher: bool, **sizes: Any) -> Any:
-        if scale != 1:
-            raise InterpolatorError(f"only RIFE's networks estimate motion at another scale; got scale {scale:g}")
-        return network(**sizes)
-
-    return build
 
 
 ARCHITECTURES = {
     "tiny-di": Architecture(
-        "tiny-di", ("index+ref", "time+ref"), ("widths", "depth", "matching_width", "context_width"), (2, 2),
-        _unscaled(TinyDI),
+        "tiny-di", TinyDI, ("index+ref", "time+ref"), ("widths", "depth", "matching_width", "context_width"), (2, 2)
     ),
     "ifnet": Architecture(
-        "IFNet", ("time", "midpoint", "index", "index+ref", "time+ref"), ("widths", "depth", "context_width"), (3, 3),
-        _ifnet,
+        "IFNet", IFNet, ("time", "midpoint", "index", "index+ref", "time+ref"), ("widths", "depth", "context_width"),
+        (3, 3),
     ),
-    "superslomo": Architecture("Super SloMo", ("time",), ("widths",), (2, 6), _unscaled(SuperSloMo)),
+    "superslomo": Architecture("Super SloMo", SuperSloMo, ("time",), ("widths",), (2, 6)),
 }  # fmt: skip
+
+
+def all_sizes(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Every size of a network: those given, and the defaults of its class."""
+    known = inspect.signature(ARCHITECTURES[name].network).parameters
+    return {key: sizes.get(key, known[key].default) for key in ARCHITECTURES[name].sizes}
 
 
 def build_network(
@@ -76,7 +69,11 @@ def build_network(
         if key not in architecture.sizes:
             raise InterpolatorError(f"{name} has no {key}; its sizes are {', '.join(architecture.sizes)}")
         _check_size(name, key, value, architecture.levels)
-    return architecture.build(kind, scale, teacher, **sizes)
+    if name == "ifnet":
+        return IFNet(INDEX_CHANNELS[kind], scale=scale, teacher=teacher, **sizes)  # type: ignore[arg-type]
+    if scale != 1:
+        raise InterpolatorError(f"only RIFE's networks estimate motion at another scale; got scale {scale:g}")
+    return architecture.network(**sizes)
 
 
 def _check_size(name: str, key: str, value: Any, levels: tuple[int, int]) -> None:

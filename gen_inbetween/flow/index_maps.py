@@ -57,7 +57,7 @@ def feathered_layers(masks: Bool, feather: int = FEATHER) -> Tensor:
         raise MaskError(f"expected feather to be an odd number of pixels, 1 for hard borders; got {feather}")
     parts = uncovered(masks)
     rest = np.logical_not(parts.any(0, keepdims=True))
-    return _blurred(torch.from_numpy(np.concatenate([parts, rest])).float(), feather)
+    return blurred(torch.from_numpy(np.concatenate([parts, rest])).float(), feather)
 
 
 def layer_positions(curves: Sequence[Curve], background: Curve, times: Tensor, num_masks: int) -> Tensor:
@@ -78,13 +78,13 @@ def index_map(layers: Tensor, positions: Tensor) -> Tensor:
     return torch.einsum("lhw,l->hw", layers, positions).clamp(0, 1)[None]
 
 
-def _blurred(layers: Tensor, feather: int) -> Tensor:
+def blurred(layers: Tensor, feather: int) -> Tensor:
     """Each of the layers (L, H, W) under a Gaussian as wide as OpenCV makes one of that size; borders go on."""
     if feather == 1:
         return layers
     reach = feather // 2
     sigma = 0.3 * ((feather - 1) * 0.5 - 1) + 0.8
-    kernel = torch.exp(-(torch.arange(-reach, reach + 1.0) ** 2) / (2 * sigma**2))
+    kernel = torch.exp(-(torch.arange(-reach, reach + 1.0, device=layers.device) ** 2) / (2 * sigma**2))
     kernel /= kernel.sum()
     padded = functional.pad(layers[:, None], (reach,) * 4, mode="replicate")
     rows = functional.conv2d(padded, kernel.view(1, 1, 1, -1))

@@ -12,7 +12,7 @@ from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from ..atomic import replaced
-from .architectures import ARCHITECTURES, build_network
+from .architectures import ARCHITECTURES, all_sizes, build_network
 from .interpolator import Kind
 from .weights_files import FORMAT_VERSION, HEADER
 
@@ -46,7 +46,7 @@ def save_interpolator(
         "kind": kind,
         "multiple": wanted.multiple,
         "parameters": sum(tensor.numel() for tensor in wanted.parameters()),
-        "network": {"architecture": architecture, **sizes},
+        "network": {"architecture": architecture, **all_sizes(architecture, sizes)},
         **about,
     }
     write_weights(path, tensors, record)

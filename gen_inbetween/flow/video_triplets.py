@@ -19,13 +19,13 @@ from typing import NamedTuple
 
 import torch
 from torch import Generator, Tensor
-from torch.nn import functional
 from torch.utils.data import Dataset
 
 from ..data import Clips
 from ..training_draws import clip_at, seeded
 from .classical import DisInterpolator, dis_flow
 from .index_estimation import estimate_index
+from .index_maps import blurred
 from .interpolator import InterpolatorError, Kind
 from .registry import load_interpolator
 
@@ -124,23 +124,13 @@ def with_distances(triplets: VideoTriplets, flow_of: FlowOf, blur: int, kind: Ki
     way = flow_of(triplets.a, triplets.b)
 
     def of(frame: Tensor, time: Tensor) -> Tensor:
-        estimated = blurred(estimate_index(flow_of(triplets.a, frame), way, time), blur)
+        estimated = blurred(estimate_index(flow_of(triplets.a, frame), way, time)[:, 0], blur)[:, None]
         return torch.where((time == 0) | (time == 1), time, estimated)  # at the ends nothing is left to estimate
 
     index = of(triplets.target, triplets.time)
     if not kind.endswith("+ref"):
         return replace(triplets, index=index)
     return replace(triplets, index=index, reference_index=of(triplets.reference, triplets.reference_time))
-
-
-def blurred(maps: Tensor, width: int) -> Tensor:
-    """(B, 1, H, W) under a Gaussian of `width` pixels, sigma as OpenCV takes it for that size; borders go on."""
-    sigma = 0.3 * ((width - 1) * 0.5 - 1) + 0.8
-    row = torch.exp(-((torch.arange(width, device=maps.device) - width // 2) ** 2) / (2 * sigma**2))
-    row = row / row.sum()
-    maps = functional.pad(maps, (width // 2,) * 4, mode="replicate")
-    maps = functional.conv2d(maps, row.view(1, 1, 1, -1))
-    return functional.conv2d(maps, row.view(1, 1, -1, 1)).clamp(0, 1)
 
 
 def open_flow(name: str, device: torch.device) -> FlowOf:
