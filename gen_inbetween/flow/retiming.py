@@ -34,6 +34,7 @@ def retime(
     curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
     duration: float | None = None,
     loop: bool = False,
+    phase: float = 0.0,
     passthrough: bool = True,
     cuts: bool = True,
     duplicates: Duplicates = "keep",
@@ -46,10 +47,11 @@ def retime(
     Args:
         clip: two frames or more, of one size, sides of 16 pixels or more. A list of frames has no rate: give `fps`
             with `num_frames` or `times`, or make it a Clip.
-        fps, num_frames, times, curve, duration: see `plan_times`. A curve or times may turn back; the log says so.
+        fps, num_frames, times, curve, duration, phase: see `plan_times`. A curve or times may turn back; the log says
+            so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is shown half a new step early.
         loop: go on from the last frame to the first, which is not shown twice.
-        passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, so that
-            no frame is sharper than its neighbours (the cure for flicker, see `redrawing.py`).
+        passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, which
+            cures flicker of colour, and some of that of sharpness (figures: `redrawing.py`).
         cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
         duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `spans`).
         interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
@@ -70,7 +72,15 @@ def retime(
     rate = clip.fps if isinstance(clip, Clip) else None
     path = parse_curve(curve)
     timing = plan_times(
-        len(images), rate, fps=fps, num_frames=num_frames, times=times, curve=path, duration=duration, loop=loop
+        len(images),
+        rate,
+        fps=fps,
+        num_frames=num_frames,
+        times=times,
+        curve=path,
+        duration=duration,
+        loop=loop,
+        phase=phase,
     )
     check_duplicates(duplicates)
     opened = load_interpolator(interpolator) if isinstance(interpolator, (str, Path)) else interpolator
@@ -90,6 +100,7 @@ def retime(
         "curve": None if times is not None else {"knots": path.knots, "kind": path.kind},
         "positions": timing.positions.tolist(),
         "loop": loop,
+        "phase": phase,
         "passthrough": passthrough,
         "cuts": cuts,
         "duplicates": duplicates,

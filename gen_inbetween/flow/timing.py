@@ -2,14 +2,17 @@
 
 Frame k of the new clip shows the old one, of n frames at `rate` a second, at its position u_k:
 
-    u_k = S curve(min(1, k / K))         S = n - 1; for a loop n, since it goes on from frame n - 1 to frame 0
+    u_k = S curve(min(1, (k + phase) / K))      S = n - 1; for a loop n, since it goes on from frame n - 1 to frame 0
 
-    num_frames N     K = N - 1: both ends are shown and the pace stays, so the new rate is rate (N - 1) / (n - 1)
+    num_frames N     K = N - 1 + 2 phase: both ends are shown (phase 0) and the pace stays: the new rate is rate K / S
     fps              N = n fps / rate, rounded, and K = S fps / rate: frame k is shown at k / fps, the duration n / rate
                      stays, and the last frame stands as long as it did
     duration         as fps, with duration in place of n / rate
     a loop           K = N in each case: the step over the seam is as long as the others
     times            u_k themselves
+
+Phase 1/2 lets every frame of a whole factor m fall between two old ones, at (k + 1/2) / m: none is an old frame,
+sharper than its neighbours. That cures flicker where most else fails (figures: `redrawing.py`).
 
 25 frames at 7 a second: num_frames=97 shows them at 28 a second, three between any two; fps=24 makes 86 frames, 3.58 s.
 """
@@ -46,15 +49,17 @@ def plan_times(
     curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
     duration: float | None = None,
     loop: bool = False,
+    phase: float = 0.0,
 ) -> Timing:
     """The times of a clip of `count` frames at `rate` (None: it has none), by the rules above.
 
     Args:
         fps: the new rate. With num_frames or times it is only that: so many frames, played at this rate.
         num_frames: how many, 2 or more.
-        times: positions in [0, S], in any order. Excludes num_frames, duration and curve.
+        times: positions in [0, S], in any order. Excludes num_frames, duration, curve and phase.
         curve: how far along the way at each time; a name of EASES, knots, or a PathCurve.
         duration: of the new clip in seconds, N / fps.
+        phase: 0 to below 1, which part of its step each new frame shows.
 
     Returns:
         As many positions, and the rate. Without any of them, those of the old clip.
@@ -70,19 +75,22 @@ def plan_times(
             raise InterpolatorError(f"expected {name} above 0, got {value:g}")
     path = parse_curve(curve)
     span = float(count if loop else count - 1)
+    if not 0 <= phase < 1:
+        raise InterpolatorError(f"expected phase from 0 to below 1 step, got {phase:g}")
     if times is not None:
-        if num_frames is not None or duration is not None or path != parse_curve("linear"):
-            raise InterpolatorError("times say everything: leave out num_frames, duration and curve")
+        if num_frames is not None or duration is not None or phase or path != parse_curve("linear"):
+            raise InterpolatorError("times say everything: leave out num_frames, duration, curve and phase")
         return Timing(_checked(times, span), _known(fps or rate, "fps"))
     if num_frames is not None:
-        total, new_rate = _check_count(num_frames), _rate_of(num_frames, span, rate, fps, duration, loop)
-        last = float(total if loop else total - 1)
+        total = _check_count(num_frames)
+        last = total if loop else total - 1 + 2 * phase
+        new_rate = _rate_of(total, last / span, rate, fps, duration)
     else:
         new_rate = _known(fps or rate, "fps")
         seconds = duration or count / _known(rate, "duration")
         total = _check_count(math.floor(seconds * new_rate + 0.5), least=1)
-        last = float(total) if loop else span / count * seconds * new_rate
-    done = np.minimum(np.arange(total) / last, 1.0)
+        last = total if loop else span / count * seconds * new_rate
+    done = np.minimum((np.arange(total) + phase) / last, 1.0)
     return Timing(span * path(done), new_rate)
 
 
@@ -92,17 +100,13 @@ def _known(value: float | None, name: str) -> float:
     return float(value)
 
 
-def _rate_of(
-    num_frames: int, span: float, rate: float | None, fps: float | None, duration: float | None, loop: bool
-) -> float:
-    """The new rate where the number of frames is given."""
+def _rate_of(num_frames: int, factor: float, rate: float | None, fps: float | None, duration: float | None) -> float:
+    """The new rate where the number of frames is given; factor: new frames for each old one."""
     if fps is not None and duration is not None:
         raise InterpolatorError("expected at most two of fps, num_frames and duration: the third follows; got all")
     if fps is not None:
         return float(fps)
-    if duration is not None:
-        return num_frames / duration
-    return _known(rate, "fps") * (num_frames if loop else num_frames - 1) / span
+    return num_frames / duration if duration is not None else _known(rate, "fps") * factor
 
 
 def _check_count(num_frames: int, least: int = 2) -> int:
