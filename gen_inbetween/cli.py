@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import cli_flow
+from . import cli_edit, cli_flow
 from .options import (
     ConfigFile,
     Device,
@@ -270,6 +270,7 @@ def batch(
 
 
 cli_flow.add_to(app)
+cli_edit.add_to(app)
 
 
 def main() -> None:

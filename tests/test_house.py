@@ -35,7 +35,7 @@ LAYERS = [
     {"flow"},
     {"interpolating", "routing"},
     {"generation"},
-    {"batch", "cli_flow", "demo", "evaluation", "replaying"},
+    {"batch", "cli_edit", "cli_flow", "demo", "evaluation", "replaying"},
     {"cli"},
 ]  # fmt: skip
 

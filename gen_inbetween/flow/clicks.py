@@ -31,6 +31,7 @@ SMALL = 256  # pixels of the longer side of the copy on which the radii are trie
 ROUNDS = 3  # of GrabCut; more change little
 SEED = 1 / 60  # of the shorter side: radius within which a click is certain
 BAND = 1 / 60  # of the shorter side: half the width of the band in which the outline is drawn again
+NOWHERE = np.zeros((0, 2))
 
 
 def masks_from_clicks(
@@ -95,7 +96,7 @@ def _segment(pixels: NDArray[np.uint8], inside: list[Point], outside: list[Point
     if zoom == 1:
         return best
     coarse = cv2.resize(best.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
-    return _redrawn(pixels, coarse, np.array(inside), np.array(outside).reshape(-1, 2))
+    return redraw_outline(pixels, coarse, np.array(inside), np.array(outside).reshape(-1, 2))
 
 
 def _at_radius(pixels: NDArray[np.uint8], inside: NDArray[Any], outside: NDArray[Any], radius: float) -> Bool:
@@ -116,7 +117,7 @@ def _mark_clicks(labels: NDArray[np.uint8], inside: NDArray[Any], outside: NDArr
 
 
 def _cut(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], inside: NDArray[Any]) -> Bool:
-    """GrabCut from these labels; of what it finds, the pieces that were clicked on."""
+    """GrabCut from these labels; of what it finds, the pieces clicked on, if there are clicks."""
     cv2 = _opencv()
     if not (labels % 2 == 0).any():  # no background at all: GrabCut would not know what to tell the object from
         return np.ones(labels.shape, bool)
@@ -124,6 +125,8 @@ def _cut(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], inside: NDArray[A
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(pixels, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
     found = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    if not len(inside):
+        return np.asarray(found)
     pieces = cv2.connectedComponents(found.astype(np.uint8))[1]
     clicked = {int(pieces[round(y), round(x)]) for x, y in np.minimum(inside, np.array(labels.shape[::-1]) - 1)}
     return np.isin(pieces, list(clicked - {0}))
@@ -148,8 +151,13 @@ def _overlap(one: Bool, other: Bool) -> float:
     return float((one & other).sum() / max(1, (one | other).sum()))
 
 
-def _redrawn(pixels: NDArray[np.uint8], coarse: Bool, inside: NDArray[Any], outside: NDArray[Any]) -> Bool:
-    """The outline of a mask from a smaller copy, drawn again where it may be: in a band, on the part around it."""
+def redraw_outline(
+    pixels: NDArray[np.uint8], coarse: Bool, inside: NDArray[Any] = NOWHERE, outside: NDArray[Any] = NOWHERE
+) -> Bool:
+    """Draw the outline of a mask that is nearly right again, in a band around it, on the part of the picture there.
+
+    pixels: uint8 RGB (H, W, 3). coarse: bool (H, W). inside, outside: points (N, 2) that stay in, and out.
+    """
     cv2 = _opencv()
     reach = max(2, round(BAND * min(coarse.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
@@ -158,6 +166,8 @@ def _redrawn(pixels: NDArray[np.uint8], coarse: Bool, inside: NDArray[Any], outs
     wide = cv2.dilate(coarse.astype(np.uint8), kernel) > 0
     labels[~wide] = cv2.GC_BGD
     _mark_clicks(labels, inside, outside)
+    if not labels.any():
+        return coarse
     rows, columns = np.flatnonzero(labels.any(1)), np.flatnonzero(labels.any(0))
     top, left = max(0, rows[0] - reach), max(0, columns[0] - reach)
     part = slice(top, rows[-1] + reach + 1), slice(left, columns[-1] + reach + 1)

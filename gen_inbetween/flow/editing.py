@@ -102,7 +102,7 @@ def edit_motion(
         "feather": feather,
         "fps": fps,
     }
-    return Clip(frames, fps, _record({"frame0": first, "frame1": last}, network, settings))
+    return Clip(frames, fps, edit_record({"frame0": first, "frame1": last}, network, settings))
 
 
 def check_takes_maps(interpolator: FrameInterpolator, iters: int | None = None) -> int:
@@ -133,7 +133,8 @@ def _frame(
     return tensor_frame(network(a, b, index[None].to(network.device), iters=iters))
 
 
-def _record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
+def edit_record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of an edited clip: the frames it was made of, what drew it, and how it was asked for."""
     return {
         "format": manifests.FORMAT,
         "made": manifests.now(),
