@@ -72,6 +72,15 @@ def test_uniform_speed_makes_the_index_the_time() -> None:
     assert away.flatten(1).median() < 0.01  # where a thing turns, its path is not straight
 
 
+def test_a_still_background_does_not_move_and_the_rest_stays() -> None:
+    moving, still = (
+        draw_triplets(torch.Generator().manual_seed(0), 4, 32, reach=0.3, still=share) for share in (0.0, 1.0)
+    )
+    at_rest = (still.between[:, :2].abs() < 1e-4).all(1)
+    assert at_rest.flatten(1).float().mean(1).min() > 0.2
+    assert torch.equal(moving.time, still.time) and not torch.equal(moving.b, still.b)
+
+
 def test_matching_finds_a_shift_from_features_alone() -> None:
     torch.manual_seed(0)
     wide = functional.interpolate(torch.rand(1, 3, 24, 24), (96, 96), mode="bilinear")

@@ -119,6 +119,16 @@ def test_every_kind_learns_and_opens_by_its_path(run, name: str) -> None:
     assert {"steps", "seed", "recipe", "data", "licence", "versions", "parameters"} <= header.keys()
 
 
+def test_a_second_stage_goes_on_from_weights(run, capsys) -> None:
+    first = run("first", NETWORKS["tiny-di"], "steps=2")
+    start = f"network.start={first / INTERPOLATOR_FILE}"
+    second = run("second", NETWORKS["tiny-di"], start, "steps=1", "optimiser.lr=1e-12", "flow_power=0.5")
+    assert_same(weights_of(second), weights_of(first), atol=1e-6)
+    with pytest.raises(SystemExit):
+        run("third", NETWORKS["tiny-di"].replace("8, 8", "4, 4"), start, "steps=1")
+    assert "is (4, 23, 3, 3), expected (2, 23, 3, 3)" in capsys.readouterr().err
+
+
 def _drawn_anew(header: dict) -> dict[str, Tensor]:
     torch.manual_seed(header["seed"])
     sizes = dict(header["network"])
@@ -278,9 +288,9 @@ def test_the_perceptual_term_is_there_when_vgg16_is_given(run, vgg16: Path, tmp_
             settings = checked(
                 Run(tmp_path, 4, (Phase(0, 2, 32),), vgg16=given, **_network({"architecture": "superslomo"}))
             )
-            losses.append(float(open_recipe(settings, device).loss(estimate, drawn)))
+            losses.append(open_recipe(settings, device).loss(estimate, drawn).item())
         assert ("without its perceptual term" in caplog.text) == (given is None)
-    assert losses[0] > losses[1] == float(super_slomo_loss(drawn.a, drawn.b, estimate, drawn.target))
+    assert losses[0] > losses[1] == super_slomo_loss(drawn.a, drawn.b, estimate, drawn.target).item()
     torch.save({"features.0.weight": torch.zeros(2)}, tmp_path / "other.pth")
     with pytest.raises(InterpolatorError, match="torchvision's VGG16"):
         vgg16_features(tmp_path / "other.pth", device)
@@ -417,13 +427,15 @@ def test_resuming_is_refused_where_it_would_lie(run, clips, capsys) -> None:
 def test_the_shipped_configurations_are_read_and_make_sense() -> None:
     paths = sorted((ROOT / "configs" / "train").glob("flow_*.yaml"))
     runs = {path.stem: checked(load(Run, path)) for path in paths}
-    assert recipe.DEFAULT_CONFIG in paths and len(runs) == 4
+    assert recipe.DEFAULT_CONFIG in paths and len(runs) == 5
     for path in paths:
         first = path.read_text().splitlines()[0]
         assert first.startswith("# accelerate launch train/train_flow.py") and (path.name in first or len(first) < 50)
     shipped, twin = runs["flow_tiny_di"], runs["flow_tiny_di_time"]
     assert (shipped.network.kind, twin.network.kind) == ("index+ref", "time+ref")
     assert shipped.phases == twin.phases and shipped.optimiser == twin.optimiser and shipped.seed == twin.seed
+    fine = runs["flow_tiny_di_fine"]
+    assert fine.network.start == shipped.output / "interpolator.safetensors"
     rife = runs["flow_rife"]
     assert rife.phases[0].size == 224 and rife.optimiser.weight_decay == 1e-3 and rife.optimiser.clip_norm is None
     slomo = runs["flow_superslomo"].videos

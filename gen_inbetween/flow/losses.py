@@ -103,22 +103,30 @@ def super_slomo_loss(
     return loss
 
 
-def flow_error(flow: Tensor, truth: Tensor, known: Tensor | None = None) -> Tensor:
-    """Mean absolute difference to an exact flow, in pixels a component; known (B, 1, H, W): where there is a truth."""
+def flow_error(flow: Tensor, truth: Tensor, known: Tensor | None = None, *, power: float = 1.0) -> Tensor:
+    """Mean absolute difference to an exact flow, in pixels a component; known (B, 1, H, W): where there is a truth.
+
+    power: below 1, mean (|difference| + 0.01) ** power: small errors count for more, as in PWC-Net's fine-tuning.
+    """
     away = (flow - truth).abs()
+    if power != 1:
+        away = (away + 0.01) ** power
     if known is None:
         return away.mean()
     weight = known.to(away).expand_as(away)
     return (away * weight).sum() / weight.sum().clamp(min=1)
 
 
-def tiny_di_loss(estimate: Estimate, target: Tensor, flow: Tensor, between: Tensor, seen_between: Tensor) -> Tensor:
+def tiny_di_loss(
+    estimate: Estimate, target: Tensor, flow: Tensor, between: Tensor, seen_between: Tensor, power: float = 1.0
+) -> Tensor:
     """tiny-di's whole objective, which needs exact motion: frames, every flow on the way, and the matches.
 
     target: (B, 3, H, W). flow: (B, 4, H, W) from the target to both frames. between, seen_between: as `Triplets`.
+    power: see `flow_error`.
     """
     loss = laplacian(estimate.frame, target) + MERGED * laplacian(estimate.merged[-1], target)
-    loss = loss + GUIDANCE * torch.stack([flow_error(found, flow) for found in estimate.flows]).sum()
+    loss = loss + GUIDANCE * torch.stack([flow_error(found, flow, power=power) for found in estimate.flows]).sum()
     return loss + MATCHING * matching_error(estimate, between, seen_between)
 
 

@@ -28,7 +28,7 @@ class Matches:
 
     flow: Tensor  # (B, 2, h, w) cells, to the other frame
     certainty: Tensor  # (B, 1, h, w) in [0, 1]: the largest probability
-    logits: Tensor  # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to the other frame's (third)
+    logits: Tensor  # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to one there (third)
 
 
 class Encoder(nn.Module):

@@ -72,6 +72,7 @@ def draw_triplets(
     photographs: Sequence[NDArray[np.uint8]] = (),
     uniform: float = UNIFORM,
     middle: bool = False,
+    still: float = 0.0,
 ) -> Triplets:
     """Draw `count` samples of `size` pixels.
 
@@ -80,12 +81,15 @@ def draw_triplets(
         photographs: (H, W, 3) pictures for half of the textures; without them those are blotches too.
         uniform: share of samples in which everything moves at uniform speed.
         middle: every target is at t = 1/2, for networks that know no other time; the scenes stay the same.
+        still: share of samples whose background does not move at all, as before a camera on a tripod.
     """
     scene = draw_scene(generator, count, size, reach, photographs, uniform)
     time = torch.rand(count, generator=generator)
     time = torch.full_like(time, 0.5) if middle else time
     # Half of the references are the first frame, so that a single step from it works too.
     reference_time = torch.rand(count, generator=generator) * (torch.rand(count, generator=generator) < 0.5)
+    fixed = torch.rand(count, generator=generator) < still  # drawn last: without it the samples are as they were
+    scene.way[fixed, 0] = 0.0
     moments = [scene.start.new_zeros(count), time, torch.ones(count), reference_time]
     poses = [pose_at(scene, moment) for moment in moments]
     painted = [paint(scene, pose, size) for pose in poses]

@@ -10,6 +10,7 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable
 from dataclasses import dataclass, fields, replace
+from functools import partial
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -43,7 +44,7 @@ class Recipe:
 def open_recipe(run: Run, device: torch.device) -> Recipe:
     """The recipe of a checked run. InterpolatorError: `vgg16` is not torchvision's."""
     if run.network.architecture == "tiny-di":
-        return Recipe(lambda triplets, small: (small,), _exact_loss)
+        return Recipe(lambda triplets, small: (small,), partial(_exact_loss, run.flow_power))
     if run.network.architecture == "ifnet":
         weight = DISTILLATION if run.network.kind == "midpoint" else ANY_TIME_DISTILLATION
         weight = weight if run.distillation is None else run.distillation
@@ -60,8 +61,8 @@ def open_recipe(run: Run, device: torch.device) -> Recipe:
     )
 
 
-def _exact_loss(estimate: Estimate, triplets: Triplets) -> Tensor:
-    return tiny_di_loss(estimate, triplets.target, triplets.flow, triplets.between, triplets.seen_between)
+def _exact_loss(power: float, estimate: Estimate, triplets: Triplets) -> Tensor:
+    return tiny_di_loss(estimate, triplets.target, triplets.flow, triplets.between, triplets.seen_between, power)
 
 
 def index_input(triplets: Triplets | VideoTriplets, kind: Kind) -> Tensor | None:

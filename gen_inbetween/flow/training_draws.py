@@ -58,7 +58,8 @@ def layers_at(run: Run, phase: Phase, step: int, generator: Generator) -> Triple
     reach = layers.reach[0] + grown * (layers.reach[1] - layers.reach[0])
     pictures = photographs() if layers.photographs else ()
     middle = run.network.kind == "midpoint"
-    return draw_triplets(generator, phase.batch, phase.size, reach=reach, photographs=pictures, middle=middle)
+    how: dict[str, Any] = {"photographs": pictures, "middle": middle, "still": layers.still}
+    return draw_triplets(generator, phase.batch, phase.size, reach=reach, **how)
 
 
 def open_windows(videos: Videos, folder: Any = None) -> ClipFolder:

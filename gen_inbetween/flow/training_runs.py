@@ -21,9 +21,11 @@ from ..data import ClipFolder
 from ..manifest import versions
 from ..training_state import ResumeError, write_checkpoint
 from .architectures import build_network
+from .recognising import load_weights
 from .saving import INTERPOLATOR_FILE, save_interpolator
 from .training_checks import kind_of, sizes_of
 from .training_settings import Optimiser, Run
+from .weights_files import read_weights, weights_file
 
 
 @dataclass
@@ -63,6 +65,8 @@ def open_training(run: Run, accelerator: Accelerator, decisive: Mapping[str, Any
     torch.manual_seed(run.seed)
     teacher = run.network.architecture == "ifnet"
     bare = build_network(run.network.architecture, kind_of(run.network), sizes_of(run.network), teacher=teacher)
+    if run.network.start is not None:
+        load_weights(bare, read_weights(weights_file(run.network.start))[0])
     settings = run.optimiser
     optimiser = torch.optim.AdamW(bare.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(settings, run.steps, step))

@@ -32,6 +32,7 @@ class Network:
     depth: Count | None = None
     context_width: Count | None = None
     matching_width: Count | None = None
+    start: Path | None = None  # weights of such a network to go on from; None: drawn from the seed
 
 
 @dataclass(frozen=True)
@@ -63,6 +64,7 @@ class MovingLayers:
     reach: tuple[Share, Share] = (0.12, 0.33)
     ramp: Share = 0.5  # share of the steps over which it grows
     photographs: bool = True  # among the textures; they come with scikit-image
+    still: Annotated[float, Field(ge=0, le=1)] = 0.0  # share of triplets with a camera that does not move at all
 
 
 @dataclass(frozen=True)
@@ -104,6 +106,7 @@ class Run:
     network: Network = Network()
     moving_layers: MovingLayers | None = None
     videos: Videos | None = None
+    flow_power: Share = 1.0  # tiny-di: exponent of a flow's error; below 1, small errors count for more
     distillation: Finite | None = None  # IFNet: weight of the teacher's flow; None: 0.01 for midpoint, otherwise 0.002
     vgg16: Path | None = None  # Super SloMo: torchvision's vgg16-397923af.pth; None: no perceptual term
     optimiser: Optimiser = Optimiser()
