@@ -7,12 +7,14 @@ are, with the sound; a run that was stopped gives the very frames of one that wa
 
 from __future__ import annotations
 
+import glob
 import hashlib
 import heapq
 import itertools
 import json
 import logging
 import math
+import os
 import shutil
 from collections import deque
 from collections.abc import Iterator
@@ -23,7 +25,7 @@ from typing import Any
 import av
 from PIL import Image
 
-from .atomic import replaced
+from .atomic import OutputError, replaced
 from .audio import Sound
 from .video_writing import VideoError, write_video
 
@@ -51,9 +53,16 @@ class Segments:
         return min(FRAMES, self.total - number * FRAMES)
 
     def begin(self, resume: bool) -> int:
-        """How many frames earlier runs have finished; with resume False none, and what they left is thrown away."""
+        """How many frames earlier runs have finished; with resume False none, and what they left is thrown away.
+
+        OutputError: nothing can be written there.
+        """
         if not resume:
-            self.clear()
+            shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.out}: {error.strerror or error}; choose another folder") from error
         done = self._finished()
         if done:
             log.info("%s: going on after %d of %d frames, which an earlier run made", self.out, done, self.total)
@@ -68,10 +77,6 @@ class Segments:
         """The frames of a piece: all have FRAMES but the last."""
         return min(FRAMES, self.total - number * FRAMES)
 
-    def clear(self) -> None:
-        """Throw the pieces away."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
     def write(self, images: Iterator[Image.Image], done: int) -> None:
         """Write the frames after the first `done`, which `images` begins with. VideoError: it ends early."""
         try:
@@ -82,7 +87,7 @@ class Segments:
             if kept := self._finished():
                 log.info("%s: %d of %d frames are kept; the same again goes on there", self.out, kept, self.total)
             else:
-                self.clear()
+                shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
     def _write_piece(self, number: int, images: Iterator[Image.Image]) -> None:
@@ -93,9 +98,10 @@ class Segments:
             raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + there} of {self.total} were made")
 
     def join(self, sound: Sound | None, sample_aspect: Fraction | None) -> None:
-        """Put the pieces and the sound together as `out`, and throw the pieces away."""
+        """Put the pieces and the sound together as `out`; throw the pieces away, also those of other settings."""
+        whole = self.folder / "whole.mp4"  # so that a run killed here leaves nothing outside of the folder
         with (
-            replaced(self.out) as temporary,
+            replaced(whole) as temporary,
             av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as output,
             av.open(str(self.paths[0])) as first,
         ):
@@ -105,7 +111,9 @@ class Segments:
             feeds = [self._packets(video), *(sound.add_to(output) if sound else [])]
             for packet in heapq.merge(*feeds, key=_decoding_time):
                 output.mux(packet)
-        self.clear()
+        os.replace(whole, self.out)
+        for folder in self.folder.parent.glob(f".{glob.escape(self.out.name)}.*.parts"):
+            shutil.rmtree(folder, ignore_errors=True)
 
     def _packets(self, made: Any) -> Iterator[Any]:
         """The packets of all pieces, counted in frames from the first piece's first."""

@@ -29,6 +29,8 @@ Seconds: TypeAlias = NDArray[np.float64]
 FOLDER_RATE = 24  # frames a second of a folder of images, unless said otherwise
 _UNTIMED_MS = 100  # what browsers make of an animation's frame that says 0 ms
 _COUNTING = frozenset({"avi"})  # containers that number packets as they are stored, and know no times of display
+_UNSAID, _BT709 = 2, 1  # FFmpeg's numbers of colour matrices
+_SD = (1280, 576)  # pixels: from that width on, or above that height, players take an unsaid matrix for BT.709 (mpv)
 _HDR = frozenset({16, 18})  # FFmpeg's numbers of the transfer curves PQ and HLG
 
 
@@ -185,4 +187,6 @@ def _decode(
                 continue
             shown = place
             if place >= chosen.start:
+                if frame.colorspace == _UNSAID and (frame.width >= _SD[0] or frame.height > _SD[1]):
+                    frame.colorspace = _BT709
                 yield upright(frame), float(times[place] - times[chosen.start])

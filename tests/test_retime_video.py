@@ -203,6 +203,16 @@ def test_an_animation_shows_each_frame_as_long_as_it_says(tmp_path):
     assert timed.variable
 
 
+def test_an_unsaid_colour_matrix_is_that_of_the_size(tmp_path):
+    for size, matrix in (((64, 80), "ITU601"), ((64, 592), "ITU709")):
+        source = encode(tmp_path / "a.mp4", [Image.new("RGB", size, (200, 90, 40))] * 2, crf=4)
+        with av.open(str(source)) as container:
+            frame = next(container.decode(video=0))
+            meant = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
+        ((image, _), _) = open_timed(source).frames()
+        assert np.array_equal(np.asarray(image), meant)
+
+
 # What is met on the way
 
 
@@ -360,6 +370,20 @@ def test_outputs_that_cannot_be_are_found_before_the_work(tmp_path, monkeypatch)
         retime_video(source, tmp_path / "b.avi", fps=20)
     with pytest.raises(VideoError, match="is the source"):
         retime_video(source, source, fps=20)
+    (tmp_path / "a.json").write_text("{}")
+    with pytest.raises(VideoError, match="a.json is the manifest of a.mp4"):
+        retime_video(source, tmp_path / "a.gif", fps=20)
+
+
+def test_a_folder_that_only_seems_open_is_found_before_the_work(tmp_path, monkeypatch):
+    def closed(self, *args, **more):
+        raise PermissionError(13, "Permission denied")
+
+    source = encode(tmp_path / "a.mp4", moving(4))
+    monkeypatch.setattr(Path, "mkdir", closed)  # root may write wherever os.access is asked, but not on every disk
+    monkeypatch.setattr(video_frames, "spans", lambda *a, **k: pytest.fail("work was begun"))
+    with pytest.raises(OutputError, match="cannot write .*b.mp4: Permission denied"):
+        retime_video(source, tmp_path / "b.mp4", fps=20, interpolator="blend")
 
 
 def test_what_cannot_be_retimed_is_said(tmp_path):
@@ -451,7 +475,7 @@ def stop_after(count, interpolator):
     return interpolator
 
 
-@pytest.mark.parametrize("scale", [1, 5.5])
+@pytest.mark.parametrize("scale", [1, 2.7])
 def test_going_on_inside_a_span_begins_where_the_span_does(tmp_path, monkeypatch, caplog, scale):
     caplog.set_level("INFO", "gen_inbetween")
     monkeypatch.setattr(segments, "FRAMES", 5)
@@ -474,8 +498,10 @@ def test_only_the_same_goes_on(tmp_path, monkeypatch):
             retime_video(source, out, fps=30, interpolator=stop_after(12, Walking()))
 
     stopped()
-    assert retime_video(source, out, fps=31, interpolator=Walking()).resumed == 0
     assert retime_video(source, out, fps=30, interpolator=Walking(), resume=False).resumed == 0
+    stopped()
+    assert retime_video(source, out, fps=31, interpolator=Walking()).resumed == 0
+    assert not list(tmp_path.glob(".*")), "what is left of other settings goes once the output is there"
     stopped()
     assert retime_video(source, out, fps=30, interpolator=Walking(), audio="drop").resumed > 0
     stopped()

@@ -102,8 +102,7 @@ def retime_video(
     """
     begun, path, out = time.monotonic(), Path(path), Path(out)
     check_video_output(out)
-    if out.exists() and path.exists() and out.samefile(path):
-        raise VideoError(f"{out} is the source; name another output")
+    _check_apart(path, out)
     source = open_timed(path, start=start, stop=stop, folder_rate=folder_rate)
     rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
     sound = _sound(source, out, slowing, bent != LINEAR, audio)
@@ -125,20 +124,29 @@ def retime_video(
     done, counts = parts.begin(resume) if parts else 0, Counts()
     if bent == LINEAR and not loop:
         frames = streamed_frames(drawing, done, counts)
+        frames = iter(tqdm(frames, out.name, drawing.total, initial=done, unit="frame", disable=not progress))
     else:
         frames = curved_frames(drawing, done, counts, bent, loop, progress)
-    bar = tqdm(frames, out.name, drawing.total, initial=done, unit="frame", disable=not progress)
     if parts:
-        parts.write(iter(bar), done)
+        parts.write(frames, done)
         parts.join(sound, source.sample_aspect)
     else:
-        write_video(bar, out, float(rate))
+        write_video(frames, out, float(rate))
     made = RetimedVideo(
         out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
         float(rate), float(drawing.total / rate), time.monotonic() - begun,
     )  # fmt: skip
     _write_manifest(made, identity)
     return made
+
+
+def _check_apart(path: Path, out: Path) -> None:
+    """Raise VideoError where the output, or the manifest beside it, would take the place of the source's own."""
+    if out.exists() and path.exists() and out.samefile(path):
+        raise VideoError(f"{out} is the source; name another output")
+    beside = manifests.path_beside(out)
+    if beside == manifests.path_beside(path) and beside.exists():
+        raise VideoError(f"{beside} is the manifest of {path.name} and would be replaced; give {out.name} another name")
 
 
 def _rate(source: TimedVideo, fps: float | None) -> Fraction:

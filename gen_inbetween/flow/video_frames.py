@@ -73,7 +73,7 @@ def streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Ima
     times = map(drawing.time, range(begin, drawing.total))
     how: dict[str, Any] = {"passthrough": drawing.passthrough, "iters": drawing.iters}
     frames = retime_spans(itertools.chain([span], found), times, drawing.interpolator, **how)
-    return itertools.islice(frames, done - begin, None)
+    yield from itertools.islice(frames, done - begin, None)
 
 
 def _counted(frames: Iterable[Timed], drawing: Drawing, counts: Counts) -> Iterator[Span]:
@@ -114,7 +114,7 @@ def curved_frames(
         Clip(images, rate), times=positions, fps=float(drawing.rate), loop=loop,
         duplicates=drawing.duplicates, interpolator=drawing.interpolator, progress=progress, **how,
     )  # fmt: skip
-    return iter(clip.frames[done:])
+    yield from clip.frames[done:]
 
 
 def _in_memory(drawing: Drawing) -> tuple[list[Image.Image], list[float]]:
