@@ -124,6 +124,10 @@ def test_a_second_stage_goes_on_from_weights(run, capsys) -> None:
     start = f"network.start={first / INTERPOLATOR_FILE}"
     second = run("second", NETWORKS["tiny-di"], start, "steps=1", "optimiser.lr=1e-12", "flow_power=0.5")
     assert_same(weights_of(second), weights_of(first), atol=1e-6)
+    assert read_weights(second / INTERPOLATOR_FILE)[1]["recipe"]["network.start"] == INTERPOLATOR_FILE  # no path
+    of_rife = run("of rife", NETWORKS["time"], "steps=1")  # its file holds no teacher; the next stage has a new one
+    more = run("more", NETWORKS["index"], f"network.start={of_rife}", "steps=1", "optimiser.lr=1e-12")
+    assert_same(weights_of(more), weights_of(of_rife), atol=1e-6)
     with pytest.raises(SystemExit):
         run("third", NETWORKS["tiny-di"].replace("8, 8", "4, 4"), start, "steps=1")
     assert "is (4, 23, 3, 3), expected (2, 23, 3, 3)" in capsys.readouterr().err
@@ -373,6 +377,8 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, mes
         (["network={architecture: superslomo, kind: index}"], "superslomo may be of kind time"),
         (["vgg16=some.pth"], "ifnet has none"),
         ([NETWORKS["superslomo"], "distillation=0.01"], "superslomo has none"),
+        (["flow_power=0.5"], "ifnet learns from frames alone"),
+        (["network.start=nowhere.safetensors", "videos={folder: nowhere}"], "no file of weights at"),
         ([NETWORKS["superslomo"], "vgg16=nowhere.pth"], "no file of weights at"),
         (["optimiser={drops: [0.5], final_lr: 0.1}"], "give one of them"),
         (["validation={folder: nowhere}"], "give videos too"),

@@ -38,6 +38,7 @@ from gen_inbetween.flow.training_checks import checked, kind_of
 from gen_inbetween.flow.training_draws import draw_batches, open_distances, open_windows
 from gen_inbetween.flow.training_runs import FlowTraining, open_training, save_result, source_of
 from gen_inbetween.flow.training_settings import Run, decisive
+from gen_inbetween.flow.weights_files import weights_file
 from gen_inbetween.measuring import measured
 from gen_inbetween.training_state import find_checkpoint, read_checkpoint
 
@@ -57,6 +58,8 @@ def train(run: Run, resume: str | None) -> None:
     checkpoint = find_checkpoint(run.output, resume)
     earlier = None if checkpoint is None else read_checkpoint(checkpoint, settings)
     check_writable(run.output / INTERPOLATOR_FILE)
+    if run.network.start:
+        weights_file(run.network.start)  # raises if there is none, before videos are looked through
     recipe, distances = open_recipe(run, device), open_distances(run, device)
     windows = None if run.videos is None else open_windows(run.videos)
     if windows:

@@ -62,6 +62,8 @@ def _of_network(run: Run, kind: Kind) -> Iterator[str]:
     name = run.network.architecture
     if run.distillation is not None and name != "ifnet":
         yield f"distillation is of IFNet's teacher; {name} has none"
+    if run.flow_power != 1 and name != "tiny-di":
+        yield f"flow_power is of tiny-di's errors of flows; {name} learns from frames alone"
     if run.vgg16 is not None and name != "superslomo":
         yield f"vgg16 is for Super SloMo's perceptual term; {name} has none"
     if name == "tiny-di" and run.videos:

@@ -66,7 +66,8 @@ def open_training(run: Run, accelerator: Accelerator, decisive: Mapping[str, Any
     teacher = run.network.architecture == "ifnet"
     bare = build_network(run.network.architecture, kind_of(run.network), sizes_of(run.network), teacher=teacher)
     if run.network.start is not None:
-        load_weights(bare, read_weights(weights_file(run.network.start))[0])
+        teacher_of_ours = {name: value for name, value in bare.state_dict().items() if name.startswith("block_tea.")}
+        load_weights(bare, teacher_of_ours | read_weights(weights_file(run.network.start))[0])
     settings = run.optimiser
     optimiser = torch.optim.AdamW(bare.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
     schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(settings, run.steps, step))
@@ -97,7 +98,8 @@ def source_of(windows: ClipFolder | None) -> str:
 def save_result(run: Run, training: FlowTraining, windows: ClipFolder | None, done: int) -> None:
     """Write `<output>/interpolator.safetensors` as it is after `done` steps, and how it came about."""
     data = f"{len(windows)} windows of videos" if windows else "moving layers"
-    recipe = {key: value.name if isinstance(value, Path) else value for key, value in training.decisive.items()}
+    paths = ("network.start", "vgg16", "videos.flows")  # they say nothing on another machine
+    recipe = {key: Path(value).name if key in paths and value else value for key, value in training.decisive.items()}
     about = {
         "version": f"{run.output.name}, {done} steps on {data}",
         "licence": run.licence,
