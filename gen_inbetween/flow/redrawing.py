@@ -16,7 +16,7 @@ energy from frame to frame at twice the rate (a jumping dog, 256 x 144):
                     as they are    redrawn    phase 1/2
     RIFE 4.0              0.054      0.049        0.002
     DIS                   0.069      0.069        0.004         a frame with itself is the frame: no cure
-    tiny-di, a draft      0.105      0.056        0.031
+    tiny-di               0.121      0.052        0.005
 """
 
 from __future__ import annotations
