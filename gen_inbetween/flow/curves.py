@@ -17,6 +17,7 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
+from scipy.interpolate import PchipInterpolator
 
 Array: TypeAlias = NDArray[np.float64]
 CurveKind: TypeAlias = Literal["linear", "pchip"]
@@ -66,7 +67,8 @@ class PathCurve:
         if not ((at >= 0) & (at <= 1)).all():
             raise CurveError(f"expected times in [0, 1], got {np.min(at):g} to {np.max(at):g}")
         x, y = np.array(self.knots).T
-        return np.interp(at, x, y) if self.kind == "linear" else _pchip(x, y, at)
+        values = np.interp(at, x, y) if self.kind == "linear" else PchipInterpolator(x, y)(at)
+        return np.clip(values, 0.0, 1.0)  # of rounding
 
     @property
     def monotone(self) -> bool:
@@ -103,42 +105,6 @@ def _knot(text: str) -> tuple[float, float]:
         raise CurveError(
             f"expected knots as time:value,time:value, for example 0:0,0.5:0.8,1:1; got {text!r}"
         ) from error
-
-
-def _pchip(x: Array, y: Array, at: Array) -> Array:
-    """Cubic Hermite through the knots, with slopes that keep each piece monotone."""
-    widths, secants = np.diff(x), np.diff(y) / np.diff(x)
-    slopes = _slopes(widths, secants)
-    piece = np.clip(np.searchsorted(x, at, side="right") - 1, 0, len(widths) - 1)
-    u, width = (at - x[piece]) / widths[piece], widths[piece]
-    value = (
-        (1 + 2 * u) * (1 - u) ** 2 * y[piece]
-        + u * (1 - u) ** 2 * width * slopes[piece]
-        + u**2 * (3 - 2 * u) * y[piece + 1]
-        + u**2 * (u - 1) * width * slopes[piece + 1]
-    )
-    return np.clip(value, np.minimum(y[piece], y[piece + 1]), np.maximum(y[piece], y[piece + 1]))  # rounding only
-
-
-def _slopes(widths: Array, secants: Array) -> Array:
-    """Inside, the weighted harmonic mean of both secants, 0 at a turn; at the ends, a parabola's, held in bounds."""
-    if len(secants) == 1:
-        return np.repeat(secants, 2)
-    before, after = secants[:-1], secants[1:]
-    weight_before, weight_after = 2 * widths[1:] + widths[:-1], widths[1:] + 2 * widths[:-1]
-    same_way = before * after > 0
-    means = weight_before / np.where(same_way, before, 1) + weight_after / np.where(same_way, after, 1)
-    inner = np.where(same_way, (weight_before + weight_after) / means, 0)
-    first = _end_slope(widths[0], widths[1], secants[0], secants[1])
-    last = _end_slope(widths[-1], widths[-2], secants[-1], secants[-2])
-    return np.concatenate([[first], inner, [last]])
-
-
-def _end_slope(width: float, next_width: float, secant: float, next_secant: float) -> float:
-    slope = ((2 * width + next_width) * secant - width * next_secant) / (width + next_width)
-    if slope * secant <= 0:
-        return 0.0
-    return 3 * secant if secant * next_secant < 0 and abs(slope) > abs(3 * secant) else slope
 
 
 def _sampled(function: Callable[[float], float], pieces: int, kind: CurveKind = "pchip") -> PathCurve:
