@@ -8,6 +8,7 @@ from .loading import convert_interpolator
 from .pace import SpeedProfile, constant_speed, speed_profile
 from .pairs import interpolate_pair
 from .registry import INTERPOLATORS, load_interpolator
+from .retime_video import RetimedVideo, retime_video
 from .retiming import retime
 
 __all__ = [
@@ -19,6 +20,7 @@ __all__ = [
     "InterpolatorError",
     "InterpolatorInfo",
     "PathCurve",
+    "RetimedVideo",
     "SpeedProfile",
     "constant_speed",
     "convert_interpolator",
@@ -26,5 +28,6 @@ __all__ = [
     "load_interpolator",
     "parse_curve",
     "retime",
+    "retime_video",
     "speed_profile",
 ]
