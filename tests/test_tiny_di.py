@@ -8,6 +8,7 @@ from torch import Tensor
 from torch.nn import functional
 
 from gen_inbetween.flow import load_interpolator
+from gen_inbetween.flow import matching as matching_module
 from gen_inbetween.flow.losses import matching_error, tiny_di_loss
 from gen_inbetween.flow.matching import Matches, Matching, cells
 from gen_inbetween.flow.moving_layers import Triplets, draw_triplets
@@ -89,24 +90,37 @@ def test_matching_finds_a_shift_from_features_alone() -> None:
     matching.scale.data.fill_(1e6)  # untrained features differ by little
     with torch.no_grad():
         there, back = matching(a, b)
-    for matches, cells in ((there, 2.0), (back, -2.0)):
+    for matches, shift in ((there, 2.0), (back, -2.0)):
         x, y = matches.flow[0, :, 4:-4, 4:-4].flatten(1).median(1).values.tolist()
-        assert x == pytest.approx(cells, abs=0.1) and y == pytest.approx(0, abs=0.1)
+        assert x == pytest.approx(shift, abs=0.1) and y == pytest.approx(0, abs=0.1)
 
 
 def test_the_prior_is_the_squared_distance_in_cells() -> None:
     matching = Matching(8)
     torch.nn.init.zeros_(matching.scale)
     frame = torch.rand(1, 3, 16, 24)
-    with torch.no_grad():
-        there, _ = matching(frame, frame)
+    there, _ = matching(frame, frame)
     places = cells(4, 6, frame.device)
     expected = (-matching.near * torch.cdist(places, places).square()).detach()
-    assert torch.allclose(there.logits[0], expected, atol=1e-4)
+    assert there.logits is not None and torch.allclose(there.logits[0], expected, atol=1e-4)
+
+
+def test_matching_without_gradients_finds_the_same_in_parts(monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(matching_module, "AT_ONCE", 7)
+    torch.manual_seed(0)
+    matching = Matching(8)
+    a, b = torch.rand(2, 2, 3, 16, 24).unbind(0)
+    whole = matching(a, b)
+    with torch.no_grad():
+        parts = matching(a, b)
+    for one, other in zip(whole, parts, strict=True):
+        assert other.logits is None
+        assert torch.allclose(one.flow, other.flow, atol=1e-4)
+        assert torch.allclose(one.certainty, other.certainty, atol=1e-6)
 
 
 def certain(flow: Tensor) -> Matches:
-    return Matches(flow, torch.ones_like(flow[:, :1]), flow)
+    return Matches(flow, torch.ones_like(flow[:, :1]), None)
 
 
 @pytest.mark.parametrize("share", [0.0, 0.25, 1.0])
@@ -122,14 +136,14 @@ def test_carrying_puts_each_thing_where_its_index_says(share: float) -> None:
 def test_carrying_fills_what_nothing_reaches() -> None:
     apart = torch.zeros(1, 2, 16, 16)
     apart[:, 0, :, 8:] = 6.0  # the right half leaves, a gap opens in the middle
-    nothing = Matches(torch.full((1, 2, 16, 16), 99.0), torch.zeros(1, 1, 16, 16), apart)
+    nothing = Matches(torch.full((1, 2, 16, 16), 99.0), torch.zeros(1, 1, 16, 16), None)
     flow, certainty = carry(certain(apart), nothing, torch.ones(1, 1, 16, 16))
     gap = certainty[0, 0, :, 9:13]
     assert gap.max() < 0.01 < certainty[0, 0, :, :7].min()
     assert flow.isfinite().all() and (flow[0, 0, :, 9:13] <= 0).all() and (flow[0, 0, :, 9:13] >= -6).all()
 
 
-@pytest.mark.parametrize("size", [(32, 32), (64, 48), (208, 208), (16, 400)])
+@pytest.mark.parametrize("size", [(32, 32), (64, 48), (368, 368), (16, 400)])
 def test_every_tensor_of_the_estimate_has_the_size_of_the_frames(size: tuple[int, int]) -> None:
     torch.manual_seed(0)
     network = TinyDI(**TINY).eval()
@@ -139,7 +153,7 @@ def test_every_tensor_of_the_estimate_has_the_size_of_the_frames(size: tuple[int
     assert estimate.frame.shape == a.shape
     assert {x.shape for x in estimate.flows} == {(1, 4, *size)} and {x.shape for x in estimate.masks} == {(1, 1, *size)}
     # What was carried, block0, block1; and block1 once more where the frame is too large to be matched whole.
-    assert len(estimate.flows) == (4 if size == (208, 208) else 3)
+    assert len(estimate.flows) == (4 if size == (368, 368) else 3)
 
 
 def test_the_matches_of_the_last_pair_are_remembered_and_no_others() -> None:

@@ -140,6 +140,8 @@ def matching_error(estimate: Estimate, between: Tensor, seen: Tensor) -> Tensor:
         raise ValueError("expected an estimate of tiny-di, with matches between the two frames")
     errors = []
     for matches, flow, known in zip(estimate.matches, between.split(2, 1), seen.split(1, 1), strict=True):
+        if matches.logits is None:
+            raise ValueError("expected an estimate that was made with gradients: without, no probabilities are kept")
         height, width = matches.flow.shape[-2:]
         cell = flow.shape[-1] // width  # pixels
         middle = slice(cell // 2, None, cell)

@@ -20,6 +20,7 @@ from .ifblock import convolution
 CELL = 4  # pixels along a side of a cell
 SCALE = 30.0
 NEAR = 0.01  # per cell squared
+AT_ONCE = 1024  # cells
 
 
 @dataclass(frozen=True)
@@ -28,7 +29,8 @@ class Matches:
 
     flow: Tensor  # (B, 2, h, w) cells, to the other frame
     certainty: Tensor  # (B, 1, h, w) in [0, 1]: the largest probability
-    logits: Tensor  # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to one there (third)
+    # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to one there (third); for training only.
+    logits: Tensor | None
 
 
 class Encoder(nn.Module):
@@ -64,24 +66,43 @@ class Matching(nn.Module):
         height, width = features0.shape[-2:]
         places = cells(height, width, a.device)
         with torch.autocast(a.device.type, enabled=False):  # differences of what is nearly alike decide
-            logits = self._compare(features0.flatten(2).mT, features1.flatten(2).mT, places)
-            return _read(logits, places, height, width), _read(logits.mT, places, height, width)
+            left, right = self._sides(features0.flatten(2).mT, features1.flatten(2).mT, places)
+            if torch.is_grad_enabled():
+                logits = left @ right.mT
+                return _read(logits, places, height, width), _read(logits.mT, places, height, width)
+            return _search(left, right, places, height, width), _search(right, left, places, height, width)
 
-    def _compare(self, features0: Tensor, features1: Tensor, places: Tensor) -> Tensor:
-        """The softmax's argument (B, N, N) for features (B, N, C); the distance rides along in the one product."""
+    def _sides(self, features0: Tensor, features1: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+        """(B, N, C + 4) each, out of features (B, N, C): their product is the softmax's argument, distance included."""
         near = self.near.abs()
         far = near * places.square().sum(1, keepdim=True)
         one = torch.ones_like(far)
         left = torch.cat((2 * near * places, -far, -one), 1).expand(len(features0), -1, -1)
         right = torch.cat((places, one, far), 1).expand(len(features1), -1, -1)
-        return torch.cat((self.scale * features0, left), 2) @ torch.cat((features1, right), 2).mT
+        return torch.cat((self.scale * features0, left), 2), torch.cat((features1, right), 2)
 
 
 def _read(logits: Tensor, places: Tensor, height: int, width: int) -> Matches:
+    found, certainty = _expected(logits, places)
+    return Matches(_map(found - places, height, width), _map(certainty, height, width), logits)
+
+
+def _search(here: Tensor, there: Tensor, places: Tensor, height: int, width: int) -> Matches:
+    """The same without keeping N x N numbers: AT_ONCE cells look at all others at a time."""
+    parts = [_expected(some @ there.mT, places) for some in here.split(AT_ONCE, 1)]
+    found, certainty = (torch.cat(column, 1) for column in zip(*parts, strict=True))
+    return Matches(_map(found - places, height, width), _map(certainty, height, width), None)
+
+
+def _expected(logits: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    """Where cells are expected to be, (B, n, 2), and the largest probability (B, n, 1)."""
     chances = logits.softmax(-1)
-    flow = (chances @ places - places).mT.unflatten(2, (height, width))
-    certainty = chances.amax(-1).unflatten(1, (height, width))[:, None]
-    return Matches(flow, certainty, logits)
+    return chances @ places, chances.amax(-1, keepdim=True)
+
+
+def _map(values: Tensor, height: int, width: int) -> Tensor:
+    """(B, N, C) -> (B, C, h, w)."""
+    return values.mT.unflatten(2, (height, width))
 
 
 def cells(height: int, width: int, device: torch.device) -> Tensor:

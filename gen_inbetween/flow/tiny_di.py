@@ -32,7 +32,7 @@ from .refinement import ContextNet, Unet
 from .splatting import splat
 from .warping import rescale, rescale_flow, warp
 
-CELLS = 2304  # of a frame that is matched at once, 192 x 192 pixels; training sees up to 128 x 128
+CELLS = 8192  # of a frame that is matched at once: 360 x 360 pixels; training sees up to 128 x 128
 COARSE = 8  # times the size at which the first block's features are the smallest: 2 (scale) * 4 (its strides)
 SPREAD = 1e-2  # weight with which what arrives also reaches the cells around, twice as far at each of LEVELS
 LEVELS = 4
