@@ -6,6 +6,7 @@ would skip samples.
 
 from __future__ import annotations
 
+import io
 import logging
 import math
 from collections.abc import Iterator
@@ -16,49 +17,60 @@ from typing import Any, Literal, TypeAlias
 import av
 
 from .packets import read_packets
+from .video_writing import VideoError
 
 log = logging.getLogger("gen_inbetween")
 
 Audio: TypeAlias = Literal["keep", "stretch", "drop"]
 
 _BITS = 192_000  # a second of AAC, where sound has to be encoded anew
+_RATE = 48_000  # samples a second at most: beyond 96,000 AAC takes none, and nobody hears the difference
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is said
 
 
-def count_audio_streams(path: Path) -> int:
-    """How many audio streams a file holds; 0 for a folder or what is no video."""
+def codecs_of(path: Path) -> list[str]:
+    """The codec of each audio stream of a file; none for a folder or what is no video."""
     if path.is_dir():
-        return 0
+        return []
     try:
         with av.open(str(path)) as container:
-            return len(container.streams.audio)
+            return [stream.codec_context.name for stream in container.streams.audio]
     except av.FFmpegError:
-        return 0
+        return []
 
 
 class Sound:
     """The audio streams of `path` from `begin` on for `duration` seconds of the file's clock, `scale` times as long.
 
-    `scale` 1 copies the packets as they are, where MP4 can hold their codec; anything else is stretched and encoded as
-    AAC. Memory does not grow with the length.
+    `scale` 1 copies the packets as they are, unless MP4 cannot hold them or, as PCM, hardly any player plays them from
+    there; anything else is stretched and encoded as AAC. Memory does not grow with the length.
+
+    Raises:
+        VideoError: sound that can be neither copied nor encoded.
     """
 
     def __init__(self, path: Path, begin: float, duration: float, scale: float = 1.0) -> None:
         self.path, self.begin, self.end, self.scale = path, begin, begin + duration, scale
+        try:
+            with av.open(io.BytesIO(), "w", format="mp4") as rehearsal:
+                self.add_to(rehearsal)
+                rehearsal.start_encoding()
+        except (av.FFmpegError, ValueError) as error:
+            raise VideoError(f"the sound of {path} does not go into MP4 ({error}): drop it") from error
+        if scale == 1 and (encoded := [name for name in codecs_of(path) if not _can_be_copied(name, rehearsal)]):
+            log.info("%s sound is not copied into MP4 but encoded anew, as AAC", ", ".join(encoded))
 
     def add_to(self, output: Any) -> list[Iterator[Any]]:
         """Add a stream to the open container `output` for each of ours; its packets, the earliest first, follow."""
-        return [self._feed(output, index) for index in range(count_audio_streams(self.path))]
+        return [self._feed(output, index) for index in range(len(codecs_of(self.path)))]
 
     def _feed(self, output: Any, index: int) -> Iterator[Any]:
         with av.open(str(self.path)) as container:
             source = container.streams.audio[index]
             name = source.codec_context.name
-            if self.scale == 1 and name in output.supported_codecs:
+            if self.scale == 1 and _can_be_copied(name, output):
                 return self._copied(index, output.add_stream_from_template(source))
-            if self.scale == 1:
-                log.info("MP4 cannot hold %s sound; it is encoded anew as AAC", name)
-            rate, layout = source.codec_context.sample_rate, source.codec_context.layout
-            made = output.add_stream("aac", rate=rate, layout=layout)
+            made = output.add_stream("aac", rate=min(source.codec_context.sample_rate, _RATE), layout=_layout(source))
             made.bit_rate = _BITS
             return self._stretched(index, made)
 
@@ -106,6 +118,7 @@ class Sound:
             ("apad", "pad_dur=1"),  # atempo swallows the end of what it is given
             *(("atempo", f"{tempo:.9f}") for tempo in tempos(1 / self.scale)),
             ("atrim", f"end={(self.end - self.begin) * self.scale:.6f}"),
+            ("aformat", f"channel_layouts={_layout(source)}"),
             ("abuffersink", None),
         ):
             chain.append(graph.add(name, arguments))
@@ -119,6 +132,16 @@ class Sound:
                     return
 
         return graph.push, pull
+
+
+def _can_be_copied(codec: str, output: Any) -> bool:
+    return codec in output.supported_codecs and not codec.startswith("pcm_")
+
+
+def _layout(source: Any) -> str:
+    """The name of the channels' layout; raw sound only counts its channels."""
+    layout = source.codec_context.layout
+    return _LAYOUTS.get(layout.nb_channels, layout.name) if layout.name.endswith("channels") else layout.name
 
 
 def _decoded(packet: Any) -> list[Any]:

@@ -59,8 +59,9 @@ class TimedVideo:
             yield from self.read(self)
         finally:  # also where the reader has enough before the end
             if self.damaged:
-                what = "could not be decoded, or only in part; their frames are left out"
-                log.warning("%s is damaged: %d packets %s", self.path, self.damaged, what)
+                said = "%s is damaged: packets that could not be decoded, or only in part: %d; %s"
+                left = "their frames are left out, and those built on them may show traces"
+                log.warning(said, self.path, self.damaged, left)
 
 
 def open_timed(

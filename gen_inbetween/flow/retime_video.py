@@ -21,7 +21,7 @@ import torch
 from tqdm import tqdm
 
 from .. import manifest as manifests
-from ..audio import Audio, Sound, count_audio_streams
+from ..audio import Audio, Sound, codecs_of
 from ..hashing import file_sha256
 from ..segments import Segments
 from ..video import VideoError, image_files
@@ -171,7 +171,7 @@ def _sound(source: TimedVideo, out: Path, slowing: Fraction, bent: bool, audio: 
         raise VideoError(f"only an .mp4 holds sound; {out.name} does not: leave audio alone, or name an .mp4")
     if bent and audio == "stretch":
         raise VideoError("sound cannot follow a curve, only be stretched evenly: keep it or drop it")
-    if audio == "drop" or not count_audio_streams(source.path):
+    if audio == "drop" or not codecs_of(source.path):
         return None
     if silent:
         log.info("%s holds no sound; that of %s is dropped", out.name, source.path.name)
