@@ -38,7 +38,7 @@ PERCENTILE = 99
 # Where flow stops agreeing with the true middle frame, from 250 triplets of 25 films, the ends 2 to 32 frames apart
 # (`python eval/flow_report.py --films FOLDER` makes the table from any folder of films). A middle frame is good if 99 %
 # of its pixels are right to 25 grey levels. Of those below both limits 93 % (tiny-di, RIFE) and 90 % (DIS) are good;
-# of all good ones 62, 70 and 60 % are below. Twice the displacement would keep 8 to 20 % more, and be right in 72 to 91 %.
+# of all good ones 62, 70 and 60 % are below. At twice the displacement 72 to 91 % would be good, 70 to 80 % below.
 DISPLACEMENT = 6.0  # pixels of 256 in height
 DISAGREEMENT = 32.0  # grey levels of 255
 
