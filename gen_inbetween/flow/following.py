@@ -42,7 +42,7 @@ def follow_masks(frames: Sequence[Image.Image], masks: Bool) -> Iterator[Bool]:
         back = dis_flow(after, before)
         found = warp(torch.from_numpy(now).float()[None], back)[0].numpy() > 0.5
         pixels = np.asarray(frame)
-        now = np.stack([redraw_outline(pixels, mask) if mask.any() else mask for mask in found])
+        now = np.array([redraw_outline(pixels, mask) if mask.any() else mask for mask in found]).reshape(now.shape)
         for other in range(1, len(now)):
             now[other] &= ~now[:other].any(0)
         for lost in np.flatnonzero(~now.any((1, 2)) & ~gone):

@@ -5,7 +5,7 @@
 
 For a pair of frames `edit_motion` asks an interpolator for the picture at different distances along the way; a clip
 knows the way itself, so here its frames are looked up at different times. Masks of the first frame follow their things
-(`following.py`); holes are filled with what the background shows at its nearest times (`plates.py`).
+(`following.py`); what they leave behind is filled with what the background shows there at other times (`plates.py`).
 """
 
 from __future__ import annotations
@@ -67,9 +67,10 @@ def retime_objects(
 
     What this cannot do: a thing takes its light and its size from its own time, and leaves its shadow and reflection in
     the background's. Two things that touch each other (a hand and a cup) come apart. What was covered when it was
-    filmed stays missing, also where it would now be seen. The background must be one plane, or far away: with a near
-    and a far part under a moving camera, what fills holes is displaced, and what no frame shows is painted over,
-    blurred. Masks follow by flow and colour; a thing of the colours of its surroundings is lost on the way.
+    filmed stays missing, also where it would now be seen; so does what was outside of the picture in the first frame.
+    The background must be one plane, or far away: with a near and a far part under a moving camera, what fills holes is
+    displaced. What no frame shows is painted over, blurred. Masks follow by flow and colour: of a thing that turns, or
+    has the colours of its surroundings, parts are lost on the way.
 
     Returns:
         The clip, with its manifest.
@@ -141,7 +142,7 @@ def _composed(layers: _Layers, at: Sequence[float]) -> Image.Image:
     elsewhere = [number for number, position in enumerate(things) if position != ground]
     if not elsewhere:
         return Image.fromarray(canvas)
-    left = grown((layers.cover(ground)[elsewhere] > 0.5).any(0)).astype(np.float32)
+    left = grown(layers.cover(ground)[elsewhere].max(0) > 0.5).astype(np.float32)
     mixed = _over(canvas.astype(np.float32), layers.plate(ground), left)
     # From the deepest on up; those at the background's time are pasted too, for they may lie over the others.
     for number in reversed(range(len(things))):

@@ -1,8 +1,9 @@
 """Clean plates: the frames of a clip without the masked things, filled with what other frames show there.
 
 The background is taken to move as a plane does under a turning or moving camera: a homography from frame to frame, of
-the flow outside of all masks. A hole is filled from the frame nearest in time that shows it, and where none does,
-painted over (Telea, 2004).
+the flow outside of all masks. A hole is filled with the median of what other frames show there: a mask that is too
+tight leaves the rim of its thing behind for a frame or two, and the median passes over that. It is shaded as this frame
+is around the hole. What no frame shows is painted over (Telea, 2004).
 """
 
 from __future__ import annotations
@@ -22,16 +23,19 @@ from .tensors import frame_tensor
 Pixels = NDArray[np.uint8]
 
 MARGIN = 1 / 40  # of the shorter side: the soft edge of a thing, its blur of motion and thin shadow go with it
+RING = 1 / 10  # of the shorter side, around a hole: where frames are compared for how bright they are
+ALIKE = 32  # levels; frames that differ by more are not of the same thing, not of another light
 TOLERANCE = 1.0  # pixels off the plane's motion at which a vector no longer speaks for it
 STEP = 4  # pixels from one vector asked to the next
 ENOUGH = 12  # vectors; with fewer the camera is taken to stand still
-INPAINTED_FROM = 3.0  # pixels around a hole that its paint is mixed from
+ASKED = 25  # frames, evenly spread over the clip, that are asked what is behind
+PAINT = 3.0  # pixels around a hole that its paint is mixed from
 
 
-def grown(mask: NDArray[Any]) -> Bool:
+def grown(mask: NDArray[Any], margin: float = MARGIN) -> Bool:
     """A mask (H, W) with its soft edge."""
     cv2 = _opencv()
-    reach = max(2, round(MARGIN * min(mask.shape)))
+    reach = max(2, round(margin * min(mask.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
 
@@ -39,7 +43,7 @@ def grown(mask: NDArray[Any]) -> Bool:
 def clean_plates(frames: Sequence[Image.Image], masks: Sequence[Bool]) -> list[Pixels]:
     """The frames (uint8 (H, W, 3)) without what the masks, (M, H, W) for each frame, cover."""
     pixels = [np.asarray(frame) for frame in frames]
-    holes = [grown(mask.any(0)) for mask in masks]
+    holes = [grown(np.asarray(mask.any(0))) for mask in masks]
     steps = [plane_motion(frames[at], frames[at + 1], holes[at]) for at in range(len(frames) - 1)]
     to_first = [np.eye(3)]  # from each frame to the first
     for step in steps:
@@ -61,18 +65,35 @@ def plane_motion(frame: Image.Image, following: Image.Image, hole: Bool) -> NDAr
 
 
 def _filled(at: int, pixels: list[Pixels], holes: list[Bool], to_first: list[NDArray[Any]]) -> Pixels:
+    """A frame whose hole shows the median of what frames all over the clip show there."""
     cv2 = _opencv()
-    plate, left = pixels[at].copy(), holes[at].copy()
-    height, width = left.shape
-    for other in sorted(range(len(pixels)), key=lambda number: abs(number - at))[1:]:
-        if not left.any():
-            return plate
+    hole, plate = holes[at], pixels[at].copy()
+    asked = set(np.linspace(0, len(pixels) - 1, min(len(pixels), ASKED)).round().astype(int).tolist()) - {at}
+    if not hole.any() or not asked:
+        return plate
+    around = grown(hole, RING)
+    size = hole.shape[::-1]
+    seen = []
+    for other in sorted(asked):
         here = np.linalg.inv(to_first[at]) @ to_first[other]  # from the other frame to this one
-        shown = cv2.warpPerspective((~holes[other]).astype(np.uint8) * 255, here, (width, height)) > 250
-        use = left & shown
-        if use.any():
-            plate[use] = cv2.warpPerspective(pixels[other], here, (width, height), borderMode=cv2.BORDER_REPLICATE)[use]
-            left &= ~use
-    if left.all():
-        return pixels[at]  # nothing is known of what is behind
-    return np.asarray(cv2.inpaint(plate, left.astype(np.uint8), INPAINTED_FROM, cv2.INPAINT_TELEA))
+        shown = cv2.warpPerspective((~holes[other]).astype(np.uint8) * 255, here, size)[around] > 250
+        colours = cv2.warpPerspective(pixels[other], here, size)[around].astype(np.float32)
+        seen.append(np.where(shown[:, None], colours, np.nan))
+    known = np.zeros_like(hole)
+    known[around] = np.isfinite(np.stack(seen)[..., 0]).any(0)
+    behind = plate.astype(np.float32)
+    behind[known] = np.nanmedian(np.stack(seen)[:, known[around]], 0)
+    behind += _shade(plate - behind, known & ~hole)
+    plate[known & hole] = behind.round().clip(0, 255)[known & hole]
+    unseen = hole & ~known
+    return plate if unseen.all() else np.asarray(cv2.inpaint(plate, unseen.astype(np.uint8), PAINT, cv2.INPAINT_TELEA))
+
+
+def _shade(difference: NDArray[np.float32], compared: Bool) -> NDArray[np.float32]:
+    """How much brighter a frame is than the others, (H, W, 3): smooth, from where they were compared."""
+    cv2 = _opencv()
+    alike = compared & (np.abs(difference).max(2) < ALIKE)
+    reach = RING * min(compared.shape)
+    sums = cv2.GaussianBlur(np.dstack([difference * alike[..., None], alike]).astype(np.float32), (0, 0), reach / 2)
+    shade: NDArray[np.float32] = sums[..., :3] / (sums[..., 3:] + 1e-3)
+    return shade
