@@ -8,7 +8,10 @@ one place and turned about together:
     mirror, reverse                                                                                   (Super SloMo)
 
 For the reference kinds a fourth frame is any one from the first to the last (InterpAny-Clearer, as published). Maps of
-path distances are estimated from the optical flow between the frames (`index_estimation.py`), and blurred.
+path distances are estimated from the optical flow between the frames (`index_estimation.py`), and blurred. Estimated
+flows wander by pixels over plain walls, so what moves by less than UNSURE follows the time. (Moving layers of 128
+pixels with noise, DIS: from eps 0.25 to 16 the error of D falls from 0.094 to 0.056 where things stand still, and stays
+at 0.09 where they move by 4 pixels and more at another pace than the time, which is off by 0.18 there.)
 """
 
 from __future__ import annotations
@@ -29,6 +32,7 @@ from .index_maps import blurred
 from .interpolator import InterpolatorError, Kind
 from .registry import load_interpolator
 
+UNSURE = 4.0  # pixels
 PICK = 3  # what a generator is for, beside those of `training_draws`
 FlowOf = Callable[[Tensor, Tensor], Tensor]  # a, b (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels
 
@@ -124,7 +128,7 @@ def with_distances(triplets: VideoTriplets, flow_of: FlowOf, blur: int, kind: Ki
     way = flow_of(triplets.a, triplets.b)
 
     def of(frame: Tensor, time: Tensor) -> Tensor:
-        estimated = blurred(estimate_index(flow_of(triplets.a, frame), way, time)[:, 0], blur)[:, None]
+        estimated = blurred(estimate_index(flow_of(triplets.a, frame), way, time, still=UNSURE**2)[:, 0], blur)[:, None]
         return torch.where((time == 0) | (time == 1), time, estimated)  # at the ends nothing is left to estimate
 
     index = of(triplets.target, triplets.time)
