@@ -48,10 +48,6 @@ class Segments:
         self.folder = out.absolute().with_name(f".{out.name}.{digest}.parts")
         self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
 
-    def length(self, number: int) -> int:
-        """The frames of a piece: all have FRAMES but the last."""
-        return min(FRAMES, self.total - number * FRAMES)
-
     def begin(self, resume: bool) -> int:
         """How many frames earlier runs have finished; with resume False none, and what they left is thrown away.
 

@@ -110,15 +110,14 @@ def retime_video(
     opened = load_interpolator(interpolator, device=device) if isinstance(interpolator, str | Path) else interpolator
     check_kind(opened.kind, 0.5, None, iters)
     how: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
+    settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **how}
+    settings |= {"start": start, "stop": stop, "folder_rate": folder_rate}
     identity = {
         "source": {"path": str(path.resolve()), "sha256": _source_sha256(path)},
         "interpolator": asdict(opened.info),
-        "settings": {
-            "fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **how,
-            "start": start, "stop": stop, "folder_rate": folder_rate,
-        },
+        "settings": settings,
         "versions": manifests.versions(),
-    }  # fmt: skip
+    }
     drawing = Drawing(source, rate, slowing, opened, **how)
     parts = Segments(out, drawing.total, rate, identity) if out.suffix.lower() == ".mp4" else None
     done, counts = parts.begin(resume) if parts else 0, Counts()
