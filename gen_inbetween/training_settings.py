@@ -113,7 +113,7 @@ class Run:
     noise: Noise = Noise()
     batch_size: Count = 1  # clips a process takes at once ...
     accumulation: Count = 1  # ... and how often, before the weights change
-    precision: Annotated[Literal["no", "fp16", "bf16"], as_written] = "no"  # of the frozen UNet and its arithmetic; the update is float32
+    precision: Annotated[Literal["no", "fp16", "bf16"], as_written] = "no"  # of the frozen UNet; the update is float32
     gradient_checkpointing: bool = True
     ema: Share | None = None  # decay of the averaged update, which is then what is validated and saved
     seed: Whole = 0
