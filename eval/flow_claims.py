@@ -1,7 +1,8 @@
-"""What path distances buy: tiny-di against its twin, which was trained on times with the same data, steps and seed.
+"""What path distances buy: tiny-di's first stage against its twin, trained on times with the same data, steps and seed.
 
-    accelerate launch train/train_flow.py --config configs/train/flow_tiny_di_time.yaml      # the twin, 45 minutes
-    python eval/flow_claims.py                                                               # some minutes on one core
+    accelerate launch train/train_flow.py                                                    # 45 minutes on one core
+    accelerate launch train/train_flow.py --config configs/train/flow_tiny_di_time.yaml      # the twin, as long
+    python eval/flow_claims.py                                                               # some minutes
 
 Four sets, each frame between two others: drawn triplets at uniform speed, drawn triplets whose things each have a speed
 curve of their own, clips of `synthetic.py`, and real film (prepared by `eval/prepare.py packages --download`). No frame
@@ -32,6 +33,7 @@ from gen_inbetween.flow.classical import dis_flow
 from gen_inbetween.flow.index_estimation import estimate_index
 from gen_inbetween.flow.moving_layers import draw_triplets
 from gen_inbetween.flow.tensors import frame_tensor
+from gen_inbetween.flow.video_triplets import UNSURE
 from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.textures import photographs
 from gen_inbetween.training_draws import seeded
@@ -74,7 +76,7 @@ def film(folder: Path) -> Iterator[Question]:
         frames = [small(Image.fromarray(frame)) for frame in open_pair(pair, folder).frames[: GAP + 1]]
         way = dis_flow(frames[0], frames[GAP])
         for step in (2, 4, 6):
-            index = estimate_index(dis_flow(frames[0], frames[step]), way, step / GAP)
+            index = estimate_index(dis_flow(frames[0], frames[step]), way, step / GAP, still=UNSURE**2)
             yield Question(pair.name, frames[0], frames[GAP], frames[step], step / GAP, index)
 
 
@@ -87,14 +89,16 @@ def small(image: Image.Image) -> Tensor:
 Answer = Callable[[Question], Tensor | None]  # None: the question gives no map
 
 
-def answers(twin: Path) -> dict[str, Answer]:
+def answers(first: Path, twin: Path) -> dict[str, Answer]:
     """Label -> who answers; interpolators whose weights are not here are left out, and said to be."""
-    tiny, twin_of = load_interpolator("tiny-di"), load_interpolator(twin)
+    distance, shipped = load_interpolator(first), load_interpolator("tiny-di")
     found: dict[str, Answer] = {
         "cross-fade": lambda q: (1 - q.time) * q.a + q.time * q.b,
-        "time index (twin)": lambda q: twin_of(q.a, q.b, q.time),
-        "distance index, uniform map": lambda q: tiny(q.a, q.b, q.time),
-        "distance index, true map": lambda q: None if q.index is None else tiny(q.a, q.b, q.index),
+        "time index (twin)": timed(load_interpolator(twin)),
+        "distance index, uniform map": timed(distance),
+        "distance index, true map": mapped(distance),
+        "tiny-di as shipped, uniform map": timed(shipped),
+        "tiny-di as shipped, true map": mapped(shipped),
         "dis, time": timed(load_interpolator("dis")),
     }
     try:
@@ -106,6 +110,10 @@ def answers(twin: Path) -> dict[str, Answer]:
 
 def timed(interpolator: FrameInterpolator) -> Answer:
     return lambda q: interpolator(q.a, q.b, q.time)
+
+
+def mapped(interpolator: FrameInterpolator) -> Answer:
+    return lambda q: None if q.index is None else interpolator(q.a, q.b, q.index)
 
 
 def psnr(found: Tensor, truth: Tensor) -> float:
@@ -138,22 +146,23 @@ def table(name: str, scores: dict[str, list[float]], shown: list[tuple[str, str]
 
 
 COMPARED = [
-    ("distance index, uniform map", "cross-fade"),
     ("distance index, true map", "time index (twin)"),
     ("distance index, uniform map", "time index (twin)"),
-    ("distance index, uniform map", "dis, time"),
-    ("distance index, uniform map", "rife, time"),
+    ("tiny-di as shipped, uniform map", "cross-fade"),
+    ("tiny-di as shipped, uniform map", "dis, time"),
+    ("tiny-di as shipped, uniform map", "rife, time"),
 ]
 
 
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
+    parser.add_argument("--first", type=Path, default=Path("outputs/flow/tiny_di/interpolator.safetensors"))
     parser.add_argument("--twin", type=Path, default=Path("outputs/flow/tiny_di_time/interpolator.safetensors"))
     parser.add_argument("--film", type=Path, default=Path("outputs/packages"), help="as eval/prepare.py leaves it")
     parser.add_argument("--output", type=Path, default=Path("outputs/flow"))
     parser.add_argument("--count", type=int, default=256, help="drawn triplets of each kind")
     given = parser.parse_args()
-    who = answers(given.twin)
+    who = answers(given.first, given.twin)
     sets = {
         "Drawn triplets, 64 px, uniform speed": drawn(given.count, 1.0),
         "Drawn triplets, 64 px, each thing at a speed of its own": drawn(given.count, 0.0),
