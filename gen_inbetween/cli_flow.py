@@ -86,7 +86,7 @@ def _make(
     video: Path, out: Path, interpolator: str | None, device: str | None, resume: bool, options: dict[str, Any]
 ) -> None:
     """Do it, and say what came of it."""
-    from .flow.retime_video import retime_video
+    from .flow.video_retiming import retime_video
     from .interpolating import flow_device
 
     if interpolator is not None:

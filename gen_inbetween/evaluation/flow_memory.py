@@ -20,7 +20,7 @@ WIDTH, HEIGHT, FPS = 160, 90, 25
 PROGRAM = """
 import json, re, sys
 from pathlib import Path
-from gen_inbetween.flow.retime_video import retime_video
+from gen_inbetween.flow import retime_video
 made = retime_video(sys.argv[1], sys.argv[2], scale=2.0, interpolator=sys.argv[3], resume=False)
 peak = re.search(r"VmHWM:\\s+(\\d+) kB", Path("/proc/self/status").read_text())[1]
 print(json.dumps({"written": made.written, "peak_mb": int(peak) * 1024 / 1e6}))
