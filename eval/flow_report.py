@@ -46,7 +46,8 @@ LENGTHS = (250, 1000, 4000)
 READ = f"""\
 Cells are `mean [low, high]`: the mean over moments and its 95 % percentile bootstrap interval (2,000 resamples, seed
 0). A gap of g means that frames 0 and g are given and the g - 1 between them asked for, in the middle of the same
-{max(GAPS) + 1} frames whatever the gap. Moments of one film are not independent: their intervals are too narrow."""
+{max(GAPS) + 1} frames whatever the gap. Moments of one film are not independent: their intervals are too narrow.
+Differences are paired by moment, with p of Wilcoxon's signed-rank test after Holm's correction over the table."""
 
 
 def main() -> None:
@@ -118,7 +119,8 @@ def quality(found: Mapping[str, FrameInterpolator], root: Path, clips: int, fold
         for moment in tqdm(moments, title):
             scored[title].add(moment)
             kept.append(moment)
-        text += f"### {title}: {len(kept)} moments\n\n{pages.gap_tables(scored[title])}\n\n"
+        tables = f"{pages.gap_tables(scored[title])}\n\n{pages.difference_table(scored[title])}"
+        text += f"### {title}: {len(kept)} moments\n\n{tables}\n\n"
         for kind, moment in pages.typical_and_hard(kept, scored[title]).items():
             path = pages.gap_sheet(moment, found, folder / f"{number}-{kind}.png")
             text += f"![{title}, {kind}]({folder.name}/{path.name})\n\n"

@@ -79,6 +79,8 @@ def test_tables_plot_and_sheet(scored, tmp_path):
     assert "| psnr[inner] (higher is better) | gap 2 | gap 8 |" in text
     assert len([line for line in text.splitlines() if line.startswith("| blend |")]) == len(MEASURES)
     assert len([line for line in text.splitlines() if line.startswith("| truth |")]) == 1
+    apart = flow_pages.difference_table(scores).splitlines()[2:]
+    assert len(apart) == 1 and apart[0].startswith("| nearest | -") and apart[0].count("p = ") == 2
     plot = flow_pages.gap_plot({"drawn": scores, "film": scores}, tmp_path / "psnr.png")
     sheet = flow_pages.gap_sheet(moments[0], scores.interpolators, tmp_path / "sheet.png")
     assert Image.open(plot).width > 900

@@ -15,11 +15,11 @@ from ..sheets import contact_sheet
 from .flow_gaps import TRUTH, Frames, Moment, Scores, made_between
 from .flow_limits import Trial, shares
 from .flow_speed import Cost
-from .formatting import decimals, estimate, figure, table
+from .formatting import decimals, estimate, figure, probability, table
 from .measures import measures
 from .pictures import copy_small_png, save_png
 from .plots import TEXT, save, styles
-from .statistics import bootstrap_interval
+from .statistics import bootstrap_interval, holm, paired_difference
 
 SHOWN_GAP, COLUMNS = 8, 5
 
@@ -40,6 +40,22 @@ def gap_tables(scores: Scores) -> str:
     return "\n\n".join(pages)
 
 
+def difference_table(scores: Scores, reference: str = "blend", measure: str = "psnr[inner]") -> str:
+    """Paired differences from the reference: moments differ far more from each other than interpolators do."""
+    found = scores.values[measure]
+    apart = {
+        label: [paired_difference(gaps[gap], found[reference][gap]) for gap in scores.gaps]
+        for label, gaps in found.items()
+        if label not in (reference, TRUTH)
+    }
+    corrected = iter(holm([cell.p for row in apart.values() for cell in row]))
+    rows = [
+        [label, *(f"{estimate(cell, 2, signed=True)}, {probability(next(corrected))}" for cell in row)]
+        for label, row in apart.items()
+    ]
+    return table([f"{measure}, less that of {reference}", *(f"gap {gap}" for gap in scores.gaps)], rows)
+
+
 def gap_plot(sets: Mapping[str, Scores], path: Path) -> Path:
     """PSNR against the gap, a panel for each set."""
     picture = Figure(figsize=(5.5 * len(sets), 3.6), layout="constrained")
@@ -52,7 +68,7 @@ def gap_plot(sets: Mapping[str, Scores], path: Path) -> Path:
             cells = [bootstrap_interval(values) for values in found[label].values()]
             means = np.array([cell.mean for cell in cells])
             bars = np.abs(np.array([[cell.low, cell.high] for cell in cells]).T - means)
-            places = np.arange(len(cells)) + 0.06 * (shift - len(labels) / 2)
+            places = np.arange(len(cells)) + 0.06 * (shift - (len(labels) - 1) / 2)
             panel.errorbar(places, means, bars, label=label, linewidth=1, markersize=5, **look[label])
         panel.set_title(title, fontsize=TEXT + 1)
         panel.set_xticks(range(len(scores.gaps)), map(str, scores.gaps))
