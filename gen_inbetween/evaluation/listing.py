@@ -121,7 +121,6 @@ def frames_source(root: Path, images: Sequence[Path]) -> dict[str, Any]:
     return {"frames": names, "file_sha256": [hash_file(image) for image in images]}
 
 
-
 def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter) -> Iterator[Pair]:
     """Clips number `first_seed` and up, 14 frames of 64 pixels, photographs behind half of them, as the generator tells
     their rate and motion bucket."""
