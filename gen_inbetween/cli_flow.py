@@ -18,6 +18,9 @@ Interpolator = Annotated[
 Passthrough = Annotated[
     bool, typer.Option(help="Source frames as they are; --no-passthrough redraws them, where sharpness flickers.")
 ]
+Phase = Annotated[
+    float, typer.Option(metavar="SHARE", help="0.5 shows frames between source frames only: no flicker of sharpness.")
+]
 Cuts = Annotated[bool, typer.Option(help="Keep scene cuts; --no-cuts interpolates over them.")]
 Duplicates = Annotated[str, typer.Option(metavar="keep|replace", help="Frames that repeat the one before.")]
 Curve = Annotated[
@@ -40,6 +43,7 @@ def retime(
     curve: Curve = "linear",
     loop: Loop = False,
     passthrough: Passthrough = True,
+    phase: Phase = 0.0,
     cuts: Cuts = True,
     duplicates: Duplicates = "keep",
     audio: Audio = None,
@@ -53,6 +57,7 @@ def retime(
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
     options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
+    options["phase"] = phase
     options |= {"duplicates": duplicates, "audio": audio, "start": start, "stop": stop, "folder_rate": folder_rate}
     _make(video, out, interpolator, device, resume, options)
 
@@ -67,6 +72,7 @@ def slowmo(
     curve: Curve = "linear",
     loop: Loop = False,
     passthrough: Passthrough = True,
+    phase: Phase = 0.0,
     cuts: Cuts = True,
     duplicates: Duplicates = "keep",
     audio: Audio = None,
@@ -78,6 +84,7 @@ def slowmo(
 ) -> None:
     """Slow motion: the frame rate stays, and the video lasts longer; the sound is dropped, or stretched when asked."""
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
+    options["phase"] = phase
     options |= {"duplicates": duplicates, "audio": audio, "start": start, "stop": stop, "folder_rate": folder_rate}
     _make(video, out, interpolator, device, resume, options)
 

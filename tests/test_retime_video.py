@@ -118,6 +118,19 @@ def test_the_count_is_what_the_duration_says_and_source_frames_stay_bit_for_bit(
     assert record["interpolator"]["name"] == "blend"
 
 
+def test_half_a_step_off_no_source_frame_is_shown(tmp_path):
+    source = encode(tmp_path / "a.mp4", moving(8))
+    retime_video(source, tmp_path / "frames", fps=20, phase=0.5, interpolator="blend")
+    frames, before = shown(tmp_path / "frames"), shown(source)
+    assert len(frames) == 16
+    for number, share in ((0, 0.25), (1, 0.75)):
+        assert abs(frames[number] - ((1 - share) * before[0] + share * before[1])).max() <= 1
+    bent = retime_video(source, tmp_path / "bent", fps=20, phase=0.5, loop=True, interpolator="blend")
+    assert bent.written == 16 and abs(shown(tmp_path / "bent")[0] - frames[0]).max() <= 1
+    with pytest.raises(InterpolatorError, match="phase from 0 to below 1"):
+        retime_video(source, tmp_path / "none", fps=20, phase=1, interpolator="blend")
+
+
 def test_frames_of_variable_rate_are_shown_at_their_own_times(tmp_path):
     ticks = [0, 7, 20, 26, 90, 100, 113, 150, 160]  # hundredths of a second
     source = encode(tmp_path / "v.mp4", grey([20 + tick for tick in ticks]), ticks=ticks, unit=Fraction(1, 100), crf=4)
@@ -494,7 +507,10 @@ def stop_after(count, interpolator):
 def test_going_on_inside_a_span_begins_where_the_span_does(tmp_path, monkeypatch, caplog, scale):
     caplog.set_level("INFO", "gen_inbetween")
     monkeypatch.setattr(segments, "FRAMES", 5)
-    source, how = encode(tmp_path / "a.mp4", moving(9)), {"fps": 37, "scale": scale, "duplicates": "replace"}
+    source, how = (
+        encode(tmp_path / "a.mp4", moving(9)),
+        {"fps": 37, "scale": scale, "duplicates": "replace", "phase": 0.5},
+    )
     whole = retime_video(source, tmp_path / "whole.mp4", interpolator=Walking(), **how)
     with pytest.raises(KeyboardInterrupt):
         retime_video(source, tmp_path / "out.mp4", interpolator=stop_after(17, Walking()), **how)

@@ -75,8 +75,7 @@ def plan_times(
             raise InterpolatorError(f"expected {name} above 0, got {value:g}")
     path = parse_curve(curve)
     span = float(count if loop else count - 1)
-    if not 0 <= phase < 1:
-        raise InterpolatorError(f"expected phase from 0 to below 1 step, got {phase:g}")
+    check_phase(phase)
     if times is not None:
         if num_frames is not None or duration is not None or phase or path != parse_curve("linear"):
             raise InterpolatorError("times say everything: leave out num_frames, duration, curve and phase")
@@ -92,6 +91,12 @@ def plan_times(
         last = total if loop else span / count * seconds * new_rate
     done = np.minimum((np.arange(total) + phase) / last, 1.0)
     return Timing(span * path(done), new_rate)
+
+
+def check_phase(phase: float) -> None:
+    """Raise InterpolatorError for a part of a step that is none."""
+    if not 0 <= phase < 1:
+        raise InterpolatorError(f"expected phase from 0 to below 1 step, got {phase:g}")
 
 
 def _known(value: float | None, name: str) -> float:

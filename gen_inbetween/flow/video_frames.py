@@ -46,6 +46,7 @@ class Drawing:
     cuts: bool
     duplicates: Duplicates
     iters: int
+    phase: float  # which part of its step each frame shows, 0 to below 1
 
     @property
     def total(self) -> int:
@@ -54,7 +55,7 @@ class Drawing:
 
     def time(self, number: int) -> float:
         """What frame `number` of the output shows: seconds of the source."""
-        return float(number / (self.rate * self.slowing))
+        return float((number + Fraction(self.phase)) / (self.rate * self.slowing))
 
 
 def streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Image.Image]:
@@ -69,7 +70,8 @@ def streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Ima
         width = span.last.seconds - span.first.seconds
         if drawing.time(done) < span.last.seconds - MEETS * width:
             break
-    begin = min(done, math.ceil(Fraction(span.first.seconds) * drawing.rate * drawing.slowing))
+    steps = Fraction(span.first.seconds) * drawing.rate * drawing.slowing - Fraction(drawing.phase)
+    begin = min(done, max(0, math.ceil(steps)))
     times = map(drawing.time, range(begin, drawing.total))
     how: dict[str, Any] = {"passthrough": drawing.passthrough, "iters": drawing.iters}
     frames = retime_spans(itertools.chain([span], found), times, drawing.interpolator, **how)
@@ -103,7 +105,8 @@ def curved_frames(
     source, last = drawing.source, len(images) - (not loop)
     rate = len(images) / source.duration
     duration = float(source.duration * drawing.slowing)
-    plan = plan_times(len(images), rate, fps=float(drawing.rate), duration=duration, curve=curve, loop=loop)
+    asked: dict[str, Any] = {"fps": float(drawing.rate), "duration": duration, "phase": drawing.phase}
+    plan = plan_times(len(images), rate, curve=curve, loop=loop, **asked)
     ends = [*times, source.duration]  # frame k at ends[k]; whatever the rate, positions become seconds become positions
     seconds = plan.positions / last * ends[last]
     positions = np.interp(seconds, ends, np.arange(len(ends))).clip(0, last)

@@ -31,6 +31,7 @@ from .curves import PathCurve, parse_curve
 from .interpolator import FrameInterpolator, check_kind
 from .registry import DEFAULT, load_interpolator
 from .spans import Duplicates, check_duplicates
+from .timing import check_phase
 from .video_frames import Counts, Drawing, curved_frames, streamed_frames
 
 log = logging.getLogger("gen_inbetween")
@@ -65,6 +66,7 @@ def retime_video(
     interpolator: str | Path | FrameInterpolator = DEFAULT,
     iters: int = 1,
     passthrough: bool = True,
+    phase: float = 0.0,
     cuts: bool = True,
     duplicates: Duplicates = "keep",
     audio: Audio | None = None,
@@ -85,6 +87,8 @@ def retime_video(
         curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
         interpolator: a name of INTERPOLATORS, a file of weights, or an open one (then `device` is its own).
         iters, passthrough, cuts, duplicates: as in `stream.retime_stream`.
+        phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
+            no source frame, and so cures flicker of sharpness; all is shown half a new step early.
         audio: "keep" copies the sound unchanged, "stretch" makes it `scale` times as long at its own pitch, "drop"
             leaves it out; None keeps it where the pace is the source's and drops it otherwise, with a notice. MP4 only.
         start, stop: seconds of the source; its frames that begin in this range are taken.
@@ -109,7 +113,9 @@ def retime_video(
     check_duplicates(duplicates)
     opened = load_interpolator(interpolator, device=device) if isinstance(interpolator, str | Path) else interpolator
     check_kind(opened.kind, 0.5, None, iters)
+    check_phase(phase)
     how: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
+    how["phase"] = phase
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **how}
     settings |= {"start": start, "stop": stop, "folder_rate": folder_rate}
     identity = {
