@@ -1,7 +1,10 @@
-"""Fixtures for every test: a random Stable Video Diffusion that runs on a CPU in fractions of a second."""
+"""Fixtures for every test: a random Stable Video Diffusion that runs on a CPU in fractions of a second; the command."""
 
 from __future__ import annotations
 
+import logging
+import sys
+import warnings
 from collections.abc import Callable
 from pathlib import Path
 
@@ -10,6 +13,7 @@ import torch
 from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
+from gen_inbetween import cli, models
 from gen_inbetween.motion import add_backward_motion, temporal_self_attentions
 from gen_inbetween.pipeline import InbetweenPipeline
 
@@ -101,3 +105,25 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_svd")
     build_tiny_pipe().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def inbetween(monkeypatch, capsys, tmp_path):
+    """Runs `inbetween ARGUMENTS` in an empty folder; returns (exit status, stdout, stderr)."""
+    monkeypatch.chdir(tmp_path)
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
+    models.say_once.cache_clear()
+    # What main() sets for its process is taken back after the test.
+    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
+    monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")
+    monkeypatch.setattr(logging.getLogger("gen_inbetween"), "handlers", [])
+    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
+
+    def run(*arguments):
+        monkeypatch.setattr(sys, "argv", ["inbetween", *map(str, arguments)])
+        with pytest.raises(SystemExit) as left:
+            cli.main()
+        said = capsys.readouterr()
+        return left.value.code, said.out, said.err
+
+    return run

@@ -3,40 +3,15 @@
 from __future__ import annotations
 
 import json
-import logging
 import os
 import shutil
-import sys
-import warnings
 
 import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween import cli, demo, generation, models
+from gen_inbetween import demo, generation, models
 from gen_inbetween.checkpoints import save_motion
-
-
-@pytest.fixture
-def inbetween(monkeypatch, capsys, tmp_path):
-    """Runs `inbetween ARGUMENTS` in an empty folder; returns (exit status, stdout, stderr)."""
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
-    models.say_once.cache_clear()
-    # What main() sets for its process is taken back after the test.
-    monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
-    monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")
-    monkeypatch.setattr(logging.getLogger("gen_inbetween"), "handlers", [])
-    monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["inbetween", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
 
 
 @pytest.fixture(scope="module")

@@ -543,24 +543,6 @@ def test_only_the_same_goes_on(tmp_path, monkeypatch):
 # The commands
 
 
-@pytest.fixture
-def inbetween(monkeypatch, capsys, tmp_path):
-    """Runs `inbetween ARGUMENTS` in an empty folder; returns (exit status, stdout, stderr)."""
-    from gen_inbetween import cli
-
-    monkeypatch.chdir(tmp_path)
-    monkeypatch.setattr(cli, "speak_plainly", lambda: None)
-
-    def run(*arguments):
-        monkeypatch.setattr(sys, "argv", ["inbetween", *map(str, arguments)])
-        with pytest.raises(SystemExit) as left:
-            cli.main()
-        said = capsys.readouterr()
-        return left.value.code, said.out, said.err
-
-    return run
-
-
 def test_retime_and_slowmo_from_the_command_line(inbetween, sounding):
     status, out, err = inbetween("retime", sounding, "--fps", 25, "-o", "fast.mp4", "--interpolator", "blend")
     assert status == 0, err
