@@ -207,7 +207,8 @@ def models() -> None:
 Examples:
   inbetween convert checkpoints/svd_reverse_motion_with_attnflip backward_motion.safetensors --base svd
   inbetween convert lora.safetensors backward_motion.safetensors
-  inbetween convert backward_motion.safetensors tuned_unet --unet svd"""
+  inbetween convert backward_motion.safetensors tuned_unet --unet svd
+  inbetween convert flownet.pkl rife.safetensors --interpolator"""
 )
 @reported
 def convert(
@@ -219,8 +220,20 @@ def convert(
     unet: Annotated[
         str | None, typer.Option(metavar="MODEL", help="Write the whole tuned UNet of MODEL, as the authors do.")
     ] = None,
+    interpolator: Annotated[
+        bool, typer.Option("--interpolator", help="The source is an interpolator's weights: RIFE, Super SloMo, ...")
+    ] = False,
 ) -> None:
-    """Turn a published checkpoint into a 50 MB file of differences for SVD and SVD-XT; or a motion into a UNet."""
+    """Turn a published checkpoint into a 50 MB file of differences for SVD and SVD-XT; a motion into a UNet; or an
+    interpolator's weights into safetensors."""
+    if interpolator:
+        if base is not None or unet is not None:
+            raise ValueError("--base and --unet go with backward motion, --interpolator with flow: give one kind")
+        from .flow.loading import convert_interpolator
+
+        found = convert_interpolator(source, target)
+        typer.echo(f"{target}: {found.architecture} {found.version}, kind {found.kind}, {found.licence}")
+        return
     from .checkpoints import convert as convert_motion
     from .checkpoints import export_unet
     from .models import open_pipeline

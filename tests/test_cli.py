@@ -8,10 +8,12 @@ import shutil
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gen_inbetween import demo, generation, models
 from gen_inbetween.checkpoints import save_motion
+from gen_inbetween.flow import load_interpolator, registry
 
 
 @pytest.fixture(scope="module")
@@ -147,6 +149,18 @@ def test_batch_goes_on_where_it_was(inbetween, pair, tiny_folder, tmp_path):
     assert (status, out.splitlines()[-1]) == (1, "1 made, 0 already there, 1 failed")
     assert "pairs.jsonl:2: no such file" in err
     assert inbetween(*line, "--shard", "1/2")[:2] == (0, "skipped: clips/ab.gif\n0 made, 1 already there, 0 failed\n")
+
+
+def test_an_interpolators_weights_are_converted_and_open_again(inbetween, tmp_path):
+    bundled = load_interpolator("tiny-di")
+    status, out, err = inbetween("convert", registry.TINY_DI, "mine.safetensors", "--interpolator")
+    assert status == 0, err
+    assert "tiny-di" in out and "kind index+ref" in out and (tmp_path / "mine.json").is_file()
+    again = load_interpolator(tmp_path / "mine.safetensors")
+    a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
+    assert torch.equal(again(a, b, 0.5), bundled(a, b, 0.5))
+    status, _, err = inbetween("convert", registry.TINY_DI, "x.safetensors", "--interpolator", "--base", "svd")
+    assert status == 2 and "give one kind" in err
 
 
 def test_plan_models_and_convert(inbetween, tiny_folder, tiny_pipe, tmp_path):
