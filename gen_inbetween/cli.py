@@ -11,7 +11,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from . import cli_edit, cli_flow
+from . import cli_edit, cli_flow, cli_models
 from .options import (
     ConfigFile,
     Device,
@@ -25,7 +25,6 @@ from .options import (
     Size,
     Steps,
     Vram,
-    parse_size,
     settings_of,
 )
 from .reporting import FAILED, fail, reported, speak_plainly
@@ -151,105 +150,6 @@ def demo(
 
 @app.command(
     epilog="""\b
-Examples:
-  inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram 16
-  inbetween plan --model svd-xt --method vibid
-  inbetween plan --method flow --interpolator rife --frames 49"""
-)
-@reported
-def plan(
-    model: Model = "svd-xt",
-    method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, flow or auto.")] = "gi",
-    interpolator: Interpolator = None,
-    size: Size = None,
-    num_frames: Frames = None,
-    steps: Steps = None,
-    vram: Annotated[float | None, typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
-) -> None:
-    """Predict memory and UNet passes of a run, counted on the configuration: no diffusion model is loaded."""
-    width, height = parse_size(size)
-    shape: dict[str, Any] = {"width": width, "height": height, "num_frames": num_frames}
-    if method in ("flow", "auto") or interpolator is not None:
-        from .routing import plan_route
-
-        told = {"interpolator": interpolator, "num_inference_steps": steps, "vram": vram}
-        line, sampling = plan_route(model, method, **shape, **told)
-        typer.echo(line)
-        if sampling is None:
-            return
-        method = sampling
-    from .planner import plan as make_plan
-
-    typer.echo(str(make_plan(model, method=method, vram_gb=vram, num_inference_steps=steps, **shape)))
-
-
-@app.command(epilog="\b\nExample:\n  inbetween models")
-@reported
-def models() -> None:
-    """List the named models: size, frames, licence, and where they are."""
-    from .models import MODELS, ModelError, resolve_model
-
-    for name, spec in MODELS.items():
-        try:
-            spec = resolve_model(name)
-            place = spec.source if Path(spec.source).is_dir() else f"not here; `hf download {spec.source}` gets it"
-        except ModelError as error:
-            place = str(error)
-        motion = "with" if spec.motion else "no"
-        typer.echo(
-            f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.licence}"
-        )
-        typer.echo(f"    {place}")
-
-
-@app.command(
-    epilog="""\b
-Examples:
-  inbetween convert checkpoints/svd_reverse_motion_with_attnflip backward_motion.safetensors --base svd
-  inbetween convert lora.safetensors backward_motion.safetensors
-  inbetween convert backward_motion.safetensors tuned_unet --unet svd
-  inbetween convert flownet.pkl rife.safetensors --interpolator"""
-)
-@reported
-def convert(
-    source: Annotated[
-        Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")
-    ],
-    target: Annotated[Path, typer.Argument(help="The backward_motion.safetensors to write; with --unet, a folder.")],
-    base: Annotated[str | None, typer.Option(help="What a whole tuned UNet was tuned from: svd, or a folder.")] = None,
-    unet: Annotated[
-        str | None, typer.Option(metavar="MODEL", help="Write the whole tuned UNet of MODEL, as the authors do.")
-    ] = None,
-    interpolator: Annotated[
-        bool, typer.Option("--interpolator", help="The source is an interpolator's weights: RIFE, Super SloMo, ...")
-    ] = False,
-) -> None:
-    """Turn a published checkpoint into a 50 MB file of differences for SVD and SVD-XT; a motion into a UNet; or an
-    interpolator's weights into safetensors."""
-    if interpolator:
-        if base is not None or unet is not None:
-            raise ValueError("--base and --unet go with backward motion, --interpolator with flow: give one kind")
-        from .flow.loading import convert_interpolator
-
-        found = convert_interpolator(source, target)
-        typer.echo(f"{target}: {found.architecture} {found.version}, kind {found.kind}, {found.licence}")
-        return
-    from .checkpoints import convert as convert_motion
-    from .checkpoints import export_unet
-    from .models import open_pipeline
-
-    if unet is not None:
-        if base is not None:
-            raise ValueError("--base goes with reading a whole tuned UNet, --unet with writing one: give one of them")
-        pipe = open_pipeline(unet, device="cpu", motion=source)
-        typer.echo(f"{export_unet(pipe.unet, target)}: the whole tuned UNet")
-        return
-    info = convert_motion(source, target, base=base)
-    typer.echo(f"{target}: {info.format} of {info.base_model}, rank {info.rank or 'full'}, sha256 {info.sha256[:12]}")
-
-
-@app.command(
-    epilog="""\b
 Each line of the list: {"frame0": "a.png", "frame1": "b.png", "out": "name.mp4", "seed": 3, ...}
 with paths relative to the list; "out" and the settings may be left away.
 \b
@@ -282,6 +182,7 @@ def batch(
         raise typer.Exit(1)
 
 
+cli_models.add_to(app)
 cli_flow.add_to(app)
 cli_edit.add_to(app)
 

@@ -35,7 +35,7 @@ LAYERS = [
     {"flow"},
     {"interpolating", "routing"},
     {"generation"},
-    {"batch", "cli_edit", "cli_flow", "demo", "evaluation", "replaying"},
+    {"batch", "cli_edit", "cli_flow", "cli_models", "demo", "evaluation", "replaying"},
     {"cli"},
 ]  # fmt: skip
 
