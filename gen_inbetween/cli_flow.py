@@ -57,8 +57,8 @@ def retime(
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
     options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
-    options["phase"] = phase
-    options |= {"duplicates": duplicates, "audio": audio, "start": start, "stop": stop, "folder_rate": folder_rate}
+    options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
+    options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
     _make(video, out, interpolator, device, resume, options)
 
 
@@ -84,8 +84,8 @@ def slowmo(
 ) -> None:
     """Slow motion: the frame rate stays, and the video lasts longer; the sound is dropped, or stretched when asked."""
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
-    options["phase"] = phase
-    options |= {"duplicates": duplicates, "audio": audio, "start": start, "stop": stop, "folder_rate": folder_rate}
+    options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
+    options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
     _make(video, out, interpolator, device, resume, options)
 
 

@@ -119,9 +119,8 @@ def make_clip(
         settings, routing = route(opened, settings)
     make = interpolated if settings.method == FLOW else sampled
     clip = make(opened, settings, progress, expected)
-    made = {"format": manifests.FORMAT, "made": manifests.now(), "frames": keyframes}
-    made |= {"routing": routing} if routing else {}
-    clip.manifest = {**made, **clip.manifest, "versions": manifests.versions(), "machine": manifests.machine()}
+    routed = {"routing": routing} if routing else {}
+    clip.manifest = manifests.record(frames=keyframes, **routed, **clip.manifest)
     return clip
 
 

@@ -109,6 +109,11 @@ def images_sha256(images: Iterable[Image.Image]) -> str:
     return hashlib.sha256(" ".join(image_sha256(image) for image in images).encode()).hexdigest()
 
 
+def record(**parts: Any) -> dict[str, Any]:
+    """A manifest of these parts, and of what every manifest says: when, by which versions, on what machine."""
+    return {"format": FORMAT, "made": now(), **parts, "versions": versions(), "machine": machine()}
+
+
 def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) -> dict[str, dict[str, str | None]]:
     """The two keyframes as a manifest names them: where their files are (None: given in memory), and their hashes."""
     return {

@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from .interpolator import Flows, InterpolatorInfo, Kind, Reference, Time, check_frames, check_kind, time_map
+from .last_pair import LastPair
 from .splatting import splat
 from .warping import warp
 
@@ -35,8 +36,8 @@ class DisInterpolator:
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
-        _opencv()
-        self._known: tuple[Tensor, Tensor, Tensor, Tensor] | None = None
+        opencv()
+        self._both_ways = LastPair(lambda a, b: (dis_flow(a, b), dis_flow(b, a)))
         self.info = InterpolatorInfo(
             "dis", "DIS", "OpenCV, medium preset at full resolution", self.kind, self.multiple, "Apache-2.0 (OpenCV)"
         )
@@ -63,18 +64,10 @@ class DisInterpolator:
         mask = torch.where(total > FAINT, share0 / total.clamp(min=FAINT), 1 - times)
         return Flows(to0, to1, mask)
 
-    def _both_ways(self, a: Tensor, b: Tensor) -> tuple[Tensor, Tensor]:
-        """Flow from a to b and back. Many times are asked of one pair, so that of the last pair is remembered."""
-        known = self._known
-        if known is None or not (torch.equal(known[0], a) and torch.equal(known[1], b)):
-            known = a.clone(), b.clone(), dis_flow(a, b), dis_flow(b, a)
-            self._known = known
-        return known[2], known[3]
-
 
 def dis_flow(a: Tensor, b: Tensor) -> Tensor:
     """Optical flow from a to b: frames (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels, x and y."""
-    cv2 = _opencv()
+    cv2 = opencv()
     estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     estimator.setFinestScale(0)  # the preset stops at half the resolution, too coarse for small frames
     flows = [estimator.calc(_grey(first), _grey(second), None) for first, second in zip(a, b, strict=True)]
@@ -109,7 +102,8 @@ def trust(flow: Tensor, back: Tensor) -> Tensor:
     return (-((away / AGREEMENT) ** 2)).exp().clamp(min=1e-3)
 
 
-def _opencv() -> Any:
+def opencv() -> Any:
+    """OpenCV's module. ImportError: it is not installed."""
     try:
         import cv2
     except ImportError as error:

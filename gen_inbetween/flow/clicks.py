@@ -20,7 +20,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from ..opening import Frame, open_frame
-from .classical import _opencv
+from .classical import opencv
 from .masks import Bool, MaskError
 
 Point = tuple[float, float]  # x, y in pixels
@@ -84,7 +84,7 @@ def points_of_objects(
 
 
 def _segment(pixels: NDArray[np.uint8], inside: list[Point], outside: list[Point]) -> Bool:
-    cv2 = _opencv()
+    cv2 = opencv()
     height, width = pixels.shape[:2]
     zoom = min(1.0, SMALL / max(height, width))
     size = max(1, round(width * zoom)), max(1, round(height * zoom))
@@ -100,7 +100,7 @@ def _segment(pixels: NDArray[np.uint8], inside: list[Point], outside: list[Point
 
 
 def _at_radius(pixels: NDArray[np.uint8], inside: NDArray[Any], outside: NDArray[Any], radius: float) -> Bool:
-    cv2 = _opencv()
+    cv2 = opencv()
     shape = pixels.shape[:2]
     labels = np.full(shape, cv2.GC_BGD, np.uint8)
     labels[_discs(shape, inside, FAR * radius)] = cv2.GC_PR_BGD
@@ -110,7 +110,7 @@ def _at_radius(pixels: NDArray[np.uint8], inside: NDArray[Any], outside: NDArray
 
 
 def _mark_clicks(labels: NDArray[np.uint8], inside: NDArray[Any], outside: NDArray[Any]) -> None:
-    cv2 = _opencv()
+    cv2 = opencv()
     seed = max(2.0, SEED * min(labels.shape))
     labels[_discs(labels.shape, outside, seed)] = cv2.GC_BGD
     labels[_discs(labels.shape, inside, seed)] = cv2.GC_FGD
@@ -118,7 +118,7 @@ def _mark_clicks(labels: NDArray[np.uint8], inside: NDArray[Any], outside: NDArr
 
 def _cut(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], inside: NDArray[Any]) -> Bool:
     """GrabCut from these labels; of what it finds, the pieces clicked on, if there are clicks."""
-    cv2 = _opencv()
+    cv2 = opencv()
     if not (labels % 2 == 0).any():  # no background at all: GrabCut would not know what to tell the object from
         return np.ones(labels.shape, bool)
     cv2.setRNGSeed(0)  # its colour models start from k-means
@@ -133,7 +133,7 @@ def _cut(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], inside: NDArray[A
 
 
 def _scores(pixels: NDArray[np.uint8], masks: list[Bool]) -> list[float]:
-    cv2 = _opencv()
+    cv2 = opencv()
     smooth = cv2.GaussianBlur(pixels.astype(np.float32) / 255, (0, 0), 1)
     lab = cv2.cvtColor(smooth, cv2.COLOR_RGB2Lab)
     gradient = np.hypot(cv2.Sobel(lab, cv2.CV_32F, 1, 0), cv2.Sobel(lab, cv2.CV_32F, 0, 1))
@@ -158,7 +158,7 @@ def redraw_outline(
 
     pixels: uint8 RGB (H, W, 3). coarse: bool (H, W). inside, outside: points (N, 2) that stay in, and out.
     """
-    cv2 = _opencv()
+    cv2 = opencv()
     reach = max(2, round(BAND * min(coarse.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     labels = np.where(coarse, np.uint8(cv2.GC_PR_FGD), np.uint8(cv2.GC_PR_BGD))

@@ -27,7 +27,8 @@ from .curves import parse_curve
 from .index_maps import FEATHER, Curve, feathered_layers, index_map, layer_positions
 from .interpolator import FrameInterpolator, InterpolatorError
 from .masks import Bool, Mask, open_masks
-from .registry import DEFAULT, load_interpolator
+from .pairs import check_pair
+from .registry import DEFAULT, open_interpolator
 from .tensors import frame_tensor, tensor_frame
 
 REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
@@ -73,19 +74,13 @@ def edit_motion(
         CurveError: a curve that cannot be.
         FrameError: a frame cannot be opened.
     """
-    if num_frames < 2:
-        raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
     first, last = open_frame(frame0), open_frame(frame1)
-    if first.size != last.size:
-        raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
+    check_pair(first, last, num_frames)
     opened = open_masks(masks, first.size)
     layers = feathered_layers(opened, feather)
     times = torch.linspace(0, 1, num_frames, dtype=torch.float64)
     positions = layer_positions(curves, background, times, len(opened))
-    if not isinstance(interpolator, (str, Path)):
-        network = interpolator
-    else:
-        network = load_interpolator(interpolator)
+    network = open_interpolator(interpolator)
     iters = check_takes_maps(network, iters)
     a, b = (frame_tensor(frame, network.device) for frame in (first, last))
     frames = [
@@ -135,12 +130,5 @@ def _frame(
 
 def edit_record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
     """The manifest of an edited clip: the frames it was made of, what drew it, and how it was asked for."""
-    return {
-        "format": manifests.FORMAT,
-        "made": manifests.now(),
-        "frames": {name: {"sha256": manifests.image_sha256(image)} for name, image in frames.items()},
-        "interpolator": asdict(network.info),
-        "settings": settings,
-        "versions": manifests.versions(),
-        "machine": manifests.machine(),
-    }
+    hashes = {name: {"sha256": manifests.image_sha256(image)} for name, image in frames.items()}
+    return manifests.record(frames=hashes, interpolator=asdict(network.info), settings=settings)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from ..clip import Clip
 from ..opening import Frame
-from .classical import DisInterpolator
+from .classical import DisInterpolator, opencv
 from .curves import parse_curve
 from .editing import edit_record, mask_sha256
 from .following import CPU, follow_masks, masks_between
@@ -33,7 +33,7 @@ from .index_maps import Curve, layer_positions
 from .interpolator import FrameInterpolator, InterpolatorError
 from .masks import Bool, Mask, open_masks
 from .plates import Pixels, clean_plates, grown
-from .registry import DEFAULT, load_interpolator
+from .registry import DEFAULT, open_interpolator
 from .tensors import frame_tensor, tensor_frame
 
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
@@ -88,7 +88,7 @@ def retime_objects(
     opened = open_masks(masks, old.size)
     times = torch.linspace(0, 1, count, dtype=torch.float64)
     positions = (layer_positions(curves, background, times, len(opened)) * (len(old) - 1)).tolist()
-    draw = load_interpolator(interpolator) if isinstance(interpolator, (str, Path)) else interpolator
+    draw = open_interpolator(interpolator)
     following = tqdm(follow_masks(old.frames, opened), "follow", len(old), unit="frame", disable=not progress)
     layers = _Layers(old.frames, list(following), draw)
     frames = [_composed(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
@@ -152,8 +152,6 @@ def _composed(layers: _Layers, at: Sequence[float]) -> Image.Image:
 
 def _over(below: NDArray[np.float32], above: Pixels, cover: NDArray[Any]) -> NDArray[np.float32]:
     """`above` where it covers, with a soft edge."""
-    from .classical import _opencv
-
-    soft = _opencv().GaussianBlur(cover.astype(np.float32), (0, 0), SOFT)[..., None]
+    soft = opencv().GaussianBlur(cover.astype(np.float32), (0, 0), SOFT)[..., None]
     mixed: NDArray[np.float32] = below + soft * (above.astype(np.float32) - below)
     return mixed

@@ -26,7 +26,7 @@ from ..opening import Frame, open_frame
 from ..reversals import bounce, turns
 from .curves import Array
 from .interpolator import FrameInterpolator
-from .registry import DEFAULT, load_interpolator
+from .registry import DEFAULT, open_interpolator
 from .retiming import retime
 from .spans import Span, Timed, spans
 from .tensors import frame_tensor
@@ -100,7 +100,7 @@ def speed_profile(
         InterpolatorError: frames that cannot be used, an interpolator without flows. FrameError: a frame cannot be
             opened.
     """
-    opened = load_interpolator(interpolator) if isinstance(interpolator, (str, Path)) else interpolator
+    opened = open_interpolator(interpolator)
     timed = [Timed(open_frame(frame), float(index)) for index, frame in enumerate(frames)]
     found = list(spans(timed, cuts=cuts))
     seen = [_motion(span, opened) for span in tqdm(found, f"pace by {opened.info.name}", disable=not progress)]
@@ -171,7 +171,7 @@ def constant_speed(
     source = Clip(frames, clip.fps, clip.manifest) if isinstance(clip, Clip) else frames
     rate = clip.fps if isinstance(clip, Clip) else None
     timing = plan_times(len(frames), rate, fps=fps, num_frames=num_frames, duration=duration)
-    opened = load_interpolator(interpolator) if isinstance(interpolator, (str, Path)) else interpolator
+    opened = open_interpolator(interpolator)
     profile = speed_profile(frames, opened, cuts=cuts, progress=progress)
     made = retime(
         source,

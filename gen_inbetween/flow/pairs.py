@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator
 from dataclasses import asdict
-from typing import Any
 
 from PIL import Image
 from torch import Tensor
@@ -38,16 +37,12 @@ def interpolate_pair(
     """
     first, last = open_frame(frame0), open_frame(frame1)
     frames = inbetween_frames(first, last, num_frames, interpolator, iters=iters)
-    record: dict[str, Any] = {
-        "format": manifests.FORMAT,
-        "made": manifests.now(),
-        "frames": manifests.keyframes_record((frame0, frame1), (first, last)),
-        "interpolator": asdict(interpolator.info),
-        "settings": {"method": "flow", "num_frames": num_frames, "iters": iters, "fps": fps},
-        "frames_sha256": manifests.images_sha256(frames),
-        "versions": manifests.versions(),
-        "machine": manifests.machine(),
-    }
+    record = manifests.record(
+        frames=manifests.keyframes_record((frame0, frame1), (first, last)),
+        interpolator=asdict(interpolator.info),
+        settings={"method": "flow", "num_frames": num_frames, "iters": iters, "fps": fps},
+        frames_sha256=manifests.images_sha256(frames),
+    )
     return Clip(frames, fps, record)
 
 
@@ -66,10 +61,7 @@ def inbetween_frames(
     exact_ends: the ends are the two given; otherwise as the interpolator redraws them (`redrawing.py`), so that no
         frame is sharper than the others. progress: show a bar on stderr.
     """
-    if num_frames < 2:
-        raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
-    if first.size != last.size:
-        raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
+    check_pair(first, last, num_frames)
     check_kind(interpolator.kind, 0.5, None, iters)
     a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
     times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
@@ -79,6 +71,14 @@ def inbetween_frames(
     if not exact_ends:
         first, last = (tensor_frame(redrawn(frame, interpolator, iters)) for frame in (a, b))
     return [first, *frames, last]
+
+
+def check_pair(first: Image.Image, last: Image.Image, num_frames: int) -> None:
+    """Raise InterpolatorError for fewer than two frames, or two frames of two sizes."""
+    if num_frames < 2:
+        raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
+    if first.size != last.size:
+        raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
 
 
 def between_frames(

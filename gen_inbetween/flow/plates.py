@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from .classical import _opencv, dis_flow
+from .classical import dis_flow, opencv
 from .following import CPU
 from .masks import Bool
 from .tensors import frame_tensor
@@ -34,7 +34,7 @@ PAINT = 3.0  # pixels around a hole that its paint is mixed from
 
 def grown(mask: NDArray[Any], margin: float = MARGIN) -> Bool:
     """A mask (H, W) with its soft edge."""
-    cv2 = _opencv()
+    cv2 = opencv()
     reach = max(2, round(margin * min(mask.shape)))
     kernel = cv2.getStructuringElement(cv2.MORPH_ELLIPSE, (2 * reach + 1,) * 2)
     return np.asarray(cv2.dilate(mask.astype(np.uint8), kernel) > 0)
@@ -53,7 +53,7 @@ def clean_plates(frames: Sequence[Image.Image], masks: Sequence[Bool]) -> list[P
 
 def plane_motion(frame: Image.Image, following: Image.Image, hole: Bool) -> NDArray[np.float64]:
     """The homography (3, 3) from a frame to the one after it, of what is outside of `hole`."""
-    cv2 = _opencv()
+    cv2 = opencv()
     flow = dis_flow(frame_tensor(frame, CPU), frame_tensor(following, CPU))[0].permute(1, 2, 0).numpy()
     y, x = (axis[~hole[::STEP, ::STEP]] for axis in np.mgrid[: hole.shape[0] : STEP, : hole.shape[1] : STEP])
     if len(x) < ENOUGH:
@@ -66,7 +66,7 @@ def plane_motion(frame: Image.Image, following: Image.Image, hole: Bool) -> NDAr
 
 def _filled(at: int, pixels: list[Pixels], holes: list[Bool], to_first: list[NDArray[Any]]) -> Pixels:
     """A frame whose hole shows the median of what frames all over the clip show there."""
-    cv2 = _opencv()
+    cv2 = opencv()
     hole, plate = holes[at], pixels[at].copy()
     asked = set(np.linspace(0, len(pixels) - 1, min(len(pixels), ASKED)).round().astype(int).tolist()) - {at}
     if not hole.any() or not asked:
@@ -91,7 +91,7 @@ def _filled(at: int, pixels: list[Pixels], holes: list[Bool], to_first: list[NDA
 
 def _shade(difference: NDArray[np.float32], compared: Bool) -> NDArray[np.float32]:
     """How much brighter a frame is than the others, (H, W, 3): smooth, from where they were compared."""
-    cv2 = _opencv()
+    cv2 = opencv()
     alike = compared & (np.abs(difference).max(2) < ALIKE)
     reach = RING * min(compared.shape)
     sums = cv2.GaussianBlur(np.dstack([difference * alike[..., None], alike]).astype(np.float32), (0, 0), reach / 2)

@@ -58,6 +58,13 @@ def load_interpolator(
     return open_weights(path, kind, torch.device(device), scale, name=path.name)
 
 
+def open_interpolator(
+    interpolator: str | Path | FrameInterpolator, device: str | torch.device = "cpu"
+) -> FrameInterpolator:
+    """`interpolator` itself where it is open, on whatever device; a name or a file as `load_interpolator` opens it."""
+    return load_interpolator(interpolator, device=device) if isinstance(interpolator, (str, Path)) else interpolator
+
+
 def _plain(build: Callable[[torch.device], FrameInterpolator]) -> Opener:
     """Opens what has no weights, and so only one kind and no scale."""
 

@@ -17,7 +17,7 @@ from ..clip import Clip
 from ..opening import Frame, open_frame
 from .curves import Array, PathCurve, parse_curve
 from .interpolator import FrameInterpolator, InterpolatorError, check_kind
-from .registry import DEFAULT, load_interpolator
+from .registry import DEFAULT, open_interpolator
 from .spans import Duplicates, Span, Timed, check_duplicates, spans
 from .stream import retime_spans
 from .timing import plan_times
@@ -83,7 +83,7 @@ def retime(
         phase=phase,
     )
     check_duplicates(duplicates)
-    opened = load_interpolator(interpolator) if isinstance(interpolator, (str, Path)) else interpolator
+    opened = open_interpolator(interpolator)
     steps = 1 if iters is None else iters
     check_kind(opened.kind, 0.5, None, steps)
     found = _spans_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
@@ -126,12 +126,5 @@ def _record(
     """The manifest, with that of the clip it was made of inside."""
     given = (clip.fps, clip.manifest) if isinstance(clip, Clip) else (None, None)
     hashes = [manifests.image_sha256(image) for image in images]
-    return {
-        "format": manifests.FORMAT,
-        "made": manifests.now(),
-        "source": {"fps": given[0], "frames": hashes, "manifest": given[1]},
-        "interpolator": asdict(interpolator.info),
-        "settings": settings,
-        "versions": manifests.versions(),
-        "machine": manifests.machine(),
-    }
+    source = {"fps": given[0], "frames": hashes, "manifest": given[1]}
+    return manifests.record(source=source, interpolator=asdict(interpolator.info), settings=settings)

@@ -27,6 +27,7 @@ from torch.nn import functional
 from .estimate import Estimate
 from .ifblock import IFBlock
 from .ifnet import merge
+from .last_pair import LastPair
 from .matching import CELL, Matches, Matching
 from .refinement import ContextNet, Unet
 from .splatting import splat
@@ -59,7 +60,7 @@ class TinyDI(nn.Module):
         self.block1 = IFBlock(23, widths[1], depth=depth)
         self.contextnet = ContextNet(context_width)
         self.unet = Unet(context_width)
-        self._known: tuple[Tensor, Tensor, tuple[Matches, Matches]] | None = None
+        self._matched = LastPair(self.matching)
 
     def forward(self, a: Tensor, b: Tensor, index: Tensor | None, small: int | None = None) -> Estimate:
         """a, b (B, 3, H, W) in [0, 1]; index (B, 5, H, W); H and W multiples of 16.
@@ -101,21 +102,13 @@ class TinyDI(nn.Module):
         return Estimate(frame, flows, masks, merged, matches=(there, back))
 
     def train(self, mode: bool = True) -> TinyDI:
-        self._known = None  # while it trains, the weights that matched a pair change
+        self._matched.forget()  # while it trains, the weights that matched a pair change
         super().train(mode)
         return self
 
     def _match(self, a: Tensor, b: Tensor) -> tuple[Matches, Matches]:
-        """Many times are asked of one pair, so outside of training the matches of the last one are remembered."""
-        if torch.is_grad_enabled():
-            return self.matching(a, b)
-        if self._known is None or not (same(self._known[0], a) and same(self._known[1], b)):
-            self._known = a, b, self.matching(a, b)
-        return self._known[2]
-
-
-def same(first: Tensor, second: Tensor) -> bool:
-    return first.device == second.device and torch.equal(first, second)
+        """Outside of training the matches of the last pair are remembered."""
+        return self.matching(a, b) if torch.is_grad_enabled() else self._matched(a, b)
 
 
 def carry(there: Matches, back: Matches, index: Tensor) -> tuple[Tensor, Tensor]:

@@ -29,7 +29,7 @@ from ..video_timing import TimedVideo, open_timed
 from ..video_writing import check_video_output, write_video
 from .curves import PathCurve, parse_curve
 from .interpolator import FrameInterpolator, check_kind
-from .registry import DEFAULT, load_interpolator
+from .registry import DEFAULT, open_interpolator
 from .spans import Duplicates, check_duplicates
 from .timing import check_phase
 from .video_frames import Counts, Drawing, curved_frames, streamed_frames
@@ -111,7 +111,7 @@ def retime_video(
     rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
     sound = _sound(source, out, slowing, bent != LINEAR, audio)
     check_duplicates(duplicates)
-    opened = load_interpolator(interpolator, device=device) if isinstance(interpolator, str | Path) else interpolator
+    opened = open_interpolator(interpolator, device)
     check_kind(opened.kind, 0.5, None, iters)
     check_phase(phase)
     how: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
