@@ -53,7 +53,7 @@ def test_one_draw_of_noise_is_on_both_keyframes(pipe):
     told = {"num_frames": 6, "noise_aug_strength": 0.3}
     keyframes = encode_keyframes(pipe, frame, frame, generator=torch.Generator().manual_seed(3), **told)
     forward, backward = keyframes.image_latents[:, 1]
-    assert torch.equal(forward, backward)
+    torch.testing.assert_close(forward, backward, rtol=0, atol=1e-5)  # two places of one batch; another draw is 0.3 off
     noise = torch.randn(frame.shape, generator=torch.Generator().manual_seed(3))
     torch.testing.assert_close(forward[:, 0], encode_latents(pipe, frame + 0.3 * noise))
 

@@ -89,7 +89,8 @@ def test_state_dict_round_trip(tiny_pipe, unet, update):
 @pytest.mark.parametrize("projections", ["vo", "qkvo"])
 @torch.no_grad()
 def test_untuned_and_unrotated_is_stock_svd_on_the_reversed_clip(tiny_pipe, update, projections):
-    unet = tiny_pipe(dtype=torch.float64).unet
+    """To the bit in a direction of its own; both at once attend by halves of the batch, in another order of sums."""
+    unet = tiny_pipe(dtype=torch.float64).unet.requires_grad_(False)  # as it is with a motion: it decides the order too
     x, keyframes = make_case(5, pairs=2)
     sigma = torch.tensor(3.0, dtype=torch.float64)
     told = keyframes.select([BACKWARD], [COND]).batch()
@@ -98,7 +99,7 @@ def test_untuned_and_unrotated_is_stock_svd_on_the_reversed_clip(tiny_pipe, upda
     add_backward_motion(unet, update, rank=2, rotate=False, projections=projections)
     set_direction(unet, "backward")
     assert torch.equal(denoise(unet, x.flip(1), sigma, **told), stock)
-    assert torch.equal(fused(unet, keyframes, "linear")(x, sigma), trf)
+    torch.testing.assert_close(fused(unet, keyframes, "linear")(x, sigma), trf, rtol=0, atol=1e-12)
 
 
 @torch.no_grad()
@@ -107,7 +108,8 @@ def test_an_unrotated_update_acts_on_backward_motion_alone(tiny_pipe):
     x, keyframes = make_case(5)
     sigma = torch.tensor(3.0, dtype=torch.float64)
     tuned, stock = (fused(unet, keyframes, rotate=rotate).guide(torch.stack([x, x]), sigma)[0] for rotate in (1, 0))
-    assert torch.equal(tuned[0], stock[0]) and (tuned[1] - stock[1]).abs().max() > 1e-2
+    torch.testing.assert_close(tuned[0], stock[0], rtol=0, atol=1e-12)  # half a batch against a whole one
+    assert (tuned[1] - stock[1]).abs().max() > 1e-2
 
 
 @pytest.mark.parametrize("update", ["full", "lora"])
