@@ -5,7 +5,9 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import generate_clips
 import numpy as np
+import prepare_clips
 import pytest
 import torch
 from PIL import Image
@@ -17,10 +19,6 @@ from gen_inbetween.scenes import scene_cuts
 from gen_inbetween.synthetic import make_clip
 from gen_inbetween.textures import photographs
 from gen_inbetween.video import VideoError, write_video
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-import generate_clips
-import prepare_clips
 
 SHAPE = {"num_frames": 4, "width": 16, "height": 16}
 

@@ -232,11 +232,10 @@ def test_a_killed_run_resumes_to_the_same_results(tmp_path, tiny_folder, monkeyp
 PROCESS = """
 import sys
 from pathlib import Path
-sys.path.insert(0, sys.argv[1])
 import test_evaluation as tests
 from gen_inbetween.evaluation import bench, running
 bench.open_metric = lambda name: tests.STAND_INS[name]()
-run = tests.run_of(Path(sys.argv[2]), Path(sys.argv[3]), **tests.SHARED)
+run = tests.run_of(Path(sys.argv[1]), Path(sys.argv[2]), **tests.SHARED)
 print(running.evaluate(run).clips)
 """
 SHARED = {
@@ -254,7 +253,8 @@ def test_two_processes_give_the_table_of_one(tmp_path, tiny_folder):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
-    command = [sys.executable, "-c", PROCESS, str(Path(__file__).parent), str(tmp_path / "two"), str(tiny_folder)]
+    launched["PYTHONPATH"] = os.pathsep.join(sys.path)  # where pytest finds the tests
+    command = [sys.executable, "-c", PROCESS, str(tmp_path / "two"), str(tiny_folder)]
     processes = [
         subprocess.Popen(
             command, env={**os.environ, **launched, "RANK": rank, "LOCAL_RANK": rank}, stdout=subprocess.PIPE, text=True

@@ -5,14 +5,12 @@ from __future__ import annotations
 import sys
 from pathlib import Path
 
+import finetune_backward as recipe
 import pytest
 import torch
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-import finetune_backward as recipe
 
 from gen_inbetween.checkpoints import load_motion, save_motion
 from gen_inbetween.config import load

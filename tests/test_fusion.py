@@ -91,7 +91,7 @@ def test_a_pair_does_not_see_its_neighbours(unet):
 
 
 def test_zero_update_and_forward_is_stock_svd(tiny_pipe):
-    """To the bit once stock SVD is frozen too: weights that ask for gradients are multiplied in another order of sums."""
+    """To the bit once stock SVD is frozen too: by weights that ask for gradients torch multiplies in another order."""
     stock = tiny_pipe(dtype=torch.float64).unet
     x, keyframes = make_case(5)
     latents = x.expand(2, -1, -1, -1, -1).repeat(1, 1, 2, 1, 1)

@@ -3,18 +3,15 @@
 from __future__ import annotations
 
 import re
-import sys
 from collections.abc import Iterator
 from pathlib import Path
 
 import nbformat
 import pytest
+import run
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "notebooks"))
-import run
 
 ROOT = Path(__file__).resolve().parents[1]
 MOST_BYTES = 2_500_000  # of all notebooks together: they are part of every clone

@@ -4,11 +4,11 @@ from __future__ import annotations
 
 import shutil
 import subprocess
-import sys
 import zipfile
 from pathlib import Path
 
 import numpy as np
+import prepare
 import pytest
 from PIL import Image
 
@@ -16,9 +16,6 @@ from gen_inbetween.evaluation import packages, windows
 from gen_inbetween.evaluation.pairs import PairError, PairList, open_pair, read_list
 from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.video import write_video
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "eval"))
-import prepare
 
 TEXTURE = np.random.default_rng(0).integers(0, 255, (6, 24, 3), np.uint8)
 

@@ -2,16 +2,13 @@
 
 from __future__ import annotations
 
-import sys
 from pathlib import Path
 
+import pretrain_pocket as recipe
 import pytest
 import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-import pretrain_pocket as recipe
 
 from gen_inbetween.config import ConfigError, load
 

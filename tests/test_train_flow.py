@@ -5,18 +5,15 @@ from __future__ import annotations
 import json
 import logging
 import math
-import sys
 from pathlib import Path
 
 import numpy as np
 import pytest
 import torch
+import train_flow as recipe
 from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-import train_flow as recipe
 
 from gen_inbetween.config import load
 from gen_inbetween.flow.architectures import all_sizes, build_network

@@ -7,11 +7,8 @@ import sys
 from pathlib import Path
 from types import SimpleNamespace
 
-import pytest
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "train"))
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "eval"))
 import finetune_backward as recipe
+import pytest
 import train_variants
 
 from gen_inbetween.checkpoints import load_motion

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import sys
 from contextlib import nullcontext
-from pathlib import Path
 
 import pytest
 import torch
-
-sys.path.insert(0, str(Path(__file__).resolve().parents[1] / "eval"))
 import training_memory
 
 from gen_inbetween.motion import add_backward_motion
