@@ -14,8 +14,10 @@ import pytest
 # Before torch is loaded, and for the processes that tests start: on models this small threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+import av
 import torch
 from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNetSpatioTemporalConditionModel
+from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
 from gen_inbetween import cli, models
@@ -110,6 +112,22 @@ def tiny_folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     folder = tmp_path_factory.mktemp("tiny_svd")
     build_tiny_pipe().save_pretrained(folder)
     return folder
+
+
+@pytest.fixture
+def interrupted_writing(monkeypatch: pytest.MonkeyPatch) -> None:
+    """Ctrl-C as soon as an image or a video is being written; a video's file is there by then."""
+    open_container = av.open
+
+    def interrupted(*arguments: object, **options: object) -> None:
+        open_container(*arguments, **options).close()
+        raise KeyboardInterrupt
+
+    def interrupted_image(*arguments: object, **options: object) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(av, "open", interrupted)
+    monkeypatch.setattr(Image.Image, "save", interrupted_image)
 
 
 @pytest.fixture

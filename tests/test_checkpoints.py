@@ -21,11 +21,18 @@ from gen_inbetween import checkpoints
 from gen_inbetween.atomic import OutputError
 from gen_inbetween.checkpoints import MissingMotionError, MotionError, convert, export_unet, load_motion, save_motion
 from gen_inbetween.motion import has_backward_motion, motion_state_dict, rotates, temporal_self_attentions
+from gen_inbetween.motion_files import fingerprint
 
 RECORD = {"base_model": "tiny", "steps": 3, "data": {"clips": "synthetic"}}
 FULL = {"num_frames": 6, "rank": None, "alpha": None, "rotate": True}
 UNET_FILE = "unet/diffusion_pytorch_model.safetensors"
 Build = Callable[..., UNetSpatioTemporalConditionModel]
+
+
+def write_motion(path: Path, state: dict[str, Tensor]) -> None:
+    """A whole file of a difference, whatever the tensors are."""
+    header = RECORD | FULL | {"format_version": 2, "sha256": fingerprint(state)}
+    save_file(state, path, metadata={"backward_motion": json.dumps(header)})
 
 
 @pytest.fixture(scope="session")
@@ -143,7 +150,7 @@ def test_a_file_of_the_first_format_rotates(build: Build, tmp_path: Path) -> Non
 
 def test_queries_and_keys_under_a_turned_map_are_refused(build: Build, tmp_path: Path) -> None:
     state = motion_state_dict(build(motion="full", rotate=False, projections="qkvo"))
-    checkpoints._write(tmp_path / "motion.safetensors", state, RECORD | FULL, torch.float32)
+    write_motion(tmp_path / "motion.safetensors", state)
     with pytest.raises(MotionError, match=r"to_[qk].weight; expected to_v and to_out.0 of"):
         load_motion(build(), tmp_path / "motion.safetensors")
 
@@ -457,7 +464,7 @@ def test_a_motion_of_another_model_is_refused_and_changes_nothing(build: Build, 
         "shape": state | {first: torch.ones(3, 3)},
     }
     for changed in changes.values():
-        checkpoints._write(path, changed, RECORD | FULL, torch.float32)
+        write_motion(path, changed)
         with pytest.raises(MotionError, match="does not fit this UNet"):
             load_motion(unet, path)
         close(motion_state_dict(unet), before, 0)

@@ -13,7 +13,6 @@ import pytest
 from PIL import Image
 
 from gen_inbetween import manifest as manifests
-from gen_inbetween import video_writing
 from gen_inbetween.atomic import OutputError
 from gen_inbetween.clip import Clip, check_output
 from gen_inbetween.frames import FrameError
@@ -93,12 +92,8 @@ def test_the_manifest_stands_beside(tmp_path: Path, name: str) -> None:
         assert len(read_frames(path).frames) == 3
 
 
-def test_an_interrupted_save_leaves_nothing(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(video_writing, "_even_sides", interrupted)
-    monkeypatch.setattr(Image.Image, "save", interrupted)
+@pytest.mark.usefixtures("interrupted_writing")
+def test_an_interrupted_save_leaves_nothing(tmp_path: Path) -> None:
     for name in ("c.mp4", "c.png", "frames"):
         with pytest.raises(KeyboardInterrupt):
             make_clip(manifest={"format": 1}).save(tmp_path / name)

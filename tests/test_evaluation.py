@@ -274,16 +274,19 @@ def test_two_processes_give_the_table_of_one(tmp_path, tiny_folder):
 
 
 def test_a_clip_that_is_not_finite_is_named_and_the_rest_goes_on(tmp_path, tiny_folder, monkeypatch):
-    real = InbetweenPipeline._draw_noise
+    real = InbetweenPipeline.__call__
 
-    def poisoned(self, keyframes, generator, given):
-        noise = real(self, keyframes, generator, given)
+    def poisoned(self, *frames, generator, **options):
         first = generator.initial_seed() == noise_seed(0, bench.read_list(run.pairs).pairs[0])
-        return noise * torch.nan if first else noise
+        hook = self.unet.conv_out.register_forward_hook(lambda _, given, out: out * torch.nan if first else out)
+        try:
+            return real(self, *frames, generator=generator, **options)
+        finally:
+            hook.remove()
 
     turned = {"method": "gi", "motion": "untuned", "num_inference_steps": 1}
     run = run_of(tmp_path, tiny_folder, methods={"turned": turned, "fade": {"baseline": "crossfade"}})
-    monkeypatch.setattr(InbetweenPipeline, "_draw_noise", poisoned)
+    monkeypatch.setattr(InbetweenPipeline, "__call__", poisoned)
     outcome = running.evaluate(run)
     assert [(failure.method, failure.pair) for failure in outcome.failures] == [("turned", "s0")]
     assert "not finite" in read(run, "run.json")["failures"][0]["why"]

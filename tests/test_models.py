@@ -167,10 +167,17 @@ def test_any_svd_folder_works_with_its_own_size(tiny_folder: Path) -> None:
     assert (spec.source, spec.variant, spec.motion) == (str(tiny_folder.resolve()), None, None)
 
 
-def test_size_of_a_configuration() -> None:
-    vae = {"block_out_channels": [1, 1, 1, 1]}
+def test_size_of_a_configuration(tiny_folder: Path, tmp_path: Path) -> None:
+    folder = Path(copytree(tiny_folder, tmp_path / "sized"))
+
+    def configure(part: str, **settings: object) -> None:
+        path = folder / part / "config.json"
+        path.write_text(json.dumps(json.loads(path.read_text()) | settings))
+
+    configure("vae", block_out_channels=[1, 1, 1, 1])  # halves three times
     for sample_size, size in ((96, (576, 1024)), ([40, 72], (320, 576)), (32, (256, 256))):
-        spec = models._spec_of_configs("x", {"sample_size": sample_size, "num_frames": 14}, vae)
+        configure("unet", sample_size=sample_size)
+        spec = resolve_model(folder)
         assert (spec.height, spec.width) == size
 
 

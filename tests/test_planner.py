@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Callable
 from pathlib import Path
 
@@ -216,9 +217,16 @@ def test_chunks_save_memory_only_while_they_are_on(tiny_pipe: Callable) -> None:
     assert chunked.peak < whole.peak == count_pass(unet, inputs).peak
 
 
-def test_the_memory_of_this_machine_is_known_or_unknown() -> None:
-    memory = device_memory_gb("cpu")
-    assert memory is None or 0.01 < memory < 1e5
+def test_the_memory_of_this_machine_is_what_the_system_says_or_unknown(monkeypatch: pytest.MonkeyPatch) -> None:
+    said = {"SC_AVPHYS_PAGES": 3_000_000, "SC_PAGE_SIZE": 4096}
+    monkeypatch.setattr(os, "sysconf", said.__getitem__, raising=False)
+    assert device_memory_gb("cpu") == 12.288
+
+    def unknown(name: str) -> int:
+        raise ValueError("unrecognized configuration name")
+
+    monkeypatch.setattr(os, "sysconf", unknown, raising=False)
+    assert device_memory_gb("cpu") is None
 
 
 def test_nothing_is_allocated() -> None:

@@ -6,6 +6,7 @@ import importlib.util
 import itertools
 import os
 import resource
+import weakref
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -16,7 +17,6 @@ import pytest
 from PIL import Image
 
 import gen_inbetween.video
-import gen_inbetween.video_writing
 from gen_inbetween.atomic import OutputError, replaced
 from gen_inbetween.video import VideoError, read_frames, stream_frames, write_video
 from gen_inbetween.video_writing import check_video_output
@@ -130,34 +130,40 @@ def test_both_readers_give_the_same_frames(tmp_path: Path, name: str, codec: str
 
 @pytest.mark.skipif(not HAS_DECORD, reason="decord is an extra")
 def test_auto_takes_decord_only_where_it_is_exact(mp4: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    used = []
-    for name in ("_av_frames", "_decord_frames"):
-        original = getattr(gen_inbetween.video, name)
-        monkeypatch.setattr(
-            gen_inbetween.video, name, lambda *a, name=name, original=original: used.append(name) or original(*a)
-        )
+    import decord
+
+    by_decord = []
+    original = decord.VideoReader
+    monkeypatch.setattr(decord, "VideoReader", lambda path, **told: by_decord.append(path) or original(path, **told))
     read_frames(mp4)
-    assert used.pop() == "_decord_frames"
+    assert by_decord == [str(mp4)]
     encode(tmp_path / "ten.mp4", moving(), "libx264", "yuv420p10le")
     encode(tmp_path / "narrow.mp4", moving(12, 48, 64), "libx264")
     encode(tmp_path / "old.mpg", moving(), "mpeg1video", rate=25)
     for name in ("ten.mp4", "narrow.mp4", "old.mpg"):
         assert len(read_frames(tmp_path / name).frames) == 12
-        assert used.pop() == "_av_frames"
+        assert by_decord == [str(mp4)]
         with pytest.raises(VideoError, match='reader="av"'):
             read_frames(tmp_path / name, reader="decord")
 
 
+@pytest.mark.skipif(not HAS_DECORD, reason="decord is an extra")
 @pytest.mark.parametrize("window", [{}, {"start": 1, "stop": 9, "stride": 3}])
 def test_auto_goes_on_where_decord_gives_up(mp4: Path, monkeypatch: pytest.MonkeyPatch, window: dict) -> None:
+    import decord
+
     whole = arrays(read_frames(mp4, reader="av", **window).frames)
 
-    def two_frames_of(*arguments: object) -> Iterator[Image.Image]:
-        yield from itertools.islice(gen_inbetween.video._av_frames(*arguments), 2)
-        raise VideoError("cannot read on")
+    class TwoFrames(decord.VideoReader):
+        given = 0
 
-    monkeypatch.setattr(gen_inbetween.video, "_decord_frames", two_frames_of)
-    monkeypatch.setattr(gen_inbetween.video, "_use_decord", lambda path, exact, reader: reader != "av")
+        def __getitem__(self, index: int) -> object:
+            self.given += 1
+            if self.given > 2:
+                raise decord.DECORDError("threaded decoder gave up")
+            return super().__getitem__(index)
+
+    monkeypatch.setattr(decord, "VideoReader", TwoFrames)
     assert np.array_equal(arrays(read_frames(mp4, **window).frames), whole)
     with pytest.raises(VideoError, match="cannot read on"):
         read_frames(mp4, reader="decord", **window)
@@ -190,20 +196,18 @@ def test_streaming_holds_one_frame_at_a_time(mp4: Path, monkeypatch: pytest.Monk
         assert len(decoded) == count
 
 
-def test_writing_takes_frames_as_they_come(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    pulled, encoded = [], []
-    original = gen_inbetween.video_writing._even_sides
-    monkeypatch.setattr(
-        gen_inbetween.video_writing, "_even_sides", lambda p: encoded.append(len(pulled)) or original(p)
-    )
+def test_writing_takes_frames_as_they_come(tmp_path: Path) -> None:
+    given, kept = [], []
 
     def frames() -> Iterator[Image.Image]:
-        for frame in moving(6):
-            pulled.append(1)
+        for level in range(12):
+            frame = Image.new("RGB", (32, 32), (level, 0, 0))
+            given.append(weakref.ref(frame))
+            kept.append(sum(earlier() is not None for earlier in given))
             yield frame
 
     write_video(frames(), tmp_path / "v.mp4", 5)
-    assert encoded == [1, 2, 3, 4, 5, 6]
+    assert len(kept) == 12 and max(kept) <= 3  # this one, the one before, and the first, which says the size
 
 
 def test_folders_are_read_in_natural_order(tmp_path: Path) -> None:
@@ -321,13 +325,9 @@ def test_nothing_half_written(tmp_path: Path, name: str, error: type[BaseExcepti
     assert contents(tmp_path) == before, "what stood there before still does"
 
 
+@pytest.mark.usefixtures("interrupted_writing")
 @pytest.mark.parametrize("name", ["v.mp4", "v.gif", "v.webp", "frames"])
-def test_the_writer_itself_is_interrupted(tmp_path: Path, name: str, monkeypatch: pytest.MonkeyPatch) -> None:
-    def interrupted(*args: object, **kwargs: object) -> None:
-        raise KeyboardInterrupt
-
-    monkeypatch.setattr(Image.Image, "save", interrupted)
-    monkeypatch.setattr(gen_inbetween.video_writing, "_even_sides", interrupted)
+def test_the_writer_itself_is_interrupted(tmp_path: Path, name: str) -> None:
     with pytest.raises(KeyboardInterrupt):
         write_video(moving(), tmp_path / name, 5)
     assert contents(tmp_path) == {}
