@@ -21,10 +21,10 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
-from gen_inbetween.config import load
-from gen_inbetween.evaluation.report import write_report
-from gen_inbetween.evaluation.running import evaluate
+from gen_inbetween.evaluation.report.report import write_report
+from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.settings import EvalRun
+from gen_inbetween.runtime.config import load
 
 NAMED = 20  # failures that are printed
 

@@ -24,19 +24,19 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from gen_inbetween.atomic import replaced
-from gen_inbetween.evaluation.pairs import read_list
-from gen_inbetween.evaluation.sources import open_pair
-from gen_inbetween.evaluation.statistics import bootstrap_interval, paired_difference
-from gen_inbetween.flow import FrameInterpolator, InterpolatorError, load_interpolator
-from gen_inbetween.flow.classical import dis_flow
-from gen_inbetween.flow.index_estimation import estimate_index
-from gen_inbetween.flow.moving_layers import draw_triplets
-from gen_inbetween.flow.tensors import frame_tensor
-from gen_inbetween.flow.video_triplets import UNSURE
-from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
-from gen_inbetween.textures import photographs
-from gen_inbetween.training_draws import seeded
+from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.data.textures import photographs
+from gen_inbetween.evaluation.pairs.pair_list import read_list
+from gen_inbetween.evaluation.pairs.sources import open_pair
+from gen_inbetween.evaluation.report.statistics import bootstrap_interval, paired_difference
+from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
+from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.pairs import frame_tensor
+from gen_inbetween.interpolation.path_distance import estimate_index
+from gen_inbetween.runtime.files import replaced
+from gen_inbetween.training.interpolator.moving_layers import draw_triplets
+from gen_inbetween.training.interpolator.video_triplets import UNSURE
+from gen_inbetween.training.sample_order import seeded
 
 ROOT = Path(__file__).resolve().parents[1]
 HELD_OUT = 7  # the purpose of the drawn triplets' generator; training and validation have 0 and 1

@@ -23,20 +23,20 @@ import cv2
 import torch
 from tqdm import tqdm
 
-from gen_inbetween import manifest
-from gen_inbetween.atomic import replaced
-from gen_inbetween.data import find_videos
-from gen_inbetween.evaluation import flow_limits
-from gen_inbetween.evaluation import flow_pages as pages
-from gen_inbetween.evaluation.flow_gaps import GAPS, Moment, Scores, drawn_moments, film_moments
-from gen_inbetween.evaluation.flow_memory import HEIGHT, WIDTH, peak_of_retiming
-from gen_inbetween.evaluation.flow_speed import Between, as_called, official_rife, time_dis_flow, time_frames
-from gen_inbetween.evaluation.formatting import plain, table
-from gen_inbetween.evaluation.packages import CLIPS
-from gen_inbetween.evaluation.pairs import read_list
-from gen_inbetween.flow import FrameInterpolator, InterpolatorError, load_interpolator
-from gen_inbetween.flow.registry import DEFAULT
-from gen_inbetween.routing import DISAGREEMENT, DISPLACEMENT
+from gen_inbetween.data.clips import find_videos
+from gen_inbetween.evaluation.interpolators import limits as flow_limits
+from gen_inbetween.evaluation.interpolators import pages
+from gen_inbetween.evaluation.interpolators.gaps import GAPS, Moment, Scores, drawn_moments, film_moments
+from gen_inbetween.evaluation.interpolators.memory import HEIGHT, WIDTH, peak_of_retiming
+from gen_inbetween.evaluation.interpolators.speed import Between, as_called, official_rife, time_dis_flow, time_frames
+from gen_inbetween.evaluation.pairs.packages import CLIPS
+from gen_inbetween.evaluation.pairs.pair_list import read_list
+from gen_inbetween.evaluation.report.tables import plain, table
+from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT
+from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
+from gen_inbetween.interpolation.registry import DEFAULT
+from gen_inbetween.runtime import manifest
+from gen_inbetween.runtime.files import replaced
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("blend", "nearest", "dis", DEFAULT, "rife")

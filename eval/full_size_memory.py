@@ -25,10 +25,10 @@ from diffusers import UNetSpatioTemporalConditionModel
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
-from gen_inbetween.cross_attention import install_constant_cross_attention
-from gen_inbetween.footprint import build, unet_inputs
-from gen_inbetween.model_configs import SVD_XT
-from gen_inbetween.motion import add_backward_motion, set_direction, temporal_self_attentions
+from gen_inbetween.diffusion.motion import add_backward_motion, set_direction, temporal_self_attentions
+from gen_inbetween.memory.cross_attention import install_constant_cross_attention
+from gen_inbetween.memory.footprint import build, unet_inputs
+from gen_inbetween.models.configs import SVD_XT
 
 DTYPE = torch.bfloat16
 Variant = tuple[Callable[[], list[Tensor]], int]  # one evaluation, and the bytes of the weights it holds

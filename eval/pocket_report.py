@@ -21,13 +21,13 @@ from scipy.ndimage import binary_dilation
 from scipy.stats import bootstrap
 from tqdm import tqdm
 
-from gen_inbetween.frames import to_pixels, to_signal
-from gen_inbetween.models import open_pipeline
-from gen_inbetween.pipeline import InbetweenPipeline
-from gen_inbetween.sheets import contact_sheet
-from gen_inbetween.synthetic import HELD_OUT_SEED, SyntheticClip, make_clip
-from gen_inbetween.textures import photographs
-from gen_inbetween.tracking import likeness, track
+from gen_inbetween.data.synthetic import HELD_OUT_SEED, SyntheticClip, make_clip
+from gen_inbetween.data.textures import photographs
+from gen_inbetween.data.tracking import likeness, track
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.media.fit import to_pixels, to_signal
+from gen_inbetween.models.registry import open_pipeline
 
 NOSE_FIRST = 0.5  # an object goes nose-first when at least this share of its way leads towards its nose
 MOVED = 1.5  # pixels in the whole clip below which an object counts as frozen
@@ -155,7 +155,7 @@ def write_report(rows: list[Row], path: Path, command: str, steps: int) -> None:
         "",
         f"![true and generated clips]({picture.name})",
         "",
-        "Objects are followed by `gen_inbetween/tracking.py`, which looks for the generator's own colours.",
+        "Objects are followed by `gen_inbetween/data/tracking.py`, which looks for the generator's own colours.",
         f"Nose-first means that at least {NOSE_FIRST:.0%} of an object's way leads towards its nose; standing still,",
         f"that it moves less than {MOVED} pixels in the whole clip. Background: grey levels of 255 (squared for the",
         "variance); flicker is the mean absolute second difference in time. Panning cameras give true clips theirs.",

@@ -23,12 +23,13 @@ from typing import Any
 
 from tqdm import tqdm
 
-from gen_inbetween.atomic import check_writable
-from gen_inbetween.evaluation.davis import davis_pairs
-from gen_inbetween.evaluation.listing import Refusals, find_files, synthetic_pairs, video_pairs
-from gen_inbetween.evaluation.packages import CLIPS, PINNED, REMARKS, VideoFile, download
-from gen_inbetween.evaluation.pairs import Pair, PairError, PairList, write_list
-from gen_inbetween.synthetic import HELD_OUT_SEED
+from gen_inbetween.data.synthetic import HELD_OUT_SEED
+from gen_inbetween.evaluation.pairs.davis import davis_pairs
+from gen_inbetween.evaluation.pairs.make_list import Refusals, find_files, synthetic_pairs, video_pairs
+from gen_inbetween.evaluation.pairs.packages import CLIPS, PINNED, REMARKS, VideoFile, download
+from gen_inbetween.evaluation.pairs.pair import Pair, PairError
+from gen_inbetween.evaluation.pairs.pair_list import PairList, write_list
+from gen_inbetween.runtime.files import check_writable
 
 LISTS = Path(__file__).parent / "lists"
 MOTION_UNIT = "pixels a frame (mean flow of frames 256 pixels high)"
@@ -79,8 +80,8 @@ def from_videos(
 def synthetic(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
     pairs = synthetic_pairs(given.count, given.first_seed, partial(tqdm, unit="clip"))
     return pairs, (
-        "Clips of gen_inbetween.synthetic, drawn from seeds that no training uses; the photographs of scikit-image are "
-        "half of the backgrounds; rate and motion bucket are those the clip was drawn with."
+        "Clips of gen_inbetween.data.synthetic, drawn from seeds that no training uses; the photographs of "
+        "scikit-image are half of the backgrounds; rate and motion bucket are those the clip was drawn with."
     )
 
 

@@ -18,8 +18,8 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen_inbetween.config import ConfigError, load
-from gen_inbetween.training_settings import Run
+from gen_inbetween.runtime.config import ConfigError, load
+from gen_inbetween.training.settings import Run
 
 ROOT = Path(__file__).resolve().parents[1]
 TRAINER = ROOT / "train" / "finetune_backward.py"

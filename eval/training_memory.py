@@ -21,15 +21,15 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils.checkpoint import checkpoint
 
-from gen_inbetween.conditioning import KeyframeConditioning
-from gen_inbetween.counting import counted
-from gen_inbetween.cross_attention import install_constant_cross_attention
-from gen_inbetween.footprint import META, build, count_encode, count_image_encoder
-from gen_inbetween.ladder import ALLOWANCE
-from gen_inbetween.model_configs import SVD_XT
-from gen_inbetween.motion import add_backward_motion
-from gen_inbetween.recomputing import enable_recomputing
-from gen_inbetween.training import backward_motion_loss
+from gen_inbetween.diffusion.conditioning import KeyframeConditioning
+from gen_inbetween.diffusion.motion import add_backward_motion
+from gen_inbetween.memory.counter import counted
+from gen_inbetween.memory.cross_attention import install_constant_cross_attention
+from gen_inbetween.memory.footprint import META, build, count_encode, count_image_encoder
+from gen_inbetween.memory.plan import ALLOWANCE
+from gen_inbetween.models.configs import SVD_XT
+from gen_inbetween.training.gradient_checkpointing import enable_recomputing
+from gen_inbetween.training.loss import backward_motion_loss
 
 HALF = torch.bfloat16
 IN_HALF = {F.linear, F.conv1d, F.conv2d, F.conv3d, torch.matmul, torch.bmm, torch.baddbmm}

@@ -20,9 +20,10 @@ from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNet
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from gen_inbetween import cli, models
-from gen_inbetween.motion import add_backward_motion, temporal_self_attentions
-from gen_inbetween.pipeline import InbetweenPipeline
+from gen_inbetween.cli import app as cli
+from gen_inbetween.diffusion.motion import add_backward_motion, temporal_self_attentions
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.models import registry as models
 
 
 def build_tiny_pipe(

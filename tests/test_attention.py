@@ -11,7 +11,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from reference import WholeMap
 from torch import nn
 
-from gen_inbetween.attention import BidirectionalAttnProcessor, open_kernel
+from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor, open_kernel
 
 FRAMES, CHANNELS = 5, 16
 

@@ -14,9 +14,10 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween import batch, generation
-from gen_inbetween.batch import Pair, parse_shard, read_pairs, run_batch
-from gen_inbetween.clip import Clip
+from gen_inbetween.generation import batch
+from gen_inbetween.generation import generate as generation
+from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
+from gen_inbetween.media.clip import Clip
 
 
 @pytest.fixture

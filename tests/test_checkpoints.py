@@ -17,11 +17,11 @@ from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.testing import assert_close
 
-from gen_inbetween import checkpoints
-from gen_inbetween.atomic import OutputError
-from gen_inbetween.checkpoints import MissingMotionError, MotionError, convert, export_unet, load_motion, save_motion
-from gen_inbetween.motion import has_backward_motion, motion_state_dict, rotates, temporal_self_attentions
-from gen_inbetween.motion_files import fingerprint
+from gen_inbetween.diffusion import checkpoints
+from gen_inbetween.diffusion.checkpoints import convert, export_unet, load_motion, save_motion
+from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, rotates, temporal_self_attentions
+from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionError, fingerprint
+from gen_inbetween.runtime.files import OutputError
 
 RECORD = {"base_model": "tiny", "steps": 3, "data": {"clips": "synthetic"}}
 FULL = {"num_frames": 6, "rank": None, "alpha": None, "rotate": True}

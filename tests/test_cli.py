@@ -11,9 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween import demo, generation, models
-from gen_inbetween.checkpoints import save_motion
-from gen_inbetween.flow import load_interpolator, registry
+from gen_inbetween.diffusion.checkpoints import save_motion
+from gen_inbetween.generation import demo
+from gen_inbetween.generation import generate as generation
+from gen_inbetween.interpolation import load_interpolator, registry
+from gen_inbetween.models import registry as models
 
 
 @pytest.fixture(scope="module")

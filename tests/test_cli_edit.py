@@ -9,10 +9,10 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween.cli import app
-from gen_inbetween.flow.editing import mask_sha256
-from gen_inbetween.flow.masks import open_masks
-from gen_inbetween.video import read_frames
+from gen_inbetween.cli.app import app
+from gen_inbetween.interpolation.editing.edit_motion import mask_sha256
+from gen_inbetween.interpolation.editing.masks import open_masks
+from gen_inbetween.media.video import read_frames
 
 DIS = ["--interpolator", "dis"]
 

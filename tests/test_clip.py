@@ -12,11 +12,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween import manifest as manifests
-from gen_inbetween.atomic import OutputError
-from gen_inbetween.clip import Clip, check_output
-from gen_inbetween.frames import FrameError
-from gen_inbetween.video import VideoError, read_frames
+from gen_inbetween.media.clip import Clip, check_output
+from gen_inbetween.media.image import FrameError
+from gen_inbetween.media.video import read_frames
+from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.files import OutputError
 
 
 def make_clip(num_frames: int = 6, **options: object) -> Clip:

@@ -7,7 +7,13 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.conditioning import embed_frames, encode_ends, encode_keyframes, encode_latents, frames_to_tensor
+from gen_inbetween.diffusion.conditioning import (
+    embed_frames,
+    encode_ends,
+    encode_keyframes,
+    encode_latents,
+    frames_to_tensor,
+)
 
 
 def picture(seed, size=(48, 32)):

@@ -7,7 +7,7 @@ from typing import Literal
 
 import pytest
 
-from gen_inbetween.config import ConfigError, from_mapping, load, to_mapping
+from gen_inbetween.runtime.config import ConfigError, from_mapping, load, to_mapping
 
 
 @dataclass(frozen=True)

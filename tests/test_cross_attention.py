@@ -8,14 +8,14 @@ import pytest
 import torch
 from diffusers import UNetSpatioTemporalConditionModel
 
-from gen_inbetween.counting import counted
-from gen_inbetween.cross_attention import (
+from gen_inbetween.diffusion.motion import set_direction
+from gen_inbetween.memory.counter import counted
+from gen_inbetween.memory.cross_attention import (
     ConstantCrossAttnProcessor,
     cross_attentions,
     install_constant_cross_attention,
     remove_constant_cross_attention,
 )
-from gen_inbetween.motion import set_direction
 
 FRAMES = 6
 

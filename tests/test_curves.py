@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.flow.curves import EASES, CurveError, PathCurve, parse_curve
+from gen_inbetween.interpolation.retiming.curves import EASES, CurveError, PathCurve, parse_curve
 
 TIMES = np.linspace(0, 1, 401)
 UNEVEN = ((0, 0), (0.1, 0.05), (0.35, 0.8), (0.5, 0.8), (0.8, 0.3), (1, 1))

@@ -12,13 +12,13 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.data import ClipFolder, DataError, SyntheticClips
-from gen_inbetween.frames import to_signal
-from gen_inbetween.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
-from gen_inbetween.scenes import scene_cuts
-from gen_inbetween.synthetic import make_clip
-from gen_inbetween.textures import photographs
-from gen_inbetween.video import VideoError, write_video
+from gen_inbetween.data.clips import ClipFolder, DataError, SyntheticClips
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.data.textures import photographs
+from gen_inbetween.media.fit import to_signal
+from gen_inbetween.media.scenes import scene_cuts
+from gen_inbetween.media.video_writer import VideoError, write_video
+from gen_inbetween.training.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
 
 SHAPE = {"num_frames": 4, "width": 16, "height": 16}
 
@@ -128,7 +128,7 @@ def encode(pipe, clip, seed: int = 0) -> EncodedClip:
 
 
 def test_a_clip_is_encoded_as_the_pipeline_does_it(tiny_pipe) -> None:
-    from gen_inbetween.conditioning import encode_keyframes
+    from gen_inbetween.diffusion.conditioning import encode_keyframes
 
     pipe = tiny_pipe()
     clip = SyntheticClips(0, 1, num_frames=4, size=16)[0]
@@ -146,7 +146,7 @@ def test_a_clip_is_encoded_as_the_pipeline_does_it(tiny_pipe) -> None:
 
 
 def test_a_cache_gives_back_what_was_encoded(tiny_pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gen_inbetween.latents.CLIPS_PER_SHARD", 2)
+    monkeypatch.setattr("gen_inbetween.training.latents.CLIPS_PER_SHARD", 2)
     pipe, clips = tiny_pipe(), SyntheticClips(0, 3, num_frames=2, size=16)
     encoded = [encode(pipe, clips[index], index) for index in range(3)]
     identity, asked = {"clips": clips.identity(), "size": (16, 16)}, []

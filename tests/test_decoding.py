@@ -7,8 +7,8 @@ import torch
 from diffusers import AutoencoderKLTemporalDecoder
 from torch import Tensor
 
-from gen_inbetween.counting import counted
-from gen_inbetween.decoding import EXACT_MODES, decode_latents, decode_streamed
+from gen_inbetween.diffusion.decoding import EXACT_MODES, decode_latents, decode_streamed
+from gen_inbetween.memory.counter import counted
 
 
 def build_vae(dtype: torch.dtype = torch.float32, layers_per_block: int = 2) -> AutoencoderKLTemporalDecoder:

@@ -10,15 +10,15 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, interpolate_pair, load_interpolator
-from gen_inbetween.flow.curves import CurveError, parse_curve
-from gen_inbetween.flow.editing import edit_motion
-from gen_inbetween.flow.ifnet import IFNet
-from gen_inbetween.flow.index_maps import feathered_layers, index_maps
-from gen_inbetween.flow.masks import MaskError, open_masks, uncovered
-from gen_inbetween.flow.network import NetworkInterpolator
-from gen_inbetween.flow.splatting import splat
-from gen_inbetween.flow.tensors import frame_tensor, tensor_frame
+from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, interpolate_pair, load_interpolator
+from gen_inbetween.interpolation.editing.edit_motion import edit_motion
+from gen_inbetween.interpolation.editing.index_maps import feathered_layers, index_maps
+from gen_inbetween.interpolation.editing.masks import MaskError, open_masks, uncovered
+from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
+from gen_inbetween.interpolation.retiming.curves import CurveError, parse_curve
+from gen_inbetween.interpolation.warping import splat
 
 SIZE = (80, 64)  # width, height
 

@@ -6,7 +6,7 @@ import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler
 
-from gen_inbetween.edm import denoise, edm_loss, edm_scalings, karras_sigmas, sample_sigma, scheduler_sigmas
+from gen_inbetween.diffusion.edm import denoise, edm_loss, edm_scalings, karras_sigmas, sample_sigma, scheduler_sigmas
 
 
 @pytest.mark.parametrize("steps", [1, 2, 14, 25, 50])

@@ -19,25 +19,28 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.config import ConfigError, from_mapping, load
-from gen_inbetween.evaluation import bench, routed, running, samplers, scoring
-from gen_inbetween.evaluation.baselines import BASELINES, nearest, open_baseline
-from gen_inbetween.evaluation.made import read_frames_of
-from gen_inbetween.evaluation.pair import Pair
-from gen_inbetween.evaluation.pairs import write_list
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.evaluation import context as bench
+from gen_inbetween.evaluation import run as running
+from gen_inbetween.evaluation import samplers, scoring
+from gen_inbetween.evaluation import samplers as routed
+from gen_inbetween.evaluation.clip_store import read_frames_of
+from gen_inbetween.evaluation.methods import BASELINES, nearest, open_baseline
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
+from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
+from gen_inbetween.evaluation.metrics.set_metric import SetMetric
+from gen_inbetween.evaluation.pairs.pair import Pair
+from gen_inbetween.evaluation.pairs.pair_list import write_list
+from gen_inbetween.evaluation.pairs.sources import hash_frames
+from gen_inbetween.evaluation.pairs.truth import open_truth
 from gen_inbetween.evaluation.samplers import noise_seed
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
-from gen_inbetween.evaluation.sources import hash_frames
-from gen_inbetween.evaluation.truth import open_truth
-from gen_inbetween.flow import INTERPOLATORS
-from gen_inbetween.metrics import open_metric
-from gen_inbetween.metrics.clip_metric import ClipMetric
-from gen_inbetween.metrics.extractors import FeatureExtractor
-from gen_inbetween.metrics.set_metric import SetMetric
-from gen_inbetween.motion_files import MissingMotionError
-from gen_inbetween.pipeline import InbetweenPipeline
-from gen_inbetween.routing import Motion
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.generation.auto import Motion
+from gen_inbetween.interpolation import INTERPOLATORS
+from gen_inbetween.runtime.config import ConfigError, from_mapping, load
 
 ROOT = Path(__file__).resolve().parents[1]
 FRAMES = 6

@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gen_inbetween.hashing import file_sha256
-from gen_inbetween.metrics import clip_features, dinov2, efficientnet, extractors, inception
+from gen_inbetween.evaluation.metrics.backbones import clip_features, dinov2, efficientnet, extractors, inception
+from gen_inbetween.runtime.hashing import file_sha256
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 40, 56, 3), np.uint8)
 

@@ -7,9 +7,9 @@ import pytest
 from distortions import blurred, cross_dissolve, frozen, noisy, shuffled
 from skimage.metrics import peak_signal_noise_ratio, structural_similarity
 
-from gen_inbetween.metrics import open_metric
-from gen_inbetween.metrics.clip_metric import Sample
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.clip_metric import Sample
 
 CLIPS = [make_clip(seed, num_frames=8).frames for seed in range(4)]
 

@@ -12,18 +12,18 @@ from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
 
-from gen_inbetween.checkpoints import load_motion, save_motion
-from gen_inbetween.config import load
-from gen_inbetween.counting import counted
-from gen_inbetween.data import SyntheticClips
-from gen_inbetween.motion import motion_state_dict
-from gen_inbetween.motion_files import MOTION_FILE
-from gen_inbetween.recomputing import disable_recomputing, enable_recomputing
-from gen_inbetween.training_draws import batches_of_places, clip_at, loss_at, seeded
-from gen_inbetween.training_settings import Optimiser, Run
-from gen_inbetween.training_setup import Encoder, open_optimiser
-from gen_inbetween.training_state import AveragedUpdate, checkpoints
-from gen_inbetween.validating import held_out_losses, noise_levels
+from gen_inbetween.data.clips import SyntheticClips
+from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
+from gen_inbetween.diffusion.motion import motion_state_dict
+from gen_inbetween.diffusion.motion_files import MOTION_FILE
+from gen_inbetween.memory.counter import counted
+from gen_inbetween.runtime.config import load
+from gen_inbetween.training.gradient_checkpointing import disable_recomputing, enable_recomputing
+from gen_inbetween.training.sample_order import batches_of_places, clip_at, loss_at, seeded
+from gen_inbetween.training.settings import Optimiser, Run
+from gen_inbetween.training.setup import Encoder, open_optimiser
+from gen_inbetween.training.state import AveragedUpdate, checkpoints
+from gen_inbetween.training.validation import held_out_losses, noise_levels
 
 ROOT = Path(__file__).resolve().parents[1]
 

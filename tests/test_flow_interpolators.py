@@ -8,17 +8,22 @@ import torch
 from PIL import Image
 from torch import Tensor, nn
 
-from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, classical, interpolate_pair, load_interpolator
-from gen_inbetween.flow.classical import dis_flow
-from gen_inbetween.flow.estimate import Estimate
-from gen_inbetween.flow.film import FilmInterpolator
-from gen_inbetween.flow.ifnet import IFNet
-from gen_inbetween.flow.midpoints import by_halving
-from gen_inbetween.flow.network import NetworkInterpolator
-from gen_inbetween.flow.splatting import splat
-from gen_inbetween.flow.tensors import frame_tensor, tensor_frame
-from gen_inbetween.flow.warping import warp
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.interpolation import (
+    InterpolatorError,
+    InterpolatorInfo,
+    classical,
+    interpolate_pair,
+    load_interpolator,
+)
+from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.midpoints import by_halving
+from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
+from gen_inbetween.interpolation.networks.estimate import Estimate
+from gen_inbetween.interpolation.networks.film import FilmInterpolator
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
+from gen_inbetween.interpolation.warping import splat, warp
 
 TINY = {"widths": (8, 8, 4), "depth": 1, "context_width": 2}
 KIND_OF = {0: "midpoint", 1: "index", 5: "index+ref"}

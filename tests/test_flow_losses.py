@@ -9,10 +9,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gen_inbetween.flow import losses
-from gen_inbetween.flow.estimate import Estimate, Teacher
-from gen_inbetween.flow.ifnet import IFNet
-from gen_inbetween.flow.superslomo import SuperSloMo
+from gen_inbetween.interpolation.networks.estimate import Estimate, Teacher
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
+from gen_inbetween.training.interpolator import losses
 
 
 def frames(count: int, size: int = 32) -> list[Tensor]:

@@ -9,12 +9,12 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gen_inbetween.flow.ifblock import IFBlock
-from gen_inbetween.flow.ifnet import IFNet
-from gen_inbetween.flow.ifnet_v4 import LAYOUTS, IFNetV4, Layout
-from gen_inbetween.flow.recognising import on_meta
-from gen_inbetween.flow.superslomo import SuperSloMo, Unet, combine, off_grid
-from gen_inbetween.flow.warping import warp
+from gen_inbetween.interpolation.networks.ifblock import IFBlock
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4, Layout
+from gen_inbetween.interpolation.networks.superslomo import SuperSloMo, Unet, combine, off_grid
+from gen_inbetween.interpolation.warping import warp
+from gen_inbetween.interpolation.weights.detect import on_meta
 
 TINY = {"widths": (8, 8, 4), "depth": 1, "context_width": 2}
 MILLIONS = {  # published networks, without what only training uses

@@ -11,17 +11,19 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.evaluation import flow_limits, flow_pages, flow_speed
-from gen_inbetween.evaluation.flow_gaps import MEASURES, Moment, Scores, drawn_moments, film_moments
-from gen_inbetween.evaluation.flow_limits import Trial, shares, triplets
-from gen_inbetween.evaluation.flow_memory import moving_bars
-from gen_inbetween.evaluation.flow_speed import Cost, as_called, time_frames
-from gen_inbetween.evaluation.pair import Pair
-from gen_inbetween.evaluation.pairs import read_list
-from gen_inbetween.evaluation.sources import hash_frames
-from gen_inbetween.flow import load_interpolator
-from gen_inbetween.routing import Motion
-from gen_inbetween.video_writing import write_video
+from gen_inbetween.evaluation.interpolators import limits as flow_limits
+from gen_inbetween.evaluation.interpolators import pages as flow_pages
+from gen_inbetween.evaluation.interpolators import speed as flow_speed
+from gen_inbetween.evaluation.interpolators.gaps import MEASURES, Moment, Scores, drawn_moments, film_moments
+from gen_inbetween.evaluation.interpolators.limits import Trial, shares, triplets
+from gen_inbetween.evaluation.interpolators.memory import moving_bars
+from gen_inbetween.evaluation.interpolators.speed import Cost, as_called, time_frames
+from gen_inbetween.evaluation.pairs.pair import Pair
+from gen_inbetween.evaluation.pairs.pair_list import read_list
+from gen_inbetween.evaluation.pairs.sources import hash_frames
+from gen_inbetween.generation.auto import Motion
+from gen_inbetween.interpolation import load_interpolator
+from gen_inbetween.media.video_writer import write_video
 
 ROOT = Path(__file__).resolve().parents[1]
 

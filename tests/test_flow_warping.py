@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from gen_inbetween.flow.warping import rescale, rescale_flow, warp
+from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
 
 
 def random_frame(*shape: int) -> torch.Tensor:

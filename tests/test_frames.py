@@ -12,7 +12,8 @@ import pytest
 import torch
 from PIL import Image, PngImagePlugin
 
-from gen_inbetween.frames import FrameError, crossfade, fit, fit_pair, open_frame
+from gen_inbetween.media.fit import crossfade, fit, fit_pair
+from gen_inbetween.media.image import FrameError, open_frame
 
 
 @pytest.fixture

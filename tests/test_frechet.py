@@ -9,7 +9,7 @@ import torch
 from torchmetrics.image.fid import FrechetInceptionDistance
 from torchmetrics.image.kid import KernelInceptionDistance
 
-from gen_inbetween.metrics.frechet import (
+from gen_inbetween.evaluation.metrics.frechet import (
     RankDeficient,
     extrapolated,
     frechet_distance,
@@ -17,7 +17,7 @@ from gen_inbetween.metrics.frechet import (
     kernel_distance,
 )
 
-pytestmark = pytest.mark.filterwarnings("error::gen_inbetween.metrics.frechet.RankDeficient")
+pytestmark = pytest.mark.filterwarnings("error::gen_inbetween.evaluation.metrics.frechet.RankDeficient")
 
 
 def samples(rng: np.random.Generator, count: int, size: int) -> np.ndarray:

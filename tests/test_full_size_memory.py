@@ -9,7 +9,7 @@ from pathlib import Path
 
 import torch
 
-from gen_inbetween.motion import add_backward_motion, set_direction
+from gen_inbetween.diffusion.motion import add_backward_motion, set_direction
 
 SCRIPT = Path(__file__).parents[1] / "eval" / "full_size_memory.py"
 

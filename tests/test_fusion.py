@@ -6,10 +6,10 @@ import pytest
 import torch
 from reference import fused_v, predict_v, to_denoised, two_unets
 
-from gen_inbetween.attention import BidirectionalAttnProcessor
-from gen_inbetween.conditioning import KeyframeConditioning, beside_zeros
-from gen_inbetween.fusion import FusedDenoiser, MotionDenoiser, fusion_weights, guidance_scales
-from gen_inbetween.motion import (
+from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor
+from gen_inbetween.diffusion.conditioning import KeyframeConditioning, beside_zeros
+from gen_inbetween.diffusion.fusion import FusedDenoiser, MotionDenoiser, fusion_weights, guidance_scales
+from gen_inbetween.diffusion.motion import (
     add_backward_motion,
     motion_state_dict,
     remove_backward_motion,

@@ -11,17 +11,17 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween import models
-from gen_inbetween.checkpoints import save_motion
-from gen_inbetween.deciding import approximations, check_length, check_size
-from gen_inbetween.frames import fit_pair
-from gen_inbetween.generation import inbetween
-from gen_inbetween.levers import Levers
-from gen_inbetween.manifest import ManifestError, tensor_sha256
-from gen_inbetween.motion_files import MissingMotionError
-from gen_inbetween.replaying import replay
-from gen_inbetween.sampling import METHODS
-from gen_inbetween.settings import Settings
+from gen_inbetween.diffusion.checkpoints import save_motion
+from gen_inbetween.diffusion.methods import METHODS
+from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.replay import replay
+from gen_inbetween.generation.resolve import approximations, check_length, check_size
+from gen_inbetween.generation.settings import Settings
+from gen_inbetween.media.fit import fit_pair
+from gen_inbetween.memory.options import Levers
+from gen_inbetween.models import registry as models
+from gen_inbetween.runtime.manifest import ManifestError, tensor_sha256
 
 
 @pytest.fixture(scope="module")
@@ -298,7 +298,7 @@ def test_only_what_departs_from_the_method_is_an_approximation():
 
 
 def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):
-    from gen_inbetween.models import open_pipeline
+    from gen_inbetween.models.registry import open_pipeline
 
     clip = make(method="svd")
     pipe = open_pipeline(tiny_folder)

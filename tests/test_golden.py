@@ -10,12 +10,19 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from gen_inbetween import conditioning, solvers, training
-from gen_inbetween.conditioning import KeyframeConditioning
-from gen_inbetween.edm import karras_sigmas
-from gen_inbetween.motion import load_motion_state_dict, motion_state_dict, set_direction, temporal_self_attentions
-from gen_inbetween.pipeline import InbetweenPipeline
-from gen_inbetween.training import backward_motion_loss
+from gen_inbetween.diffusion import conditioning
+from gen_inbetween.diffusion import sampling as solvers
+from gen_inbetween.diffusion.conditioning import KeyframeConditioning
+from gen_inbetween.diffusion.edm import karras_sigmas
+from gen_inbetween.diffusion.motion import (
+    load_motion_state_dict,
+    motion_state_dict,
+    set_direction,
+    temporal_self_attentions,
+)
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.training import loss as training
+from gen_inbetween.training.loss import backward_motion_loss
 
 GOLDEN = Path(__file__).parent / "golden"
 TOLERANCE = 1e-4  # float32; measured: 7e-6 and below

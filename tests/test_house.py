@@ -14,30 +14,9 @@ import pytest
 ROOT = Path(__file__).resolve().parents[1]
 LIBRARY = ROOT / "gen_inbetween"
 
-# From the leaves up. A module may import from the layers below, and from its own layer where that makes no circle.
-LAYERS = [
-    {"atomic", "attention", "config", "counting", "decoding", "edm", "hub", "measuring", "opening", "updates"},
-    {"hashing", "reversals", "sprites", "textures"},
-    {"reporting", "settings", "solvers", "synthetic", "training_settings"},
-    {"conditioning", "cross_attention", "frames", "levers", "manifest", "motion", "motion_files", "sampling"},
-    {"options", "tracking", "video_writing"},
-    {"fusion", "lora_files", "packets", "pipeline_folder", "recomputing", "scenes", "sheets", "training", "video"},
-    {"audio", "video_timing"},
-    {"segments"},
-    {"checkpoints", "clip", "data", "latents", "training_draws", "training_state", "validating"},
-    {"pipeline", "models"},
-    {"accelerating", "model_configs"},
-    {"footprint", "training_setup"},
-    {"ladder"},
-    {"planner"},
-    {"deciding"},
-    {"metrics"},
-    {"flow"},
-    {"interpolating", "routing"},
-    {"generation"},
-    {"batch", "cli_edit", "cli_flow", "cli_models", "demo", "evaluation", "replaying"},
-    {"cli"},
-]  # fmt: skip
+ROOMS = (
+    "runtime media diffusion data models interpolation stylize memory generation training evaluation app cli"
+).split()  # each may import from those before it, and from itself where that makes no circle
 
 
 def modules() -> dict[str, ast.Module]:
@@ -45,11 +24,6 @@ def modules() -> dict[str, ast.Module]:
     paths = [path.relative_to(LIBRARY) for path in LIBRARY.rglob("*.py")]
     names = {path: ".".join(path.with_suffix("").parts).removesuffix(".__init__") for path in paths}
     return {name: ast.parse((LIBRARY / path).read_text()) for path, name in names.items() if name != "__init__"}
-
-
-def unit(module: str) -> str:
-    """What LAYERS speaks of: a module at the top of the library, or a whole package."""
-    return module.split(".")[0]
 
 
 def imports_of(module: str, tree: ast.AST) -> set[str]:
@@ -80,17 +54,16 @@ def own_imports(module: str, tree: ast.AST) -> set[str]:
     return found & modules_of_library() - {module}
 
 
-def test_every_module_has_a_layer():
-    known = set().union(*LAYERS)
-    assert sum(map(len, LAYERS)) == len(known)
-    assert {unit(name) for name in modules()} - known == set(), "say in LAYERS where the module belongs"
+def test_the_package_holds_rooms_and_nothing_else():
+    entries = {path.name for path in LIBRARY.iterdir() if path.name != "__pycache__"}
+    assert entries - set(ROOMS) == {"__init__.py", "py.typed"}
 
 
-def test_imports_point_one_way():
-    height = {name: index for index, layer in enumerate(LAYERS) for name in layer}
+def test_imports_follow_the_order_of_rooms_without_circles():
     graph = {name: own_imports(name, tree) for name, tree in modules().items()}
+    height = {name: ROOMS.index(name.split(".")[0]) for name in graph}
     pairs = [(name, other) for name, others in graph.items() for other in others]
-    assert [f"{name} -> {other}" for name, other in pairs if height[unit(other)] > height[unit(name)]] == []
+    assert [f"{name} -> {other}" for name, other in pairs if height[other] > height[name]] == []
     while graph:  # take away what imports nothing that is left; a circle stays
         free = {name for name, others in graph.items() if not others & graph.keys()}
         assert free, f"a circle of imports among {sorted(graph)}"
@@ -122,7 +95,7 @@ def loaded(code: str) -> set[str]:
 
 
 def test_help_does_not_wait_for_torch():
-    help_of = "from typer.testing import CliRunner\nfrom gen_inbetween.cli import app\n"
+    help_of = "from typer.testing import CliRunner\nfrom gen_inbetween.cli.app import app\n"
     help_of += "assert CliRunner().invoke(app, ['run', '--help']).exit_code == 0"
     assert loaded(help_of) & {"torch", "diffusers", "transformers", "numpy", "av"} == set()
     assert loaded("import gen_inbetween") & {"torch", "diffusers"} == set()
@@ -139,7 +112,7 @@ def test_public_names_are_there_and_no_others():
 
 
 def test_readme_shows_every_command_and_only_those():
-    from gen_inbetween.cli import app
+    from gen_inbetween.cli.app import app
 
     commands = {info.callback.__name__ for info in app.registered_commands}
     text = (ROOT / "README.md").read_text()
@@ -155,7 +128,7 @@ def test_readme_links_lead_somewhere():
 
 
 def test_readme_figures_are_the_methods_own():
-    from gen_inbetween.sampling import FLOW, METHODS
+    from gen_inbetween.diffusion.methods import FLOW, METHODS
 
     rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", (ROOT / "README.md").read_text(), flags=re.MULTILINE)
     assert dict(rows) == {name: str(method.unet_passes()) for name, method in METHODS.items()} | {FLOW: "0"}
@@ -165,8 +138,8 @@ def test_every_setting_is_a_keyword_with_the_same_default():
     import inspect
     from dataclasses import fields
 
-    from gen_inbetween.generation import inbetween
-    from gen_inbetween.settings import Settings
+    from gen_inbetween.generation.generate import inbetween
+    from gen_inbetween.generation.settings import Settings
 
     keywords = {name: parameter.default for name, parameter in inspect.signature(inbetween).parameters.items()}
     keywords = {name: default for name, default in keywords.items() if name not in ("frame0", "frame1", "progress")}
@@ -174,8 +147,8 @@ def test_every_setting_is_a_keyword_with_the_same_default():
 
 
 def test_inference_configs_are_settings():
-    from gen_inbetween.config import load
-    from gen_inbetween.settings import Settings
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.runtime.config import load
 
     paths = sorted((ROOT / "configs" / "inference").glob("*.yaml"))
     assert paths

@@ -9,7 +9,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween import manifest
+from gen_inbetween.runtime import manifest
 
 
 @pytest.fixture(autouse=True)

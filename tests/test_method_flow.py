@@ -11,18 +11,21 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween import batch, generation, models, routing
-from gen_inbetween.cli import app
-from gen_inbetween.config import load
-from gen_inbetween.flow import INTERPOLATORS, Flows, InterpolatorInfo, interpolate_pair, load_interpolator
-from gen_inbetween.flow.pairs import interpolations
-from gen_inbetween.frames import crossfade, fit_pair
-from gen_inbetween.generation import inbetween
-from gen_inbetween.interpolating import plan_flow
-from gen_inbetween.manifest import FORMAT, ManifestError
-from gen_inbetween.replaying import replay
-from gen_inbetween.routing import measure_motion
-from gen_inbetween.settings import Settings
+from gen_inbetween.cli.app import app
+from gen_inbetween.generation import auto as routing
+from gen_inbetween.generation import batch
+from gen_inbetween.generation import generate as generation
+from gen_inbetween.generation.auto import measure_motion
+from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.interpolate import plan_flow
+from gen_inbetween.generation.replay import replay
+from gen_inbetween.generation.settings import Settings
+from gen_inbetween.interpolation import INTERPOLATORS, Flows, InterpolatorInfo, interpolate_pair, load_interpolator
+from gen_inbetween.interpolation.pairs import interpolations
+from gen_inbetween.media.fit import crossfade, fit_pair
+from gen_inbetween.models import registry as models
+from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.manifest import FORMAT, ManifestError
 
 
 @pytest.fixture(autouse=True)

@@ -17,11 +17,13 @@ import torch
 from huggingface_hub.errors import GatedRepoError, HfHubHTTPError, RepositoryNotFoundError
 from safetensors.torch import load_file
 
-from gen_inbetween import hub, models
-from gen_inbetween.checkpoints import MotionError, save_motion
-from gen_inbetween.hub import ModelError
-from gen_inbetween.models import MODELS, open_pipeline, resolve_model
-from gen_inbetween.motion import has_backward_motion, motion_state_dict
+from gen_inbetween.diffusion.checkpoints import save_motion
+from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict
+from gen_inbetween.diffusion.motion_files import MotionError
+from gen_inbetween.models import registry as models
+from gen_inbetween.models.registry import MODELS, open_pipeline, resolve_model
+from gen_inbetween.runtime import hub
+from gen_inbetween.runtime.hub import ModelError
 
 RECORD = {"base_model": "tiny", "steps": 0, "data": "none"}
 
@@ -347,7 +349,7 @@ def test_xformers_is_tried_first_and_our_processors_stand_last(
     with pytest.raises(RuntimeError, match="does not run on this machine"):
         open_pipeline(tiny_folder, device="cpu", motion=str(motion_file), kernel="xformers")
     order = []
-    monkeypatch.setattr("gen_inbetween.attention.open_kernel", lambda name: order.append(f"try {name}"))
+    monkeypatch.setattr("gen_inbetween.diffusion.attention.open_kernel", lambda name: order.append(f"try {name}"))
     monkeypatch.setattr(
         "diffusers.UNetSpatioTemporalConditionModel.enable_xformers_memory_efficient_attention",
         lambda unet: order.append("enable"),
@@ -361,7 +363,7 @@ def test_importing_reaches_no_network_and_loads_no_pipeline() -> None:
     code = (
         "import socket, sys\n"
         "socket.socket.connect = socket.getaddrinfo = None\n"
-        "from gen_inbetween.models import MODELS\n"
+        "from gen_inbetween.models.registry import MODELS\n"
         "assert len(MODELS) == 4 and 'diffusers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

@@ -8,10 +8,10 @@ from diffusers import UNetSpatioTemporalConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
 from test_fusion import fused, make_case
 
-from gen_inbetween.attention import BidirectionalAttnProcessor
-from gen_inbetween.conditioning import BACKWARD, COND
-from gen_inbetween.edm import denoise
-from gen_inbetween.motion import (
+from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor
+from gen_inbetween.diffusion.conditioning import BACKWARD, COND
+from gen_inbetween.diffusion.edm import denoise
+from gen_inbetween.diffusion.motion import (
     add_backward_motion,
     has_backward_motion,
     load_motion_state_dict,

@@ -12,13 +12,13 @@ import numpy as np
 import pytest
 from distortions import Frames, overshooting, there_and_back
 
-from gen_inbetween.metrics import open_metric
-from gen_inbetween.metrics.clip_metric import Sample
-from gen_inbetween.metrics.motion import METRICS
-from gen_inbetween.metrics.optical_flow import measure_motion, motion_of
-from gen_inbetween.reversals import cancelled
-from gen_inbetween.synthetic import make_clip
-from gen_inbetween.video import read_frames
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.clip_metric import Sample
+from gen_inbetween.evaluation.metrics.motion import METRICS
+from gen_inbetween.evaluation.metrics.optical_flow import measure_motion, motion_of
+from gen_inbetween.interpolation.reversals import cancelled
+from gen_inbetween.media.video import read_frames
 
 KINDS = ("dart", "cart")
 NAMES = [metric.name for metric in METRICS]

@@ -8,12 +8,12 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween.clip import Clip
-from gen_inbetween.flow import InterpolatorError
-from gen_inbetween.flow.following import follow_masks
-from gen_inbetween.flow.masks import MaskError
-from gen_inbetween.flow.object_retiming import retime_objects
-from gen_inbetween.flow.plates import clean_plates
+from gen_inbetween.interpolation import InterpolatorError
+from gen_inbetween.interpolation.editing.clean_plates import clean_plates
+from gen_inbetween.interpolation.editing.mask_propagation import follow_masks
+from gen_inbetween.interpolation.editing.masks import MaskError
+from gen_inbetween.interpolation.editing.retime_objects import retime_objects
+from gen_inbetween.media.clip import Clip
 
 HEIGHT, WIDTH, SIDE, STEP, FRAMES = 64, 112, 20, 5, 7
 

@@ -10,12 +10,12 @@ import torch
 from PIL import Image
 
 from gen_inbetween import Clip
-from gen_inbetween.flow import InterpolatorError, constant_speed, load_interpolator, retime, speed_profile
-from gen_inbetween.flow.pace import even_positions
-from gen_inbetween.metrics import open_metric
-from gen_inbetween.metrics.clip_metric import Sample
-from gen_inbetween.reversals import bounce, turns
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.clip_metric import Sample
+from gen_inbetween.interpolation import InterpolatorError, constant_speed, load_interpolator, retime, speed_profile
+from gen_inbetween.interpolation.retiming.speed_profile import even_positions
+from gen_inbetween.interpolation.reversals import bounce, turns
 
 pytest.importorskip("cv2")
 DIS = load_interpolator("dis")

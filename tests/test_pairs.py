@@ -11,14 +11,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween.atomic import OutputError
-from gen_inbetween.evaluation import sources
-from gen_inbetween.evaluation.listing import frames_source
-from gen_inbetween.evaluation.pairs import FORMAT, Pair, PairError, open_pair, read_list, write_list
-from gen_inbetween.evaluation.sources import hash_file, hash_frames
-from gen_inbetween.evaluation.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
-from gen_inbetween.synthetic import make_clip
-from gen_inbetween.video import image_files, read_frames, write_video
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation.pairs import sources
+from gen_inbetween.evaluation.pairs.make_list import frames_source
+from gen_inbetween.evaluation.pairs.pair import Pair, PairError
+from gen_inbetween.evaluation.pairs.pair_list import FORMAT, read_list, write_list
+from gen_inbetween.evaluation.pairs.sources import hash_file, hash_frames, open_pair
+from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
+from gen_inbetween.media.video import image_files, read_frames
+from gen_inbetween.media.video_writer import write_video
+from gen_inbetween.runtime.files import OutputError
 
 TEXTURE = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
 

@@ -10,11 +10,12 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torchmetrics.functional.image import lpips as torchmetrics_lpips
 
-from gen_inbetween.hashing import file_sha256
-from gen_inbetween.metrics import lpips, open_metric
-from gen_inbetween.metrics.clip_metric import Sample
-from gen_inbetween.metrics.perceptual import LpipsAlex, LpipsVgg
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.backbones import lpips
+from gen_inbetween.evaluation.metrics.clip_metric import Sample
+from gen_inbetween.evaluation.metrics.perceptual import LpipsAlex, LpipsVgg
+from gen_inbetween.runtime.hashing import file_sha256
 
 
 @pytest.mark.parametrize("name", ["alex", "vgg"])

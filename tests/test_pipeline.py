@@ -11,10 +11,10 @@ from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
 from test_conditioning import picture
 
-from gen_inbetween.checkpoints import MissingMotionError
-from gen_inbetween.motion import has_backward_motion, motion_state_dict, remove_backward_motion
-from gen_inbetween.pipeline import InbetweenPipeline
-from gen_inbetween.sampling import METHODS
+from gen_inbetween.diffusion.methods import METHODS
+from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, remove_backward_motion
+from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
 SIZE = (24, 16)  # width, height
 FRAME0, FRAME1 = picture(0, SIZE), picture(1, SIZE)

@@ -10,15 +10,22 @@ from pathlib import Path
 import pytest
 import torch
 
-from gen_inbetween.counting import counted
-from gen_inbetween.cross_attention import ConstantCrossAttnProcessor, cross_attentions
-from gen_inbetween.decoding import decode_latents
-from gen_inbetween.footprint import META, build, count_decode, count_image_encoder, count_pass, count_unet, unet_inputs
-from gen_inbetween.ladder import forward_chunk
-from gen_inbetween.levers import Levers, apply_levers, device_memory_gb, set_forward_chunking
-from gen_inbetween.model_configs import SVD_IMAGE_ENCODER, SVD_UNET, SVD_VAE, SVD_XT, ModelConfigs, open_configs
-from gen_inbetween.motion import set_direction, temporal_self_attentions
-from gen_inbetween.planner import VRAM_SIZES, Plan, plan
+from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.motion import set_direction, temporal_self_attentions
+from gen_inbetween.memory.counter import counted
+from gen_inbetween.memory.cross_attention import ConstantCrossAttnProcessor, cross_attentions
+from gen_inbetween.memory.footprint import (
+    META,
+    build,
+    count_decode,
+    count_image_encoder,
+    count_pass,
+    count_unet,
+    unet_inputs,
+)
+from gen_inbetween.memory.options import Levers, apply_levers, device_memory_gb, set_forward_chunking
+from gen_inbetween.memory.plan import VRAM_SIZES, Plan, forward_chunk, plan
+from gen_inbetween.models.configs import SVD_IMAGE_ENCODER, SVD_UNET, SVD_VAE, SVD_XT, ModelConfigs, open_configs
 
 HALF = torch.float16
 LATENT = (25, 72, 128)  # frames, height, width of SVD-XT's native clip
@@ -179,7 +186,7 @@ def test_a_size_off_the_grid_is_refused(tiny_pipe: Callable) -> None:
 
 
 def test_configs_of_a_folder_and_of_a_name(tiny_folder: Path) -> None:
-    from gen_inbetween.models import MODELS
+    from gen_inbetween.models.registry import MODELS
 
     configs = open_configs(tiny_folder)
     assert json.loads(configs.unet)["num_frames"] == configs.num_frames == 6

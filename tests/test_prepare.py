@@ -12,10 +12,12 @@ import prepare
 import pytest
 from PIL import Image
 
-from gen_inbetween.evaluation import packages, windows
-from gen_inbetween.evaluation.pairs import PairError, PairList, open_pair, read_list
-from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
-from gen_inbetween.video import write_video
+from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.evaluation.pairs import packages, windows
+from gen_inbetween.evaluation.pairs.pair import PairError
+from gen_inbetween.evaluation.pairs.pair_list import PairList, read_list
+from gen_inbetween.evaluation.pairs.sources import open_pair
+from gen_inbetween.media.video_writer import write_video
 
 TEXTURE = np.random.default_rng(0).integers(0, 255, (6, 24, 3), np.uint8)
 
@@ -177,7 +179,7 @@ def test_empty_folders_and_odd_numbers_are_refused(tmp_path: Path, capsys: pytes
 
 
 def test_synthetic_clips_are_those_of_the_generator(tmp_path: Path) -> None:
-    textures = pytest.importorskip("gen_inbetween.textures").photographs()
+    textures = pytest.importorskip("gen_inbetween.data.textures").photographs()
     run("synthetic", "--count", "2", "--out", tmp_path / "s.jsonl")
     made = read_list(tmp_path / "s.jsonl")
     for index, pair in enumerate(made.pairs):

@@ -10,7 +10,7 @@ import torch
 from safetensors.torch import load_file
 from torch import Tensor, nn
 
-from gen_inbetween.config import ConfigError, load
+from gen_inbetween.runtime.config import ConfigError, load
 
 CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "train"
 

@@ -15,18 +15,18 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween.config import to_mapping
-from gen_inbetween.evaluation.formatting import decimals, figure, plain, probability
-from gen_inbetween.evaluation.pages import page
-from gen_inbetween.evaluation.pair import Pair
-from gen_inbetween.evaluation.pairs import write_list
-from gen_inbetween.evaluation.pictures import SMALL, copy_small_png
-from gen_inbetween.evaluation.report import write_report
-from gen_inbetween.evaluation.report_settings import ReportError, ReportSettings
-from gen_inbetween.evaluation.scores import read_scores
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation.pairs.pair import Pair
+from gen_inbetween.evaluation.pairs.pair_list import write_list
+from gen_inbetween.evaluation.pairs.sources import hash_frames
+from gen_inbetween.evaluation.report.html import page
+from gen_inbetween.evaluation.report.pictures import SMALL, copy_small_png
+from gen_inbetween.evaluation.report.report import write_report
+from gen_inbetween.evaluation.report.scores import read_scores
+from gen_inbetween.evaluation.report.settings import ReportError, ReportSettings
+from gen_inbetween.evaluation.report.tables import decimals, figure, plain, probability
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
-from gen_inbetween.evaluation.sources import hash_frames
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.runtime.config import to_mapping
 
 METHODS = ("gi", "gi_twin", "cross-fade")
 SET = "fd_efficientnet_lite0[inner,224]"

@@ -18,15 +18,16 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween import segments
-from gen_inbetween.atomic import OutputError
-from gen_inbetween.audio import tempos
-from gen_inbetween.flow import video_frames
-from gen_inbetween.flow.baselines import Still
-from gen_inbetween.flow.interpolator import InterpolatorError
-from gen_inbetween.flow.video_retiming import retime_video
-from gen_inbetween.video import VideoError, read_frames, write_video
-from gen_inbetween.video_timing import open_timed
+from gen_inbetween.interpolation.baselines import Still
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.retiming import video_frames
+from gen_inbetween.interpolation.retiming.retime_video import retime_video
+from gen_inbetween.media import segments
+from gen_inbetween.media.audio import tempos
+from gen_inbetween.media.timed_video import open_timed
+from gen_inbetween.media.video import read_frames
+from gen_inbetween.media.video_writer import VideoError, write_video
+from gen_inbetween.runtime.files import OutputError
 
 RATE = 48_000  # audio samples a second
 
@@ -391,7 +392,9 @@ def test_what_needs_all_frames_at_once_says_when_they_are_too_many(tmp_path, mon
 def test_outputs_that_cannot_be_are_found_before_the_work(tmp_path, monkeypatch):
     source = encode(tmp_path / "a.mp4", moving(4))
     (tmp_path / "file").write_text("")
-    monkeypatch.setattr("gen_inbetween.flow.video_retiming.open_timed", lambda *a, **k: pytest.fail("work was begun"))
+    monkeypatch.setattr(
+        "gen_inbetween.interpolation.retiming.retime_video.open_timed", lambda *a, **k: pytest.fail("work was begun")
+    )
     with pytest.raises(OutputError, match="is a file, expected a folder"):
         retime_video(source, tmp_path / "file" / "b.mp4", fps=20)
     with pytest.raises(VideoError, match=r"expected .mp4, .gif"):
@@ -434,7 +437,7 @@ def test_what_cannot_be_retimed_is_said(tmp_path):
 KILLED = """
 import itertools, sys, time
 from gen_inbetween import segments
-from gen_inbetween.flow import baselines, video_retiming
+from gen_inbetween.interpolation import baselines, video_retiming
 segments.FRAMES = 8
 plain, calls = baselines.Still.__call__, itertools.count()
 def stuck(self, *args, **more):

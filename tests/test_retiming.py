@@ -11,12 +11,12 @@ import torch
 from PIL import Image
 
 from gen_inbetween import Clip
-from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, PathCurve, load_interpolator, retime
-from gen_inbetween.flow.curves import CurveError
-from gen_inbetween.flow.ifnet import IFNet
-from gen_inbetween.flow.network import NetworkInterpolator
-from gen_inbetween.flow.timing import plan_times
-from gen_inbetween.synthetic import make_clip
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, PathCurve, load_interpolator, retime
+from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.retiming.curves import CurveError
+from gen_inbetween.interpolation.retiming.timing import plan_times
 
 BLEND = {"interpolator": "blend"}
 

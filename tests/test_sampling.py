@@ -7,12 +7,12 @@ import torch
 from reference import sample_gi, sample_trf, sample_vibid, two_unets
 from test_fusion import make_case, raw
 
-from gen_inbetween import solvers
-from gen_inbetween.edm import karras_sigmas
-from gen_inbetween.fusion import open_denoisers
-from gen_inbetween.motion import motion_state_dict
-from gen_inbetween.sampling import METHODS, find_method, repeated, travelled
-from gen_inbetween.solvers import sample_euler, sample_sequential
+from gen_inbetween.diffusion import sampling as solvers
+from gen_inbetween.diffusion.edm import karras_sigmas
+from gen_inbetween.diffusion.fusion import open_denoisers
+from gen_inbetween.diffusion.methods import METHODS, find_method, repeated, travelled
+from gen_inbetween.diffusion.motion import motion_state_dict
+from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 
 
 class GaussianDenoiser:

@@ -15,9 +15,10 @@ from transformers import (
     SamVisionConfig,
 )
 
-from gen_inbetween.flow.masks import MaskError
-from gen_inbetween.flow.segmenting import masks_from_clicks, masks_from_sam
-from gen_inbetween.hub import ModelError
+from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+from gen_inbetween.interpolation.editing.masks import MaskError
+from gen_inbetween.interpolation.editing.sam import masks_from_sam
+from gen_inbetween.runtime.hub import ModelError
 
 
 def picture(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray]:

@@ -12,24 +12,24 @@ import torch
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from gen_inbetween import metrics
-from gen_inbetween.metrics import METRICS, UnknownMetric, open_metric
-from gen_inbetween.metrics.clip_features import ClipFeatures, projection, summarise
-from gen_inbetween.metrics.clip_metric import ClipMetric
-from gen_inbetween.metrics.efficientnet import EfficientNetLite0, EfficientNetLite0Half
-from gen_inbetween.metrics.extractors import FeatureExtractor
-from gen_inbetween.metrics.frechet import frechet_distance, kernel_distance
-from gen_inbetween.metrics.set_metric import SetMetric, TooFewClips
-from gen_inbetween.metrics.sets import METRICS as SETS
-from gen_inbetween.metrics.sets import (
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.evaluation import metrics
+from gen_inbetween.evaluation.metrics import METRICS, UnknownMetric, open_metric
+from gen_inbetween.evaluation.metrics.backbones.clip_features import ClipFeatures, projection, summarise
+from gen_inbetween.evaluation.metrics.backbones.efficientnet import EfficientNetLite0, EfficientNetLite0Half
+from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
+from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
+from gen_inbetween.evaluation.metrics.frechet import frechet_distance, kernel_distance
+from gen_inbetween.evaluation.metrics.set_metric import SetMetric, TooFewClips
+from gen_inbetween.evaluation.metrics.sets import METRICS as SETS
+from gen_inbetween.evaluation.metrics.sets import (
     ClipEfficientNetFrechet,
     EfficientNetFrechet,
     EfficientNetFrechetHalf,
     EfficientNetKernel,
 )
-from gen_inbetween.synthetic import make_clip
 
-pytestmark = pytest.mark.filterwarnings("ignore::gen_inbetween.metrics.frechet.RankDeficient")
+pytestmark = pytest.mark.filterwarnings("ignore::gen_inbetween.evaluation.metrics.frechet.RankDeficient")
 CLIPS = 8
 
 
@@ -82,9 +82,11 @@ def test_registry_names_are_unique_and_described():
 
 
 def test_names_cost_nothing_until_they_are_asked_for():
-    program = "import sys, gen_inbetween.metrics; print(*sys.modules)"
+    program = "import sys, gen_inbetween.evaluation.metrics; print(*sys.modules)"
     loaded = subprocess.run([sys.executable, "-c", program], capture_output=True, text=True, check=True).stdout.split()
-    assert "gen_inbetween.metrics" in loaded and not {"torch", "torchmetrics", "transformers", "cv2"} & set(loaded)
+    assert "gen_inbetween.evaluation.metrics" in loaded and not {"torch", "torchmetrics", "transformers", "cv2"} & set(
+        loaded
+    )
 
 
 def test_a_missing_extra_is_named(monkeypatch):

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween.sheets import contact_sheet, side_by_side
+from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 
 
 def shades(num_frames: int, width: int = 64, height: int = 64) -> list[Image.Image]:

@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 from scipy import stats
 
-from gen_inbetween.evaluation.statistics import best_of, bootstrap_interval, holm, paired_difference, ranking
+from gen_inbetween.evaluation.report.statistics import best_of, bootstrap_interval, holm, paired_difference, ranking
 
 NAN = float("nan")
 

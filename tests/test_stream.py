@@ -11,14 +11,14 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gen_inbetween.flow import InterpolatorError, InterpolatorInfo, load_interpolator
-from gen_inbetween.flow.baselines import Still
-from gen_inbetween.flow.interpolator import Flows, Reference
-from gen_inbetween.flow.midpoints import by_halving, halvings
-from gen_inbetween.flow.redrawing import redrawn
-from gen_inbetween.flow.spans import LONGEST_RUN, Timed, spans
-from gen_inbetween.flow.stream import retime_stream
-from gen_inbetween.scenes import scene_cuts, thumbnail
+from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, load_interpolator
+from gen_inbetween.interpolation.baselines import Still
+from gen_inbetween.interpolation.interpolator import Flows, Reference
+from gen_inbetween.interpolation.midpoints import by_halving, halvings
+from gen_inbetween.interpolation.pairs import redrawn
+from gen_inbetween.interpolation.retiming.frame_pairs import LONGEST_RUN, Timed, spans
+from gen_inbetween.interpolation.retiming.stream import retime_stream
+from gen_inbetween.media.scenes import scene_cuts, thumbnail
 
 SIZE = 24, 16
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.sprites import KINDS
-from gen_inbetween.synthetic import make_clip, motion_bucket
-from gen_inbetween.textures import sample
-from gen_inbetween.tracking import track
+from gen_inbetween.data.sprites import KINDS
+from gen_inbetween.data.synthetic import make_clip, motion_bucket
+from gen_inbetween.data.textures import sample
+from gen_inbetween.data.tracking import track
 
 
 def test_same_seed_same_clip_and_another_seed_another() -> None:

@@ -7,13 +7,13 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gen_inbetween.flow import load_interpolator
-from gen_inbetween.flow import matching as matching_module
-from gen_inbetween.flow.losses import matching_error, tiny_di_loss
-from gen_inbetween.flow.matching import Matches, Matching, cells
-from gen_inbetween.flow.moving_layers import Triplets, draw_triplets
-from gen_inbetween.flow.tiny_di import TinyDI, carry
-from gen_inbetween.flow.warping import warp
+from gen_inbetween.interpolation import load_interpolator
+from gen_inbetween.interpolation.networks import matching as matching_module
+from gen_inbetween.interpolation.networks.matching import Matches, Matching, cells
+from gen_inbetween.interpolation.networks.tiny_di import TinyDI, carry
+from gen_inbetween.interpolation.warping import warp
+from gen_inbetween.training.interpolator.losses import matching_error, tiny_di_loss
+from gen_inbetween.training.interpolator.moving_layers import Triplets, draw_triplets
 
 TINY = {"widths": (8, 8), "depth": 1, "matching_width": 8, "context_width": 2}
 

@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 from distortions import cross_dissolve, mixed
 
-from gen_inbetween.synthetic import make_clip
-from gen_inbetween.tracking import REACH, likeness, track
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.data.tracking import REACH, likeness, track
 
 CLIP = make_clip(2, kind="car", num_objects=1, speed=2.0)
 

@@ -15,26 +15,25 @@ from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor
 
-from gen_inbetween.config import load
-from gen_inbetween.flow.architectures import all_sizes, build_network
-from gen_inbetween.flow.held_out import open_held_out
-from gen_inbetween.flow.interpolator import InterpolatorError
-from gen_inbetween.flow.loading import convert_interpolator
-from gen_inbetween.flow.losses import super_slomo_loss, tiny_di_loss
-from gen_inbetween.flow.moving_layers import draw_triplets
-from gen_inbetween.flow.recipes import VGG16, index_input, open_recipe, vgg16_features
-from gen_inbetween.flow.registry import load_interpolator
-from gen_inbetween.flow.saving import INTERPOLATOR_FILE, write_weights
-from gen_inbetween.flow.superslomo import MEAN, SuperSloMo
-from gen_inbetween.flow.tiny_di import TinyDI
-from gen_inbetween.flow.training_checks import checked
-from gen_inbetween.flow.training_draws import layers_at, turns
-from gen_inbetween.flow.training_runs import rate
-from gen_inbetween.flow.training_settings import Optimiser, Phase, Run
-from gen_inbetween.flow.weights_files import read_weights
-from gen_inbetween.training_draws import seeded
-from gen_inbetween.training_state import checkpoints
-from gen_inbetween.video import write_video
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.networks.superslomo import MEAN, SuperSloMo
+from gen_inbetween.interpolation.networks.tiny_di import TinyDI
+from gen_inbetween.interpolation.registry import load_interpolator
+from gen_inbetween.interpolation.weights.architectures import all_sizes, build_network
+from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, write_weights
+from gen_inbetween.interpolation.weights.loading import convert_interpolator
+from gen_inbetween.media.video_writer import write_video
+from gen_inbetween.runtime.config import load
+from gen_inbetween.training.interpolator.batches import layers_at, turns
+from gen_inbetween.training.interpolator.checks import checked
+from gen_inbetween.training.interpolator.losses import super_slomo_loss, tiny_di_loss
+from gen_inbetween.training.interpolator.moving_layers import draw_triplets
+from gen_inbetween.training.interpolator.recipes import VGG16, index_input, open_recipe, vgg16_features
+from gen_inbetween.training.interpolator.runs import rate
+from gen_inbetween.training.interpolator.settings import Optimiser, Phase, Run
+from gen_inbetween.training.interpolator.validation import open_held_out
+from gen_inbetween.training.sample_order import seeded
+from gen_inbetween.training.state import checkpoints
 
 ROOT = Path(__file__).resolve().parents[1]
 IFNET = "network={architecture: ifnet, kind: %s, widths: [8, 8, 8], depth: 1, context_width: 2}"
@@ -235,7 +234,7 @@ def test_time_kinds_are_told_the_time_and_midpoints_nothing(tmp_path: Path) -> N
 
 
 def _network(settings: dict) -> dict:
-    from gen_inbetween.flow.training_settings import MovingLayers, Network
+    from gen_inbetween.training.interpolator.settings import MovingLayers, Network
 
     return {"network": Network(**settings), "moving_layers": MovingLayers(photographs=False)}
 

@@ -11,10 +11,10 @@ import finetune_backward as recipe
 import pytest
 import train_variants
 
-from gen_inbetween.checkpoints import load_motion
-from gen_inbetween.config import load
-from gen_inbetween.motion_files import MOTION_FILE
-from gen_inbetween.training_settings import Run, decisive
+from gen_inbetween.diffusion.checkpoints import load_motion
+from gen_inbetween.diffusion.motion_files import MOTION_FILE
+from gen_inbetween.runtime.config import load
+from gen_inbetween.training.settings import Run, decisive
 
 ROOT = Path(__file__).resolve().parents[1]
 VARIANTS = """

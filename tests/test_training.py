@@ -9,13 +9,13 @@ import torch
 from reference import predict_v, to_denoised, two_unets
 from test_fusion import make_case, raw
 
-from gen_inbetween.motion import (
+from gen_inbetween.diffusion.motion import (
     add_backward_motion,
     motion_state_dict,
     remove_backward_motion,
     temporal_self_attentions,
 )
-from gen_inbetween.training import backward_motion_loss
+from gen_inbetween.training.loss import backward_motion_loss
 
 SIGMA = torch.tensor(2.0, dtype=torch.float64)
 

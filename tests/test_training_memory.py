@@ -8,8 +8,8 @@ import pytest
 import torch
 import training_memory
 
-from gen_inbetween.motion import add_backward_motion
-from gen_inbetween.recomputing import enable_recomputing
+from gen_inbetween.diffusion.motion import add_backward_motion
+from gen_inbetween.training.gradient_checkpointing import enable_recomputing
 
 REAL = {
     "none": lambda unet: None,

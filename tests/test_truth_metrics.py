@@ -20,12 +20,11 @@ from distortions import (
     there_and_back,
 )
 
-from gen_inbetween.metrics import open_metric
-from gen_inbetween.metrics.clip_metric import Sample
-from gen_inbetween.metrics.copies import blobs
-from gen_inbetween.metrics.objects import way_back
-from gen_inbetween.metrics.truth import METRICS
-from gen_inbetween.synthetic import SyntheticClip, make_clip
+from gen_inbetween.data.synthetic import SyntheticClip, make_clip
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.clip_metric import Sample
+from gen_inbetween.evaluation.metrics.objects import blobs, way_back
+from gen_inbetween.evaluation.metrics.truth import METRICS
 
 NAMES = [metric.name for metric in METRICS]
 FAULTS = ("trajectory_error", "lost", "tail_first", "turns_back", "two_copies")

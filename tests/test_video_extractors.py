@@ -12,8 +12,8 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gen_inbetween.hashing import file_sha256
-from gen_inbetween.metrics import i3d, videomae
+from gen_inbetween.evaluation.metrics.backbones import i3d, videomae
+from gen_inbetween.runtime.hashing import file_sha256
 
 
 def keep(state: object, path: Path, module: object, monkeypatch: pytest.MonkeyPatch) -> Path:

@@ -9,13 +9,13 @@ import pytest
 import torch
 from torch import Tensor
 
-from gen_inbetween.data import TrainingClip
-from gen_inbetween.flow import video_triplets
-from gen_inbetween.flow.classical import dis_flow
-from gen_inbetween.flow.index_estimation import estimate_index
-from gen_inbetween.flow.interpolator import InterpolatorError
-from gen_inbetween.flow.moving_layers import draw_triplets
-from gen_inbetween.flow.video_triplets import (
+from gen_inbetween.data.clips import TrainingClip
+from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.path_distance import estimate_index
+from gen_inbetween.training.interpolator import video_triplets
+from gen_inbetween.training.interpolator.moving_layers import draw_triplets
+from gen_inbetween.training.interpolator.video_triplets import (
     PickedTriplets,
     VideoTriplets,
     open_flow,
@@ -24,7 +24,7 @@ from gen_inbetween.flow.video_triplets import (
     stack,
     with_distances,
 )
-from gen_inbetween.training_draws import seeded
+from gen_inbetween.training.sample_order import seeded
 
 SIZE = 8
 

@@ -10,9 +10,10 @@ from pathlib import Path
 
 import pytest
 
-from gen_inbetween.hashing import file_sha256
-from gen_inbetween.metrics import inception, open_metric, weights
-from gen_inbetween.metrics.weights import MissingWeights, WeightsFile
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.backbones import inception, weights
+from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights, WeightsFile
+from gen_inbetween.runtime.hashing import file_sha256
 
 
 @pytest.fixture

@@ -31,17 +31,17 @@ from accelerate import Accelerator
 from torch import Tensor
 from tqdm import tqdm
 
-from gen_inbetween.accelerating import open_accelerator
-from gen_inbetween.atomic import check_writable
-from gen_inbetween.checkpoints import save_motion
-from gen_inbetween.config import load, to_mapping
-from gen_inbetween.measuring import measured
-from gen_inbetween.models import resolve_model
-from gen_inbetween.motion_files import MOTION_FILE
-from gen_inbetween.recomputing import disable_recomputing, enable_recomputing
-from gen_inbetween.training_draws import batches_of_places, draw_batches, loss_at
-from gen_inbetween.training_settings import Run, decisive
-from gen_inbetween.training_setup import (
+from gen_inbetween.diffusion.checkpoints import save_motion
+from gen_inbetween.diffusion.motion_files import MOTION_FILE
+from gen_inbetween.models.registry import resolve_model
+from gen_inbetween.runtime.config import load, to_mapping
+from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.processes import open_accelerator
+from gen_inbetween.training.gradient_checkpointing import disable_recomputing, enable_recomputing
+from gen_inbetween.training.sample_order import batches_of_places, draw_batches, loss_at
+from gen_inbetween.training.settings import Run, decisive
+from gen_inbetween.training.setup import (
     DTYPES,
     Encoder,
     base_record,
@@ -54,8 +54,8 @@ from gen_inbetween.training_setup import (
     open_optimiser,
     park_encoders,
 )
-from gen_inbetween.training_state import AveragedUpdate, TrainingState, find_checkpoint, read_checkpoint
-from gen_inbetween.validating import Validator, noise_levels
+from gen_inbetween.training.state import AveragedUpdate, TrainingState, find_checkpoint, read_checkpoint
+from gen_inbetween.training.validation import Validator, noise_levels
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "train" / "backward_pocket.yaml"
 Batches = Iterator[tuple[list[int], list[Any]]]

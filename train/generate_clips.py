@@ -17,12 +17,13 @@ from zlib import crc32
 
 from tqdm import tqdm
 
-from gen_inbetween.data import DataError
-from gen_inbetween.frames import FrameError, fit, open_frame
-from gen_inbetween.models import open_pipeline, resolve_model
-from gen_inbetween.training_draws import NOISE, seeded
-from gen_inbetween.video import IMAGE_SUFFIXES
-from gen_inbetween.video_writing import write_video
+from gen_inbetween.data.clips import DataError
+from gen_inbetween.media.fit import fit
+from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.video import IMAGE_SUFFIXES
+from gen_inbetween.media.video_writer import write_video
+from gen_inbetween.models.registry import open_pipeline, resolve_model
+from gen_inbetween.training.sample_order import NOISE, seeded
 
 
 def find_pictures(folder: Path) -> list[Path]:

@@ -15,7 +15,7 @@ from diffusers import AutoencoderKLTemporalDecoder
 from safetensors.torch import load_file, save_file
 from torch import Tensor, nn
 
-from gen_inbetween.atomic import replaced
+from gen_inbetween.runtime.files import replaced
 
 
 class PatchCodes:

@@ -16,11 +16,11 @@ from collections import Counter
 from collections.abc import Sequence
 from pathlib import Path
 
-from gen_inbetween.config import ConfigError, load
-from gen_inbetween.data import ClipFolder, Clips
-from gen_inbetween.models import default_device, resolve_model
-from gen_inbetween.training_settings import Run
-from gen_inbetween.training_setup import Encoder, base_record, fill_shape, open_base, open_clips, open_latents
+from gen_inbetween.data.clips import ClipFolder, Clips
+from gen_inbetween.models.registry import default_device, resolve_model
+from gen_inbetween.runtime.config import ConfigError, load
+from gen_inbetween.training.settings import Run
+from gen_inbetween.training.setup import Encoder, base_record, fill_shape, open_base, open_clips, open_latents
 
 
 def report(clips: Clips) -> None:

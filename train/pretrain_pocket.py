@@ -38,13 +38,13 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from tqdm import tqdm
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from gen_inbetween.atomic import replace_folder, replaced
-from gen_inbetween.config import load
-from gen_inbetween.edm import denoise, edm_loss, sample_sigma
-from gen_inbetween.frames import to_pixels, to_signal
-from gen_inbetween.sheets import contact_sheet
-from gen_inbetween.synthetic import HELD_OUT_SEED, make_clip
-from gen_inbetween.textures import photographs
+from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.data.textures import photographs
+from gen_inbetween.diffusion.edm import denoise, edm_loss, sample_sigma
+from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.media.fit import to_pixels, to_signal
+from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.files import replace_folder, replaced
 
 
 @dataclass(frozen=True)

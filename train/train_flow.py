@@ -27,20 +27,19 @@ import torch
 from accelerate import Accelerator
 from tqdm import tqdm
 
-from gen_inbetween.accelerating import open_accelerator
-from gen_inbetween.atomic import check_writable
-from gen_inbetween.config import load, to_mapping
-from gen_inbetween.data import ClipFolder
-from gen_inbetween.flow.held_out import HeldOut, open_held_out
-from gen_inbetween.flow.recipes import Recipe, index_input, open_recipe
-from gen_inbetween.flow.saving import INTERPOLATOR_FILE
-from gen_inbetween.flow.training_checks import checked, kind_of
-from gen_inbetween.flow.training_draws import draw_batches, open_distances, open_windows
-from gen_inbetween.flow.training_runs import FlowTraining, open_training, save_result, source_of
-from gen_inbetween.flow.training_settings import Run, decisive
-from gen_inbetween.flow.weights_files import weights_file
-from gen_inbetween.measuring import measured
-from gen_inbetween.training_state import find_checkpoint, read_checkpoint
+from gen_inbetween.data.clips import ClipFolder
+from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, weights_file
+from gen_inbetween.runtime.config import load, to_mapping
+from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.processes import open_accelerator
+from gen_inbetween.training.interpolator.batches import draw_batches, open_distances, open_windows
+from gen_inbetween.training.interpolator.checks import checked, kind_of
+from gen_inbetween.training.interpolator.recipes import Recipe, index_input, open_recipe
+from gen_inbetween.training.interpolator.runs import FlowTraining, open_training, save_result, source_of
+from gen_inbetween.training.interpolator.settings import Run, decisive
+from gen_inbetween.training.interpolator.validation import HeldOut, open_held_out
+from gen_inbetween.training.state import find_checkpoint, read_checkpoint
 
 DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "train" / "flow_tiny_di.yaml"
 

@@ -10,14 +10,14 @@ import json
 from collections.abc import Sequence
 from typing import Any
 
-from .. import manifest
-from ..atomic import replaced
-from ..config import to_mapping
-from .bench import Bench, Item
-from .comparing import Cell, read_cell
-from .made import ClipError, clip_folder, key_of, outside_path
-from .methods import FolderMethod
-from .scoring import clip_metrics_of, is_there, read_scores, record_of
+from gen_inbetween.evaluation.clip_store import ClipError, clip_folder, key_of, outside_path
+from gen_inbetween.evaluation.context import Bench, Item
+from gen_inbetween.evaluation.methods import FolderMethod
+from gen_inbetween.evaluation.scoring import clip_metrics_of, is_there, read_scores, record_of
+from gen_inbetween.evaluation.set_distances import Cell, read_cell
+from gen_inbetween.runtime import manifest
+from gen_inbetween.runtime.config import to_mapping
+from gen_inbetween.runtime.files import replaced
 
 MEASURING = ("torchmetrics", "opencv-python-headless", "scipy", "scikit-image")  # packages that move figures
 

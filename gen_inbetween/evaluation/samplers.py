@@ -12,24 +12,28 @@ from typing import Any
 import torch
 from PIL import Image
 
-from .. import manifest
-from ..config import from_mapping
-from ..deciding import check_length, check_size, choose_levers, decide
-from ..generation import run_pipeline
-from ..interpolating import FLOWS_ALONE, check_belonging
-from ..levers import apply_levers
-from ..measuring import measured
-from ..model_configs import open_configs
-from ..models import ModelSpec, open_pipeline, resolve_model
-from ..motion import add_backward_motion
-from ..motion_files import MissingMotionError
-from ..pipeline import InbetweenPipeline
-from ..sampling import find_method
-from ..settings import SAMPLER_OPTIONS, Settings
-from .made import Made, short_hash
-from .pair import Pair
-from .settings import EvaluationError
-from .sources import hash_file
+from gen_inbetween.diffusion.methods import find_method
+from gen_inbetween.diffusion.motion import add_backward_motion
+from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.evaluation.clip_store import Made, short_hash
+from gen_inbetween.evaluation.pairs.pair import Pair
+from gen_inbetween.evaluation.pairs.sources import hash_file
+from gen_inbetween.evaluation.settings import EvaluationError
+from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_motion, sampling_method
+from gen_inbetween.generation.generate import run_pipeline
+from gen_inbetween.generation.interpolate import FLOWS_ALONE, check_belonging
+from gen_inbetween.generation.resolve import check_length, check_size, choose_levers, decide
+from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
+from gen_inbetween.interpolation.interpolator import FrameInterpolator
+from gen_inbetween.interpolation.pairs import inbetween_frames
+from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
+from gen_inbetween.memory.options import apply_levers
+from gen_inbetween.models.configs import open_configs
+from gen_inbetween.models.registry import ModelSpec, open_pipeline, resolve_model
+from gen_inbetween.runtime import manifest
+from gen_inbetween.runtime.config import from_mapping
+from gen_inbetween.runtime.cost import measured
 
 SEED_RULE = "first 63 bits of sha256('<seed> <pair>')"
 UNTUNED = "untuned"
@@ -148,3 +152,40 @@ def open_with_motion(spec: ModelSpec, device: str, dtype: str, motion: str | Non
     if motion == UNTUNED:
         add_backward_motion(pipe.unet)
     return pipe
+
+
+@dataclass(frozen=True)
+class Routed(Sampler):
+    """A sampler that leaves some pairs to an interpolator; a clip of 0 UNet passes is one of those."""
+
+    interpolator: FrameInterpolator
+    iters: int
+
+    def make(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> Made:
+        """As `Sampler.make`; of a clip by flow the ends are the keyframes."""
+        with measured(torch.device(self.interpolator.device)) as cost:
+            if measure_motion(frame0, frame1, self.interpolator).tiny:
+                frames = inbetween_frames(frame0, frame1, pair.num_frames, self.interpolator, iters=self.iters)
+            else:
+                frames = []
+        return Made(frames, 0, **cost) if frames else super().make(pair, frame0, frame1, seed)
+
+
+def open_routed(
+    label: str, entry: Mapping[str, Any], spec: ModelSpec, size: tuple[int, int], device: str, dtype: str
+) -> Routed:
+    """A `Routed` from {method: auto, interpolator: name or file, iters: n, any option of the sampler ...}.
+
+    Raises:
+        ValueError: as `samplers.open_sampler`, or an interpolator that cannot be opened. ImportError: its package.
+    """
+    rest = {key: value for key, value in entry.items() if key not in ("interpolator", "iters")}
+    wanted = Settings(method="auto", motion=entry.get("motion", "default"))
+    sampler = open_sampler(label, {**rest, "method": sampling_method(wanted, spec)}, spec, size, device, dtype)
+    interpolator = load_interpolator(entry.get("interpolator") or DEFAULT, device=device)
+    iters = entry.get("iters") or 1
+    auto = {"version": interpolator.info.version, "sha256": interpolator.info.sha256, "iters": iters}
+    auto |= {"name": interpolator.info.name, "limits": [DISPLACEMENT, DISAGREEMENT]}
+    known = {item.name: getattr(sampler, item.name) for item in fields(sampler)}
+    known["decided_by"] = {**sampler.decided_by, "auto": auto}
+    return Routed(**known, interpolator=interpolator, iters=iters)

@@ -15,13 +15,22 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from .. import manifest
-from ..atomic import replaced
-from ..metrics.clip_metric import ClipMetric, Sample
-from ..metrics.set_metric import SetMetric
-from .bench import Bench, Item, TrueClips
-from .made import ClipError, asked, clip_folder, key_of, outside_path, read_frames_of, read_outside, read_record
-from .methods import FolderMethod
+from gen_inbetween.evaluation.clip_store import (
+    ClipError,
+    asked,
+    clip_folder,
+    key_of,
+    outside_path,
+    read_frames_of,
+    read_outside,
+    read_record,
+)
+from gen_inbetween.evaluation.context import Bench, Item, TrueClips
+from gen_inbetween.evaluation.methods import FolderMethod
+from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Sample
+from gen_inbetween.evaluation.metrics.set_metric import SetMetric
+from gen_inbetween.runtime import manifest
+from gen_inbetween.runtime.files import replaced
 
 Scores = dict[str, float | None]  # None where a metric does not apply to the clip, or is not finite
 

@@ -8,8 +8,8 @@ from typing import Annotated, Any, Literal
 
 from pydantic import Field
 
-from ..settings import Count
-from .report_settings import ReportSettings
+from gen_inbetween.evaluation.report.settings import ReportSettings
+from gen_inbetween.generation.settings import Count
 
 TRUTH = "truth"  # the true clips are scored beside the methods, under this label
 

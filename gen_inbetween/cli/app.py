@@ -1,0 +1,208 @@
+"""The `inbetween` command: reads options, calls the library, writes files.
+
+Imports of the library stand inside the commands: --help should not wait for torch."""
+
+from __future__ import annotations
+
+import os
+import sys
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen_inbetween.cli import edit as cli_edit
+from gen_inbetween.cli import models as cli_models
+from gen_inbetween.cli import retime as cli_flow
+from gen_inbetween.cli.errors import FAILED, fail, reported, speak_plainly
+from gen_inbetween.cli.options import (
+    ConfigFile,
+    Device,
+    Frames,
+    Interpolator,
+    Method,
+    Model,
+    Motion,
+    Overrides,
+    Seed,
+    Size,
+    Steps,
+    Vram,
+    settings_of,
+)
+
+if TYPE_CHECKING:
+    from gen_inbetween.media.clip import Clip
+
+app = typer.Typer(
+    name="inbetween",
+    help="Two keyframes in, a natural video between them out.",
+    epilog="A failure is one line on stderr; --debug (anywhere on the line) adds the traceback. "
+    "Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.",
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    add_completion=False,
+    no_args_is_help=True,
+)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween run first.png last.png -o clip.mp4
+  inbetween run first.jpg last.jpg -o clip.gif --method trf --steps 25 --seed 3
+  inbetween run first.jpg last.jpg -o clip.mp4 --model svd-xt --motion backward_motion.safetensors
+  inbetween run first.jpg last.jpg -o clip.mp4 --method flow --frames 17
+  inbetween run first.jpg last.jpg -o clip.mp4 --method auto --model svd-xt
+  inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fps=12"""
+)
+@reported
+def run(
+    frame0: Annotated[Path, typer.Argument(help="The first keyframe, an image file.")],
+    frame1: Annotated[Path, typer.Argument(help="The last keyframe.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")
+    ],
+    config: ConfigFile = None,
+    model: Annotated[str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
+    motion: Motion = None,
+    method: Method = None,
+    interpolator: Interpolator = None,
+    num_frames: Frames = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    size: Size = None,
+    fit: Annotated[
+        str | None, typer.Option(help="crop, pad or stretch the keyframes to the size. [default: crop]")
+    ] = None,
+    device: Device = None,
+    vram: Vram = None,
+    override: Overrides = None,
+) -> None:
+    """Make the video between two keyframes; its manifest stands beside it."""
+    from gen_inbetween.generation.generate import inbetween
+    from gen_inbetween.media.clip import check_output
+
+    options: dict[str, Any] = {
+        "model": model,
+        "motion": motion,
+        "method": method,
+        "interpolator": interpolator,
+        "num_frames": num_frames,
+        "seed": seed,
+        "fit": fit,
+    }
+    options |= {"num_inference_steps": steps, "device": device, "vram": vram}
+    settings = settings_of(config, override, size, **options)
+    check_output(out)
+    _announce(inbetween(frame0, frame1, **settings), out)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween replay clip.json
+  inbetween replay clip.json -o again.mp4 --frame0 moved/first.png --frame1 moved/last.png"""
+)
+@reported
+def replay(
+    manifest: Annotated[Path, typer.Argument(help="The manifest beside a clip.")],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
+    frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
+    frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
+    interpolator: Annotated[
+        Path | None, typer.Option(help="Where the file of weights of a flow clip is now, if it moved.")
+    ] = None,
+) -> None:
+    """Make a clip again from its manifest; compare the latents, or a flow clip's frames (status 1: they differ)."""
+    from gen_inbetween.media.clip import check_output
+
+    if out is not None:
+        check_output(out)
+    from gen_inbetween.generation.replay import replay as make_again
+
+    clip = make_again(manifest, frame0=frame0, frame1=frame1, interpolator=interpolator)
+    if out is not None:
+        _announce(clip, out)
+    what = "frames" if "frames_equal" in clip.manifest["replay"] else "latents"
+    if not clip.manifest["replay"][f"{what}_equal"]:
+        fail(f"the {what} differ from those of the first run", FAILED)
+    typer.echo(f"the {what} are equal")
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween demo
+  inbetween demo --out outputs/demo --steps 10 --model svd-xt"""
+)
+@reported
+def demo(
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("outputs/demo"),
+    model: Model = "pocket",
+    steps: Annotated[int, typer.Option("--num-inference-steps", "--steps", help="Denoising steps, all methods.")] = 25,
+    seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
+) -> None:
+    """Every method on a bundled synthetic pair and a photo pair: one labelled video and one sheet each."""
+    from gen_inbetween.generation.demo import make_demo
+
+    for path in make_demo(out, model=model, seed=seed, num_inference_steps=steps):
+        typer.echo(str(path))
+
+
+@app.command(
+    epilog="""\b
+Each line of the list: {"frame0": "a.png", "frame1": "b.png", "out": "name.mp4", "seed": 3, ...}
+with paths relative to the list; "out" and the settings may be left away.
+\b
+Examples:
+  inbetween batch pairs.jsonl --out clips/
+  inbetween batch pairs.jsonl --out clips/ --shard 2/8 --set method=trf
+  accelerate launch --multi-gpu -m gen_inbetween.cli.app batch pairs.jsonl --out clips/"""
+)
+@reported
+def batch(
+    pairs: Annotated[Path, typer.Argument(help="A JSONL file, one pair a line.")],
+    out: Annotated[Path, typer.Option("--out", "-o", help="The folder the clips go to.")],
+    shard: Annotated[str, typer.Option(help="i/n: make every n-th line only, starting with the i-th.")] = "1/1",
+    config: ConfigFile = None,
+    override: Overrides = None,
+) -> None:
+    """Make many clips; a second run goes on where the first stopped. Exit status 1 if a line failed."""
+    from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
+
+    chosen = parse_shard(shard)
+    entries = read_pairs(pairs, out, settings_of(config, override))
+
+    def notify(pair: Pair, state: str) -> None:
+        typer.echo(f"{state}: {pair.out}")
+
+    summary = run_batch(entries, shard=chosen, notify=notify)
+    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks for all
+        typer.echo(f"{summary.made} made, {summary.skipped} already there, {len(summary.failures)} failed")
+    if summary.failures:
+        raise typer.Exit(1)
+
+
+cli_models.add_to(app)
+cli_flow.add_to(app)
+cli_edit.add_to(app)
+
+
+def main() -> None:
+    """The console script."""
+    speak_plainly()
+    app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+
+
+def _announce(clip: Clip, out: Path) -> None:
+    """Save a clip and say where it is and what it cost."""
+    from gen_inbetween.runtime.manifest import path_beside
+
+    clip.save(out)
+    made = clip.manifest or {}
+    typer.echo(f"{out}: {clip!r}, {made['unet_passes']} UNet passes, {made['seconds']:.1f} s; see {path_beside(out)}")
+
+
+if __name__ == "__main__":  # `accelerate launch -m gen_inbetween.cli.app batch ...`
+    main()

@@ -1,0 +1,176 @@
+"""The command that moves each thing at its own pace: `inbetween edit`, on a pair of frames or on a clip."""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen_inbetween.cli.errors import reported
+from gen_inbetween.cli.options import Device
+
+if TYPE_CHECKING:
+    import numpy as np
+    from PIL import Image
+
+    from gen_inbetween.media.clip import Clip
+
+POINT = r"\s*\d+(\.\d+)?,\d+(\.\d+)?\s*"
+CLICK = re.compile(rf"{POINT}(\+{POINT})*")
+
+
+@reported
+def edit(
+    frames: Annotated[list[Path], typer.Argument(metavar="FRAME0 FRAME1 | VIDEO", help="Two images, or one clip.")],
+    out: Annotated[
+        Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")
+    ],
+    things: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--mask",
+            "--click",
+            metavar="FILE|X,Y",
+            help="A thing in the first frame: its mask, or a point on it (10,20+30,40: several). The top one first.",
+        ),
+    ] = None,
+    curve: Annotated[
+        list[str] | None,
+        typer.Option(metavar="NAME|KNOTS", help="One for each thing, in their order: ease-in, ... or 0:0,0.5:0.8,1:1."),
+    ] = None,
+    background: Annotated[str, typer.Option(metavar="NAME|KNOTS", help="The curve of everything else.")] = "linear",
+    off: Annotated[
+        list[str] | None, typer.Option("--off", metavar="X,Y", help="A point that is on none of the clicked things.")
+    ] = None,
+    num_frames: Annotated[
+        int | None, typer.Option("--num-frames", "--frames", help="[default: 25; of a clip: as many as it has]")
+    ] = None,
+    fps: Annotated[float | None, typer.Option(help="Frames a second. [default: 7, or the clip's]")] = None,
+    interpolator: Annotated[
+        str | None,
+        typer.Option(help="A pair: tiny-di, rife-dr, dis; a clip: any. Or a file of weights. [default: tiny-di]"),
+    ] = None,
+    iters: Annotated[int | None, typer.Option(help="A pair: steps along references. [default: 2]")] = None,
+    feather: Annotated[int | None, typer.Option(help="A pair: odd width of the blur of the map, pixels.")] = None,
+    masks_out: Annotated[
+        Path | None, typer.Option("--show-masks", help="Also write a picture of the things, to be looked at.")
+    ] = None,
+    device: Device = None,
+) -> None:
+    """Each masked thing at its own pace: between two frames, or along a clip."""
+    from gen_inbetween.media.clip import check_output
+
+    check_output(out)
+    curves = list(curve or ())
+    if len(curves) != len(things or ()):
+        raise ValueError(f"say one --curve for each --mask or --click; got {len(curves)} for {len(things or ())}")
+    settings: dict[str, Any] = {"background": background, "num_frames": num_frames, "fps": fps}
+    settings |= {"interpolator": _opened(interpolator, device), "progress": True}
+    settings |= {"iters": iters, "feather": feather}
+    settings = {key: value for key, value in settings.items() if value is not None}
+    source, first = _source(frames)
+    masks = _masks(first, things or (), off or ())
+    if masks_out is not None:
+        _show(first, masks, masks_out)
+    _announce(_edited(source, masks, curves, settings), out)
+
+
+def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
+    """(two images, or a Clip) and the first frame. One path is a clip, two are a pair: nothing is guessed."""
+    from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.image import open_frame
+    from gen_inbetween.media.video import read_frames
+    from gen_inbetween.media.video_writer import VideoError
+
+    if len(paths) == 2:
+        if video := next((path for path in paths if path.is_dir()), None):
+            raise ValueError(f"{video} is a folder; two paths are two images, a clip stands alone")
+        pair = open_frame(paths[0]), open_frame(paths[1])
+        return pair, pair[0]
+    if len(paths) != 1:
+        raise ValueError(f"expected two images, or one clip; got {len(paths)} paths")
+    try:
+        frames, fps = read_frames(paths[0])
+    except VideoError as error:
+        raise VideoError(f"{error}. One path is a clip; name two images to move things between them") from error
+    return Clip(frames, fps or 7), frames[0]
+
+
+def _edited(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]) -> Clip:
+    if isinstance(source, tuple):
+        from gen_inbetween.interpolation.editing.edit_motion import edit_motion
+
+        return edit_motion(source[0], source[1], masks, curves, **settings)
+    from gen_inbetween.interpolation.editing.retime_objects import retime_objects
+
+    if wrong := [f"--{key}" for key in ("iters", "feather") if key in settings]:
+        raise ValueError(f"{' and '.join(wrong)}: for a pair of frames only; a clip is looked up, not walked along")
+    return retime_objects(source, masks, curves, **settings)
+
+
+def _opened(interpolator: str | None, device: str | None) -> Any:
+    from gen_inbetween.generation.interpolate import flow_device
+    from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
+
+    return load_interpolator(interpolator or DEFAULT, device=flow_device(device))
+
+
+def _masks(first: Image.Image, things: Sequence[str], off: Sequence[str]) -> np.ndarray:
+    """The masks of files and of clicks, in the order they were given."""
+    import numpy as np
+
+    from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+    from gen_inbetween.interpolation.editing.masks import open_masks
+
+    clicked = [_points(thing) for thing in things if CLICK.fullmatch(thing)]
+    if off and not clicked:
+        raise ValueError("--off says what a --click is not on; there is no --click")
+    away = [point for text in off for point in _points(text)]
+    found = iter(masks_from_clicks(first, clicked, background=away) if clicked else ())
+    masks = [next(found) if CLICK.fullmatch(thing) else open_masks([thing], first.size)[0] for thing in things]
+    return np.stack(masks) if masks else np.zeros((0, first.height, first.width), bool)
+
+
+def _points(text: str) -> list[tuple[float, float]]:
+    if not CLICK.fullmatch(text):
+        raise ValueError(f"expected a point as X,Y, or several as X,Y+X,Y; got {text!r}")
+    points = (point.split(",") for point in text.split("+"))
+    return [(float(x), float(y)) for x, y in points]
+
+
+def _show(first: Image.Image, masks: np.ndarray, path: Path) -> None:
+    """The first frame, dim, beside each thing in its own light."""
+    import numpy as np
+    from PIL import Image as Images
+
+    from gen_inbetween.media.contact_sheet import contact_sheet
+    from gen_inbetween.runtime.files import replaced
+
+    pixels = np.asarray(first)
+    lit = [Images.fromarray(np.where(mask[..., None], pixels, pixels // 4)) for mask in masks]
+    with replaced(path) as temporary:
+        contact_sheet({"the first frame, and each thing": [first, *lit]}, columns=len(lit) + 2).save(temporary)
+
+
+def _announce(clip: Clip, out: Path) -> None:
+    from gen_inbetween.runtime.manifest import path_beside
+
+    clip.save(out)
+    typer.echo(f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(out)}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command part of `inbetween`."""
+    app.command(epilog=_EDIT)(edit)
+
+
+_EDIT = """\b
+Curves: linear, ease-in, ease-out, ease-in-out, hold-start, hold-end, bounce, there-and-back, or knots time:value.
+\b
+Examples:
+  inbetween edit a.png b.png --mask car.png --curve ease-in --mask dog.png --curve 0:0,0.5:0.8,1:1 -o clip.mp4
+  inbetween edit a.png b.png --click 320,200 --curve hold-start --show-masks masks.png -o clip.mp4
+  inbetween edit clip.mp4 --click 320,200+350,260 --off 400,90 --curve hold-end -o clip_edited.mp4"""

@@ -1,0 +1,118 @@
+"""The commands about models and their weights: `inbetween plan`, `models` and `convert`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gen_inbetween.cli.errors import reported
+from gen_inbetween.cli.options import Frames, Interpolator, Model, Size, Steps, parse_size
+
+
+@reported
+def plan(
+    model: Model = "svd-xt",
+    method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, flow or auto.")] = "gi",
+    interpolator: Interpolator = None,
+    size: Size = None,
+    num_frames: Frames = None,
+    steps: Steps = None,
+    vram: Annotated[float | None, typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
+) -> None:
+    """Predict memory and UNet passes of a run, counted on the configuration: no diffusion model is loaded."""
+    width, height = parse_size(size)
+    shape: dict[str, Any] = {"width": width, "height": height, "num_frames": num_frames}
+    if method in ("flow", "auto") or interpolator is not None:
+        from gen_inbetween.generation.auto import plan_route
+
+        told = {"interpolator": interpolator, "num_inference_steps": steps, "vram": vram}
+        line, sampling = plan_route(model, method, **shape, **told)
+        typer.echo(line)
+        if sampling is None:
+            return
+        method = sampling
+    from gen_inbetween.memory.plan import plan as make_plan
+
+    typer.echo(str(make_plan(model, method=method, vram_gb=vram, num_inference_steps=steps, **shape)))
+
+
+@reported
+def models() -> None:
+    """List the named models: size, frames, licence, and where they are."""
+    from gen_inbetween.models.registry import MODELS, resolve_model
+    from gen_inbetween.runtime.hub import ModelError
+
+    for name, spec in MODELS.items():
+        try:
+            spec = resolve_model(name)
+            place = spec.source if Path(spec.source).is_dir() else f"not here; `hf download {spec.source}` gets it"
+        except ModelError as error:
+            place = str(error)
+        motion = "with" if spec.motion else "no"
+        typer.echo(
+            f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.licence}"
+        )
+        typer.echo(f"    {place}")
+
+
+@reported
+def convert(
+    source: Annotated[
+        Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")
+    ],
+    target: Annotated[Path, typer.Argument(help="The backward_motion.safetensors to write; with --unet, a folder.")],
+    base: Annotated[str | None, typer.Option(help="What a whole tuned UNet was tuned from: svd, or a folder.")] = None,
+    unet: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="Write the whole tuned UNet of MODEL, as the authors do.")
+    ] = None,
+    interpolator: Annotated[
+        bool, typer.Option("--interpolator", help="The source is an interpolator's weights: RIFE, Super SloMo, ...")
+    ] = False,
+) -> None:
+    """Turn a published checkpoint into a 50 MB file of differences for SVD and SVD-XT; a motion into a UNet; or an
+    interpolator's weights into safetensors."""
+    if interpolator:
+        if base is not None or unet is not None:
+            raise ValueError("--base and --unet go with backward motion, --interpolator with flow: give one kind")
+        from gen_inbetween.interpolation.weights.loading import convert_interpolator
+
+        found = convert_interpolator(source, target)
+        typer.echo(f"{target}: {found.architecture} {found.version}, kind {found.kind}, {found.licence}")
+        return
+    from gen_inbetween.diffusion.checkpoints import convert as convert_motion
+    from gen_inbetween.diffusion.checkpoints import export_unet
+    from gen_inbetween.models.registry import open_pipeline
+
+    if unet is not None:
+        if base is not None:
+            raise ValueError("--base goes with reading a whole tuned UNet, --unet with writing one: give one of them")
+        pipe = open_pipeline(unet, device="cpu", motion=source)
+        typer.echo(f"{export_unet(pipe.unet, target)}: the whole tuned UNet")
+        return
+    info = convert_motion(source, target, base=base)
+    typer.echo(f"{target}: {info.format} of {info.base_model}, rank {info.rank or 'full'}, sha256 {info.sha256[:12]}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of `inbetween`."""
+    app.command(epilog=_PLAN)(plan)
+    app.command(epilog=_MODELS)(models)
+    app.command(epilog=_CONVERT)(convert)
+
+
+_PLAN = """\b
+Examples:
+  inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram 16
+  inbetween plan --model svd-xt --method vibid
+  inbetween plan --method flow --interpolator rife --frames 49"""
+
+_MODELS = "\b\nExample:\n  inbetween models"
+
+_CONVERT = """\b
+Examples:
+  inbetween convert checkpoints/svd_reverse_motion_with_attnflip backward_motion.safetensors --base svd
+  inbetween convert lora.safetensors backward_motion.safetensors
+  inbetween convert backward_motion.safetensors tuned_unet --unet svd
+  inbetween convert flownet.pkl rife.safetensors --interpolator"""

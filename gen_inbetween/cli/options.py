@@ -1,0 +1,58 @@
+"""The options that commands share, and how a line of them becomes settings."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+Model = Annotated[str, typer.Option(help="A name `inbetween models` lists, a diffusers SVD folder, or a hub id.")]
+Motion = Annotated[str | None, typer.Option(help="A file or folder, or 'none'. [default: the model's own]")]
+Method = Annotated[
+    str | None,
+    typer.Option(
+        help="gi, trf, vibid or svd; flow: no diffusion model; auto: flow for tiny motion. "
+        "[default: gi with motion, else trf]"
+    ),
+]
+Interpolator = Annotated[
+    str | None, typer.Option(help="flow, auto: a name (rife, dis, ...) or a file of weights. [default: tiny-di]")
+]
+Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
+Steps = Annotated[int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]
+Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own]")]
+Vram = Annotated[float | None, typer.Option(help="GB to plan for. [default: what is free]")]
+Seed = Annotated[int | None, typer.Option(help="The seed is the video. [default: 0]")]
+Device = Annotated[str | None, typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]
+Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; repeatable.")]
+ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of settings; options on the line win.")]
+
+
+def settings_of(
+    config: Path | None, overrides: Sequence[str] | None, size: str | None = None, **options: Any
+) -> dict[str, Any]:
+    """What the file says, then the options given, then --set: only what was said; the defaults are in one place."""
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.runtime.config import from_mapping, overridden, read_mapping
+
+    values = {} if config is None else read_mapping(config)
+    width, height = parse_size(size)
+    options |= {"width": width, "height": height}
+    values |= {key: value for key, value in options.items() if value is not None}
+    values = overridden(values, overrides or ())
+    if values.get("motion") == "none":
+        values["motion"] = None
+    from_mapping(Settings, values, where="options" if config is None else str(config))
+    return values
+
+
+def parse_size(size: str | None) -> tuple[int | None, int | None]:
+    """1024x576 -> (1024, 576); (None, None) for None; ValueError for anything else."""
+    if size is None:
+        return None, None
+    width, separator, height = size.lower().partition("x")
+    if not (separator and width.isdecimal() and height.isdecimal()):
+        raise ValueError(f"--size {size!r}: expected WIDTHxHEIGHT, for example 1024x576")
+    return int(width), int(height)

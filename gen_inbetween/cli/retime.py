@@ -1,0 +1,126 @@
+"""The commands that retime videos: `inbetween retime` and `inbetween slowmo`."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import Annotated, Any
+
+import typer
+
+from gen_inbetween.cli.errors import reported
+from gen_inbetween.cli.options import Device
+
+Source = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, or a folder of images.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, or a folder for frames.")]
+Interpolator = Annotated[
+    str | None, typer.Option(metavar="NAME|FILE", help="tiny-di, rife, dis, blend, ..., or a file of weights.")
+]
+Passthrough = Annotated[
+    bool, typer.Option(help="Source frames as they are; --no-passthrough redraws them, where sharpness flickers.")
+]
+Phase = Annotated[
+    float, typer.Option(metavar="SHARE", help="0.5 shows frames between source frames only: no flicker of sharpness.")
+]
+Cuts = Annotated[bool, typer.Option(help="Keep scene cuts; --no-cuts interpolates over them.")]
+Duplicates = Annotated[str, typer.Option(metavar="keep|replace", help="Frames that repeat the one before.")]
+Curve = Annotated[
+    str, typer.Option(metavar="NAME|KNOTS", help="linear, ease-in-out, ... or 0:0,0.5:0.8,1:1. Short clips only.")
+]
+Loop = Annotated[bool, typer.Option("--loop", help="Lead the last frame back to the first. Short clips only.")]
+Audio = Annotated[str | None, typer.Option(metavar="keep|stretch|drop", help="The sound.")]
+Start = Annotated[float | None, typer.Option(metavar="SECONDS", help="Where to begin in the source.")]
+Stop = Annotated[float | None, typer.Option(metavar="SECONDS", help="Where to end in the source.")]
+FolderRate = Annotated[float | None, typer.Option(metavar="FPS", help="The rate of a folder of images. [default: 24]")]
+Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
+
+
+@reported
+def retime(
+    video: Source,
+    out: Out,
+    fps: Annotated[float | None, typer.Option(help="Frames a second of the output. [default: the source's]")] = None,
+    interpolator: Interpolator = None,
+    curve: Curve = "linear",
+    loop: Loop = False,
+    passthrough: Passthrough = True,
+    phase: Phase = 0.0,
+    cuts: Cuts = True,
+    duplicates: Duplicates = "keep",
+    audio: Audio = None,
+    start: Start = None,
+    stop: Stop = None,
+    folder_rate: FolderRate = None,
+    device: Device = None,
+    resume: Resume = True,
+) -> None:
+    """A video at another rate: as long as before, scene cuts kept, sound unchanged."""
+    if fps is None and curve == "linear" and not loop:
+        raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
+    options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
+    options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
+    options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
+    _make(video, out, interpolator, device, resume, options)
+
+
+@reported
+def slowmo(
+    video: Source,
+    out: Out,
+    scale: Annotated[float, typer.Option(help="How many times as long.")] = 4,
+    fps: Annotated[float | None, typer.Option(help="Frames a second of the output. [default: the source's]")] = None,
+    interpolator: Interpolator = None,
+    curve: Curve = "linear",
+    loop: Loop = False,
+    passthrough: Passthrough = True,
+    phase: Phase = 0.0,
+    cuts: Cuts = True,
+    duplicates: Duplicates = "keep",
+    audio: Audio = None,
+    start: Start = None,
+    stop: Stop = None,
+    folder_rate: FolderRate = None,
+    device: Device = None,
+    resume: Resume = True,
+) -> None:
+    """Slow motion: the frame rate stays, and the video lasts longer; the sound is dropped, or stretched when asked."""
+    options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
+    options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
+    options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
+    _make(video, out, interpolator, device, resume, options)
+
+
+def _make(
+    video: Path, out: Path, interpolator: str | None, device: str | None, resume: bool, options: dict[str, Any]
+) -> None:
+    """Do it, and say what came of it."""
+    from gen_inbetween.generation.interpolate import flow_device
+    from gen_inbetween.interpolation.retiming.retime_video import retime_video
+
+    if interpolator is not None:
+        options["interpolator"] = interpolator
+    made = retime_video(video, out, device=flow_device(device), resume=resume, progress=True, **options)
+    again = f", {made.resumed} of them from an earlier run" if made.resumed else ""
+    typer.echo(f"{out}: {made.written} frames{again}, {made.fps:g} fps, {made.duration:.3f} s, of {made.source_frames}")
+    typer.echo(
+        f"{made.cuts} cuts, {made.duplicates} repeated frames, {made.damaged} damaged packets; {made.seconds:.1f} s"
+    )
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the commands part of `inbetween`."""
+    app.command(epilog=_RETIME)(retime)
+    app.command(epilog=_SLOWMO)(slowmo)
+
+
+_RETIME = """\b
+Examples:
+  inbetween retime film.mp4 --fps 60 -o smooth.mp4
+  inbetween retime film.mov --fps 48 -o smooth.mp4 --interpolator rife --start 10 --stop 20
+  inbetween retime animation.gif --fps 25 -o even.gif --duplicates replace
+  inbetween retime clip.mp4 -o clip_loop.webp --fps 30 --loop --curve ease-in-out"""
+
+_SLOWMO = """\b
+Examples:
+  inbetween slowmo jump.mp4 --scale 4 -o slow.mp4
+  inbetween slowmo jump.mp4 --scale 2.5 -o slow.mp4 --audio stretch
+  inbetween slowmo frames/ --scale 8 -o slow.mp4 --folder-rate 30 --interpolator rife"""

@@ -1,0 +1,1 @@
+"""Clips to train on and to measure with."""

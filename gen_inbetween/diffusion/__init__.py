@@ -1,0 +1,1 @@
+"""Generative inbetweening with Stable Video Diffusion: three ideas, a pipeline, samplers."""

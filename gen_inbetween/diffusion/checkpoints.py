@@ -1,0 +1,215 @@
+"""Backward motion in and out of a UNet: load it, save it, convert a published one, export a whole tuned UNet.
+
+One entry reads three formats into one internal form, a difference from the base (motion.motion_state_dict):
+our `backward_motion.safetensors`, the authors' folder with a whole tuned UNet, and LoRA files of PEFT or diffusers.
+`unet.save_pretrained` would mix the update's tensors with the base model's: `save_motion` is the way to keep one.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError
+from safetensors.torch import save_file
+from torch import Tensor, nn
+
+from gen_inbetween.diffusion.lora_files import LORA_FILES, is_lora, read_lora
+from gen_inbetween.diffusion.motion import (
+    has_backward_motion,
+    load_motion_state_dict,
+    motion_processors,
+    motion_state_dict,
+    rotates,
+)
+from gen_inbetween.diffusion.motion_files import (
+    FORMAT_VERSION,
+    HEADER,
+    MOTION_FILE,
+    TRAINED_LAYER,
+    UNET_FILES,
+    UNROTATED_LAYER,
+    MissingMotionError,
+    MotionError,
+    MotionInfo,
+    fingerprint,
+    open_weights,
+    read_difference,
+    read_tuned_unet,
+)
+from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.manifest import versions
+
+__all__ = ["MissingMotionError", "MotionError", "MotionInfo", "convert", "export_unet", "load_motion", "save_motion"]
+
+
+def load_motion(
+    unet: nn.Module, source: str | Path, *, base: str | Path | None = None, kernel: str = "sdpa"
+) -> MotionInfo:
+    """Read a backward motion of any of the three formats and install it on `unet`, in place of one it has.
+
+    source: a file, or a folder which holds one; base: see `motion_files.read_tuned_unet`, for the authors' format only;
+    kernel: "sdpa" or "xformers", as in `attention.open_kernel`.
+    Nothing changes when the file does not fit: MotionError names a layer that is missing, too many or of another shape.
+    """
+    state, info = _read(Path(source).expanduser(), base)
+    try:
+        load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel, rotate=info.rotate)
+    except ValueError as error:
+        raise MotionError(f"{source} does not fit this UNet: {error}") from error
+    return info
+
+
+def save_motion(
+    unet: nn.Module,
+    path: str | Path,
+    metadata: Mapping[str, Any],
+    *,
+    dtype: torch.dtype = torch.float16,
+) -> MotionInfo:
+    """Write the motion of `unet` as our file: the differences in `dtype`, everything about them in the header.
+
+    metadata: `base_model` (required) and whatever else made it (steps, data, ...), JSON values; `num_frames` defaults
+    to the UNet's. Added: format version, rank, alpha, rotate, package versions, SHA-256. MotionError: no motion, no
+    base_model, or values that `dtype` cannot hold; atomic.OutputError: the file cannot be written.
+    """
+    if not has_backward_motion(unet):
+        raise MotionError("this UNet has no backward motion to save: call add_backward_motion or load_motion first")
+    state = motion_state_dict(unet)
+    rank, alpha = _rank_and_alpha(unet, state)
+    config: Any = unet.config
+    record = {"num_frames": config.num_frames, **metadata, "rank": rank, "alpha": alpha, "rotate": rotates(unet)}
+    return _write(Path(path), state, record, dtype)
+
+
+def convert(
+    source: str | Path, destination: str | Path, base: str | Path | None = None, *, dtype: torch.dtype = torch.float16
+) -> MotionInfo:
+    """Any of the three formats -> our file at `destination` (or in it, when it is a folder); no UNet is built.
+
+    The destination's MotionInfo is returned; its header records what it was converted from.
+    """
+    state, info = _read(Path(source).expanduser(), base)
+    path = Path(destination).expanduser()
+    path = path / MOTION_FILE if path.is_dir() else path
+    record = {**info.metadata, "converted_from": info.format, "source_sha256": info.sha256}
+    keys = ("base_model", "num_frames", "rank", "alpha", "rotate")
+    return _write(path, state, {**record, **{key: getattr(info, key) for key in keys}}, dtype)
+
+
+def export_unet(unet: nn.Module, folder: str | Path) -> Path:
+    """Write base plus motion as one tuned UNet, `<folder>/unet/`, in the layout of the published checkpoint.
+
+    The tuned tensors are float32 so that subtracting the base gives the difference back; the others stay as they are.
+    MotionError: no motion, or one without rotation: whoever reads this layout turns the map, which would be wrong here.
+    """
+    if not has_backward_motion(unet):
+        raise MotionError("this UNet has no backward motion to export: call add_backward_motion or load_motion first")
+    if not rotates(unet):
+        raise MotionError(
+            "this motion was trained without rotation, and the published layout cannot say so: its readers would turn "
+            f"the map; keep it as {MOTION_FILE}"
+        )
+    update = motion_state_dict(unet)
+    rank, alpha = _rank_and_alpha(unet, update)
+    scale = None if rank is None or alpha is None else alpha / rank
+    state: dict[str, Tensor] = {}
+    for name, weight in unet.state_dict().items():
+        if ".processor." in name:  # the update itself, which diffusers registers inside the attention layers
+            continue
+        delta = _delta(update, name, scale)
+        tuned = weight if delta is None else weight.float() + delta.to(weight.device)
+        state[name] = tuned.cpu().contiguous()
+    path = Path(folder).expanduser() / UNET_FILES[0]
+    _save(path, state, {})
+    save_config: Any = unet.save_config
+    save_config(path.parent)
+    return path.parent
+
+
+def _read(source: Path, base: str | Path | None) -> tuple[dict[str, Tensor], MotionInfo]:
+    path = _motion_file(source)
+    with open_weights(path) as weights:
+        names, header = list(weights.keys()), weights.metadata() or {}
+    if HEADER in header:
+        state, info = read_difference(path)
+    elif is_lora(names):
+        state, info = read_lora(path)
+    elif "conv_in.weight" in names:
+        state, info = read_tuned_unet(path, base)
+    else:
+        raise MotionError(
+            f"{path} holds no backward motion: expected our {MOTION_FILE} (with its header), a whole tuned SVD UNet "
+            f"or a LoRA; its first tensor is {names[0] if names else 'absent, it is empty'}"
+        )
+    known, named = (TRAINED_LAYER, "to_v") if info.rotate else (UNROTATED_LAYER, "to_q, to_k, to_v")
+    other = next((name for name in state if not known.search(_layer(name))), None)
+    if other:
+        raise MotionError(f"{path} changes {other}; expected {named} and to_out.0 of the temporal attn1 layers only")
+    return state, info
+
+
+def _motion_file(source: Path) -> Path:
+    if source.is_dir():
+        names = (MOTION_FILE, *UNET_FILES, *LORA_FILES)
+        found = next((source / name for name in names if (source / name).is_file()), None)
+        if found is None:
+            raise MotionError(f"folder {source} holds no backward motion: expected one of {', '.join(names)}")
+        return found
+    if not source.is_file():
+        raise MotionError(f"no motion file or folder at {source}")
+    return source
+
+
+def _layer(name: str) -> str:
+    """`<path>.to_v.lora_A.weight`, `<path>.to_v.weight`, `<path>.to_v.bias` -> `<path>.to_v`."""
+    return name.rpartition(".")[0].removesuffix(".lora_A").removesuffix(".lora_B")
+
+
+def _rank_and_alpha(unet: nn.Module, state: Mapping[str, Tensor]) -> tuple[int | None, float | None]:
+    """Of the installed update; None, None when it is a full difference."""
+    factor = next((tensor for name, tensor in state.items() if name.endswith(".lora_A.weight")), None)
+    if factor is None:
+        return None, None
+    update: Any = next(iter(motion_processors(unet).values())).update_v
+    return factor.shape[0], update.scale * factor.shape[0]
+
+
+def _delta(update: Mapping[str, Tensor], name: str, scale: float | None) -> Tensor | None:
+    """The float32 difference of the UNet's tensor `name`, or None where the motion leaves it alone."""
+    if scale is None:
+        return update[name].float() if name in update else None
+    layer = name.removesuffix(".weight")
+    if f"{layer}.lora_A.weight" not in update:
+        return None
+    return scale * update[f"{layer}.lora_B.weight"].float() @ update[f"{layer}.lora_A.weight"].float()
+
+
+def _write(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any], dtype: torch.dtype) -> MotionInfo:
+    if "base_model" not in record:
+        raise MotionError('expected metadata to name the model this is a difference from: {"base_model": "<hub id>"}')
+    tensors = {name: tensor.detach().cpu().to(dtype).contiguous() for name, tensor in state.items()}
+    bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
+    if bad:
+        raise MotionError(f"{bad} is not finite in {dtype}: save it in torch.float32, or train it again if it diverged")
+    found = versions()
+    header = {
+        **record,
+        "format_version": FORMAT_VERSION,
+        "versions": {name: found.get(name) for name in ("gen_inbetween", "torch", "diffusers")},
+        "sha256": fingerprint(tensors),
+    }
+    _save(path, tensors, {HEADER: json.dumps(header, sort_keys=True)})
+    keys = ("base_model", "num_frames", "rank", "alpha", "rotate", "sha256")
+    return MotionInfo("difference", **{key: header[key] for key in keys}, metadata=header)
+
+
+def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
+    with replaced(path) as temporary:
+        try:
+            save_file(tensors, temporary, metadata={"format": "pt", **header})  # other loaders insist on this "format"
+        except SafetensorError as error:  # what a full disk is called here
+            raise OSError(str(error)) from error

@@ -1,0 +1,164 @@
+"""What the UNet is told about the two keyframes: CLIP embeddings, VAE latents and time ids.
+
+The only file that touches diffusers' private members. Each keyframe is encoded once, without guidance; the
+unconditional half is zeros and is put on an axis of its own, because diffusers' own guidance batch would not split
+into directions.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from diffusers.pipelines.stable_video_diffusion.pipeline_stable_video_diffusion import _resize_with_antialiasing
+from diffusers.utils.torch_utils import randn_tensor
+from PIL import Image
+from torch import Tensor
+
+from gen_inbetween.diffusion.edm import Generator
+
+Frames = Image.Image | list[Image.Image] | Tensor
+Pipe = Any  # a StableVideoDiffusionPipeline: it registers its parts at run time, where a type checker cannot see them
+
+FORWARD, BACKWARD = 0, 1  # along the axis "direction"
+UNCOND, COND = 0, 1  # along the axis "guidance"
+
+
+@dataclass(frozen=True)
+class KeyframeConditioning:
+    """Two keyframes as the UNet takes them; the axes are (direction, guidance, pair, ...), all in the UNet's dtype."""
+
+    image_latents: Tensor  # (direction, guidance, pair, 1, channel, height, width), unscaled
+    image_embeds: Tensor  # (direction, guidance, pair, 1, embedding)
+    added_time_ids: Tensor  # (direction, guidance, pair, 3): fps - 1, motion bucket, noise augmentation
+    num_frames: int
+
+    def select(self, directions: list[int], guidance: list[int]) -> KeyframeConditioning:
+        """The part of these directions and guidance halves, in this order."""
+        part = {name: value[directions][:, guidance] for name, value in self.tensors().items()}
+        return KeyframeConditioning(**part, num_frames=self.num_frames)
+
+    def batch(self) -> dict[str, Tensor]:
+        """Arguments of `edm.denoise`: direction, guidance and pair folded into one batch, direction outermost."""
+        return {name: value.flatten(0, 2) for name, value in self.tensors().items()}
+
+    def tensors(self) -> dict[str, Tensor]:
+        return {name: getattr(self, name) for name in ("image_latents", "image_embeds", "added_time_ids")}
+
+
+def encode_keyframes(
+    pipe: Pipe,
+    frame0: Tensor,
+    frame1: Tensor,
+    *,
+    num_frames: int,
+    fps: int = 7,
+    motion_bucket_id: int = 127,
+    noise_aug_strength: float = 0.02,
+    generator: Generator = None,
+) -> KeyframeConditioning:
+    """Condition forward motion on `frame0` and backward motion on `frame1`.
+
+    Args:
+        frame0, frame1: (pair, 3, height, width) in [-1, 1], as `frames_to_tensor` makes them.
+        num_frames: frames of the clip, both keyframes included.
+        fps: frames per second of the clip; SVD is told fps - 1.
+        motion_bucket_id: how much moves, 0 to 255.
+        noise_aug_strength: standard deviation of the noise on the keyframes; ONE draw, the same on both.
+        generator: draws that noise.
+    """
+    dtype, device = pipe.unet.dtype, pipe._execution_device
+    noise = randn_tensor(frame0.shape, generator=generator, device=device, dtype=torch.float32)
+    latents = [encode_latents(pipe, frame.to(device) + noise_aug_strength * noise) for frame in (frame0, frame1)]
+    embeds = [embed_frames(pipe, frame) for frame in (frame0, frame1)]
+    # SVD was conditioned on fps - 1 (Stability's generative-models, scripts/sampling/simple_video_sample.py).
+    time_ids = pipe._get_add_time_ids(fps - 1, motion_bucket_id, noise_aug_strength, dtype, len(frame0), 1, False)
+    return KeyframeConditioning(
+        image_latents=beside_zeros(torch.stack(latents).unsqueeze(2)).to(dtype),
+        image_embeds=beside_zeros(torch.stack(embeds)).to(dtype),
+        added_time_ids=time_ids.to(device).expand(2, 2, -1, -1),
+        num_frames=num_frames,
+    )
+
+
+def encode_ends(pipe: Pipe, frame0: Tensor, frame1: Tensor) -> Tensor:
+    """Clean, scaled latents of the keyframes, as the sampler holds frames: (end, pair, channel, height, width)."""
+    clean = [encode_latents(pipe, frame) for frame in (frame0, frame1)]
+    return torch.stack(clean).float() * pipe.vae.config.scaling_factor
+
+
+def beside_zeros(cond: Tensor) -> Tensor:
+    """(direction, ...) -> (direction, guidance, ...): the unconditional half is zeros, as SVD was trained."""
+    return torch.stack([torch.zeros_like(cond), cond], dim=1)
+
+
+def encode_latents(pipe: Pipe, frame: Tensor) -> Tensor:
+    """(pair, 3, H, W) in [-1, 1] -> the mode of the VAE's posterior, unscaled: (pair, channel, height, width)."""
+    with upcast(pipe.vae):
+        return pipe._encode_vae_image(frame, pipe._execution_device, 1, False)
+
+
+def embed_frames(pipe: Pipe, frame: Tensor) -> Tensor:
+    """(pair, 3, H, W) in [-1, 1] -> CLIP image embeddings (pair, 1, embedding)."""
+    size = pipe.image_encoder.config.image_size
+    small = _resize_with_antialiasing(frame.cpu().float(), (size, size))  # diffusers normalises on the CPU
+    return pipe._encode_image((small + 1) / 2, pipe._execution_device, 1, False)
+
+
+@contextmanager
+def upcast(vae: Any) -> Iterator[None]:
+    """Run a float16 VAE in float32 where its config asks for that (`force_upcast`: SVD's encoder overflows)."""
+    needed = vae.dtype == torch.float16 and vae.config.force_upcast
+    if needed:
+        vae.to(dtype=torch.float32)
+    try:
+        yield
+    finally:
+        if needed:
+            vae.to(dtype=torch.float16)
+
+
+def frames_to_tensor(frames: Frames, name: str = "frame") -> Tensor:
+    """A keyframe, or one per pair, as float32 (pair, 3, height, width) in [-1, 1].
+
+    Args:
+        frames: an RGB PIL image, a list of them, or a tensor (3, H, W) or (pair, 3, H, W) with values in [0, 1].
+        name: how errors call it.
+
+    Raises:
+        TypeError, ValueError: another type, mode, shape or range; sizes that differ; NaN.
+    """
+    if isinstance(frames, Tensor):
+        tensor = frames.float()
+        tensor = tensor.unsqueeze(0) if tensor.ndim == 3 else tensor
+    else:
+        images = frames if isinstance(frames, list) else [frames]
+        tensor = torch.stack([image_to_tensor(image) for image in alike(images, name)])
+    if tensor.ndim != 4 or tensor.shape[1] != 3 or 0 in tensor.shape:
+        raise ValueError(f"expected {name} of shape (3, H, W) or (pair, 3, H, W), got {tuple(tensor.shape)}")
+    if not tensor.isfinite().all():
+        raise ValueError(f"expected {name} with finite values, got NaN or infinity")
+    if tensor.min() < 0 or tensor.max() > 1:
+        raise ValueError(f"expected {name} in [0, 1], got values from {tensor.min():.3g} to {tensor.max():.3g}")
+    return tensor.contiguous() * 2 - 1
+
+
+def alike(images: list[Image.Image], name: str) -> list[Image.Image]:
+    """The same list, after a look at its types, modes and sizes."""
+    for image in images:
+        if not isinstance(image, Image.Image):
+            raise TypeError(f"expected {name} as a PIL image, a list of them or a tensor, got {type(image).__name__}")
+        if image.mode != "RGB":
+            raise ValueError(f"expected {name} as an RGB image, got {image.mode}: open it with frames.open_frame")
+    if len({image.size for image in images}) != 1:
+        raise ValueError(f"expected one size for every {name} of a batch, got {[image.size for image in images]}")
+    return images
+
+
+def image_to_tensor(image: Image.Image) -> Tensor:
+    """RGB image -> float32 (3, height, width) in [0, 1]."""
+    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)

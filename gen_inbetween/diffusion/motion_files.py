@@ -1,0 +1,185 @@
+"""Backward motion as files: ours, and the published one. Only tensors are read here; no UNet is built.
+
+A motion is a difference from a base model, in the names of `motion.motion_state_dict`. Ours is stored as such. The
+authors publish a whole tuned 14-frame UNet instead, so the difference is taken tensor by tensor between mapped files:
+    delta = float32(tuned) - float32(base)    for to_v.weight, to_out.0.weight and to_out.0.bias of the temporal attn1
+(keyframe_interpolation.py of jeanne-wang/svd_keyframe_interpolation does the same with three UNets in memory).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import re
+from collections.abc import Iterator
+from contextlib import contextmanager
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any
+
+import torch
+from safetensors import SafetensorError, safe_open
+from torch import Tensor
+
+from gen_inbetween.runtime.hub import HUB_IDS, MODELS_VARIABLE, find_file
+
+MOTION_FILE = "backward_motion.safetensors"
+HEADER = "backward_motion"  # the key of our JSON in a safetensors header
+FORMAT_VERSION = 2  # 2 says whether the motion rotates; of 1, all do
+UNET_FILES = tuple(
+    f"{folder}diffusion_pytorch_model{variant}.safetensors" for folder in ("unet/", "") for variant in ("", ".fp16")
+)
+_LAYER = r"(^|\.)temporal_transformer_blocks\.\d+\.attn1\."
+TRAINED_LAYER = re.compile(_LAYER + r"(to_v|to_out\.0)$")
+UNROTATED_LAYER = re.compile(_LAYER + r"(to_q|to_k|to_v|to_out\.0)$")  # what may be tuned where nothing is turned
+
+
+class MotionError(ValueError):
+    """A motion file that cannot be used. One sentence says what was expected, what came and what to do."""
+
+
+class MissingMotionError(MotionError):
+    """Method gi was asked of a model without backward motion; the message says where to get or how to train one."""
+
+    def __init__(self, model: str = "this model") -> None:
+        super().__init__(
+            f"method gi needs a backward motion, and {model} has none loaded. Download the published checkpoint (the "
+            "README of https://github.com/jeanne-wang/svd_keyframe_interpolation names its Google Drive folder), run "
+            f"`inbetween convert FOLDER {MOTION_FILE}` once, and give that file as motion; or train one with "
+            "train/finetune_backward.py. Methods trf and vibid need none."
+        )
+
+
+@dataclass(frozen=True)
+class MotionInfo:
+    """Where a loaded motion comes from. `rank` and `alpha` are None for a full difference."""
+
+    format: str  # "difference" (ours), "tuned unet" (the authors'), "lora"
+    base_model: str | None
+    num_frames: int | None  # the clip length it was trained at; it may be used at others
+    rank: int | None
+    alpha: float | None
+    sha256: str  # of the tensors, whatever the file around them
+    metadata: dict[str, Any] = field(default_factory=dict, repr=False)
+    rotate: bool = True  # attends through the turned map; only our own file can say otherwise
+
+    def __str__(self) -> str:
+        update = f"LoRA of rank {self.rank}, alpha {self.alpha:g}" if self.rank and self.alpha else "full difference"
+        turned = "" if self.rotate else " without rotation"
+        frames = f", {self.num_frames} frames" if self.num_frames else ""
+        return f"{update}{turned}, from {self.base_model or 'an unnamed base'}{frames}, sha256 {self.sha256[:12]}"
+
+
+@contextmanager
+def open_weights(path: Path) -> Iterator[Any]:
+    """`safe_open` with one clear error for a file that is missing, truncated, or not safetensors at all."""
+    try:
+        with safe_open(path, framework="pt") as weights:
+            yield weights
+    except (SafetensorError, OSError) as error:
+        if not path.is_file():
+            raise MotionError(f"no such file: {path}") from error
+        raise MotionError(f"{path} is not a whole safetensors file: {_what_it_is(path)}") from error
+
+
+def _what_it_is(path: Path) -> str:
+    with path.open("rb") as file:
+        start = file.read(64)
+    if not start:
+        return "it is empty"
+    if start.lstrip()[:1] == b"<":
+        return "it is a web page; the download link gave a page and not the file"
+    if start.startswith((b"PK", b"\x80")):
+        return "it is an archive or a pickle; unpack it, or save the weights with safetensors"
+    if start.startswith(b"version https://git-lfs"):
+        return "it is a git-lfs pointer; run `git lfs pull`"
+    return "it is truncated or of another format; download it again"
+
+
+def fingerprint(state: dict[str, Tensor]) -> str:
+    """SHA-256 over names, dtypes, shapes and bytes of the tensors, in the order of their names."""
+    digest = hashlib.sha256()
+    for name in sorted(state):
+        tensor = state[name].detach().cpu().contiguous()
+        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
+        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
+    return digest.hexdigest()
+
+
+def read_difference(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
+    """Our own file. MotionError: a later format version, or tensors other than the header's hash says."""
+    with open_weights(path) as weights:
+        header = json.loads((weights.metadata() or {})[HEADER])
+        state = {name: weights.get_tensor(name) for name in weights.keys()}
+    if header["format_version"] > FORMAT_VERSION:
+        raise MotionError(
+            f"{path} has format version {header['format_version']}; this release reads {FORMAT_VERSION}: update it"
+        )
+    sha256 = fingerprint(state)
+    if sha256 != header["sha256"]:
+        raise MotionError(f"{path} is damaged: its tensors do not have the SHA-256 its header records; get it again")
+    keys = ("base_model", "num_frames", "rank", "alpha")
+    known = {key: header[key] for key in keys} | {"rotate": header.get("rotate", True)}
+    return state, MotionInfo("difference", **known, sha256=sha256, metadata=header)
+
+
+def read_tuned_unet(path: Path, base: str | Path | None = None) -> tuple[dict[str, Tensor], MotionInfo]:
+    """The authors' file, a whole UNet with tuned temporal values and outputs, minus its 14-frame base.
+
+    base: folder or hub id of the model it was tuned from (default: SVD's 14 frames); it is not downloaded.
+    Returns float32 differences. MotionError: no base on this machine, or another base than the one it was tuned from.
+    """
+    base_name = HUB_IDS["svd"] if base is None else str(base)
+    base_path = find_file(base_name, UNET_FILES)
+    if base_path is None:
+        raise MotionError(
+            f"{path} is a whole tuned UNet, and its base is not on this machine: no UNet weights in {base_name}. Give "
+            f"the folder of the 14-frame SVD as base, or put it at ${MODELS_VARIABLE}/svd, or fetch it with `hf "
+            f"download {HUB_IDS['svd']} unet/config.json unet/diffusion_pytorch_model.fp16.safetensors`"
+        )
+    frames, base_frames = _num_frames(path), _num_frames(base_path)
+    if frames and base_frames and frames != base_frames:
+        raise MotionError(f"wrong base for {path}: it was tuned at {frames} frames, {base_name} makes {base_frames}")
+    with open_weights(path) as tuned, open_weights(base_path) as origin:
+        state = _subtract(tuned, origin, path, base_name)
+    folder = Path(base_name).expanduser()
+    recorded = folder.resolve().name if folder.is_dir() else base_name  # a path says nothing on another machine
+    return state, MotionInfo("tuned unet", recorded, frames or base_frames, None, None, fingerprint(state))
+
+
+def _subtract(tuned: Any, origin: Any, path: Path, base_name: str) -> dict[str, Tensor]:
+    names = [name for name in tuned.keys() if TRAINED_LAYER.search(name.rpartition(".")[0])]
+    absent = sorted(set(names) - set(origin.keys()))
+    if not names or absent:
+        what = f"{base_name} lacks {absent[0]}" if names else "it holds no temporal attn1 layers"
+        raise MotionError(f"{path} is not a UNet tuned from {base_name}: {what}")
+    state = {}
+    for name in names:
+        if name.endswith("to_v.weight"):
+            _check_frozen(tuned, origin, name.replace("to_v.weight", "to_q.weight"), path, base_name)
+        after, before = tuned.get_tensor(name), origin.get_tensor(name)
+        if after.shape != before.shape:
+            raise MotionError(
+                f"wrong base for {path}: {name} is {tuple(after.shape)}, in {base_name} {tuple(before.shape)}"
+            )
+        # A half-precision UNet was tuned from the rounded base; subtracting the unrounded one would store the rounding.
+        state[name] = after.float() - before.to(after.dtype).float()
+    if not any(delta.any() for delta in state.values()):
+        raise MotionError(f"{path} equals {base_name} in every temporal layer: it was not tuned")
+    if not any(delta.any() for name, delta in state.items() if name.endswith(".bias")):
+        state = {name: delta for name, delta in state.items() if not name.endswith(".bias")}
+    return state
+
+
+def _check_frozen(tuned: Any, origin: Any, name: str, path: Path, base_name: str) -> None:
+    """Queries stay frozen in training, so they tell the base: half precision moves them by 0.05 %, not by 1 %."""
+    if name not in tuned.keys() or name not in origin.keys():
+        return
+    after, before = tuned.get_tensor(name).float(), origin.get_tensor(name).float()
+    if after.shape != before.shape or (after - before).norm() > 0.01 * before.norm():
+        raise MotionError(f"wrong base for {path}: its frozen {name} is not {base_name}'s; give what it was tuned from")
+
+
+def _num_frames(weights_path: Path) -> int | None:
+    config = weights_path.parent / "config.json"
+    return json.loads(config.read_text()).get("num_frames") if config.is_file() else None

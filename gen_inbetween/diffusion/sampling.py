@@ -1,0 +1,127 @@
+"""The loops over noise levels. A model is anything called as `denoised = denoise(x, sigma)`; a step to sigma' is
+
+    x' = D(x) + sigma' / sigma (x - anchor),    anchor = D(x): Euler,    anchor = D_uncond(x): CFG++ (arXiv 2406.08070)
+
+and re-noising goes back up: x + sqrt(sigma^2 - sigma'^2) noise has noise level sigma again.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Sequence
+from typing import Protocol
+
+import torch
+from diffusers.utils.torch_utils import randn_tensor
+from torch import Tensor
+
+from gen_inbetween.diffusion.edm import FRAME, Generator
+
+OnStep = Callable[[int, Tensor, Tensor], Tensor]  # (evaluations done - 1, sigma, x) -> x
+
+
+class Denoiser(Protocol):
+    """x: (pair, frame, channel, height, width) with noise of level sigma on it."""
+
+    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor: ...
+
+    def guided_and_unconditional(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]: ...
+
+
+def keep(_: int, __: Tensor, x: Tensor) -> Tensor:
+    """The `on_step` that does nothing."""
+    return x
+
+
+def sample_euler(
+    denoise: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    order: Sequence[int],
+    *,
+    generator: Generator = None,
+    cfg_plus_plus: bool = False,
+    ends: Tensor | None = None,
+    on_step: OnStep = keep,
+) -> Tensor:
+    """Euler steps in the given order; an order that goes back re-noises first. (EDM, algorithm 2, without churn.)
+
+    Args:
+        x: (pair, frame, channel, height, width) at noise level sigmas[0].
+        sigmas: falling noise levels, (steps + 1,).
+        order: which step comes when: step i goes from sigmas[i] to sigmas[i + 1].
+        generator: draws the re-noising.
+        ends: clean latents (2, pair, channel, height, width) to pin the first and last frame to, or None.
+        on_step: called after every step; what it returns is x from then on.
+    """
+
+    def pin(denoised: Tensor) -> Tensor:
+        return denoised if ends is None else pin_frame(pin_frame(denoised, 0, ends[0]), -1, ends[1])
+
+    level = 0  # x has noise level sigmas[level]
+    for count, i in enumerate(order):
+        if i < level:
+            x = renoise(x, sigmas[i], sigmas[level], generator)
+        x = take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, pin)
+        x = on_step(count, sigmas[i], x)
+        level = i + 1
+    return x
+
+
+def sample_sequential(
+    forward: Denoiser,
+    backward: Denoiser,
+    x: Tensor,
+    sigmas: Tensor,
+    order: Sequence[int],
+    *,
+    generator: Generator = None,
+    cfg_plus_plus: bool = True,
+    ends: Tensor | None = None,
+    on_step: OnStep = keep,
+) -> Tensor:
+    """ViBiDSampler (arXiv 2410.05651, algorithm 1): a step forward from frame0, re-noise, a step backward from frame1.
+
+    With `ends` each direction's far frame is replaced by the other keyframe; the paper's conjugate gradient on a
+    one-frame mask comes to the same. The arguments are `sample_euler`'s; `order` counts the steps up.
+    """
+
+    def pin_far(end: int) -> Callable[[Tensor], Tensor]:
+        return lambda denoised: denoised if ends is None else pin_frame(denoised, -1, ends[end])
+
+    for count, i in enumerate(order):
+        sigma, sigma_next = sigmas[i], sigmas[i + 1]
+        x = take_step(forward, x, sigma, sigma_next, cfg_plus_plus, pin_far(1))
+        x = renoise(x, sigma, sigma_next, generator)
+        x = take_step(backward, x.flip(FRAME), sigma, sigma_next, cfg_plus_plus, pin_far(0)).flip(FRAME)
+        x = on_step(count, sigma, x)
+    return x
+
+
+def take_step(
+    denoise: Denoiser,
+    x: Tensor,
+    sigma: Tensor,
+    sigma_next: Tensor,
+    cfg_plus_plus: bool,
+    pin: Callable[[Tensor], Tensor],
+) -> Tensor:
+    """x' = D + sigma' / sigma (x - anchor)."""
+    if cfg_plus_plus:
+        denoised, anchor = denoise.guided_and_unconditional(x, sigma)
+        denoised = pin(denoised)
+    else:
+        denoised = anchor = pin(denoise(x, sigma))
+    return denoised + sigma_next / sigma * (x - anchor)
+
+
+def renoise(x: Tensor, sigma: Tensor, sigma_now: Tensor, generator: Generator) -> Tensor:
+    """x from noise level `sigma_now` up to `sigma`."""
+    noise = randn_tensor(x.shape, generator=generator, device=x.device, dtype=torch.float32)
+    return x + (sigma**2 - sigma_now**2).sqrt() * noise
+
+
+def pin_frame(clip: Tensor, frame: int, latents: Tensor) -> Tensor:
+    """`clip` (pair, frame, ...) with one frame replaced by `latents` (pair, ...)."""
+    clip = clip.clone()
+    clip[:, frame] = latents
+    return clip

@@ -1,0 +1,1 @@
+"""Measurements of interpolators: by gap, speed, memory."""

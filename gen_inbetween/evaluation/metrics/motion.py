@@ -1,0 +1,152 @@
+"""What a clip's motion looks like, without the true clip: all from the optical flow of `optical_flow.py`.
+
+Read them beside the true clips' own row: hands that go up and down and balls that bounce turn round in truth, too.
+"""
+
+from __future__ import annotations
+
+from typing import ClassVar
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Sample
+from gen_inbetween.evaluation.metrics.ghosting import blended_energy, faded_share
+from gen_inbetween.evaluation.metrics.optical_flow import Motion, in_cells, motion_of, warp
+from gen_inbetween.interpolation.reversals import bounce
+
+STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
+LEAST_CHANGE = 1.0  # grey levels between the keyframes, on average, from which on something is expected to move
+
+
+class MotionAmount(ClipMetric):
+    """Mean length of the optical flow over all pixels and steps, pixels of 64 a frame.
+
+    As much as the true clip has is right: less is a clip that shrinks from moving, more is trembling.
+    """
+
+    name = "motion_amount"
+    unit = "px of 64"
+    better: ClassVar[Better] = "truth"
+
+    def score(self, sample: Sample) -> float:
+        return float(motion_of(sample).step().mean())
+
+
+class SpeedUniformity(ClipMetric):
+    """Coefficient of variation of the motion of each step (mean flow) along the clip; 0 is the same in each.
+
+    As uneven as the true clip is right: falling things gather speed. A clip that stands and then jumps has
+    sqrt(F - 2). NaN where nothing moves at all.
+    """
+
+    name = "speed_uniformity"
+    unit = "std / mean"
+    better: ClassVar[Better] = "truth"
+
+    def score(self, sample: Sample) -> float:
+        step = motion_of(sample).step()
+        return float(step.std() / step.mean()) if step.mean() > 1e-3 else float("nan")
+
+
+class Bounce(ClipMetric):
+    """The share of the motion that runs back along its own way: 0 on a straight run, 1 there and back again.
+
+    At each place (cells of an eighth of the shorter side) flow is summed over time: what passes leaves its whole way,
+    what comes back cancels it. 1 - |sum| / sum of lengths, over the cells that see 2 pixels of 64 pass or more, in
+    steps of 0.3 or more. The camera (the median flow of each step) is taken out first and judged by itself; the larger
+    of the two shares counts, so neither a still nor a panning background hides an object that turns round. NaN where
+    nothing moves as much.
+
+    This is the failure of sampling from both ends (time reversal fusion): forwards past the last keyframe, then back.
+    Gestures and a ball's real bounce score too, so the true clip's own figure is what to come near to.
+    """
+
+    name = "bounce"
+    unit = "share of motion"
+    better: ClassVar[Better] = "truth"
+
+    def score(self, sample: Sample) -> float:
+        motion = motion_of(sample)
+        flow = motion.flow * motion.unit
+        camera = np.median(flow.reshape(len(flow), -1, 2), axis=1)
+        return bounce(in_cells(flow - camera[:, None, None]), camera)
+
+
+class Freeze(ClipMetric):
+    """The share of steps in which nothing moves, though the keyframes differ; lower is better.
+
+    Nothing moves where no cell (an eighth of the shorter side) has a mean flow of 0.1 pixel of 64. NaN for a pair of
+    keyframes that differ by less than a grey level on average: there standing still may be right.
+    """
+
+    name = "freeze"
+    unit = "share of steps"
+    better: ClassVar[Better] = "lower"
+
+    def score(self, sample: Sample) -> float:
+        motion = motion_of(sample)
+        first, last = motion.frames[[0, -1]].astype(np.int16)
+        if np.abs(last - first).mean() < LEAST_CHANGE:
+            return float("nan")
+        return float((fastest(motion) < STILL).mean())
+
+
+def fastest(motion: Motion) -> NDArray[np.float64]:
+    """(F - 1,) the flow of the cell that moves most in each step, pixels of 64."""
+    return np.linalg.norm(in_cells(motion.flow), axis=-1).max((1, 2)).astype(np.float64) * motion.unit
+
+
+class Flicker(ClipMetric):
+    """Trembling of brightness: mean over time of the median second difference along the flow, grey levels; lower.
+
+    |I_t-1 - 2 I_t + I_t+1|, both neighbours looked up where the flow says that the pixel came from and goes to. What
+    moves or fades evenly has none; the median over the picture passes over what is being covered.
+    """
+
+    name = "flicker"
+    unit = "grey levels"
+    better: ClassVar[Better] = "lower"
+
+    def score(self, sample: Sample) -> float:
+        motion = motion_of(sample)
+        pixels, flow = motion.frames.astype(np.float32), motion.flow
+        bends = [
+            warp(pixels[t - 1], -flow[t - 1]) - 2 * pixels[t] + warp(pixels[t + 1], flow[t])
+            for t in range(1, len(pixels) - 1)
+        ]
+        return float(np.mean([np.median(np.abs(bend).mean(-1)) for bend in bends]))
+
+
+class Ghosting(ClipMetric):
+    """How far frames are two pictures laid over each other, 0 to 1; lower is better.
+
+    Each inner frame is explained by the keyframes, warped onto it by flow: by one of them, or by their blend, window by
+    window. The squared error that blending takes away, over the most it could: 1 where all that differs is half and
+    half, 1/3 for a cross-dissolve (the mean of 4 min(a, 1 - a)^2), about 0 where things move. Sees half-transparent
+    copies that move as well. What the flow cannot follow costs true clips about 0.1. NaN for a static pair.
+    """
+
+    name = "ghosting"
+    unit = "share of energy"
+    better: ClassVar[Better] = "lower"
+
+    def score(self, sample: Sample) -> float:
+        return blended_energy(motion_of(sample))
+
+
+class Dissolve(ClipMetric):
+    """The share of the change in time that is a fade in place, not motion, 0 to 1; lower is better.
+
+    Near 1 for a cross-dissolve, about 0.1 where things move. NaN for a clip in which nothing changes.
+    """
+
+    name = "dissolve"
+    unit = "share of change"
+    better: ClassVar[Better] = "lower"
+
+    def score(self, sample: Sample) -> float:
+        return faded_share(motion_of(sample))
+
+
+METRICS = (MotionAmount, SpeedUniformity, Bounce, Freeze, Flicker, Ghosting, Dissolve)

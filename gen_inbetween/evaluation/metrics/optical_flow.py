@@ -1,0 +1,96 @@
+"""Optical flow of a clip, by OpenCV's DIS (Kroeger, Timofte, Dai and Van Gool 2016), worked out once for all measures.
+
+Lengths are in pixels of a frame whose shorter side is 64, so that a figure means the same at every size.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gen_inbetween.data.synthetic import DESIGN_SIZE
+from gen_inbetween.evaluation.metrics.clip_metric import Sample, once_a_sample
+
+try:
+    import cv2
+except ImportError as error:
+    raise ImportError("optical flow needs OpenCV: pip install 'gen_inbetween[eval]'", name="cv2") from error
+
+SIDE = 128  # larger frames are shrunk to this shorter side: DIS is as accurate there, and motion is read, not detail
+GRID = 8  # cells along the shorter side over which flow is averaged: a cell is about as large as a limb
+
+Image = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class Motion:
+    """A clip of F frames at the size flow is worked out at, and its flow.
+
+    frames: (F, h, w, 3) uint8. flow: (F - 1, h, w, 2), how far what is seen in frame f moves (right, down) to frame
+    f + 1, in pixels of these frames. unit: times this, pixels of 64.
+    """
+
+    frames: NDArray[np.uint8]
+    flow: Image
+    unit: float
+
+    def step(self) -> NDArray[np.float64]:
+        """(F - 1,) mean length of the flow, pixels of 64 a frame."""
+        return np.linalg.norm(self.flow, axis=-1).mean((1, 2), dtype=np.float64) * self.unit
+
+
+@once_a_sample
+def motion_of(sample: Sample) -> Motion:
+    return measure_motion(sample.frames)
+
+
+def measure_motion(frames: NDArray[np.uint8]) -> Motion:
+    """The motion of frames (F, H, W, 3) uint8, F of two or more, any size from 16 x 16."""
+    frames = shrink(frames)
+    grey = to_grey(frames)
+    flow = np.stack(list(flows(grey[:-1], grey[1:])))
+    return Motion(frames, flow, DESIGN_SIZE / min(frames.shape[1:3]))
+
+
+def shrink(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    """Frames at a shorter side of SIDE at most, by averaging areas."""
+    height, width = frames.shape[1:3]
+    scale = SIDE / min(height, width)
+    if scale >= 1:
+        return frames
+    size = round(width * scale), round(height * scale)
+    return np.stack([cv2.resize(frame, size, interpolation=cv2.INTER_AREA) for frame in frames]).astype(np.uint8)
+
+
+def to_grey(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
+    return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]).astype(np.uint8)
+
+
+def flows(
+    sources: Iterable[NDArray[np.uint8]], targets: Iterable[NDArray[np.uint8]], *, quick: bool = False
+) -> Iterator[Image]:
+    """From each grey source (h, w) to its target: (h, w, 2) float32, pixels. `quick` halves the time, at more noise."""
+    preset = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST if quick else cv2.DISOPTICAL_FLOW_PRESET_FAST
+    estimator = cv2.DISOpticalFlow.create(preset)
+    estimator.setFinestScale(0)  # full size: the presets' half size loses objects of a few pixels
+    for source, target in zip(sources, targets, strict=True):
+        yield np.asarray(estimator.calc(source, target, None), np.float32)  # type: ignore[call-overload]
+
+
+def warp(image: Image, flow: Image) -> Image:
+    """`image` (h, w) or (h, w, C) float32 looked up where `flow` (h, w, 2) points, bilinear, edges repeated."""
+    height, width = flow.shape[:2]
+    x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
+    place = x + flow[..., 0], y + flow[..., 1]
+    return np.asarray(cv2.remap(image, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+
+
+def in_cells(flow: Image) -> Image:
+    """Flow (N, h, w, 2) averaged over square cells, GRID of them along the shorter side: (N, rows, columns, 2)."""
+    height, width = flow.shape[1:3]
+    cell = min(height, width) / GRID
+    size = max(round(width / cell), 1), max(round(height / cell), 1)
+    return np.stack([cv2.resize(step, size, interpolation=cv2.INTER_AREA) for step in flow]).astype(np.float32)

@@ -1,0 +1,1 @@
+"""Lists of keyframe pairs, and the clips they come from."""

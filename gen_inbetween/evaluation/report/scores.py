@@ -1,0 +1,148 @@
+"""The scores of a run as arrays: `results.jsonl`, a row a clip, read into (pair, seed) tables by method and metric."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gen_inbetween.evaluation.settings import TRUTH, EvaluationError
+
+Array = NDArray[np.float64]
+
+
+@dataclass(frozen=True)
+class Group:
+    """Pairs that a table or plot shows together."""
+
+    label: str
+    members: NDArray[np.bool_]  # (pairs,)
+
+
+@dataclass(frozen=True)
+class Scores:
+    """Everything `results.jsonl` says. Order of methods and pairs: as they first appear there."""
+
+    methods: tuple[str, ...]  # without the true clips, whose scores are in `table` as those of TRUTH
+    pairs: tuple[str, ...]
+    seeds: tuple[int, ...]
+    metrics: tuple[str, ...]
+    gap: Array  # (pairs,) frames of the true clip, keyframes included
+    motion: Array  # (pairs,) `Pair.motion`
+    table: Mapping[tuple[str, str], Array]  # (metric, method) -> (pairs, seeds), NaN: no clip, or does not apply
+    clips: Mapping[tuple[str, str, int], str | None]  # (method, pair, seed) -> its frames, as the row names them
+    passes: Mapping[str, Array]  # method -> UNet passes of each clip
+    seconds: Mapping[str, Array]  # method -> seconds of each clip
+
+    def by_pair(self, metric: str, method: str) -> Array:
+        """(pairs,) the mean over a pair's seeds, NaN where none has a value."""
+        return _mean_over_seeds(self.table[metric, method])
+
+    def off_truth(self, metric: str, method: str) -> Array:
+        """(pairs,) how far a clip's value is from that of the true clip, mean over a pair's seeds.
+
+        For measures that are best where they equal the truth's; NaN throughout where the true clips were not scored.
+        """
+        truth = self.table.get((metric, TRUTH))
+        table = self.table[metric, method]
+        return _mean_over_seeds(table * np.nan if truth is None else np.abs(table - _mean_over_seeds(truth)[:, None]))
+
+    def seed_of(self, method: str, pair: str) -> int | None:
+        """Which seed stands for a pair in a picture: the first of which there is a clip."""
+        return next((seed for seed in self.seeds if (method, pair, seed) in self.clips), None)
+
+    def by_gap(self) -> list[Group]:
+        """The pairs by the length of their gap."""
+        return [Group(f"{gap:g}", self.gap == gap) for gap in np.unique(self.gap)]
+
+    def by_motion(self) -> list[Group]:
+        """The pairs in three groups of about equal size by how much moves; fewer where many move equally much."""
+        borders = np.unique(np.quantile(self.motion, [1 / 3, 2 / 3]))
+        place = np.searchsorted(borders, self.motion, side="left")
+        return [_motion_group(self.motion, place == number) for number in np.unique(place)]
+
+
+def _mean_over_seeds(table: Array) -> Array:
+    with warnings.catch_warnings():
+        warnings.simplefilter("ignore", RuntimeWarning)  # numpy's "mean of empty slice": that pair has no value
+        return np.asarray(np.nanmean(table, axis=1))
+
+
+def _motion_group(motion: Array, members: NDArray[np.bool_]) -> Group:
+    low, high = (f"{value:.2g}" for value in (motion[members].min(), motion[members].max()))
+    return Group(low if low == high else f"{low} to {high}", members)
+
+
+def read_scores(path: str | os.PathLike[str]) -> Scores:
+    """Read `results.jsonl`.
+
+    Raises:
+        EvaluationError: the file is missing, empty, or not as the harness writes it; the message says which line.
+    """
+    rows = [_row(line, f"{path}:{number}") for number, line in enumerate(_lines(Path(path)), 1)]
+    if not rows:
+        raise EvaluationError(f"{path} has no rows: no clip was scored, so there is nothing to report")
+    methods, pairs = _in_order(rows, "method"), _in_order(rows, "pair")
+    seeds, metrics = sorted(_in_order(rows, "seed")), _metrics(rows)
+    of_pair = {row["pair"]: row for row in rows}
+    place = {name: index for index, name in enumerate(pairs)}
+    table = {(metric, method): np.full((len(pairs), len(seeds)), np.nan) for metric in metrics for method in methods}
+    for row in rows:
+        for metric, value in row["scores"].items():
+            table[metric, row["method"]][place[row["pair"]], seeds.index(row["seed"])] = _number(value)
+    return Scores(
+        tuple(method for method in methods if method != TRUTH),
+        tuple(pairs),
+        tuple(seeds),
+        tuple(metrics),
+        gap=np.array([_number(of_pair[pair]["gap"]) for pair in pairs]),
+        motion=np.array([_number(of_pair[pair]["motion"]) for pair in pairs]),
+        table=table,
+        clips={(row["method"], row["pair"], row["seed"]): row["clip"] for row in rows},
+        passes={method: _column(rows, method, "passes") for method in methods},
+        seconds={method: _column(rows, method, "seconds") for method in methods},
+    )
+
+
+def _lines(path: Path) -> list[str]:
+    try:
+        return path.read_text(encoding="utf-8").splitlines()
+    except OSError as error:
+        raise EvaluationError(
+            f"{path}: cannot read the results: {error.strerror or error}; run the evaluation"
+        ) from error
+
+
+def _row(line: str, where: str) -> dict[str, Any]:
+    keys = {"method", "pair", "seed", "gap", "motion", "passes", "seconds", "clip", "scores"}
+    try:
+        row = json.loads(line)
+        missing = keys - row.keys()
+    except (ValueError, AttributeError) as error:
+        raise EvaluationError(f"{where}: expected a JSON object with {', '.join(sorted(keys))}: {error}") from None
+    if missing:
+        raise EvaluationError(f"{where}: the row lacks {', '.join(sorted(missing))}")
+    return dict(row)
+
+
+def _in_order(rows: Sequence[Mapping[str, Any]], key: str) -> list[Any]:
+    return list(dict.fromkeys(row[key] for row in rows))
+
+
+def _metrics(rows: Sequence[Mapping[str, Any]]) -> list[str]:
+    return list(dict.fromkeys(metric for row in rows for metric in row["scores"]))
+
+
+def _number(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+def _column(rows: Sequence[Mapping[str, Any]], method: str, key: str) -> Array:
+    return np.array([_number(row[key]) for row in rows if row["method"] == method])

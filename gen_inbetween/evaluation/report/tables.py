@@ -1,0 +1,220 @@
+"""The tables of a report, as GitHub's Markdown."""
+
+from __future__ import annotations
+
+import math
+import re
+from collections.abc import Iterable, Mapping, Sequence
+from typing import Any
+
+import numpy as np
+
+from gen_inbetween.evaluation.report.comparisons import Comparison, against, best_seed, comparable, tiers
+from gen_inbetween.evaluation.report.measures import Measure
+from gen_inbetween.evaluation.report.scores import Group, Scores
+from gen_inbetween.evaluation.report.statistics import Estimate, bootstrap_interval
+from gen_inbetween.evaluation.settings import TRUTH
+
+ARROWS = {"higher": "↑", "lower": "↓", "truth": "→ truth"}
+
+
+def heading(measure: Measure, counts: Iterable[int] = ()) -> str:
+    """A column's name, unit and direction, and N where it is the same in all cells that have a value."""
+    shared = set(counts) - {0}
+    parts = [f"`{measure.name}`", measure.unit, ARROWS[measure.better]]
+    if len(shared) == 1:
+        parts.append(f"N = {shared.pop()}")
+    return " ".join(filter(None, parts))
+
+
+def contrast_heading(measure: Measure, counts: Iterable[int] = ()) -> str:
+    """As `heading`, of what methods are compared by: for some measures the distance from the true clip's value."""
+    if measure.better != "truth":
+        return heading(measure, counts)
+    return heading(measure, counts).replace(f" {ARROWS['truth']}", f", distance from the truth's {ARROWS['lower']}")
+
+
+def estimates(columns: Mapping[str, Mapping[str, Estimate]], bold: Mapping[str, Iterable[str]]) -> list[list[str]]:
+    """The rows of a table of estimates.
+
+    Args:
+        columns: heading -> label -> estimate; the rows are the labels of the first column.
+        bold: heading -> labels that stand out in it.
+    """
+    rows = [[_label(label)] for label in next(iter(columns.values()), {})]
+    for name, column in columns.items():
+        digits = decimals(value.mean for value in column.values())
+        differ = len({value.count for value in column.values()} - {0}) > 1
+        for row, (label, value) in zip(rows, column.items(), strict=True):
+            cell = estimate(value, digits)
+            cell = f"**{cell}**" if label in bold.get(name, ()) else cell
+            row.append(f"{cell} (N = {value.count})" if differ and value.count else cell)
+    return rows
+
+
+def _label(label: str) -> str:
+    return "*true clips*" if label == TRUTH else plain(label)
+
+
+def means(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> str:
+    """Rows methods, columns measures; bold: better than every other row, by the paired tests."""
+    columns, bold = {}, {}
+    for measure in shown:
+        labels = [TRUTH, *methods] if _true_clips(scores, shown) else list(methods)
+        column = {label: _mean(scores, measure, label) for label in labels}
+        name = heading(measure, (value.count for value in column.values()))
+        columns[name], bold[name] = column, winner(scores, measure, methods)
+    return table(["method", *columns], estimates(columns, bold))
+
+
+def _true_clips(scores: Scores, shown: Sequence[Measure]) -> bool:
+    return any(_mean(scores, measure, TRUTH).count for measure in shown)
+
+
+def _mean(scores: Scores, measure: Measure, label: str) -> Estimate:
+    known = (measure.name, label) in scores.table
+    return bootstrap_interval(scores.by_pair(measure.name, label) if known else np.nan)
+
+
+def winner(scores: Scores, measure: Measure, methods: Sequence[str]) -> list[str]:
+    """The one method that is better than every other, if there is one."""
+    order = tiers(scores, measure, methods)
+    return order[0] if len(order) > 1 and len(order[0]) == 1 else []
+
+
+def best_of_seeds(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> str:
+    """As `means`, of the best seed of each pair."""
+    columns = {}
+    for measure in shown:
+        column = {label: bootstrap_interval(best_seed(scores, measure, label)) for label in methods}
+        columns[heading(measure, (value.count for value in column.values()))] = column
+    return table(["method", *columns], estimates(columns, {}))
+
+
+def order(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> str:
+    """What the data say of the order of these methods, measure by measure."""
+    rows = []
+    for measure in shown:
+        found = tiers(scores, measure, methods)
+        names = [", ".join(map(plain, tier)) for tier in found]
+        groups = [f"({text})" if len(tier) > 1 else text for text, tier in zip(names, found, strict=True)]
+        text = " > ".join(groups) if len(found) > 1 else "not distinguished" if found else NOTHING
+        rows.append([contrast_heading(measure), text])
+    return table(["measure", "order, better first"], rows).replace("---:", ":---")
+
+
+def differences(scores: Scores, shown: Sequence[Measure], methods: Sequence[str], reference: str) -> str:
+    """Paired differences from the reference; the rows are the other methods."""
+    others = [method for method in methods if method != reference]
+    rows = [[plain(method)] for method in others]
+    header = ["method"]
+    for measure in shown:
+        found = against(scores, measure, reference)
+        header.append(contrast_heading(measure, (found[method].difference.count for method in others)))
+        digits = decimals(found[method].difference.mean for method in others)
+        for row, method in zip(rows, others, strict=True):
+            row.append(_compared(found[method], digits))
+    return table(header, rows)
+
+
+def _compared(comparison: Comparison, digits: int) -> str:
+    if comparison.difference.count == 0:
+        return NOTHING
+    text = f"{estimate(comparison.difference, digits, signed=True)}, {probability(comparison.p)}"
+    return f"{text} **{comparison.verdict}**" if comparison.verdict else text
+
+
+def grouped(scores: Scores, measure: Measure, methods: Sequence[str], groups: Sequence[Group], name: str) -> str:
+    """One measure, a column for each group of pairs."""
+    columns = {}
+    for group in groups:
+        column = {label: bootstrap_interval(comparable(scores, measure, label)[group.members]) for label in methods}
+        columns[f"{name} {group.label} (pairs: {int(group.members.sum())})"] = column
+    return table([contrast_heading(measure), *columns], estimates(columns, {}))
+
+
+def cost(scores: Scores, methods: Sequence[str]) -> str:
+    """UNet passes and seconds a clip."""
+    rows = []
+    for method in methods:
+        passes, seconds = (bootstrap_interval(column[method]) for column in (scores.passes, scores.seconds))
+        clips = len(scores.passes[method])
+        rows.append([plain(method), str(clips), figure(passes.mean, 0), estimate(seconds, decimals([seconds.mean]))])
+    return table(["method", "clips", "UNet passes a clip", "seconds a clip"], rows)
+
+
+def sets(found: Mapping[str, Mapping[str, Any]], shown: Sequence[Measure], methods: Sequence[str]) -> str:
+    """Distances between sets of clips, as `sets.json` has them: plain with its interval, and extrapolated."""
+    rows = [[plain(method)] for method in methods]
+    header = ["method"]
+    for measure in shown:
+        values = {method: found[measure.name].get(method) for method in methods}
+        known = {method: value for method, value in values.items() if value and value["value"] is not None}
+        digits = decimals(value["value"] for value in known.values())
+        header += [heading(measure, (value["clips"] for value in known.values())), "extrapolated"]
+        best = _separate(known)
+        for row, method in zip(rows, methods, strict=True):
+            row += _distance(known.get(method), digits, bold=method == best)
+    return table(header, rows)
+
+
+def _separate(known: Mapping[str, Mapping[str, Any]]) -> str | None:
+    """The method whose interval ends below every other's."""
+    if len(known) < 2:
+        return None
+    first, *others = sorted(known, key=lambda method: _float(known[method]["value"]))
+    high = _float(known[first]["high"])
+    return first if all(high < _float(known[other]["low"]) for other in others) else None
+
+
+def _distance(value: Mapping[str, Any] | None, digits: int, *, bold: bool) -> list[str]:
+    if value is None:
+        return [NOTHING, NOTHING]
+    mean, low, high = (_float(value[key]) for key in ("value", "low", "high"))
+    known = Estimate(mean, low, high, value["clips"])
+    text = estimate(known, digits)
+    return [f"**{text}**" if bold else text, figure(_float(value["extrapolated"]), digits)]
+
+
+def _float(value: float | None) -> float:
+    return float("nan") if value is None else float(value)
+
+
+NOTHING = "-"
+
+
+def plain(text: str) -> str:
+    """Text that Markdown shows as it stands."""
+    return re.sub(r"([\\`*<>\[\]|~]|(?<!\w)_|_(?!\w))", r"\\\1", text)
+
+
+def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
+    """A Markdown table, first column on the left, figures on the right."""
+    lines = [header, ["---", *["---:"] * (len(header) - 1)], *rows]
+    return "\n".join(f"| {' | '.join(line)} |" for line in lines) + "\n"
+
+
+def decimals(values: Iterable[float]) -> int:
+    """How many decimals show three digits of the largest value, or two below a tenth; six at most."""
+    largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
+    digits = 3 if largest >= 0.1 else 2
+    return min(6, max(0, digits - 1 - math.floor(math.log10(largest))))
+
+
+def figure(value: float, digits: int, *, signed: bool = False) -> str:
+    """A number, zero without a sign; a dash for NaN."""
+    if math.isnan(value):
+        return NOTHING
+    text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
+    return text.lstrip("+-") if float(text) == 0 else text
+
+
+def estimate(value: Estimate, digits: int, *, signed: bool = False) -> str:
+    """`mean [low, high]`, without an interval where there is none."""
+    mean, low, high = (figure(each, digits, signed=signed) for each in (value.mean, value.low, value.high))
+    return mean if math.isnan(value.low) else f"{mean} [{low}, {high}]"
+
+
+def probability(p: float) -> str:
+    """A p-value as people write it."""
+    return NOTHING if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

@@ -1,0 +1,1 @@
+"""From two keyframes to a clip and its manifest."""

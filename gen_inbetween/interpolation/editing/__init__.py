@@ -1,0 +1,1 @@
+"""Motion editing: each object along its own curve."""

@@ -1,0 +1,133 @@
+"""Each thing at its own pace: two frames, masks on the first, and a curve for each says how far it has come when.
+
+    frame_t = interpolator(frame0, frame1, D_t)        D_t: the path-distance map of `index_maps.py`
+
+(the editor of InterpAny-Clearer, ECCV 2024.) What can be edited is when each thing is where on its way from frame0 to
+frame1; the way itself is the interpolator's estimate, and stays.
+"""
+
+from __future__ import annotations
+
+import hashlib
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from gen_inbetween.interpolation.editing.index_maps import FEATHER, Curve, feathered_layers, index_map, layer_positions
+from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError
+from gen_inbetween.interpolation.pairs import check_pair, frame_tensor, tensor_frame
+from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.retiming.curves import parse_curve
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.runtime import manifest as manifests
+
+REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
+MAP_TAKERS = ("tiny-di", "rife-dr", "dis")  # the interpolators by name that take a map
+
+
+def edit_motion(
+    frame0: Frame,
+    frame1: Frame,
+    masks: Sequence[Mask] | np.ndarray | Tensor,
+    curves: Sequence[Curve],
+    *,
+    background: Curve = "linear",
+    num_frames: int = 25,
+    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    iters: int | None = None,
+    fps: float = 7,
+    feather: int = FEATHER,
+    progress: bool = False,
+) -> Clip:
+    """The clip from frame0 to frame1 in which each masked object moves as its curve says.
+
+    Args:
+        frame0, frame1: anything `open_frame` opens, both of one size, sides of SMALLEST pixels or more.
+        masks: of the objects where they are in frame0, the top one first, as `open_masks` takes them; may be none.
+        curves: one for each mask: a name of EASES, knots such as "0:0,0.5:0.8,1:1", pairs, or a PathCurve.
+        background: the curve of everything else. "linear" keeps it moving evenly: the published editor leaves what no
+            mask covers at 0, so that it freezes in frame0 and jumps at the end; say "0:0,1:0" to hold it in frame0.
+        num_frames: 2 or more, both ends counted; equally spaced in time.
+        interpolator: one that takes a map for the time: a name of MAP_TAKERS, a file of such weights, or one opened.
+        iters: steps along references. [default: 2 for the kinds that look at one, otherwise 1]
+        fps: of the clip.
+        feather: odd width in pixels of the blur of the map at the borders of masks.
+        progress: show a bar on stderr.
+
+    Returns:
+        The clip with its manifest. A frame in which everything is at 0 is frame0 exactly, one with everything at 1
+        frame1: with curves from 0 to 1 these are the ends.
+
+    Raises:
+        InterpolatorError: the interpolator takes no map, fewer than 2 frames, frames of two sizes or too small.
+        MaskError: a mask of another size, empty or wholly covered; not one curve for each.
+        CurveError: a curve that cannot be.
+        FrameError: a frame cannot be opened.
+    """
+    first, last = open_frame(frame0), open_frame(frame1)
+    check_pair(first, last, num_frames)
+    opened = open_masks(masks, first.size)
+    layers = feathered_layers(opened, feather)
+    times = torch.linspace(0, 1, num_frames, dtype=torch.float64)
+    positions = layer_positions(curves, background, times, len(opened))
+    network = open_interpolator(interpolator)
+    iters = check_takes_maps(network, iters)
+    a, b = (frame_tensor(frame, network.device) for frame in (first, last))
+    frames = [
+        _frame(first, last, a, b, index_map(layers, values), network, iters)
+        for values in tqdm(positions, desc="edit", unit="frame", disable=not progress)
+    ]
+    settings = {
+        "method": "edit",
+        "masks": [{"sha256": mask_sha256(mask)} for mask in opened],
+        "curves": [asdict(parse_curve(curve)) for curve in curves],
+        "background": asdict(parse_curve(background)),
+        "num_frames": num_frames,
+        "iters": iters,
+        "feather": feather,
+        "fps": fps,
+    }
+    return Clip(frames, fps, edit_record({"frame0": first, "frame1": last}, network, settings))
+
+
+def check_takes_maps(interpolator: FrameInterpolator, iters: int | None = None) -> int:
+    """The steps to take with this interpolator. InterpolatorError: it takes one time for the whole frame only."""
+    if not interpolator.kind.startswith("index"):
+        raise InterpolatorError(
+            f"{interpolator.info.name} is of kind {interpolator.kind!r}, one time for the whole frame; moving things "
+            f"at different paces needs one that takes a map: {', '.join(MAP_TAKERS)}"
+        )
+    if iters is None:
+        return REFERENCE_ITERS if interpolator.kind.endswith("+ref") else 1
+    return iters
+
+
+def mask_sha256(mask: Bool) -> str:
+    """Hash of a mask's shape and pixels."""
+    return hashlib.sha256(f"{mask.shape} ".encode() + np.packbits(mask).tobytes()).hexdigest()
+
+
+def _frame(
+    first: Image.Image, last: Image.Image, a: Tensor, b: Tensor, index: Tensor, network: FrameInterpolator, iters: int
+) -> Image.Image:
+    """The frame at a map (1, H, W); the given ones where everything is there."""
+    if not bool(index.any()):
+        return first
+    if bool((index == 1).all()):
+        return last
+    return tensor_frame(network(a, b, index[None].to(network.device), iters=iters))
+
+
+def edit_record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of an edited clip: the frames it was made of, what drew it, and how it was asked for."""
+    hashes = {name: {"sha256": manifests.image_sha256(image)} for name, image in frames.items()}
+    return manifests.record(frames=hashes, interpolator=asdict(network.info), settings=settings)

@@ -1,0 +1,157 @@
+"""Each thing of a clip along its own time: what it does stays as it was drawn, when it does it is told by a curve.
+
+    out(s) = background at its time u_b(s), without what is elsewhere in time,
+             and over it each thing k as it is at its time u_k(s), cut out by its mask there
+
+For a pair of frames `edit_motion` asks an interpolator for the picture at different distances along the way; a clip
+knows the way itself, so here its frames are looked up at different times. Masks of the first frame follow their things
+(`following.py`); what they leave behind is filled with what the background shows there at other times (`plates.py`).
+"""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from dataclasses import asdict
+from functools import lru_cache
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from gen_inbetween.interpolation.classical import DisInterpolator, opencv
+from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grown
+from gen_inbetween.interpolation.editing.edit_motion import edit_record, mask_sha256
+from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions
+from gen_inbetween.interpolation.editing.mask_propagation import CPU, follow_masks, masks_between
+from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError
+from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
+from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.retiming.curves import parse_curve
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import Frame
+
+SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
+
+
+def retime_objects(
+    clip: Clip | Sequence[Frame],
+    masks: Sequence[Mask] | np.ndarray | Tensor,
+    curves: Sequence[Curve],
+    *,
+    background: Curve = "linear",
+    num_frames: int | None = None,
+    fps: float | None = None,
+    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    progress: bool = False,
+) -> Clip:
+    """The clip in which each masked thing goes along its own path at its own pace.
+
+    Args:
+        clip: 2 or more frames of one size, all held in memory: meant for clips of seconds.
+        masks: of the things where they are in the first frame, the top one first, as `open_masks` takes them.
+        curves: one for each mask: at the share s of the new clip, the thing is where it was at the share curve(s) of
+            the old one. Names of EASES, knots "0:0,0.5:0.8,1:1", pairs, or a PathCurve.
+        background: the curve of everything else.
+        num_frames: of the new clip. [default: as many as the old one has]
+        fps: [default: the clip's; 7 for a list of frames]
+        interpolator: of any kind: draws the frames between two old ones.
+        progress: show a bar on stderr.
+
+    Where all curves are at one time, the frame is the old one at that time, whole.
+
+    What this cannot do: a thing takes its light and its size from its own time, and leaves its shadow and reflection in
+    the background's. Two things that touch each other (a hand and a cup) come apart. What was covered when it was
+    filmed stays missing, also where it would now be seen; so does what was outside of the picture in the first frame.
+    The background must be one plane, or far away: with a near and a far part under a moving camera, what fills holes is
+    displaced. What no frame shows is painted over, blurred. Masks follow by flow and colour: of a thing that turns, or
+    has the colours of its surroundings, parts are lost on the way.
+
+    Returns:
+        The clip, with its manifest.
+
+    Raises:
+        InterpolatorError: fewer than 2 frames, before or after; an interpolator that cannot be opened.
+        MaskError, CurveError: see `edit_motion`.
+        VideoError: frames of two sizes. FrameError: a frame cannot be opened. ImportError: OpenCV is not installed.
+    """
+    rate = fps or (clip.fps if isinstance(clip, Clip) else 7)
+    old = clip if isinstance(clip, Clip) else Clip(clip, rate)
+    count = len(old) if num_frames is None else num_frames
+    if min(len(old), count) < 2:
+        raise InterpolatorError(f"expected 2 frames or more, in the clip and of it; got {len(old)} and {count}")
+    opened = open_masks(masks, old.size)
+    times = torch.linspace(0, 1, count, dtype=torch.float64)
+    positions = (layer_positions(curves, background, times, len(opened)) * (len(old) - 1)).tolist()
+    draw = open_interpolator(interpolator)
+    following = tqdm(follow_masks(old.frames, opened), "follow", len(old), unit="frame", disable=not progress)
+    layers = _Layers(old.frames, list(following), draw)
+    frames = [_composed(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
+    settings = {
+        "method": "retime-objects",
+        "masks": [{"sha256": mask_sha256(mask)} for mask in opened],
+        "curves": [asdict(parse_curve(curve)) for curve in curves],
+        "background": asdict(parse_curve(background)),
+        "num_frames": count,
+        "fps": rate,
+    }
+    sources = {f"frame{number}": frame for number, frame in enumerate(old.frames)}
+    return Clip(frames, rate, edit_record(sources, draw, settings))
+
+
+class _Layers:
+    """A clip at any position (in frames): its picture, its masks, its clean plate; frames between are drawn."""
+
+    def __init__(self, frames: Sequence[Image.Image], masks: list[Bool], draw: FrameInterpolator) -> None:
+        self.frames, self.masks, self.draw = frames, masks, draw
+        self.plates = [Image.fromarray(plate) for plate in clean_plates(frames, masks)]
+        self.flow = DisInterpolator()
+        self.picture = lru_cache(8)(lambda at: self._drawn(self.frames, at))
+        self.plate = lru_cache(8)(lambda at: self._drawn(self.plates, at))
+        self.cover = lru_cache(8)(self._cover)
+
+    def _drawn(self, images: Sequence[Image.Image], at: float) -> Pixels:
+        before, t = self._between(at)
+        if t == 0:
+            return np.asarray(images[before])
+        a, b = (frame_tensor(images[number], self.draw.device) for number in (before, before + 1))
+        return np.asarray(tensor_frame(self.draw(a, b, t)))
+
+    def _cover(self, at: float) -> NDArray[np.float32]:
+        """(M, H, W) in [0, 1]"""
+        before, t = self._between(at)
+        if t == 0:
+            return self.masks[before].astype(np.float32)
+        a, b = (frame_tensor(self.frames[number], CPU) for number in (before, before + 1))
+        return masks_between(a, b, self.masks[before], self.masks[before + 1], t, self.flow).numpy()
+
+    def _between(self, at: float) -> tuple[int, float]:
+        before = min(int(at), len(self.frames) - 1)
+        return before, at - before
+
+
+def _composed(layers: _Layers, at: Sequence[float]) -> Image.Image:
+    """One frame, of the positions of the things and, last, of the background."""
+    *things, ground = at
+    canvas = layers.picture(ground)
+    elsewhere = [number for number, position in enumerate(things) if position != ground]
+    if not elsewhere:
+        return Image.fromarray(canvas)
+    left = grown(layers.cover(ground)[elsewhere].max(0) > 0.5).astype(np.float32)
+    mixed = _over(canvas.astype(np.float32), layers.plate(ground), left)
+    # From the deepest on up; those at the background's time are pasted too, for they may lie over the others.
+    for number in reversed(range(len(things))):
+        mixed = _over(mixed, layers.picture(things[number]), layers.cover(things[number])[number])
+    return Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8))
+
+
+def _over(below: NDArray[np.float32], above: Pixels, cover: NDArray[Any]) -> NDArray[np.float32]:
+    """`above` where it covers, with a soft edge."""
+    soft = opencv().GaussianBlur(cover.astype(np.float32), (0, 0), SOFT)[..., None]
+    mixed: NDArray[np.float32] = below + soft * (above.astype(np.float32) - below)
+    return mixed

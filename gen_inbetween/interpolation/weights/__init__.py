@@ -1,0 +1,1 @@
+"""Weights of interpolators: recognised, converted, opened."""

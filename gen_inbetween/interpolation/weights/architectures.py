@@ -1,0 +1,85 @@
+"""The networks that are trained here, by name, and how they are built from what a run or the header of a file says.
+
+A file of ours carries {"architecture": ..., all sizes} under "network" in its header. Only that tells Super SloMo as
+it is trained here from the published one, whose oddities no tensor shows (`superslomo.py`), and it allows any widths.
+"""
+
+from __future__ import annotations
+
+import inspect
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from typing import Any
+
+from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
+from gen_inbetween.interpolation.networks.ifnet import IFNet
+from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
+from gen_inbetween.interpolation.networks.tiny_di import TinyDI
+
+INDEX_CHANNELS: dict[Kind, int] = {"midpoint": 0, "time": 1, "index": 1, "time+ref": 5, "index+ref": 5}
+
+
+@dataclass(frozen=True)
+class Architecture:
+    """One family of networks."""
+
+    title: str  # as `InterpolatorInfo.architecture` has it
+    network: Callable[..., Any]  # its class
+    kinds: tuple[Kind, ...]  # what its index input may mean; the first is assumed
+    sizes: tuple[str, ...]  # the keywords of its class that say how large it is
+    levels: tuple[int, int]  # how many widths there are, least and most
+
+
+ARCHITECTURES = {
+    "tiny-di": Architecture(
+        "tiny-di", TinyDI, ("index+ref", "time+ref"), ("widths", "depth", "matching_width", "context_width"), (2, 2)
+    ),
+    "ifnet": Architecture(
+        "IFNet", IFNet, ("time", "midpoint", "index", "index+ref", "time+ref"), ("widths", "depth", "context_width"),
+        (3, 3),
+    ),
+    "superslomo": Architecture("Super SloMo", SuperSloMo, ("time",), ("widths",), (2, 6)),
+}  # fmt: skip
+
+
+def all_sizes(name: str, sizes: Mapping[str, Any]) -> dict[str, Any]:
+    """Every size of a network: those given, and the defaults of its class."""
+    known = inspect.signature(ARCHITECTURES[name].network).parameters
+    return {key: sizes.get(key, known[key].default) for key in ARCHITECTURES[name].sizes}
+
+
+def build_network(
+    name: str, kind: Kind, sizes: Mapping[str, int | Sequence[int]], *, scale: float = 1.0, teacher: bool = False
+) -> Any:
+    """The network `name` of ARCHITECTURES with random weights.
+
+    Args:
+        kind: what its index input means; sizes: any of its `.sizes`, the others as published.
+        scale: IFNet's, see there; teacher: with the privileged block of training, for IFNet.
+
+    Raises:
+        InterpolatorError: no such network, or a kind, size or scale that it cannot have.
+    """
+    architecture = ARCHITECTURES.get(name)
+    if architecture is None:
+        raise InterpolatorError(f"expected an architecture out of {', '.join(ARCHITECTURES)}; got {name!r}")
+    if kind not in architecture.kinds:
+        raise InterpolatorError(f"{name} may be of kind {', '.join(architecture.kinds)}; got {kind!r}")
+    for key, value in sizes.items():
+        if key not in architecture.sizes:
+            raise InterpolatorError(f"{name} has no {key}; its sizes are {', '.join(architecture.sizes)}")
+        _check_size(name, key, value, architecture.levels)
+    if name == "ifnet":
+        return IFNet(INDEX_CHANNELS[kind], scale=scale, teacher=teacher, **sizes)  # type: ignore[arg-type]
+    if scale != 1:
+        raise InterpolatorError(f"only RIFE's networks estimate motion at another scale; got scale {scale:g}")
+    return architecture.network(**sizes)
+
+
+def _check_size(name: str, key: str, value: Any, levels: tuple[int, int]) -> None:
+    numbers = value if key == "widths" else [value]
+    if not isinstance(numbers, (list, tuple)) or not all(isinstance(number, int) and number > 0 for number in numbers):
+        raise InterpolatorError(f"expected {key} of {name} in whole numbers from 1 on, got {value!r}")
+    if key == "widths" and not levels[0] <= len(numbers) <= levels[1]:
+        wanted = f"{levels[0]}" if levels[0] == levels[1] else f"{levels[0]} to {levels[1]}"
+        raise InterpolatorError(f"{name} has {wanted} widths; got {list(numbers)}")

@@ -1,0 +1,1 @@
+"""Images, videos and animations, read and written."""

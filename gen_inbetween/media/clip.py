@@ -1,0 +1,122 @@
+"""A clip: the frames a run returns, with their rate and the record of how they were made."""
+
+from __future__ import annotations
+
+import base64
+import os
+import tempfile
+from collections.abc import Iterable, Sequence
+from pathlib import Path
+from typing import Any, overload
+
+import av
+from PIL import Image
+
+from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.files import check_writable, replaced
+
+_SHOWN_WIDTH = 256  # pixels, at least, in a notebook
+
+
+class Clip(Sequence[Image.Image]):
+    """A sequence of RGB images of one size that knows its rate, saves itself and plays in a notebook.
+
+    Args:
+        frames: anything `open_frame` opens, at least one, all of one size.
+        fps: frames a second.
+        manifest: what made the clip (see `manifest.py`); None where nobody recorded it.
+
+    Raises:
+        VideoError: no frames, or frames of different sizes.
+    """
+
+    def __init__(self, frames: Iterable[Frame], fps: float, manifest: dict[str, Any] | None = None) -> None:
+        self.frames = tuple(open_frame(frame) for frame in frames)
+        self.fps = fps
+        self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
+        sizes = {frame.size for frame in self.frames}
+        if len(sizes) != 1:
+            raise VideoError(f"a clip has frames, all of one size; got {len(self.frames)} of sizes {sorted(sizes)}")
+
+    @property
+    def size(self) -> tuple[int, int]:
+        """(width, height) of every frame, in pixels."""
+        return self.frames[0].size
+
+    def __len__(self) -> int:
+        return len(self.frames)
+
+    @overload
+    def __getitem__(self, index: int) -> Image.Image: ...
+    @overload
+    def __getitem__(self, index: slice) -> Clip: ...
+    def __getitem__(self, index: int | slice) -> Image.Image | Clip:
+        """One frame, or a clip of those sliced: the same rate, and no manifest, because that remakes the whole."""
+        if isinstance(index, slice):
+            return Clip(self.frames[index], self.fps)
+        return self.frames[index]
+
+    def __repr__(self) -> str:
+        width, height = self.size
+        seconds = len(self) / self.fps
+        return f"Clip({len(self)} frames, {width}x{height}, {self.fps:g} fps, {seconds:.2f} s)"
+
+    def save(self, path: str | os.PathLike[str]) -> Path:
+        """Write the clip, and its manifest, if it has one, as JSON beside it (in the folder, for a folder).
+
+        Args:
+            path: .mp4, .gif, .webp, .png for one contact sheet, or no extension for a folder of PNG files.
+
+        Returns:
+            The path.
+
+        Raises:
+            VideoError, OutputError: as `check_output`, or the disk is full; nothing is left half-written.
+        """
+        path = Path(path)
+        check_output(path)
+        if _is_sheet(path):
+            with replaced(path) as temporary:
+                contact_sheet({"": self}).save(temporary)
+        else:
+            write_video(self, path, self.fps)
+        if self.manifest is not None:
+            manifests.write(self.manifest, manifests.path_beside(path))
+        return path
+
+    def _repr_html_(self) -> str:
+        """An inline video for notebooks; an inline WebP where this PyAV cannot write H.264."""
+        video = "libx264" in av.codecs_available
+        with tempfile.TemporaryDirectory() as folder:
+            path = write_video(self, Path(folder) / ("clip.mp4" if video else "clip.webp"), self.fps)
+            data = base64.b64encode(path.read_bytes()).decode("ascii")
+        # Pixels of a tiny clip are shown as pixels, large enough to see.
+        tiny = self.size[0] < _SHOWN_WIDTH
+        look = f"width: {max(self.size[0], _SHOWN_WIDTH)}px; image-rendering: {'pixelated' if tiny else 'auto'}"
+        if video:
+            source = f"data:video/mp4;base64,{data}"
+            return f'<video controls loop autoplay muted playsinline style="{look}" src="{source}"></video>'
+        return f'<img style="{look}" alt="{self!r}" src="data:image/webp;base64,{data}">'
+
+
+def check_output(path: str | os.PathLike[str]) -> None:
+    """Find out before the work whether a clip could be saved there.
+
+    Raises:
+        VideoError: an extension no clip is saved with, or a folder that holds other things than frames saved earlier.
+        OutputError: no permission to write there, or a file stands where a folder is needed.
+    """
+    path = Path(path)
+    if not _is_sheet(path):
+        check_video_output(path)
+    elif path.is_dir():
+        raise VideoError(f"{path} is a folder; expected the name of a .png file")
+    else:
+        check_writable(path)
+
+
+def _is_sheet(path: Path) -> bool:
+    return path.suffix.lower() == ".png"

@@ -1,0 +1,50 @@
+"""Where one scene of a video ends and the next begins: a change of the picture far beyond what is usual around it."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+from PIL import Image
+
+from gen_inbetween.media.video import stream_frames
+
+THUMBNAIL = 24  # pixels along each side: enough to tell scenes apart, and blind to small motion
+CUT_CHANGE = 0.08  # mean change of a thumbnail (values in [0, 1]) that can be a cut ...
+CUT_RATIO = 4.0  # ... if it is so many times what is usual around it: fast motion changes every frame alike
+NEIGHBOURS = 8  # frames on each side that say what is usual
+
+
+def look_through(file: Path) -> tuple[np.ndarray, tuple[int, int]]:
+    """Thumbnails (frame, y, x, 3) in [0, 1] of every frame, and the size (width, height) of the frames."""
+    frames, _ = stream_frames(file)
+    thumbnails, size = [], (0, 0)
+    for frame in frames:
+        thumbnails.append(thumbnail(frame))
+        size = frame.size
+    return np.stack(thumbnails), size
+
+
+def thumbnail(frame: Image.Image) -> np.ndarray:
+    """An RGB frame as THUMBNAIL x THUMBNAIL x 3 float32 in [0, 1], areas averaged."""
+    small = frame.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
+    return np.asarray(small, dtype=np.float32) / 255
+
+
+def scene_cuts(thumbnails: np.ndarray) -> list[int]:
+    """Numbers of the frames that begin another scene, of thumbnails (frame, y, x, 3) in [0, 1]."""
+    change = np.abs(np.diff(thumbnails, axis=0)).mean((1, 2, 3))
+    cuts = []
+    for index in np.flatnonzero(change > CUT_CHANGE).tolist():
+        around = np.concatenate(
+            [change[max(0, index - NEIGHBOURS) : index], change[index + 1 : index + 1 + NEIGHBOURS]]
+        )
+        if is_cut(float(change[index]), around):
+            cuts.append(index + 1)
+    return cuts
+
+
+def is_cut(change: float, around: Sequence[float] | np.ndarray) -> bool:
+    """Whether a mean change of the thumbnail is a cut, given those of the steps around it (none: nothing moves)."""
+    return change > CUT_CHANGE and (len(around) == 0 or change > CUT_RATIO * float(np.median(around)))

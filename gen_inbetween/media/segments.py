@@ -1,0 +1,140 @@
+"""Writing a long video in finished pieces, so that a run that was killed goes on where it was.
+
+Each piece is a small MP4 of its own that appears whole (`atomic.py`), in a hidden folder beside the output whose name
+is a hash of what is being made: other settings never find these pieces. At the end their packets are joined as they
+are, with the sound; a run that was stopped gives the very frames of one that was not.
+"""
+
+from __future__ import annotations
+
+import glob
+import hashlib
+import heapq
+import itertools
+import json
+import logging
+import math
+import os
+import shutil
+from collections import deque
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any
+
+import av
+from PIL import Image
+
+from gen_inbetween.media.audio import Sound
+from gen_inbetween.media.video_writer import VideoError, write_video
+from gen_inbetween.runtime.files import OutputError, replaced
+
+log = logging.getLogger("gen_inbetween")
+
+FRAMES = 64  # of a piece: what a killed run loses at most, and how often the video can be jumped into
+
+
+class Segments:
+    """The pieces of `out`, an MP4 of `total` frames at `rate`.
+
+    Args:
+        identity: what the video is made of and how, of plain values; equal identities make equal frames.
+    """
+
+    def __init__(self, out: Path, total: int, rate: Fraction, identity: dict[str, Any]) -> None:
+        self.out, self.total, self.rate = out, total, rate
+        written = json.dumps([identity, total, str(rate), FRAMES], sort_keys=True)
+        digest = hashlib.sha256(written.encode()).hexdigest()[:16]
+        self.folder = out.absolute().with_name(f".{out.name}.{digest}.parts")
+        self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
+
+    def begin(self, resume: bool) -> int:
+        """How many frames earlier runs have finished; with resume False none, and what they left is thrown away.
+
+        OutputError: nothing can be written there.
+        """
+        if not resume:
+            shutil.rmtree(self.folder, ignore_errors=True)
+        try:
+            self.folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            raise OutputError(f"cannot write {self.out}: {error.strerror or error}; choose another folder") from error
+        done = self._finished()
+        if done:
+            log.info("%s: going on after %d of %d frames, which an earlier run made", self.out, done, self.total)
+        return done
+
+    def _finished(self) -> int:
+        """How many frames are there in whole pieces, without a gap from the first on."""
+        whole = (_frames_in(path) == self._length(number) for number, path in enumerate(self.paths))
+        return min(self.total, FRAMES * sum(1 for _ in itertools.takewhile(bool, whole)))
+
+    def _length(self, number: int) -> int:
+        """The frames of a piece: all have FRAMES but the last."""
+        return min(FRAMES, self.total - number * FRAMES)
+
+    def write(self, images: Iterator[Image.Image], done: int) -> None:
+        """Write the frames after the first `done`, which `images` begins with. VideoError: it ends early."""
+        try:
+            for number in range(math.ceil(done / FRAMES), len(self.paths)):
+                self._write_piece(number, images)
+            deque(images, maxlen=0)  # none should be left; what it does at its end is done
+        except BaseException:  # Ctrl-C and a full disk too
+            if kept := self._finished():
+                log.info("%s: %d of %d frames are kept; the same again goes on there", self.out, kept, self.total)
+            else:
+                shutil.rmtree(self.folder, ignore_errors=True)
+            raise
+
+    def _write_piece(self, number: int, images: Iterator[Image.Image]) -> None:
+        path, length = self.paths[number], self._length(number)
+        write_video(itertools.islice(images, length), path, float(self.rate))
+        if (there := _frames_in(path)) != length:
+            path.unlink()
+            raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + there} of {self.total} were made")
+
+    def join(self, sound: Sound | None, sample_aspect: Fraction | None) -> None:
+        """Put the pieces and the sound together as `out`; throw the pieces away, also those of other settings."""
+        whole = self.folder / "whole.mp4"  # so that a run killed here leaves nothing outside of the folder
+        with (
+            replaced(whole) as temporary,
+            av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as output,
+            av.open(str(self.paths[0])) as first,
+        ):
+            video = output.add_stream_from_template(first.streams.video[0])
+            if sample_aspect is not None:
+                video.codec_context.sample_aspect_ratio = sample_aspect
+            feeds = [self._packets(video), *(sound.add_to(output) if sound else [])]
+            for packet in heapq.merge(*feeds, key=_decoding_time):
+                output.mux(packet)
+        os.replace(whole, self.out)
+        for folder in self.folder.parent.glob(f".{glob.escape(self.out.name)}.*.parts"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _packets(self, made: Any) -> Iterator[Any]:
+        """The packets of all pieces, counted in frames from the first piece's first."""
+        for number, path in enumerate(self.paths):
+            with av.open(str(path)) as piece:
+                source: Any = piece.streams.video[0]
+                unit = source.time_base * self.rate
+                packet: Any
+                for packet in piece.demux(source):
+                    if not packet.size:
+                        continue
+                    packet.pts, packet.dts = (number * FRAMES + round(at * unit) for at in (packet.pts, packet.dts))
+                    packet.duration, packet.time_base = 1, 1 / self.rate
+                    packet.stream = made
+                    yield packet
+
+
+def _decoding_time(packet: Any) -> Any:
+    return packet.dts * packet.time_base
+
+
+def _frames_in(path: Path) -> int:
+    """How many frames a piece holds; 0 where it is missing or not whole."""
+    try:
+        with av.open(str(path)) as piece:
+            return sum(packet.size > 0 for packet in piece.demux(video=0))
+    except (av.FFmpegError, IndexError):
+        return 0

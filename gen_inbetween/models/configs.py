@@ -1,0 +1,94 @@
+"""The configurations that decide what a run costs: of a named model, a pipeline folder or a hub id, without weights."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import dataclass, replace
+from pathlib import Path
+
+from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
+from gen_inbetween.runtime.hub import fetch_file
+
+# Stable Video Diffusion as published, to plan without any of its files; both lengths share it.
+SVD_UNET = {
+    "in_channels": 8,
+    "out_channels": 4,
+    "block_out_channels": (320, 640, 1280, 1280),
+    "addition_time_embed_dim": 256,
+    "projection_class_embeddings_input_dim": 768,
+    "layers_per_block": 2,
+    "cross_attention_dim": 1024,
+    "transformer_layers_per_block": 1,
+    "num_attention_heads": (5, 10, 20, 20),
+    "num_frames": 25,
+    "sample_size": 96,
+}
+SVD_VAE = {
+    "block_out_channels": (128, 256, 512, 512),
+    "down_block_types": ("DownEncoderBlock2D",) * 4,
+    "layers_per_block": 2,
+    "latent_channels": 4,
+    "force_upcast": True,
+}
+SVD_IMAGE_ENCODER = {
+    "hidden_size": 1280,
+    "intermediate_size": 5120,
+    "num_hidden_layers": 32,
+    "num_attention_heads": 16,
+    "patch_size": 14,
+    "projection_dim": 1024,
+    "hidden_act": "gelu",
+}
+
+
+@dataclass(frozen=True)
+class ModelConfigs:
+    """The three configurations that decide the cost of a run (as JSON text), and the size and length it is made for."""
+
+    name: str
+    unet: str
+    vae: str
+    image_encoder: str
+    width: int
+    height: int
+    num_frames: int
+
+    @property
+    def latent_factor(self) -> int:
+        """Pixels per latent, along each side."""
+        return 2 ** (len(json.loads(self.vae)["block_out_channels"]) - 1)
+
+    @property
+    def size_factor(self) -> int:
+        """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD)."""
+        return int(self.latent_factor * 2 ** (len(json.loads(self.unet)["block_out_channels"]) - 1))
+
+
+SVD_XT = ModelConfigs(
+    "svd-xt",
+    json.dumps(SVD_UNET),
+    json.dumps(SVD_VAE),
+    json.dumps(SVD_IMAGE_ENCODER),
+    width=1024,
+    height=576,
+    num_frames=25,
+)
+
+
+def open_configs(model: str | Path | ModelSpec | ModelConfigs) -> ModelConfigs:
+    """The configurations of a named model, a pipeline folder or a hub id; only small JSON files may be fetched.
+
+    Raises:
+        ModelError: as `resolve_model`.
+    """
+    if isinstance(model, ModelConfigs):
+        return model
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    folder = Path(spec.source)
+    if not folder.is_dir() and spec.name in MODELS:
+        return replace(SVD_XT, name=spec.name, num_frames=spec.num_frames)
+    unet, vae, image_encoder = (
+        (folder / file if folder.is_dir() else fetch_file(spec.source, file)).read_text()
+        for file in ("unet/config.json", "vae/config.json", "image_encoder/config.json")
+    )
+    return ModelConfigs(spec.name, unet, vae, image_encoder, spec.width, spec.height, spec.num_frames)

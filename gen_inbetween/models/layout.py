@@ -1,0 +1,56 @@
+"""What a folder holds: an SVD pipeline in diffusers' layout, or something else that is named in the error."""
+
+from __future__ import annotations
+
+import json
+from pathlib import Path
+from typing import Any
+
+from gen_inbetween.diffusion.motion_files import MOTION_FILE
+from gen_inbetween.runtime.hub import ModelError
+
+INDEX = "model_index.json"
+WEIGHTS = ("unet", "vae", "image_encoder")  # the parts of SVD with weights; scheduler and feature_extractor have none
+UNET_CLASS = "UNetSpatioTemporalConditionModel"
+
+
+def check_pipeline_folder(folder: Path, *, parts: bool = True) -> None:
+    """ModelError, unless `folder` is an SVD pipeline, with all its parts unless `parts` is False."""
+    if not (folder / INDEX).is_file():
+        raise ModelError(f"{folder} is not an SVD pipeline: {_what_it_is(folder)}")
+    index = _read_json(folder / INDEX)
+    if UNET_CLASS not in (index.get("unet") or []):
+        raise ModelError(f"{folder} is not an SVD pipeline: it is a {index.get('_class_name', 'pipeline of no class')}")
+    missing = missing_parts(folder) if parts else []
+    if missing:
+        raise ModelError(f"{folder} is not a whole SVD pipeline: it lacks {', '.join(missing)}; get it again")
+
+
+def missing_parts(folder: Path) -> list[str]:
+    """The parts of an SVD pipeline which are not in `folder`, an interrupted download for one."""
+    weights = [part for part in WEIGHTS if not any((folder / part).glob("*.safetensors"))]
+    configs = [f"{part}/config.json" for part in WEIGHTS if not (folder / part / "config.json").is_file()]
+    others = ("scheduler/scheduler_config.json", "feature_extractor/preprocessor_config.json")
+    return [f"{part}/*.safetensors" for part in weights] + configs + [p for p in others if not (folder / p).is_file()]
+
+
+def _what_it_is(path: Path) -> str:
+    if path.is_file():
+        return f"it is a file; single-file checkpoints ({path.suffix}) are not read, give a folder in diffusers' layout"
+    if not any(path.iterdir()):
+        return "it is empty"
+    if (path / MOTION_FILE).is_file() or (path / "unet").is_dir():
+        return "it holds a backward motion or a UNet alone; give that as motion, and the model it belongs to as model"
+    if (path / "config.json").is_file():
+        config = _read_json(path / "config.json")
+        kind = config.get("_class_name") or config.get("model_type") or "part of a model"
+        return f"it is a single {kind}; give the folder which has {INDEX} in it"
+    return f"it has no {INDEX}; it holds {', '.join(sorted(entry.name for entry in path.iterdir())[:4])}"
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise ModelError(f"{path} is not JSON: {error}") from error
+    return content

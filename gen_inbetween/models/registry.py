@@ -1,0 +1,230 @@
+"""The named models: where each comes from, its licence, its native size and length; and how one is opened.
+
+`resolve_model` turns a name, a folder or a hub id into a ModelSpec; `open_pipeline` loads it. Any Stable Video
+Diffusion in diffusers' layout works. Weights are fetched by `open_pipeline` only, never at import.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import warnings
+from dataclasses import dataclass, replace
+from difflib import get_close_matches
+from functools import cache, lru_cache
+from importlib.resources import files
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+
+from gen_inbetween.diffusion.motion_files import MOTION_FILE
+from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
+from gen_inbetween.runtime.hub import (
+    HUB_IDS,
+    MODELS_VARIABLE,
+    ModelError,
+    fetch_file,
+    find_file,
+    hub_errors,
+    models_folder,
+)
+
+if TYPE_CHECKING:
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+
+logger = logging.getLogger("gen_inbetween")
+
+STABILITY = "Stability AI Community License"
+STABILITY_NOTICE = (
+    f"Stable Video Diffusion's weights are under the {STABILITY}: free for research and non-commercial use; commercial "
+    "use needs a registration, and above 1 M US dollars of yearly revenue an enterprise licence. "
+    "Read it before you publish: https://stability.ai/license"
+)
+SVD_SAMPLE_SIZE = 96  # SVD's UNet config says this at 576 x 1024: the one sample_size that is not the native size
+
+
+@dataclass(frozen=True)
+class ModelSpec:
+    """One model, ready to be opened. Height and width in pixels, as the model was trained."""
+
+    name: str
+    source: str  # a folder, or a hub id
+    variant: str | None  # of the weight files: "fp16", or None for the plain names
+    licence: str
+    licence_notice: str | None  # said once per process when the model is opened
+    height: int
+    width: int
+    num_frames: int
+    motion: str | None = None  # the backward motion file to load by default
+
+
+MODELS: dict[str, ModelSpec] = {
+    name: ModelSpec(name, HUB_IDS[name], variant, STABILITY, STABILITY_NOTICE, 576, 1024, num_frames)
+    for name, variant, num_frames in (("svd-xt", "fp16", 25), ("svd", "fp16", 14), ("svd-xt-1.1", "fp16", 25))
+}
+MODELS["pocket"] = ModelSpec(
+    "pocket",
+    str(files("gen_inbetween.models") / "pocket"),
+    None,
+    "Apache-2.0",
+    None,
+    height=64,
+    width=64,
+    num_frames=14,
+)
+
+
+def resolve_model(model: str | Path = "auto") -> ModelSpec:
+    """A ModelSpec for "auto", a name of MODELS, a folder or a hub id, pointed at local weights where there are any.
+
+    "auto": svd-xt where there are a GPU and its weights, otherwise pocket, said once in one line of the log.
+    Only the small configuration of an unnamed hub id may be fetched here.
+    ModelError: an unknown name, a missing folder, a folder that is not an SVD pipeline, a hub id that cannot be had.
+    """
+    text = str(model)
+    if text == "auto":
+        return _automatic()
+    named = MODELS.get(text) or next((spec for spec in MODELS.values() if spec.source == text), None)
+    if named:
+        return _localise(named)
+    folder = Path(text).expanduser()
+    if folder.exists():
+        check_pipeline_folder(folder)
+        return _spec_of_folder(folder.resolve(), text)
+    if isinstance(model, Path) or text.startswith((".", "~", "/")) or text.count("/") > 1 or "\\" in text:
+        raise ModelError(f"no model folder at {text}")
+    if "/" in text:
+        return _spec_of_hub_id(text)
+    nearest = get_close_matches(text.lower(), [*MODELS, "auto"], n=1, cutoff=0.4)
+    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    raise ModelError(
+        f"unknown model {text!r}{hint}: expected auto, {', '.join(MODELS)}, a folder, or a hub id such as owner/name"
+    )
+
+
+def open_pipeline(
+    model: str | Path = "auto",
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    motion: str | Path | None = "default",
+    kernel: str = "sdpa",
+    shared: bool = True,
+) -> InbetweenPipeline:
+    """The pipeline of `model` with its backward motion, kept for the next call with the same arguments.
+
+    device: default cuda, mps or cpu, the first there is. dtype: default float16 on a GPU, float32 on a CPU.
+    motion: a file or folder for `load_motion`; "default" for the model's own, if it has one; None for no motion.
+    kernel: what computes the attention, "sdpa" (torch's own) or "xformers" (an extra; needs a GPU).
+    The two last pipelines are kept. They are shared: what one caller changes in them, the next one gets. With shared
+    False the pipeline is the caller's own.
+    ModelError: as `resolve_model`, and weights that cannot be fetched or loaded. MotionError: as `load_motion`.
+    RuntimeError: xformers is not there or does not run.
+    """
+    spec = resolve_model(model)
+    place = torch.device(device) if device is not None else default_device()
+    precision = dtype or (torch.float32 if place.type == "cpu" else torch.float16)
+    motion_path = spec.motion if motion == "default" else motion
+    if spec.licence_notice:
+        say_once(spec.licence_notice)
+    load = _open if shared else _open.__wrapped__
+    if motion_path is None:
+        return load(spec, place, precision, kernel, None, 0)
+    path = Path(motion_path).expanduser().resolve()
+    times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
+    return load(spec, place, precision, kernel, str(path), max(times, default=0))
+
+
+def default_device() -> torch.device:
+    """cuda, mps or cpu: the first there is."""
+    if torch.cuda.is_available():
+        return torch.device("cuda")
+    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
+
+
+@lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
+def _open(
+    spec: ModelSpec, device: torch.device, dtype: torch.dtype, kernel: str, motion: str | None, motion_changed: int
+) -> InbetweenPipeline:
+    """`motion_changed`, the file's time stamp, is in the signature so that a motion trained anew is loaded anew."""
+    from gen_inbetween.diffusion.attention import open_kernel
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+
+    open_kernel(kernel)  # before anything is loaded
+    try:
+        with hub_errors(spec.source), warnings.catch_warnings():
+            # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
+            warnings.filterwarnings("ignore", message=".*torch_dtype.*", category=FutureWarning)
+            pipe: Any = InbetweenPipeline.from_pretrained(spec.source, variant=spec.variant, torch_dtype=dtype)
+    except (OSError, SafetensorError) as error:  # the hub's own are told above: these files are here and broken
+        raise ModelError(f"cannot load {spec.source}: {str(error).splitlines()[0]}; get it again") from error
+    pipe.to(device)
+    if kernel == "xformers":  # first, because it replaces every processor; then ours
+        pipe.unet.enable_xformers_memory_efficient_attention()
+    if motion is not None:
+        pipe.load_motion(motion, kernel=kernel)
+    opened: InbetweenPipeline = pipe
+    return opened
+
+
+def _automatic() -> ModelSpec:
+    spec = _localise(MODELS["svd-xt"])
+    gpu, weights = default_device().type != "cpu", Path(spec.source).is_dir()
+    if gpu and weights:
+        return spec
+    lacking = " and ".join(what for what, there in (("no GPU", gpu), ("no svd-xt weights", weights)) if not there)
+    say_once(
+        f"model auto: {lacking} here, so the small bundled model pocket is used; for svd-xt take a machine with a GPU "
+        f"and run `hf download {HUB_IDS['svd-xt']}`, or put its folder at ${MODELS_VARIABLE}/svd-xt"
+    )
+    return _localise(MODELS["pocket"])
+
+
+def _localise(spec: ModelSpec) -> ModelSpec:
+    """The spec with its source on this machine, if all of it is there, and the motion that lies beside it."""
+    found = find_file(spec.source if spec.name == "pocket" else spec.name, [INDEX])
+    folder = found.parent if found else None
+    if folder and not missing_parts(folder):
+        spec = replace(spec, source=str(folder), variant=_variant(folder))
+    elif spec.name == "pocket":
+        raise ModelError(f"the bundled model is not in this installation: no pipeline in {spec.source}; install again")
+    beside = (place / MOTION_FILE for place in (folder, models_folder(spec.name)) if place)
+    motion = next((file for file in beside if file.is_file()), None)
+    return replace(spec, motion=str(motion) if motion else None)
+
+
+def _variant(folder: Path) -> str | None:
+    return "fp16" if (folder / "unet" / "diffusion_pytorch_model.fp16.safetensors").is_file() else None
+
+
+def _spec_of_folder(folder: Path, name: str) -> ModelSpec:
+    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
+    motion = folder / MOTION_FILE
+    spec = _spec_of_configs(name, unet, vae)
+    return replace(spec, source=str(folder), variant=_variant(folder), motion=str(motion) if motion.is_file() else None)
+
+
+def _spec_of_hub_id(hub_id: str) -> ModelSpec:
+    index = fetch_file(hub_id, INDEX)
+    check_pipeline_folder(index.parent, parts=False)  # the parts themselves come when it is opened
+    if not missing_parts(index.parent):
+        return replace(_spec_of_folder(index.parent, hub_id), name=hub_id)
+    unet, vae = (json.loads(fetch_file(hub_id, f"{part}/config.json").read_text()) for part in ("unet", "vae"))
+    return _spec_of_configs(hub_id, unet, vae)
+
+
+def _spec_of_configs(name: str, unet: dict[str, Any], vae: dict[str, Any]) -> ModelSpec:
+    sample_size = unet["sample_size"] or SVD_SAMPLE_SIZE
+    height, width = sample_size if isinstance(sample_size, list) else (sample_size, sample_size)
+    factor = 2 ** (len(vae["block_out_channels"]) - 1)
+    height, width = (576, 1024) if sample_size == SVD_SAMPLE_SIZE else (height * factor, width * factor)
+    licence = "unknown: see the model's own page"
+    return ModelSpec(name, name, None, licence, None, height, width, unet["num_frames"])
+
+
+@cache
+def say_once(message: str) -> None:
+    """Log a notice the first time it is due in this process: a batch of a thousand clips says it once."""
+    logger.warning("%s", message)

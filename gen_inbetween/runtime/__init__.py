@@ -1,0 +1,1 @@
+"""Configuration, files, hashes, manifests, the hub, devices."""

@@ -1,0 +1,119 @@
+"""A training run of a flow network: what a checkpoint holds, how fast it learns, and the file it ends in.
+
+A checkpoint needs no random state: what happens in a step depends on (seed, step) alone (`training_draws.py`).
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import math
+from collections.abc import Mapping
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import torch
+from accelerate import Accelerator
+from torch import nn
+
+from gen_inbetween.data.clips import ClipFolder
+from gen_inbetween.interpolation.weights.architectures import build_network
+from gen_inbetween.interpolation.weights.detect import load_weights
+from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, save_interpolator, weights_file
+from gen_inbetween.runtime.manifest import versions
+from gen_inbetween.training.interpolator.checks import kind_of, sizes_of
+from gen_inbetween.training.interpolator.settings import Optimiser, Run
+from gen_inbetween.training.state import ResumeError, write_checkpoint
+
+
+@dataclass
+class FlowTraining:
+    """The objects whose state a checkpoint holds, and what run they belong to."""
+
+    bare: nn.Module  # the network that learns
+    wrapped: Any  # the same, as accelerate trains it
+    optimiser: Any
+    schedule: Any
+    decisive: Mapping[str, Any]  # the settings that decide the weights
+    source: str  # what the triplets come from, `source_of`
+
+    def save(self, folder: Path, step: int, keep: int) -> None:
+        """Write `checkpoint_<steps done>.pt`, whole or not at all; of older ones the last `keep` - 1 stay."""
+        parts = {name: part.state_dict() for name, part in self._parts().items()}
+        state = {"step": step, "decisive": dict(self.decisive), "source": self.source, "parts": parts}
+        write_checkpoint(folder, state, keep=keep)
+
+    def restore(self, state: Mapping[str, Any]) -> int:
+        """Put in what `read_checkpoint` returned; gives the steps done. ResumeError: it learned from other videos."""
+        if state["source"] != self.source:
+            raise ResumeError(
+                "the checkpoint was trained on other videos than are in videos.folder now (names, sizes or order "
+                "differ): put them back, or start anew"
+            )
+        for name, part in self._parts().items():
+            part.load_state_dict(state["parts"][name])
+        return int(state["step"])
+
+    def _parts(self) -> dict[str, Any]:
+        return {"network": self.bare, "optimiser": self.optimiser, "schedule": self.schedule}
+
+
+def open_training(run: Run, accelerator: Accelerator, decisive: Mapping[str, Any], source: str) -> FlowTraining:
+    """The network of a checked run, drawn from its seed, and its optimiser."""
+    torch.manual_seed(run.seed)
+    teacher = run.network.architecture == "ifnet"
+    bare = build_network(run.network.architecture, kind_of(run.network), sizes_of(run.network), teacher=teacher)
+    if run.network.start is not None:
+        teacher_of_ours = {name: value for name, value in bare.state_dict().items() if name.startswith("block_tea.")}
+        load_weights(bare, teacher_of_ours | read_weights(weights_file(run.network.start))[0])
+    settings = run.optimiser
+    optimiser = torch.optim.AdamW(bare.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(settings, run.steps, step))
+    wrapped, prepared = accelerator.prepare(bare, optimiser)
+    return FlowTraining(bare, wrapped, prepared, schedule, decisive, source)
+
+
+def rate(optimiser: Optimiser, steps: int, step: int) -> float:
+    """The share of `optimiser.lr` at which `step` of `steps` learns.
+
+    RIFE's cosine begins where its warm-up of 2,000 steps ends; this one begins with the run, which there are 0.02 % of
+    the rate.
+    """
+    rise = min(1.0, (step + 1) / (optimiser.warmup + 1))
+    if optimiser.drops:
+        return rise * 0.1 ** sum(step >= share * steps for share in optimiser.drops)
+    final = optimiser.final_lr / optimiser.lr
+    return rise * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
+
+
+def source_of(windows: ClipFolder | None) -> str:
+    """Tells the videos of one run from those of another."""
+    if windows is None:
+        return "moving layers"
+    return hashlib.sha256(json.dumps(windows.identity(), sort_keys=True).encode()).hexdigest()
+
+
+def save_result(run: Run, training: FlowTraining, windows: ClipFolder | None, done: int) -> None:
+    """Write `<output>/interpolator.safetensors` as it is after `done` steps, and how it came about."""
+    data = f"{len(windows)} windows of videos" if windows else "moving layers"
+    paths = ("network.start", "vgg16", "videos.flows")  # they say nothing on another machine
+    recipe = {key: Path(value).name if key in paths and value else value for key, value in training.decisive.items()}
+    about = {
+        "version": f"{run.output.name}, {done} steps on {data}",
+        "licence": run.licence,
+        "steps": done,
+        "seed": run.seed,
+        "data": data,
+        "recipe": recipe,
+        "versions": versions(),
+    }
+    save_interpolator(
+        training.bare,
+        run.output / INTERPOLATOR_FILE,
+        architecture=run.network.architecture,
+        kind=kind_of(run.network),
+        sizes=sizes_of(run.network),
+        dtype=getattr(torch, run.save_dtype),
+        about=about,
+    )
