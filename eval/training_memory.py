@@ -4,7 +4,7 @@
 
 The step that is counted is the one that runs (`training.backward_motion_loss`, then `.backward()`), under the rules of
 CUDA's autocast: convolutions, products and attention in half precision, normalisation in float32. Tensors are exact
-(tests/test_training_memory.py counts a small model on the meta device and in a real run, to the same bytes);
+(tests/recipes/test_training_memory.py counts a small model on the meta device and in a real run, to the same bytes);
 +10 % stands for the allocator and for what cuDNN takes, and is an estimate.
 """
 

@@ -16,7 +16,7 @@ from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.runtime.config import load
 from gen_inbetween.training.settings import Run, decisive
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = """
 base: {base}
 output: {output}

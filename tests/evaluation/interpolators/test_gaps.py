@@ -25,7 +25,7 @@ from gen_inbetween.generation.auto import Motion
 from gen_inbetween.interpolation import load_interpolator
 from gen_inbetween.media.video_writer import write_video
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[3]
 
 
 def test_gaps_are_in_the_middle_of_one_moment():

@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from gen_inbetween.runtime.config import ConfigError, load
 
-CONFIGS = Path(__file__).resolve().parents[1] / "configs" / "train"
+CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "train"
 
 
 @pytest.fixture

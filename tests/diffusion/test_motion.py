@@ -4,9 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cases import fused, make_case
 from diffusers import UNetSpatioTemporalConditionModel
 from diffusers.models.attention_processor import AttnProcessor2_0
-from test_fusion import fused, make_case
 
 from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor
 from gen_inbetween.diffusion.conditioning import BACKWARD, COND

@@ -436,8 +436,9 @@ def test_what_cannot_be_retimed_is_said(tmp_path):
 
 KILLED = """
 import itertools, sys, time
-from gen_inbetween import segments
-from gen_inbetween.interpolation import baselines, video_retiming
+from gen_inbetween.media import segments
+from gen_inbetween.interpolation import baselines
+from gen_inbetween.interpolation.retiming import retime_video as video_retiming
 segments.FRAMES = 8
 plain, calls = baselines.Still.__call__, itertools.count()
 def stuck(self, *args, **more):

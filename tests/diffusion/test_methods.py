@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cases import make_case, raw
 from reference import sample_gi, sample_trf, sample_vibid, two_unets
-from test_fusion import make_case, raw
 
 from gen_inbetween.diffusion import sampling as solvers
 from gen_inbetween.diffusion.edm import karras_sigmas

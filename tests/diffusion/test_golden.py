@@ -24,7 +24,7 @@ from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.training import loss as training
 from gen_inbetween.training.loss import backward_motion_loss
 
-GOLDEN = Path(__file__).parent / "golden"
+GOLDEN = Path(__file__).parents[1] / "golden"
 TOLERANCE = 1e-4  # float32; measured: 7e-6 and below
 
 

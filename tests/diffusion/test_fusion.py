@@ -4,11 +4,12 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cases import fused, make_case, raw
 from reference import fused_v, predict_v, to_denoised, two_unets
 
 from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor
-from gen_inbetween.diffusion.conditioning import KeyframeConditioning, beside_zeros
-from gen_inbetween.diffusion.fusion import FusedDenoiser, MotionDenoiser, fusion_weights, guidance_scales
+from gen_inbetween.diffusion.conditioning import KeyframeConditioning
+from gen_inbetween.diffusion.fusion import MotionDenoiser, fusion_weights, guidance_scales
 from gen_inbetween.diffusion.motion import (
     add_backward_motion,
     motion_state_dict,
@@ -28,29 +29,6 @@ def unet(tiny_pipe):
 def no_grad():
     with torch.no_grad():
         yield
-
-
-def make_case(num_frames, pairs=1, seed=0):
-    """(x, keyframes) at random."""
-    generator = torch.Generator().manual_seed(seed)
-
-    def draw(*shape):
-        return torch.randn(shape, dtype=torch.float64, generator=generator)
-
-    ids = torch.tensor([6, 127, 0.02], dtype=torch.float64).expand(2, 2, pairs, 3)
-    latents, embeds = draw(2, pairs, 1, 4, 4, 8), draw(2, pairs, 1, 32)
-    keyframes = KeyframeConditioning(beside_zeros(latents), beside_zeros(embeds), ids, num_frames)
-    return 3 * draw(pairs, num_frames, 4, 4, 8), keyframes
-
-
-def raw(keyframes):
-    return [keyframes.image_latents, keyframes.image_embeds, keyframes.added_time_ids]
-
-
-def fused(unet, keyframes, fusion="average", *, rotate=True, guidance=(1, 3), **options):
-    scales = guidance_scales(*guidance, keyframes.num_frames, fusion)
-    weights = fusion_weights(fusion, keyframes.num_frames)
-    return FusedDenoiser(unet, keyframes, scales, weights, rotate=rotate, **options)
 
 
 @pytest.mark.parametrize("num_frames", [14, 25])
@@ -91,7 +69,7 @@ def test_a_pair_does_not_see_its_neighbours(unet):
 
 
 def test_zero_update_and_forward_is_stock_svd(tiny_pipe):
-    """To the bit once stock SVD is frozen too: by weights that ask for gradients torch multiplies in another order."""
+    """To the bit once stock SVD is frozen too: weights that ask for gradients are multiplied in another order."""
     stock = tiny_pipe(dtype=torch.float64).unet
     x, keyframes = make_case(5)
     latents = x.expand(2, -1, -1, -1, -1).repeat(1, 1, 2, 1, 1)

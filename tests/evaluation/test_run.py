@@ -42,7 +42,7 @@ from gen_inbetween.generation.auto import Motion
 from gen_inbetween.interpolation import INTERPOLATORS
 from gen_inbetween.runtime.config import ConfigError, from_mapping, load
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 6
 SIZE = {"width": 32, "height": 32}
 
@@ -235,8 +235,8 @@ def test_a_killed_run_resumes_to_the_same_results(tmp_path, tiny_folder, monkeyp
 PROCESS = """
 import sys
 from pathlib import Path
-import test_evaluation as tests
-from gen_inbetween.evaluation import bench, running
+import test_run as tests
+from gen_inbetween.evaluation import context as bench, run as running
 bench.open_metric = lambda name: tests.STAND_INS[name]()
 run = tests.run_of(Path(sys.argv[1]), Path(sys.argv[2]), **tests.SHARED)
 print(running.evaluate(run).clips)

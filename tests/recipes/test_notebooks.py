@@ -13,7 +13,7 @@ from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
 from nbformat.v4 import new_code_cell, new_notebook, new_output
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 MOST_BYTES = 2_500_000  # of all notebooks together: they are part of every clone
 PLACES = re.compile(r"(?<![\w.])/(home|root|work|tmp|usr|var|private|mnt|opt|Users)/|\b[A-Z]:\\")
 notebooks = pytest.mark.parametrize("path", run.NOTEBOOKS, ids=lambda path: path.stem)

@@ -35,7 +35,7 @@ from gen_inbetween.training.interpolator.validation import open_held_out
 from gen_inbetween.training.sample_order import seeded
 from gen_inbetween.training.state import checkpoints
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 IFNET = "network={architecture: ifnet, kind: %s, widths: [8, 8, 8], depth: 1, context_width: 2}"
 NETWORKS = {
     "tiny-di": "network={widths: [8, 8], depth: 1, matching_width: 8, context_width: 2}",

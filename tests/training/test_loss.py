@@ -6,8 +6,8 @@ import copy
 
 import pytest
 import torch
+from cases import make_case, raw
 from reference import predict_v, to_denoised, two_unets
-from test_fusion import make_case, raw
 
 from gen_inbetween.diffusion.motion import (
     add_backward_motion,

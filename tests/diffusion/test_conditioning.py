@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from PIL import Image
+from cases import picture
 
 from gen_inbetween.diffusion.conditioning import (
     embed_frames,
@@ -14,11 +14,6 @@ from gen_inbetween.diffusion.conditioning import (
     encode_latents,
     frames_to_tensor,
 )
-
-
-def picture(seed, size=(48, 32)):
-    pixels = np.random.default_rng(seed).integers(0, 256, (size[1], size[0], 3), dtype=np.uint8)
-    return Image.fromarray(pixels)
 
 
 @pytest.fixture(scope="module")

@@ -144,7 +144,7 @@ def test_processes_of_a_launcher_share_a_shard_and_its_summary(tmp_path, made, m
 
 PROCESS = """
 import sys
-from gen_inbetween import batch
+from gen_inbetween.generation import batch
 
 def make(pair, summary, device):
     summary.made += 1

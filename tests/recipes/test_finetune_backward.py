@@ -25,7 +25,7 @@ from gen_inbetween.training.setup import Encoder, open_optimiser
 from gen_inbetween.training.state import AveragedUpdate, checkpoints
 from gen_inbetween.training.validation import held_out_losses, noise_levels
 
-ROOT = Path(__file__).resolve().parents[1]
+ROOT = Path(__file__).resolve().parents[2]
 
 
 @pytest.fixture

@@ -11,7 +11,7 @@ import torch
 
 from gen_inbetween.diffusion.motion import add_backward_motion, set_direction
 
-SCRIPT = Path(__file__).parents[1] / "eval" / "full_size_memory.py"
+SCRIPT = Path(__file__).parents[2] / "eval" / "full_size_memory.py"
 
 
 def test_two_unets_with_stored_maps_predict_what_the_fused_one_does(tiny_pipe: Callable) -> None:

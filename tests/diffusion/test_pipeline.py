@@ -7,9 +7,9 @@ import json
 import numpy as np
 import pytest
 import torch
+from cases import picture
 from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
-from test_conditioning import picture
 
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, remove_backward_motion
