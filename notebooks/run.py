@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Sequence
+from collections.abc import Callable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
 
 import nbformat
@@ -17,6 +18,7 @@ from jupyter_client.manager import AsyncKernelManager
 from nbclient import NotebookClient
 from nbclient.exceptions import CellExecutionError
 from nbformat import NotebookNode
+from nbformat.v4 import new_code_cell, new_notebook
 
 FOLDER = Path(__file__).resolve().parent
 NOTEBOOKS = sorted(FOLDER.glob("*.ipynb"))
@@ -32,19 +34,37 @@ class ThisInterpreter(AsyncKernelManager):
         return KernelSpec(argv=command, display_name="Python 3", language="python")
 
 
-def execute(path: Path) -> NotebookNode:
-    """The notebook with fresh outputs; CellExecutionError, which shows cell and traceback, where a cell fails."""
-    notebook = nbformat.read(path, as_version=4)
+@contextmanager
+def open_kernel() -> Iterator[Callable[[Path], NotebookNode]]:
+    """A function that executes notebooks in one new kernel, which forgets all names before each: torch is loaded once.
+
+    It returns the notebook with fresh outputs; CellExecutionError, which shows cell and traceback, where a cell fails.
+    """
     client = NotebookClient(
-        notebook,
+        new_notebook(),
         kernel_manager_class=ThisInterpreter,
         resources={"metadata": {"path": str(FOLDER)}},
         timeout=600,  # seconds a cell
         coalesce_streams=True,
         record_timing=False,
     )
-    client.execute()
-    return cleaned(notebook)
+
+    def run(notebook: NotebookNode, *, counted: bool) -> NotebookNode:
+        client.nb, client.store_history = notebook, counted
+        return client.execute(cleanup_kc=False)
+
+    def execute(path: Path) -> NotebookNode:
+        run(new_notebook(cells=[new_code_cell("%reset -f")]), counted=False)
+        return cleaned(run(nbformat.read(path, as_version=4), counted=True))
+
+    with client.setup_kernel():
+        yield execute
+
+
+def execute(path: Path) -> NotebookNode:
+    """The notebook with the outputs of a kernel of its own; CellExecutionError where a cell fails."""
+    with open_kernel() as execute_one:
+        return execute_one(path)
 
 
 def cleaned(notebook: NotebookNode) -> NotebookNode:
