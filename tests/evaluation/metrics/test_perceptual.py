@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import sys
 from dataclasses import replace
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -24,7 +26,10 @@ def test_lpips_equals_torchmetrics(name, tmp_path, monkeypatch):
     trunk = lpips.TRUNKS[name]
     torch.manual_seed(0)
     layers = lpips.build(trunk)
-    monkeypatch.setattr(torchmetrics_lpips, "_get_tv_model_features", lambda net, pretrained: layers)
+    weights, network = SimpleNamespace(DEFAULT=None), lambda weights: SimpleNamespace(features=layers)
+    models = SimpleNamespace(alexnet=network, vgg16=network, AlexNet_Weights=weights, VGG16_Weights=weights)
+    monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(models=models))
+    monkeypatch.setattr(torchmetrics_lpips._TORCHVISION_AVAILABLE, "available", True, raising=False)
     torch_load = torch.load  # the heads were saved on a GPU
     monkeypatch.setattr(torch, "load", lambda path, **options: torch_load(path, **{"map_location": "cpu"} | options))
     reference = torchmetrics_lpips._LPIPS(net=name)
