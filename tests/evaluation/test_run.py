@@ -256,7 +256,7 @@ def test_two_processes_give_the_table_of_one(tmp_path, tiny_folder):
         free.bind(("127.0.0.1", 0))
         port = str(free.getsockname()[1])
     launched = {"WORLD_SIZE": "2", "MASTER_ADDR": "127.0.0.1", "MASTER_PORT": port, "CUDA_VISIBLE_DEVICES": ""}
-    launched["PYTHONPATH"] = os.pathsep.join(sys.path)  # where pytest finds the tests
+    launched["PYTHONPATH"] = os.pathsep.join([str(Path(__file__).parent), *sys.path])  # this module, and what it shares
     command = [sys.executable, "-c", PROCESS, str(tmp_path / "two"), str(tiny_folder)]
     processes = [
         subprocess.Popen(
