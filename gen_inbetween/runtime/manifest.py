@@ -13,6 +13,7 @@ import os
 import platform
 from collections.abc import Iterable, Sequence
 from datetime import datetime, timezone
+from functools import cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
@@ -65,13 +66,17 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def versions(more: Iterable[str] = ()) -> dict[str, str]:
     """Python and the packages a clip depends on, and `more`, those that are installed."""
-    found = {"python": platform.python_version()}
-    for package in (*PACKAGES, *more):
-        try:
-            found[package] = importlib.metadata.version(package)
-        except importlib.metadata.PackageNotFoundError:
-            continue
-    return found
+    found = {package: installed_version(package) for package in (*PACKAGES, *more)}
+    return {"python": platform.python_version()} | {package: number for package, number in found.items() if number}
+
+
+@cache
+def installed_version(package: str) -> str | None:
+    """The package's version, read from its metadata once in a process; None: it is not installed."""
+    try:
+        return importlib.metadata.version(package)
+    except importlib.metadata.PackageNotFoundError:
+        return None
 
 
 def machine() -> dict[str, Any]:
