@@ -1,8 +1,8 @@
 """What path distances buy: tiny-di's first stage against its twin, trained on times with the same data, steps and seed.
 
-    accelerate launch train/train_flow.py                                                    # 45 minutes on one core
-    accelerate launch train/train_flow.py --config configs/train/flow_tiny_di_time.yaml      # the twin, as long
-    python eval/flow_claims.py                                                               # some minutes
+    accelerate launch train/train_interpolator.py      # 45 minutes on one core
+    accelerate launch train/train_interpolator.py --config configs/train/interpolator_tiny_di_time.yaml  # the twin
+    python eval/flow_claims.py                        # some minutes
 
 Four sets, each frame between two others: drawn triplets at uniform speed, drawn triplets whose things each have a speed
 curve of their own, clips of `synthetic.py`, and real film (prepared by `eval/prepare.py packages --download`). No frame

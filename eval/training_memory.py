@@ -28,7 +28,7 @@ from gen_inbetween.memory.cross_attention import install_constant_cross_attentio
 from gen_inbetween.memory.footprint import META, build, count_encode, count_image_encoder
 from gen_inbetween.memory.plan import ALLOWANCE
 from gen_inbetween.models.configs import SVD_XT
-from gen_inbetween.training.gradient_checkpointing import enable_recomputing
+from gen_inbetween.training.gradient_checkpointing import enable_gradient_checkpointing
 from gen_inbetween.training.loss import backward_motion_loss
 
 HALF = torch.bfloat16
@@ -74,7 +74,7 @@ def recomputed(module: Any, *args: Any, **kwargs: Any) -> Any:
 KEPT: dict[str, Callable[[Any], None]] = {
     "none": lambda unet: None,
     "diffusers'": lambda unet: unet.enable_gradient_checkpointing(recomputed),
-    "ours": lambda unet: enable_recomputing(unet, recomputed),
+    "ours": lambda unet: enable_gradient_checkpointing(unet, recomputed),
 }
 
 
@@ -83,7 +83,7 @@ def cast(value: Any, dtype: torch.dtype) -> Any:
 
 
 def count_step(width: int, height: int, num_frames: int, update: str, kept: str) -> tuple[int, int]:
-    """(bytes of weights and optimiser, bytes of activations and gradients at their peak) of a step with one clip."""
+    """(bytes of weights and optimizer, bytes of activations and gradients at their peak) of a step with one clip."""
     unet = build(UNetSpatioTemporalConditionModel, SVD_XT.unet, HALF)
     with META:
         add_backward_motion(unet, update)

@@ -20,7 +20,7 @@ from gen_inbetween.data.clips import ClipFolder, Clips
 from gen_inbetween.models.registry import default_device, resolve_model
 from gen_inbetween.runtime.config import ConfigError, load
 from gen_inbetween.training.settings import Run
-from gen_inbetween.training.setup import Encoder, base_record, fill_shape, open_base, open_clips, open_latents
+from gen_inbetween.training.setup import Encoder, base_record, fill_shape, open_base_model, open_clips, open_latents
 
 
 def report(clips: Clips) -> None:
@@ -36,7 +36,7 @@ def report(clips: Clips) -> None:
 def cache(run: Run, clips: Clips) -> None:
     if run.data.cache is None:
         raise ConfigError("--cache-latents needs a folder to write to: set data.cache")
-    pipe = open_base(run.model, default_device(), run.precision)
+    pipe = open_base_model(run.model, default_device(), run.mixed_precision)
     encode = Encoder(pipe, run.clip.noise_aug_strength, run.seed)
     latents = open_latents(run.data.cache, clips, encode, base_record(run.model))
     print(f"{run.data.cache}: {len(latents)} clips")

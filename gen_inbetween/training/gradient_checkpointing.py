@@ -1,4 +1,4 @@
-"""Gradient checkpointing of everything that is worth it: activations are computed again rather than kept.
+"""Gradient checkpointing of SVD's UNet, its temporal blocks included.
 
 diffusers checkpoints the residual and the spatial blocks of SVD's UNet, but not the temporal transformer blocks, whose
 feed-forwards are eight times as wide as the stream. Those are most of what a training step then holds: 20 of 30 GB for
@@ -23,7 +23,7 @@ def recompute(module: Callable[..., Any], *args: Any, **kwargs: Any) -> Any:
     return checkpoint(module, *args, use_reentrant=False, **kwargs)
 
 
-def enable_recomputing(unet: Any, run: Recompute = recompute) -> None:
+def enable_gradient_checkpointing(unet: Any, run: Recompute = recompute) -> None:
     """Checkpoint residual, spatial and temporal blocks of SVD's UNet while gradients are on; they come out the same.
 
     Works in training mode only, as diffusers' does. Safe to repeat.
@@ -31,13 +31,6 @@ def enable_recomputing(unet: Any, run: Recompute = recompute) -> None:
     unet.enable_gradient_checkpointing(run)
     for block in temporal_blocks(unet):
         block.forward = partial(_forward, block, run)
-
-
-def disable_recomputing(unet: Any) -> None:
-    """Keep activations again."""
-    unet.disable_gradient_checkpointing()
-    for block in temporal_blocks(unet):
-        vars(block).pop("forward", None)
 
 
 def temporal_blocks(unet: Any) -> list[Any]:

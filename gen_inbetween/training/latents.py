@@ -1,4 +1,4 @@
-"""Clips as the UNet learns from them, encoded by the model's own VAE and CLIP, and kept on disk.
+"""Training clips as latents and CLIP embeddings, encoded once and cached on disk.
 
 What is kept is rounded to float16, and so is what is encoded on the fly: training from the cache equals training
 without. The noise on a clip's keyframes is drawn once per clip, not per step, for the same reason. Encode in float32.
@@ -11,6 +11,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -19,10 +20,11 @@ from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
-from gen_inbetween.data.clips import DataError, TrainingClip
+from gen_inbetween.data.clips import Clips, DataError, TrainingClip
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning, beside_zeros, embed_frames, encode_latents
 from gen_inbetween.diffusion.motion_files import open_weights
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.training.sample_order import KEYFRAMES, seeded
 
 INDEX = "latents.json"
 CLIPS_PER_SHARD = 64
@@ -58,10 +60,26 @@ def encode_clip(pipe: Any, clip: TrainingClip, *, noise_aug_strength: float, gen
     return EncodedClip(*(part.cpu() for part in encoded))
 
 
+@dataclass(frozen=True)
+class Encoder:
+    """Clip number i -> what the UNet learns from it; the same whenever and wherever it is asked for."""
+
+    pipe: Any  # an `InbetweenPipeline`
+    noise_aug_strength: float
+    seed: int
+
+    def __call__(self, clip: TrainingClip | EncodedClip, index: int) -> EncodedClip:
+        """`clip` itself if it comes from a cache."""
+        if isinstance(clip, EncodedClip):
+            return clip
+        generator = seeded(self.seed, KEYFRAMES, index)
+        return encode_clip(self.pipe, clip, noise_aug_strength=self.noise_aug_strength, generator=generator)
+
+
 def stack(
     clips: Sequence[EncodedClip], device: torch.device, dtype: torch.dtype
 ) -> tuple[Tensor, KeyframeConditioning]:
-    """A batch for `training.backward_motion_loss`: latents float32 (pair, frame, channel, height, width), conditioning.
+    """A batch for `loss.backward_motion_loss`: latents float32 (pair, frame, channel, height, width), conditioning.
 
     Args:
         dtype: the one the UNet runs in.
@@ -89,9 +107,9 @@ class CachedClips:
     def __getitem__(self, index: int) -> EncodedClip:
         if not 0 <= index < len(self):
             raise IndexError(f"expected a clip from 0 to {len(self) - 1}, got {index}")
-        shard, place = divmod(index, CLIPS_PER_SHARD)
+        shard, row = divmod(index, CLIPS_PER_SHARD)
         with open_weights(shard_path(self.folder, shard)) as weights:
-            return EncodedClip(*(weights.get_slice(name)[place] for name in EncodedClip._fields))
+            return EncodedClip(*(weights.get_slice(name)[row] for name in EncodedClip._fields))
 
 
 def open_cache(folder: str | Path, identity: Mapping[str, Any]) -> CachedClips | None:
@@ -106,8 +124,8 @@ def open_cache(folder: str | Path, identity: Mapping[str, Any]) -> CachedClips |
     if not (Path(folder) / INDEX).is_file():
         return None
     cache, wanted = CachedClips(folder), plain(identity)
-    made_of = cache.index["identity"]
-    differing = sorted(key for key in made_of.keys() | wanted.keys() if made_of.get(key) != wanted.get(key))
+    cached = cache.index["identity"]
+    differing = sorted(key for key in cached.keys() | wanted.keys() if cached.get(key) != wanted.get(key))
     if differing:
         raise DataError(
             f"the latents in {folder} were made with another {', '.join(differing)}: delete that folder to have them "
@@ -124,17 +142,17 @@ def cache_latents(
     Raises:
         OutputError: the folder cannot be written.
     """
-    folder, made_of = Path(folder), json.dumps(plain(identity))
+    folder, identity_text = Path(folder), json.dumps(plain(identity))
     for shard, first in enumerate(tqdm(range(0, clips, CLIPS_PER_SHARD), desc=f"latents to {folder}", unit="shard")):
         path = shard_path(folder, shard)
         if path.is_file():
             with open_weights(path) as weights:
-                if (weights.metadata() or {}).get("identity") == made_of:
+                if (weights.metadata() or {}).get("identity") == identity_text:
                     continue
         part = [encode(index) for index in range(first, min(first + CLIPS_PER_SHARD, clips))]
         stacked = dict(zip(EncodedClip._fields, map(torch.stack, zip(*part, strict=True)), strict=True))
         with replaced(path) as temporary:
-            save_file(stacked, temporary, metadata={"identity": made_of})
+            save_file(stacked, temporary, metadata={"identity": identity_text})
     with replaced(folder / INDEX) as temporary:
         temporary.write_text(json.dumps({"identity": plain(identity), "clips": clips}))
     return CachedClips(folder)
@@ -148,3 +166,16 @@ def plain(identity: Mapping[str, Any]) -> dict[str, Any]:
     """As it will be read back from JSON, where tuples are lists."""
     values: dict[str, Any] = json.loads(json.dumps(identity))
     return values
+
+
+def open_latents(folder: Path, clips: Clips, encode: Encoder, base: Mapping[str, str]) -> CachedClips:
+    """The cache in `folder`, made now if it is not there; `base` as `base_record` gives it.
+
+    Raises:
+        DataError: a cache of other clips, another model, other noise or another seed is there.
+    """
+    identity: dict[str, Any] = {"clips": clips.identity(), "model": base["base_sha256"]}
+    identity |= {"noise_aug_strength": encode.noise_aug_strength, "seed": encode.seed}
+    return open_cache(folder, identity) or cache_latents(
+        folder, len(clips), identity, lambda index: encode(clips[index], index)
+    )

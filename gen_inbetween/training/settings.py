@@ -1,4 +1,4 @@
-"""What a training run may be told, with its range: the one list behind configs/train/backward_*.yaml.
+"""Settings of a backward-motion training run, validated (configs/train/backward_*.yaml).
 
 The defaults are the published recipe (jeanne-wang/svd_keyframe_interpolation, its trainer and arXiv 2408.15239).
 """
@@ -62,22 +62,22 @@ class Update:
     kind: Literal["full", "lora"] = "full"
     rank: Count = 16  # of LoRA
     alpha: Positive | None = None  # of LoRA; None: the rank
-    rotate: bool = True  # attend through forward motion's map, turned; false: the paper's ablation
+    rotate: bool = True  # attend through forward motion's map, rotated; false: the paper's ablation
     projections: Literal["vo", "qkvo"] = "vo"  # qkvo: to_q and to_k too, only without rotation
     start: Path | None = None  # a backward motion to go on from; None: zero, which is SVD itself
 
 
 @dataclass(frozen=True)
-class Optimiser:
+class Optimizer:
     """AdamW. Its decay is decoupled and acts on the update: it pulls the tuned weights towards SVD's, not to zero."""
 
     lr: Positive = 1e-4
-    warmup: Whole = 0  # steps of linear warm-up; the rate is constant after it
+    lr_warmup_steps: Whole = 0  # steps of linear warm-up; the rate is constant after it
     betas: tuple[Share, Share] = (0.9, 0.999)
     eps: Positive = 1e-8
     weight_decay: Finite = 1e-2
-    clip_norm: Positive = 1.0
-    eight_bit: bool = False  # bitsandbytes; the states are 200 MB in float32, so this saves 150 MB
+    max_grad_norm: Positive = 1.0
+    use_8bit_adam: bool = False  # bitsandbytes; the states are 200 MB in float32, so this saves 150 MB
 
 
 @dataclass(frozen=True)
@@ -109,27 +109,39 @@ class Run:
     data: Source
     clip: Shape = Shape()
     update: Update = Update()
-    optimiser: Optimiser = Optimiser()
+    optimizer: Optimizer = Optimizer()
     noise: Noise = Noise()
     batch_size: Count = 1  # clips a process takes at once ...
-    accumulation: Count = 1  # ... and how often, before the weights change
-    precision: Annotated[Literal["no", "fp16", "bf16"], as_written] = "no"  # of the frozen UNet; the update is float32
+    gradient_accumulation_steps: Count = 1  # ... and how often, before the weights change
+    mixed_precision: Annotated[Literal["no", "fp16", "bf16"], as_written] = (
+        "no"  # of the frozen UNet; the update is float32
+    )
     gradient_checkpointing: bool = True
     ema: Share | None = None  # decay of the averaged update, which is then what is validated and saved
     seed: Whole = 0
-    workers: Whole = 0  # processes that read videos
-    checkpoint_every: Count = 500  # steps
-    keep_checkpoints: Count = 2
+    dataloader_num_workers: Whole = 0  # processes that read videos
+    checkpointing_steps: Count = 500  # steps
+    checkpoints_total_limit: Count = 2
     milestones: tuple[Count, ...] = ()  # steps whose motion is kept too, as backward_motion_<step>.safetensors
     validation: Validation | None = None
-    tracker: str = "tensorboard"  # or none, wandb, mlflow ...: what accelerate knows and is installed
+    report_to: str = "tensorboard"  # or none, wandb, mlflow ...: what accelerate knows and is installed
 
 
 # A run may be resumed with other values of these: they do not change what a step does (up to rounding).
-FREE = (
-    "output", "steps", "validation", "checkpoint_every", "keep_checkpoints", "milestones", "tracker", "workers",
-    "data.cache", "batch_size", "accumulation", "gradient_checkpointing",
-)  # fmt: skip
+RESUMABLE_FIELDS = (
+    "output",
+    "steps",
+    "validation",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "milestones",
+    "report_to",
+    "dataloader_num_workers",
+    "data.cache",
+    "batch_size",
+    "gradient_accumulation_steps",
+    "gradient_checkpointing",
+)
 
 
 def check_source(source: Source, key: str) -> Source:
@@ -139,9 +151,9 @@ def check_source(source: Source, key: str) -> Source:
     return source
 
 
-def decisive(run: Run) -> dict[str, Any]:
-    """The settings that decide the weights, "section.key" -> value, without those in FREE."""
-    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(FREE)}
+def weight_settings(run: Run) -> dict[str, Any]:
+    """The settings that decide the weights, "section.key" -> value, without those in RESUMABLE_FIELDS."""
+    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(RESUMABLE_FIELDS)}
 
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -1,17 +1,17 @@
-"""From the settings of a training run to what its loop needs: clips, latents, model, update. Checks come first."""
+"""Clips, base model, update and optimizer of a training run, checked and opened."""
 
 from __future__ import annotations
 
 import importlib
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
 import torch
 from torch import nn
 
-from gen_inbetween.data.clips import ClipFolder, Clips, DataError, SyntheticClips, TrainingClip
+from gen_inbetween.data.clips import ClipFolder, Clips, DataError, SyntheticClips
 from gen_inbetween.diffusion.checkpoints import load_motion
 from gen_inbetween.diffusion.motion import add_backward_motion, motion_state_dict, tuned_projections
 from gen_inbetween.diffusion.motion_files import MotionError
@@ -21,9 +21,7 @@ from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.registry import MODELS, ModelSpec, open_pipeline, resolve_model
 from gen_inbetween.runtime.hub import HUB_IDS
 from gen_inbetween.runtime.manifest import folder_sha256
-from gen_inbetween.training.latents import CachedClips, EncodedClip, cache_latents, encode_clip, open_cache
-from gen_inbetween.training.sample_order import KEYFRAMES, seeded
-from gen_inbetween.training.settings import Optimiser, Shape, Source, Update, check_source
+from gen_inbetween.training.settings import Optimizer, Shape, Source, Update, check_source
 
 DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}
 
@@ -77,16 +75,16 @@ def open_clips(source: Source, shape: Shape, key: str = "data") -> Clips:
     )
 
 
-def open_base(model: str, device: torch.device, precision: str) -> InbetweenPipeline:
+def open_base_model(model: str, device: torch.device, mixed_precision: str) -> InbetweenPipeline:
     """The base model: its UNet in the precision of the run, VAE and image encoder in float32, which latents ask for."""
     pipe = open_pipeline(model, device="cpu", dtype=torch.float32, motion=None, shared=False)
-    nn.Module.to(pipe.unet, DTYPES[precision])  # diffusers' own `to` warns of what does not concern this UNet
+    nn.Module.to(pipe.unet, DTYPES[mixed_precision])  # diffusers' own `to` warns of what does not concern this UNet
     pipe.to(device)
     pipe.set_progress_bar_config(disable=True)
     return pipe
 
 
-def park_encoders(pipe: InbetweenPipeline) -> None:
+def move_encoders_to_cpu(pipe: InbetweenPipeline) -> None:
     """Move VAE and image encoder, 2.9 GB of SVD in float32, to the CPU, for as long as nothing is to be encoded."""
     pipe.vae.to("cpu")
     pipe.image_encoder.to("cpu")
@@ -115,9 +113,9 @@ def install_update(unet: nn.Module, update: Update, seed: int) -> list[nn.Parame
     else:
         info = load_motion(unet, update.start)
         kind, rank = ("lora", info.rank) if info.rank else ("full", update.rank)
-        found: dict[str, Any] = {"kind": kind, "rank": rank, "rotate": info.rotate}
-        found["projections"] = tuned_projections(motion_state_dict(unet))
-        differing = [f"update.{key}={value}" for key, value in found.items() if value != getattr(update, key)]
+        loaded: dict[str, Any] = {"kind": kind, "rank": rank, "rotate": info.rotate}
+        loaded["projections"] = tuned_projections(motion_state_dict(unet))
+        differing = [f"update.{key}={value}" for key, value in loaded.items() if value != getattr(update, key)]
         if differing:
             raise MotionError(f"{update.start} is a {info}: to go on from it set {', '.join(differing)}")
     install_constant_cross_attention(unet)
@@ -127,54 +125,27 @@ def install_update(unet: nn.Module, update: Update, seed: int) -> list[nn.Parame
     return learning
 
 
-def open_optimiser(
-    learning: Sequence[nn.Parameter], settings: Optimiser, device: torch.device
+def open_optimizer(
+    learning: Sequence[nn.Parameter], settings: Optimizer, device: torch.device
 ) -> tuple[torch.optim.Optimizer, torch.optim.lr_scheduler.LRScheduler]:
     """AdamW on the update, so that what its decay pulls to is SVD, not zero; warm-up, then a constant rate.
 
     Raises:
-        ImportError: eight_bit without bitsandbytes.
+        ImportError: use_8bit_adam without bitsandbytes.
     """
     options: dict[str, Any] = {"lr": settings.lr, "betas": settings.betas, "eps": settings.eps}
     options["weight_decay"] = settings.weight_decay
-    if settings.eight_bit:
+    if settings.use_8bit_adam:
         try:
-            optimiser = importlib.import_module("bitsandbytes.optim").AdamW8bit(learning, **options)
+            optimizer = importlib.import_module("bitsandbytes.optim").AdamW8bit(learning, **options)
         except ImportError as error:
-            raise ImportError("optimiser.eight_bit needs bitsandbytes: pip install it, or set it to false") from error
+            raise ImportError(
+                "optimizer.use_8bit_adam needs bitsandbytes: pip install it, or set it to false"
+            ) from error
     else:
-        optimiser = torch.optim.AdamW(learning, fused=device.type == "cuda", **options)
-    rise = settings.warmup + 1
-    return optimiser, torch.optim.lr_scheduler.LambdaLR(optimiser, lambda n: min(1.0, (n + 1) / rise))
-
-
-@dataclass(frozen=True)
-class Encoder:
-    """Clip number i -> what the UNet learns from it; the same whenever and wherever it is asked for."""
-
-    pipe: InbetweenPipeline
-    noise_aug_strength: float
-    seed: int
-
-    def __call__(self, clip: TrainingClip | EncodedClip, index: int) -> EncodedClip:
-        """`clip` itself if it comes from a cache."""
-        if isinstance(clip, EncodedClip):
-            return clip
-        generator = seeded(self.seed, KEYFRAMES, index)
-        return encode_clip(self.pipe, clip, noise_aug_strength=self.noise_aug_strength, generator=generator)
-
-
-def open_latents(folder: Path, clips: Clips, encode: Encoder, base: Mapping[str, str]) -> CachedClips:
-    """The cache in `folder`, made now if it is not there; `base` as `base_record` gives it.
-
-    Raises:
-        DataError: a cache of other clips, another model, other noise or another seed is there.
-    """
-    identity: dict[str, Any] = {"clips": clips.identity(), "model": base["base_sha256"]}
-    identity |= {"noise_aug_strength": encode.noise_aug_strength, "seed": encode.seed}
-    return open_cache(folder, identity) or cache_latents(
-        folder, len(clips), identity, lambda index: encode(clips[index], index)
-    )
+        optimizer = torch.optim.AdamW(learning, fused=device.type == "cuda", **options)
+    warmup = settings.lr_warmup_steps  # its first step already learns, at lr / (warmup + 1)
+    return optimizer, torch.optim.lr_scheduler.LinearLR(optimizer, 1 / (warmup + 1), total_iters=warmup)
 
 
 def base_record(model: str) -> dict[str, str]:

@@ -1,4 +1,4 @@
-"""Is the backward motion getting better? The loss on held-out clips at fixed noise, and a sheet of what it makes."""
+"""Validation during training: held-out loss at fixed noise, and a contact sheet."""
 
 from __future__ import annotations
 
@@ -79,13 +79,13 @@ class Validator:
             temporary.write_text(json.dumps({"step": step, "loss": losses}, indent=1))
         shown = [self.clips[index] for index in range(min(self.sheet_clips, len(self.clips)))]
         if shown:
-            places = self.pipe.vae.device, self.pipe.image_encoder.device
+            devices = self.pipe.vae.device, self.pipe.image_encoder.device
             self.pipe.to(unet.device)  # the encoders may be parked on the CPU
             sheet = inbetween_sheet(
                 self.pipe, shown, noise_aug_strength=self.noise_aug_strength, seed=self.seed, options=self.options
             )
-            self.pipe.vae.to(places[0])
-            self.pipe.image_encoder.to(places[1])
+            self.pipe.vae.to(devices[0])
+            self.pipe.image_encoder.to(devices[1])
             with replaced(self.folder / f"{step:07d}.png") as temporary:
                 sheet.save(temporary)
         return losses

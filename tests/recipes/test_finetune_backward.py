@@ -8,6 +8,7 @@ from pathlib import Path
 import finetune_backward as recipe
 import pytest
 import torch
+from diffusers.training_utils import EMAModel
 from PIL import Image
 from safetensors.torch import load_file
 from torch import Tensor
@@ -18,11 +19,13 @@ from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.runtime.config import load
-from gen_inbetween.training.gradient_checkpointing import disable_recomputing, enable_recomputing
-from gen_inbetween.training.sample_order import batches_of_places, clip_at, loss_at, seeded
-from gen_inbetween.training.settings import Optimiser, Run
-from gen_inbetween.training.setup import Encoder, open_optimiser
-from gen_inbetween.training.state import AveragedUpdate, checkpoints
+from gen_inbetween.training.gradient_checkpointing import enable_gradient_checkpointing
+from gen_inbetween.training.latents import Encoder
+from gen_inbetween.training.loss import batch_loss
+from gen_inbetween.training.sample_order import batches_of_sample_indices, clip_index, seeded
+from gen_inbetween.training.settings import Optimizer, Run
+from gen_inbetween.training.setup import open_optimizer
+from gen_inbetween.training.state import TrainingState, checkpoints
 from gen_inbetween.training.validation import held_out_losses, noise_levels
 
 ROOT = Path(__file__).resolve().parents[2]
@@ -33,9 +36,9 @@ def run(tiny_folder: Path, tmp_path: Path):
     """`run("name", "key=value", ..., resume=None)`: four steps, two clips each, into the folder it returns."""
     config = tmp_path / "run.yaml"
     config.write_text(
-        f"model: {tiny_folder}\noutput: {tmp_path}\nsteps: 4\nbatch_size: 2\nema: 0.5\ntracker: none\n"
+        f"model: {tiny_folder}\noutput: {tmp_path}\nsteps: 4\nbatch_size: 2\nema: 0.5\nreport_to: none\n"
         "clip: {num_frames: 3, width: 16, height: 16}\ndata: {synthetic: {first_seed: 0, count: 3}}\n"
-        "optimiser: {lr: 0.01, warmup: 2}\ncheckpoint_every: 2\n"
+        "optimizer: {lr: 0.01, lr_warmup_steps: 2}\ncheckpointing_steps: 2\n"
     )
 
     def start(name: str, *overrides: str, resume: str | None = None) -> Path:
@@ -83,8 +86,8 @@ def test_a_checkpoint_holds_the_update_and_not_the_unet(run, tiny_pipe) -> None:
     folder = run("out")
     state = torch.load(checkpoints(folder)[-1][1], weights_only=True)
     names = motion_state_dict(tiny_pipe(motion="full").unet).keys()
-    assert state["update"].keys() == state["average"]["update"].keys() == names
-    assert set(state["parts"]) == {"optimiser", "schedule"}
+    assert state["update"].keys() == names and len(state["ema"]["shadow_params"]) == len(names)
+    assert set(state["parts"]) == {"optimizer", "schedule"}
     assert [step for step, _ in checkpoints(folder)] == [2, 4]
     assert not list(folder.glob(".*"))
 
@@ -99,7 +102,7 @@ def test_training_from_the_cache_is_training_without_it(run, tmp_path: Path) -> 
 
 def test_how_a_step_is_cut_into_batches_changes_nothing_but_rounding(run) -> None:
     whole = run("whole")
-    parts = run("parts", "batch_size=1", "accumulation=2", "gradient_checkpointing=false")
+    parts = run("parts", "batch_size=1", "gradient_accumulation_steps=2", "gradient_checkpointing=false")
     assert_same(update_of(parts), update_of(whole), atol=1e-3)  # AdamW's first steps have the size of lr, 1e-2
 
 
@@ -107,7 +110,7 @@ def test_how_a_step_is_cut_into_batches_changes_nothing_but_rounding(run) -> Non
 def test_all_processes_together_take_each_place_once(processes: int) -> None:
     of_step = []
     for step in range(2):
-        parts = [batches_of_places(range(step, step + 1), 2, 3, rank, processes) for rank in range(processes)]
+        parts = [batches_of_sample_indices(range(step, step + 1), 2, 3, rank, processes) for rank in range(processes)]
         of_step.append(sorted(place for part in parts for batch in part for place in batch))
     count = 6 * processes
     assert of_step == [list(range(count)), list(range(count, 2 * count))]
@@ -118,10 +121,10 @@ def test_recomputing_keeps_less_and_gives_the_same_gradients(tiny_pipe) -> None:
     clip = Encoder(tiny_pipe(), 0.02, seed=0)(SyntheticClips(0, 1, num_frames=3, size=16)[0], 0)
     told = {"seed": 0, "mean": 0.7, "std": 1.6, "device": torch.device("cpu"), "dtype": torch.float64}
     gradients, kept = [], []
-    for switch in (lambda unet: None, lambda unet: unet.enable_gradient_checkpointing(), enable_recomputing):
+    for switch in (lambda unet: None, lambda unet: unet.enable_gradient_checkpointing(), enable_gradient_checkpointing):
         switch(pipe.unet.train())
         with counted() as cost:
-            loss = loss_at(pipe.unet, [0], [clip], **told)
+            loss = batch_loss(pipe.unet, [0], [clip], **told)
             kept.append(cost.live)
         loss.backward()
         gradients.append({name: weight.grad for name, weight in pipe.unet.named_parameters() if weight.requires_grad})
@@ -129,12 +132,10 @@ def test_recomputing_keeps_less_and_gives_the_same_gradients(tiny_pipe) -> None:
     assert kept[0] > 1.2 * kept[1] > 1.2 * 1.2 * kept[2]
     for part in gradients[1:]:
         assert_same(part, gradients[0], atol=1e-12)
-    disable_recomputing(pipe.unet)
-    assert not any("forward" in vars(module) for module in pipe.unet.modules())
 
 
 def test_every_clip_comes_once_an_epoch() -> None:
-    drawn = [clip_at(place, 5, seed=1) for place in range(15)]
+    drawn = [clip_index(place, 5, seed=1) for place in range(15)]
     epochs = [drawn[first : first + 5] for first in (0, 5, 10)]
     assert all(sorted(epoch) == list(range(5)) for epoch in epochs)
     assert len({tuple(epoch) for epoch in epochs}) == 3
@@ -147,8 +148,8 @@ def test_a_place_has_its_noise_in_any_batch(tiny_pipe) -> None:
     clips = [encoder(source[index], index) for index in range(2)]
     told = {"seed": 0, "mean": 0.7, "std": 1.6, "device": torch.device("cpu"), "dtype": torch.float64}
     with torch.no_grad():
-        apart = [loss_at(pipe.unet, [place], [clip], **told) for place, clip in enumerate(clips)]
-        together = loss_at(pipe.unet, [0, 1], clips, **told)
+        apart = [batch_loss(pipe.unet, [place], [clip], **told) for place, clip in enumerate(clips)]
+        together = batch_loss(pipe.unet, [0, 1], clips, **told)
     torch.testing.assert_close(together, (apart[0] + apart[1]) / 2)
     assert apart[0] != apart[1]
 
@@ -200,31 +201,36 @@ def test_held_out_losses_have_fixed_noise(tiny_pipe) -> None:
 
 def test_weight_decay_pulls_towards_svd() -> None:
     update = torch.nn.Parameter(torch.ones(3))
-    optimiser, schedule = open_optimiser([update], Optimiser(lr=0.1, warmup=1, weight_decay=0.5), torch.device("cpu"))
+    optimizer, schedule = open_optimizer(
+        [update], Optimizer(lr=0.1, lr_warmup_steps=1, weight_decay=0.5), torch.device("cpu")
+    )
     for _ in range(2):
         update.grad = torch.zeros(3)
-        optimiser.step()
+        optimizer.step()
         schedule.step()
     torch.testing.assert_close(update.data, torch.full((3,), (1 - 0.05 * 0.5) * (1 - 0.1 * 0.5)))
 
 
 def test_the_average_lags_and_is_lent(tiny_pipe) -> None:
     unet = tiny_pipe(motion="full").unet
-    average = AveragedUpdate(unet, decay=0.9)
-    before = {name: value.clone() for name, value in motion_state_dict(unet).items()}
-    for value in motion_state_dict(unet).values():
-        value.add_(1)
-    average.follow(unet)
-    with average.applied(unet):
-        for name, value in motion_state_dict(unet).items():
-            torch.testing.assert_close(value, before[name] + 0.9)  # the first decay is 1 / 10
-    for name, value in motion_state_dict(unet).items():
-        torch.testing.assert_close(value, before[name] + 1)
+    state = TrainingState(unet, {}, None, {}, {})
+    state.ema = EMAModel(state.learning, decay=0.9)
+    before = [weight.detach().clone() for weight in state.learning]
+    for _ in range(2):
+        with torch.no_grad():
+            for weight in state.learning:
+                weight.add_(1)
+        state.ema.step(state.learning)  # the decay is 0 at first, then (1 + 1) / (10 + 1)
+    with state.averaged():
+        for weight, start in zip(state.learning, before, strict=True):
+            torch.testing.assert_close(weight.detach(), start + 1 * 2 / 11 + 2 * 9 / 11)
+    for weight, start in zip(state.learning, before, strict=True):
+        torch.testing.assert_close(weight.detach(), start + 2)
 
 
 def test_a_run_goes_on_from_a_motion(run, tiny_pipe, tmp_path: Path) -> None:
     save_motion(tiny_pipe(motion="full").unet, tmp_path / "start.safetensors", {"base_model": "tiny"})
-    folder = run("more", f"update.start={tmp_path / 'start.safetensors'}", "steps=1", "optimiser.lr=1e-9")
+    folder = run("more", f"update.start={tmp_path / 'start.safetensors'}", "steps=1", "optimizer.lr=1e-9")
     assert_same(update_of(folder), load_file(tmp_path / "start.safetensors"), atol=1e-3)
 
 
@@ -238,7 +244,7 @@ def test_seeds_and_purposes_do_not_meet() -> None:
 @pytest.mark.parametrize(
     ("overrides", "resume", "message"),
     [
-        (["optimiser.lrr=1"], None, "did you mean 'optimiser.lr'"),
+        (["optimizer.lrr=1"], None, "did you mean 'optimizer.lr'"),
         (["steps=0"], None, "steps"),
         (["data.folder=nowhere"], None, "either data.folder or data.synthetic, got both"),
         (["data.synthetic=null"], None, "either data.folder or data.synthetic, got none"),
@@ -246,7 +252,7 @@ def test_seeds_and_purposes_do_not_meet() -> None:
         (["clip.width=18"], None, "multiples of 4"),
         (["clip.height=32"], None, "synthetic clips are square"),
         (["model=nowhere/at/all"], None, "no model folder"),
-        (["tracker=tensorbored"], None, "'tensorbored' is not installed"),
+        (["report_to=tensorbored"], None, "'tensorbored' is not installed"),
         (["update.start=nowhere"], None, "no motion file"),
         (["update.projections=qkvo"], None, "set rotate=false, or keep projections=vo"),
         ([], "checkpoint_0000007.pt", "no checkpoint at"),
@@ -265,7 +271,7 @@ def test_bad_input_is_one_line(
 def test_eight_bit_says_what_to_install(run, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(SystemExit):
-        run("bad", "optimiser.eight_bit=true")
+        run("bad", "optimizer.use_8bit_adam=true")
     assert "pip install" in capsys.readouterr().err
 
 
@@ -277,7 +283,7 @@ def test_resuming_is_refused_where_it_would_lie(run, capsys, tiny_pipe, tmp_path
     tiny_pipe(seed=1).save_pretrained(tmp_path / "other")
     table = [
         ([], None, "holds an earlier run"),
-        (["optimiser.lr=0.5"], "latest", "optimiser.lr was 0.01, is now 0.5"),
+        (["optimizer.lr=0.5"], "latest", "optimizer.lr was 0.01, is now 0.5"),
         (["batch_size=4"], "latest", "clips_per_step was 2, is now 4"),
         (["update.kind=lora"], "latest", "update.kind"),
         (["update.rotate=false"], "latest", "update.rotate was True, is now False"),
@@ -322,6 +328,6 @@ def test_the_shipped_configurations_are_read() -> None:
     assert recipe.DEFAULT_CONFIG.name == "backward_pocket.yaml"
     runs = {path.stem: load(Run, path) for path in sorted((ROOT / "configs" / "train").glob("backward_*.yaml"))}
     published = runs["backward_svd"]
-    assert (published.optimiser.lr, published.noise.mean, published.noise.std) == (1e-4, 0.7, 1.6)
-    assert published.batch_size * published.accumulation == 4 and published.data.stride == 2
+    assert (published.optimizer.lr, published.noise.mean, published.noise.std) == (1e-4, 0.7, 1.6)
+    assert published.batch_size * published.gradient_accumulation_steps == 4 and published.data.stride == 2
     assert runs["backward_lora"].update.kind == "lora" and runs["backward_pocket"].model == "pocket"

@@ -14,7 +14,7 @@ import train_variants
 from gen_inbetween.diffusion.checkpoints import load_motion
 from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.runtime.config import load
-from gen_inbetween.training.settings import Run, decisive
+from gen_inbetween.training.settings import Run, weight_settings
 
 ROOT = Path(__file__).resolve().parents[2]
 VARIANTS = """
@@ -27,7 +27,7 @@ RECIPE = """
 model: {model}
 output: unused
 steps: 1
-tracker: none
+report_to: none
 clip: {{num_frames: 3, width: 16, height: 16}}
 data: {{synthetic: {{first_seed: 0, count: 1}}}}
 """
@@ -36,12 +36,12 @@ data: {{synthetic: {{first_seed: 0, count: 1}}}}
 def test_each_shipped_variant_differs_from_the_shipped_motion_by_what_its_name_says(monkeypatch) -> None:
     monkeypatch.chdir(ROOT)
     asked = load(train_variants.Variants, train_variants.VARIANTS)
-    shipped = decisive(load(Run, asked.base))
+    shipped = weight_settings(load(Run, asked.base))
     changes = {}
     for name, command in train_variants.commands(asked, [], []).items():
         run = load(Run, command[command.index("--config") + 1], command[command.index("latest") + 1 :])
         assert run.output == asked.output / name and run.validation is not None and run.validation.every > run.steps
-        changes[name] = {key: value for key, value in decisive(run).items() if value != shipped[key]}
+        changes[name] = {key: value for key, value in weight_settings(run).items() if value != shipped[key]}
         assert ("data.synthetic.count" in changes[name]) == (run.data.cache != load(Run, asked.base).data.cache)
     assert changes.pop("no_rotation_vo") == {"update.rotate": False}
     assert changes.pop("no_rotation_qkvo") == {"update.rotate": False, "update.projections": "qkvo"}
@@ -93,16 +93,16 @@ def test_what_is_missing_is_trained_and_what_is_there_is_left(variants, tiny_pip
 def test_a_variant_of_other_settings_is_refused_by_name(variants, capsys) -> None:
     variants("--only", "plain")
     with pytest.raises(SystemExit) as exit:
-        variants("--only", "plain", "--set", "optimiser.lr=0.5")
+        variants("--only", "plain", "--set", "optimizer.lr=0.5")
     said = capsys.readouterr().err
-    assert exit.value.code == 2 and "optimiser.lr was" in said and "error: plain was not trained" in said
+    assert exit.value.code == 2 and "optimizer.lr was" in said and "error: plain was not trained" in said
 
 
 @pytest.mark.parametrize(
     ("arguments", "message"),
     [
         (["--only", "unrotatd"], "no variant unrotatd; expected some of plain, unrotated, long"),
-        (["--set", "optimiser.lrr=1"], "did you mean 'optimiser.lr'"),
+        (["--set", "optimizer.lrr=1"], "did you mean 'optimizer.lr'"),
         (["--config", "nowhere.yaml"], "nowhere.yaml"),
     ],
 )

@@ -9,12 +9,12 @@ import torch
 import training_memory
 
 from gen_inbetween.diffusion.motion import add_backward_motion
-from gen_inbetween.training.gradient_checkpointing import enable_recomputing
+from gen_inbetween.training.gradient_checkpointing import enable_gradient_checkpointing
 
 REAL = {
     "none": lambda unet: None,
     "diffusers'": lambda unet: unet.enable_gradient_checkpointing(),
-    "ours": enable_recomputing,
+    "ours": enable_gradient_checkpointing,
 }
 
 

@@ -99,7 +99,7 @@ def _declared(header: Mapping[str, Any]) -> Recognised:
     sizes = dict(header["network"]) if isinstance(header["network"], Mapping) else {}
     name, kind = str(sizes.pop("architecture", None)), cast(Kind, header.get("kind"))
     on_meta(lambda: build_network(name, kind, sizes))  # raises what is wrong with them
-    licence, version = header.get("licence", "not stated"), header.get("version", "trained here")
+    licence, version = header.get("license", header.get("licence", "not stated")), header.get("version", "trained here")
     return Recognised(
         ARCHITECTURES[name].title,
         version,

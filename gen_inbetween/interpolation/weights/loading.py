@@ -87,7 +87,7 @@ def _info(
         version=header.get("version", found.version),
         kind=_choose_kind(found, header, kind, path),
         multiple=network.multiple,
-        licence=header.get("licence", found.licence),
+        licence=header.get("license", header.get("licence", found.licence)),
         parameters=sum(tensor.numel() for tensor in network.parameters()),
         sha256=file_sha256(path),
     )

@@ -1,7 +1,7 @@
-"""Which triplets each batch of a run is made of, from (seed, step, process) alone.
+"""Deterministic batches of training triplets, from (seed, step, process) alone.
 
 Moving layers are drawn batch by batch, each from its own generator; videos triplet by triplet, every window once in
-each epoch (`..training_draws`). So a run resumed at step n goes on as if it had never stopped.
+each epoch (`sample_order.py`). So a run resumed at step n goes on as if it had never stopped.
 """
 
 from __future__ import annotations
@@ -48,11 +48,11 @@ class Turn:
 
 def turns(run: Run, start: int, rank: int, processes: int) -> Iterator[Turn]:
     """The batches of process `rank`, from step `start` to the end."""
-    parts = run.accumulation * processes
+    parts = run.gradient_accumulation_steps * processes
     done = 0  # triplets of all processes
     for step in range(run.steps):
         phase = [phase for phase in run.phases if phase.start <= step][-1]
-        for part in range(run.accumulation if step >= start else 0):
+        for part in range(run.gradient_accumulation_steps if step >= start else 0):
             mine = part * processes + rank
             yield Turn(step, step * parts + mine, done + mine * phase.batch, phase)
         done += parts * phase.batch
@@ -114,7 +114,7 @@ def draw_batches(
     loader: DataLoader = DataLoader(
         PickedTriplets(windows, run.videos.span, run.videos.augment, run.seed),
         batch_sampler=cast(Any, places),
-        num_workers=run.workers,
+        num_workers=run.dataloader_num_workers,
         collate_fn=stack,
         generator=seeded(run.seed, ORDER, 0),  # left alone the loader takes from the global generator
     )

@@ -1,4 +1,4 @@
-"""Settings of a training run that are each in range and together make no sense: said before any work."""
+"""Cross-checks between the settings of an interpolator's training run."""
 
 from __future__ import annotations
 
@@ -26,7 +26,7 @@ def sizes_of(network: Network) -> dict[str, Any]:
     return {key: getattr(network, key) for key in SIZES if getattr(network, key) is not None}
 
 
-def checked(run: Run) -> Run:
+def fill_and_check(run: Run) -> Run:
     """The run with its kind and the source of its triplets filled in.
 
     Raises:
@@ -49,8 +49,8 @@ def _of_phases(run: Run) -> Iterator[str]:
     starts = [phase.start for phase in run.phases]
     if not starts or starts[0] != 0 or starts != sorted(set(starts)):
         yield f"expected phases that start at step 0 and then ever later, got starts {starts}"
-    if run.optimiser.drops and run.optimiser.final_lr:
-        yield "optimiser.drops stand in place of the cosine, which final_lr is of: give one of them"
+    if run.optimizer.drops and run.optimizer.final_lr:
+        yield "optimizer.drops stand in place of the cosine, which final_lr is of: give one of them"
     for phase in run.phases:
         if run.network.architecture != "tiny-di" and phase.small != (1,):
             yield f"only tiny-di matches frames at a smaller size; leave phases' small away, got {list(phase.small)}"

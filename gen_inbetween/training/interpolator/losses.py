@@ -1,4 +1,4 @@
-"""What interpolation networks are trained with; every function takes an `Estimate` or frames and returns a scalar.
+"""Losses of interpolation networks: of an `Estimate` or of frames, a scalar each.
 
 RIFE (ECCV 2022, section 3.4):     Lap(frame) + Lap(teacher's frame) + w * distillation
 Super SloMo (CVPR 2018, eq. 7-10): 0.8 L1 + 0.005 perceptual + 0.4 warping + smoothness, the L1 terms on 0..255;

@@ -1,4 +1,4 @@
-"""Triplets of frames with the exact motion between them, drawn from a seed: what flow networks are trained on here.
+"""Synthetic training triplets of moving layers, with their exact motion.
 
 A frame is a background and up to three things in front of it, each a textured layer with a soft edge. A layer moves
 along a straight line while it turns and grows a little; at time t it has come the share t ** gamma of its way, and

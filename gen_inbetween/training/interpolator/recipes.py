@@ -1,4 +1,4 @@
-"""How each network is trained: what it is given and what it is scored by.
+"""Training recipes of the interpolation networks: inputs and losses.
 
 tiny-di        exact motion on every flow (`losses.tiny_di_loss`), moving layers only
 IFNet          RIFE's privileged distillation: the frame, the teacher's frame, and the teacher's flow where it is better

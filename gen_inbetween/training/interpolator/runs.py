@@ -1,6 +1,6 @@
-"""A training run of a flow network: what a checkpoint holds, how fast it learns, and the file it ends in.
+"""Checkpoints, learning-rate schedule and result file of an interpolator's training run.
 
-A checkpoint needs no random state: what happens in a step depends on (seed, step) alone (`training_draws.py`).
+A checkpoint needs no random state: what happens in a step depends on (seed, step) alone (`sample_order.py`).
 """
 
 from __future__ import annotations
@@ -23,25 +23,25 @@ from gen_inbetween.interpolation.weights.detect import load_weights
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, save_interpolator, weights_file
 from gen_inbetween.runtime.manifest import versions
 from gen_inbetween.training.interpolator.checks import kind_of, sizes_of
-from gen_inbetween.training.interpolator.settings import Optimiser, Run
+from gen_inbetween.training.interpolator.settings import Optimizer, Run
 from gen_inbetween.training.state import ResumeError, write_checkpoint
 
 
 @dataclass
-class FlowTraining:
+class InterpolatorTraining:
     """The objects whose state a checkpoint holds, and what run they belong to."""
 
     bare: nn.Module  # the network that learns
     wrapped: Any  # the same, as accelerate trains it
-    optimiser: Any
+    optimizer: Any
     schedule: Any
-    decisive: Mapping[str, Any]  # the settings that decide the weights
+    settings: Mapping[str, Any]  # the settings that decide the weights
     source: str  # what the triplets come from, `source_of`
 
     def save(self, folder: Path, step: int, keep: int) -> None:
         """Write `checkpoint_<steps done>.pt`, whole or not at all; of older ones the last `keep` - 1 stay."""
         parts = {name: part.state_dict() for name, part in self._parts().items()}
-        state = {"step": step, "decisive": dict(self.decisive), "source": self.source, "parts": parts}
+        state = {"step": step, "settings": dict(self.settings), "source": self.source, "parts": parts}
         write_checkpoint(folder, state, keep=keep)
 
     def restore(self, state: Mapping[str, Any]) -> int:
@@ -56,34 +56,34 @@ class FlowTraining:
         return int(state["step"])
 
     def _parts(self) -> dict[str, Any]:
-        return {"network": self.bare, "optimiser": self.optimiser, "schedule": self.schedule}
+        return {"network": self.bare, "optimizer": self.optimizer, "schedule": self.schedule}
 
 
-def open_training(run: Run, accelerator: Accelerator, decisive: Mapping[str, Any], source: str) -> FlowTraining:
-    """The network of a checked run, drawn from its seed, and its optimiser."""
+def open_training(run: Run, accelerator: Accelerator, settings: Mapping[str, Any], source: str) -> InterpolatorTraining:
+    """The network of a checked run, drawn from its seed, and its optimizer."""
     torch.manual_seed(run.seed)
     teacher = run.network.architecture == "ifnet"
     bare = build_network(run.network.architecture, kind_of(run.network), sizes_of(run.network), teacher=teacher)
     if run.network.start is not None:
         teacher_of_ours = {name: value for name, value in bare.state_dict().items() if name.startswith("block_tea.")}
         load_weights(bare, teacher_of_ours | read_weights(weights_file(run.network.start))[0])
-    settings = run.optimiser
-    optimiser = torch.optim.AdamW(bare.parameters(), lr=settings.lr, weight_decay=settings.weight_decay)
-    schedule = torch.optim.lr_scheduler.LambdaLR(optimiser, lambda step: rate(settings, run.steps, step))
-    wrapped, prepared = accelerator.prepare(bare, optimiser)
-    return FlowTraining(bare, wrapped, prepared, schedule, decisive, source)
+    optimization = run.optimizer
+    optimizer = torch.optim.AdamW(bare.parameters(), lr=optimization.lr, weight_decay=optimization.weight_decay)
+    schedule = torch.optim.lr_scheduler.LambdaLR(optimizer, lambda step: rate(optimization, run.steps, step))
+    wrapped, prepared = accelerator.prepare(bare, optimizer)
+    return InterpolatorTraining(bare, wrapped, prepared, schedule, settings, source)
 
 
-def rate(optimiser: Optimiser, steps: int, step: int) -> float:
-    """The share of `optimiser.lr` at which `step` of `steps` learns.
+def rate(optimizer: Optimizer, steps: int, step: int) -> float:
+    """The share of `optimizer.lr` at which `step` of `steps` learns.
 
     RIFE's cosine begins where its warm-up of 2,000 steps ends; this one begins with the run, which there are 0.02 % of
     the rate.
     """
-    rise = min(1.0, (step + 1) / (optimiser.warmup + 1))
-    if optimiser.drops:
-        return rise * 0.1 ** sum(step >= share * steps for share in optimiser.drops)
-    final = optimiser.final_lr / optimiser.lr
+    rise = min(1.0, (step + 1) / (optimizer.lr_warmup_steps + 1))
+    if optimizer.drops:
+        return rise * 0.1 ** sum(step >= share * steps for share in optimizer.drops)
+    final = optimizer.final_lr / optimizer.lr
     return rise * (final + (1 - final) * 0.5 * (1 + math.cos(math.pi * min(1.0, step / steps))))
 
 
@@ -94,14 +94,14 @@ def source_of(windows: ClipFolder | None) -> str:
     return hashlib.sha256(json.dumps(windows.identity(), sort_keys=True).encode()).hexdigest()
 
 
-def save_result(run: Run, training: FlowTraining, windows: ClipFolder | None, done: int) -> None:
+def save_result(run: Run, training: InterpolatorTraining, windows: ClipFolder | None, done: int) -> None:
     """Write `<output>/interpolator.safetensors` as it is after `done` steps, and how it came about."""
     data = f"{len(windows)} windows of videos" if windows else "moving layers"
     paths = ("network.start", "vgg16", "videos.flows")  # they say nothing on another machine
-    recipe = {key: Path(value).name if key in paths and value else value for key, value in training.decisive.items()}
+    recipe = {key: Path(value).name if key in paths and value else value for key, value in training.settings.items()}
     about = {
         "version": f"{run.output.name}, {done} steps on {data}",
-        "licence": run.licence,
+        "license": run.license,
         "steps": done,
         "seed": run.seed,
         "data": data,

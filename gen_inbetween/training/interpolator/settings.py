@@ -1,4 +1,4 @@
-"""What a training run of a flow network may be told, with its range: the list behind configs/train/flow_*.yaml."""
+"""Settings of an interpolator's training run, validated (configs/train/interpolator_*.yaml)."""
 
 from __future__ import annotations
 
@@ -46,15 +46,15 @@ class Phase:
 
 
 @dataclass(frozen=True)
-class Optimiser:
+class Optimizer:
     """AdamW: linear warm-up to `lr`, then a cosine down to `final_lr` at the last step, or drops."""
 
     lr: Positive = 1e-3
     final_lr: Finite = 0.0
     drops: tuple[Annotated[float, Field(gt=0, lt=1)], ...] = ()  # shares of the steps at which it falls to a tenth
-    warmup: Whole = 100
+    lr_warmup_steps: Whole = 100
     weight_decay: Finite = 1e-4
-    clip_norm: Positive | None = 1.0
+    max_grad_norm: Positive | None = 1.0
 
 
 @dataclass(frozen=True)
@@ -109,26 +109,35 @@ class Run:
     flow_power: Share = 1.0  # tiny-di: exponent of a flow's error; below 1, small errors count for more
     distillation: Finite | None = None  # IFNet: weight of the teacher's flow; None: 0.01 for midpoint, otherwise 0.002
     vgg16: Path | None = None  # Super SloMo: torchvision's vgg16-397923af.pth; None: no perceptual term
-    optimiser: Optimiser = Optimiser()
-    accumulation: Count = 1  # batches a process takes before the weights change
-    precision: Annotated[Literal["no", "bf16"], as_written] = "no"  # bf16: faster where the processor multiplies it
+    optimizer: Optimizer = Optimizer()
+    gradient_accumulation_steps: Count = 1  # batches a process takes before the weights change
+    mixed_precision: Annotated[Literal["no", "bf16"], as_written] = (
+        "no"  # bf16: faster where the processor multiplies it
+    )
     seed: Whole = 0
-    workers: Whole = 0  # processes that read videos
-    checkpoint_every: Count = 250
-    keep_checkpoints: Count = 2
+    dataloader_num_workers: Whole = 0  # processes that read videos
+    checkpointing_steps: Count = 250
+    checkpoints_total_limit: Count = 2
     validation: Validation | None = Validation()
     save_dtype: Literal["float16", "float32"] = "float32"  # of interpolator.safetensors
-    licence: str = "not stated"  # of the weights, as the file shall say it
-    tracker: str = "none"  # or tensorboard, wandb ...: what accelerate knows and is installed
+    license: str = "not stated"  # of the weights, as the file shall say it
+    report_to: str = "none"  # or tensorboard, wandb ...: what accelerate knows and is installed
 
 
 # A run may be resumed with other values of these: they do not change what a step does.
-FREE = (
-    "output", "checkpoint_every", "keep_checkpoints", "validation", "tracker", "workers", "save_dtype", "licence",
+RESUMABLE_FIELDS = (
+    "output",
+    "checkpointing_steps",
+    "checkpoints_total_limit",
+    "validation",
+    "report_to",
+    "dataloader_num_workers",
+    "save_dtype",
+    "license",
     "videos.folder",
-)  # fmt: skip
+)
 
 
-def decisive(run: Run) -> dict[str, Any]:
+def weight_settings(run: Run) -> dict[str, Any]:
     """The settings that decide the weights, "section.key" -> value; the videos themselves stand for their folder."""
-    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(FREE)}
+    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(RESUMABLE_FIELDS)}

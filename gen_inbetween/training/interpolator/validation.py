@@ -1,4 +1,4 @@
-"""Is the network getting better? Held-out triplets, the same each time, beside what cross-fading makes of them."""
+"""Validation during training: PSNR on held-out triplets, and a contact sheet."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Triplets of frames out of videos: what RIFE, InterpAny-Clearer and Super SloMo are trained on.
+"""Training triplets cut from videos (RIFE, InterpAny-Clearer, Super SloMo).
 
 Of a window of frames (`data.ClipFolder`) three are chosen, in the order of time: any three (RIFEm), or two that are
 `span` apart and one between them (Super SloMo). Three frames in a row are RIFE's triplets, t = 1/2. They are cropped at
@@ -30,7 +30,7 @@ from gen_inbetween.interpolation.editing.index_maps import blurred
 from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
 from gen_inbetween.interpolation.path_distance import estimate_index
 from gen_inbetween.interpolation.registry import load_interpolator
-from gen_inbetween.training.sample_order import clip_at, seeded
+from gen_inbetween.training.sample_order import clip_index, seeded
 
 UNSURE = 4.0  # pixels
 PICK = 3  # what a generator is for, beside those of `training_draws`
@@ -70,7 +70,7 @@ class PickedTriplets(Dataset):
 
     def __getitem__(self, at: tuple[int, int]) -> Picked:
         place, size = at
-        clip = self.clips[clip_at(place, len(self.clips), self.seed)]
+        clip = self.clips[clip_index(place, len(self.clips), self.seed)]
         return pick(clip.frames / 2 + 0.5, size, self.span, self.augment, seeded(self.seed, PICK, place))
 
 

@@ -103,13 +103,13 @@ def test_rife_learns_one_pair():
     a = torch.rand(1, 3, 8, 8)
     a = torch.nn.functional.interpolate(a, scale_factor=4, mode="bilinear")
     b, target = torch.roll(a, 4, 3), torch.roll(a, 2, 3)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=2e-3)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=2e-3)
     history = []
     for _ in range(8):
         loss = losses.rife_loss(network(a, b, torch.full((1, 1, 32, 32), 0.5), target), target)
-        optimiser.zero_grad()
+        optimizer.zero_grad()
         loss.backward()
-        optimiser.step()
+        optimizer.step()
         history.append(float(loss.detach()))
     assert history[-1] < 0.9 * history[0]
     assert all(parameter.grad is not None for parameter in network.parameters())

@@ -1,4 +1,4 @@
-"""The accelerator of a training run: one process or several, and a tracker that is there."""
+"""Accelerator of a training run: processes, precision, tracker."""
 
 from __future__ import annotations
 
@@ -17,27 +17,27 @@ from gen_inbetween.training.settings import flatten
 
 
 def open_accelerator(
-    settings: Mapping[str, Any], output: Path, *, tracker: str, precision: str, accumulation: int
+    settings: Mapping[str, Any], output: Path, *, report_to: str, mixed_precision: str, gradient_accumulation_steps: int
 ) -> Accelerator:
     """Accelerate as every recipe here uses it. On a CPU it stays there, also with several processes.
 
     Args:
         settings: of the run, nested, for the tracker to show; output: the folder for its logs.
-        tracker: "none", or what accelerate knows.
+        report_to: "none", or what accelerate knows.
 
     Raises:
         ConfigError: the tracker is not installed.
     """
-    if tracker != "none" and tracker not in [str(known) for known in get_available_trackers()]:
-        raise ConfigError(f"the tracker {tracker!r} is not installed here: pip install it, or set tracker=none")
+    if report_to != "none" and report_to not in [str(known) for known in get_available_trackers()]:
+        raise ConfigError(f"the tracker {report_to!r} is not installed here: pip install it, or set report_to=none")
     accelerator = Accelerator(
         cpu=default_device().type == "cpu",  # else each of several processes takes itself for the only one
-        mixed_precision=precision,
-        gradient_accumulation_steps=accumulation,
-        log_with=None if tracker == "none" else tracker,
+        mixed_precision=mixed_precision,
+        gradient_accumulation_steps=gradient_accumulation_steps,
+        log_with=None if report_to == "none" else report_to,
         project_dir=output,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(weeks=1))],  # others wait for caching and validation
     )
-    if tracker != "none":
+    if report_to != "none":
         accelerator.init_trackers("tracker", {key: str(value) for key, value in flatten(dict(settings)).items()})
     return accelerator

@@ -1,14 +1,15 @@
-"""Train a flow interpolator.
+"""Train an optical-flow interpolator.
 
-    accelerate launch train/train_flow.py                             # tiny-di, the bundled one, on any machine
-    accelerate launch train/train_flow.py --config configs/train/flow_rife.yaml videos.folder=clips
-    accelerate launch train/train_flow.py --config configs/train/flow_rife.yaml videos=null    # without any videos
-    accelerate launch train/train_flow.py ... --resume latest         # go on after a kill; without a checkpoint: start
-    accelerate launch train/train_flow.py ... key=value               # any setting: steps=100 network.kind=midpoint
-    torchrun --nproc_per_node 2 train/train_flow.py ...               # several processes on a CPU
+    accelerate launch train/train_interpolator.py                        # tiny-di, the bundled one, on any machine
+    accelerate launch train/train_interpolator.py --config configs/train/interpolator_rife.yaml videos.folder=clips
+    accelerate launch train/train_interpolator.py --config configs/train/interpolator_rife.yaml videos=null
+    accelerate launch train/train_interpolator.py ... --resume latest    # go on after a kill; else start
+    accelerate launch train/train_interpolator.py ... key=value          # any setting: steps=100 network.kind=midpoint
+    torchrun --nproc_per_node 2 train/train_interpolator.py ...          # several processes on a CPU
 
-flow_tiny_di.yaml learns from moving layers and their exact motion; flow_rife.yaml (t = 1/2, a time or a path-distance
-map, with a reference or without) and flow_superslomo.yaml follow the published recipes on videos, or on moving layers.
+interpolator_tiny_di.yaml learns from moving layers and their exact motion; interpolator_rife.yaml (t = 1/2, a time or a
+distance map, with a reference or without) and interpolator_superslomo.yaml follow the published recipes on videos, or
+(videos=null) on moving layers.
 
 Into `output` go checkpoint_*.pt, interpolator.safetensors with its .json (what `load_interpolator` and the commands
 take by its path), validation/ and the tracker's logs. What happens in step n depends on (seed, n) alone.
@@ -16,8 +17,6 @@ take by its path), validation/ and the tracker's logs. What happens in step n de
 
 from __future__ import annotations
 
-import argparse
-import logging
 import math
 from collections.abc import Iterator, Sequence
 from pathlib import Path
@@ -29,31 +28,36 @@ from tqdm import tqdm
 
 from gen_inbetween.data.clips import ClipFolder
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, weights_file
-from gen_inbetween.runtime.config import load, to_mapping
+from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.cost import measured
 from gen_inbetween.runtime.files import check_writable
-from gen_inbetween.runtime.processes import open_accelerator
+from gen_inbetween.runtime.recipe import run_recipe
+from gen_inbetween.training.accelerator import open_accelerator
 from gen_inbetween.training.interpolator.batches import draw_batches, open_distances, open_windows
-from gen_inbetween.training.interpolator.checks import checked, kind_of
+from gen_inbetween.training.interpolator.checks import fill_and_check, kind_of
 from gen_inbetween.training.interpolator.recipes import Recipe, index_input, open_recipe
-from gen_inbetween.training.interpolator.runs import FlowTraining, open_training, save_result, source_of
-from gen_inbetween.training.interpolator.settings import Run, decisive
+from gen_inbetween.training.interpolator.runs import InterpolatorTraining, open_training, save_result, source_of
+from gen_inbetween.training.interpolator.settings import Run, weight_settings
 from gen_inbetween.training.interpolator.validation import HeldOut, open_held_out
 from gen_inbetween.training.state import find_checkpoint, read_checkpoint
 
-DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "train" / "flow_tiny_di.yaml"
+DEFAULT_CONFIG = Path(__file__).parents[1] / "configs" / "train" / "interpolator_tiny_di.yaml"
 
 
 def train(run: Run, resume: str | None) -> None:
     """The recipe. What can be wrong is looked for first."""
-    run = checked(run)
+    run = fill_and_check(run)
     accelerator = open_accelerator(
-        to_mapping(run), run.output, tracker=run.tracker, precision=run.precision, accumulation=run.accumulation
+        to_mapping(run),
+        run.output,
+        report_to=run.report_to,
+        mixed_precision=run.mixed_precision,
+        gradient_accumulation_steps=run.gradient_accumulation_steps,
     )
     rank, processes, device = accelerator.process_index, accelerator.num_processes, accelerator.device
 
     # Load.
-    settings = decisive(run) | {"processes": processes}
+    settings = weight_settings(run) | {"processes": processes}
     checkpoint = find_checkpoint(run.output, resume)
     earlier = None if checkpoint is None else read_checkpoint(checkpoint, settings)
     check_writable(run.output / INTERPOLATOR_FILE)
@@ -96,11 +100,11 @@ def train(run: Run, resume: str | None) -> None:
 
 
 def take_step(
-    run: Run, accelerator: Accelerator, training: FlowTraining, recipe: Recipe, batches: Iterator[Any]
+    run: Run, accelerator: Accelerator, training: InterpolatorTraining, recipe: Recipe, batches: Iterator[Any]
 ) -> float:
     """One change of the weights; returns the loss over all its triplets, of all processes."""
     losses = []
-    for _ in range(run.accumulation):
+    for _ in range(run.gradient_accumulation_steps):
         turn, triplets = next(batches)
         index = index_input(triplets, kind_of(run.network))
         with accelerator.accumulate(training.wrapped):
@@ -109,10 +113,10 @@ def take_step(
             loss = recipe.loss(estimate, triplets)
             check_finite(loss, turn.step)
             accelerator.backward(loss)
-            if accelerator.sync_gradients and run.optimiser.clip_norm:
-                accelerator.clip_grad_norm_(training.bare.parameters(), run.optimiser.clip_norm)
-            training.optimiser.step()
-            training.optimiser.zero_grad()
+            if accelerator.sync_gradients and run.optimizer.max_grad_norm:
+                accelerator.clip_grad_norm_(training.bare.parameters(), run.optimizer.max_grad_norm)
+            training.optimizer.step()
+            training.optimizer.zero_grad()
         losses.append(loss.detach())
     training.schedule.step()
     mean = accelerator.reduce(torch.stack(losses).mean(), "mean").item()
@@ -124,30 +128,30 @@ def check_finite(loss: torch.Tensor, step: int) -> None:
     """To be asked before going backward: there a flow that is no number ends the process without a word."""
     if not math.isfinite(loss.item()):
         raise ValueError(
-            f"the loss is {loss.item()} at step {step}: start anew with a smaller optimiser.lr or distillation, a "
-            "larger optimiser.weight_decay, or optimiser.clip_norm=1"
+            f"the loss is {loss.item()} at step {step}: start anew with a smaller optimizer.lr or distillation, a "
+            "larger optimizer.weight_decay, or optimizer.max_grad_norm=1"
         )
 
 
 def keep(
     run: Run,
     accelerator: Accelerator,
-    training: FlowTraining,
+    training: InterpolatorTraining,
     windows: ClipFolder | None,
     done: int,
     validate: HeldOut | None,
 ) -> None:
     """After so many steps: the weights, the validation and the checkpoint that are due."""
     last = done == run.steps
-    if checkpoint_due := done % run.checkpoint_every == 0 or last:
+    if checkpoint_due := done % run.checkpointing_steps == 0 or last:
         save_result(run, training, windows, done)
     if validate and run.validation and (done % run.validation.every == 0 or last):
         look(accelerator, training, validate, done)
     if checkpoint_due:  # last: who resumes from it has all of the above
-        training.save(run.output, done, run.keep_checkpoints)
+        training.save(run.output, done, run.checkpoints_total_limit)
 
 
-def look(accelerator: Accelerator, training: FlowTraining, validate: HeldOut, done: int) -> None:
+def look(accelerator: Accelerator, training: InterpolatorTraining, validate: HeldOut, done: int) -> None:
     """Validate what `done` steps have made of the network, in files, to the tracker and in a line."""
     figures = validate(training.bare, done)
     flows = figures.pop("flows", None)
@@ -158,16 +162,7 @@ def look(accelerator: Accelerator, training: FlowTraining, validate: HeldOut, do
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
-    parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--config", type=Path, default=DEFAULT_CONFIG)
-    parser.add_argument("--resume", metavar="latest|FILE", help="go on from the last checkpoint, or from FILE")
-    parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
-    given = parser.parse_intermixed_args(arguments)
-    logging.basicConfig(format="%(message)s")
-    try:
-        train(load(Run, given.config, given.overrides), given.resume)
-    except (ValueError, OSError, ImportError) as error:  # what a person can mend
-        parser.exit(2, f"error: {error}\n")
+    run_recipe(train, Run, DEFAULT_CONFIG, __doc__, arguments)
 
 
 if __name__ == "__main__":

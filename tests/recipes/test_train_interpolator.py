@@ -10,7 +10,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 import torch
-import train_flow as recipe
+import train_interpolator as recipe
 from accelerate.state import AcceleratorState
 from PIL import Image
 from torch import Tensor
@@ -25,12 +25,12 @@ from gen_inbetween.interpolation.weights.loading import convert_interpolator
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.config import load
 from gen_inbetween.training.interpolator.batches import layers_at, turns
-from gen_inbetween.training.interpolator.checks import checked
+from gen_inbetween.training.interpolator.checks import fill_and_check
 from gen_inbetween.training.interpolator.losses import super_slomo_loss, tiny_di_loss
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
 from gen_inbetween.training.interpolator.recipes import VGG16, index_input, open_recipe, vgg16_features
 from gen_inbetween.training.interpolator.runs import rate
-from gen_inbetween.training.interpolator.settings import Optimiser, Phase, Run
+from gen_inbetween.training.interpolator.settings import Optimizer, Phase, Run
 from gen_inbetween.training.interpolator.validation import open_held_out
 from gen_inbetween.training.sample_order import seeded
 from gen_inbetween.training.state import checkpoints
@@ -51,7 +51,7 @@ def run(tmp_path: Path):
     config.write_text(
         f"output: {tmp_path}\nsteps: 4\nphases: [{{start: 0, batch: 2, size: 32}}]\n"
         "network: {architecture: ifnet, widths: [8, 8, 8], depth: 1, context_width: 2}\n"
-        "optimiser: {lr: 0.01, warmup: 1}\ncheckpoint_every: 2\nvalidation: null\n"
+        "optimizer: {lr: 0.01, lr_warmup_steps: 1}\ncheckpointing_steps: 2\nvalidation: null\n"
     )
 
     def start(name: str, *overrides: str, resume: str | None = None) -> Path:
@@ -112,17 +112,17 @@ def test_every_kind_learns_and_opens_by_its_path(run, name: str) -> None:
     assert state.keys() == drawn.keys() and not any(name.startswith("block_tea") for name in state)
     assert any(not torch.equal(state[name], drawn[name]) for name in state)
     assert json.loads((folder / "interpolator.json").read_text()) == header
-    assert {"steps", "seed", "recipe", "data", "licence", "versions", "parameters"} <= header.keys()
+    assert {"steps", "seed", "recipe", "data", "license", "versions", "parameters"} <= header.keys()
 
 
 def test_a_second_stage_goes_on_from_weights(run, capsys) -> None:
     first = run("first", NETWORKS["tiny-di"], "steps=2")
     start = f"network.start={first / INTERPOLATOR_FILE}"
-    second = run("second", NETWORKS["tiny-di"], start, "steps=1", "optimiser.lr=1e-12", "flow_power=0.5")
+    second = run("second", NETWORKS["tiny-di"], start, "steps=1", "optimizer.lr=1e-12", "flow_power=0.5")
     assert_same(weights_of(second), weights_of(first), atol=1e-6)
     assert read_weights(second / INTERPOLATOR_FILE)[1]["recipe"]["network.start"] == INTERPOLATOR_FILE  # no path
     of_rife = run("of rife", NETWORKS["time"], "steps=1")  # its file holds no teacher; the next stage has a new one
-    more = run("more", NETWORKS["index"], f"network.start={of_rife}", "steps=1", "optimiser.lr=1e-12")
+    more = run("more", NETWORKS["index"], f"network.start={of_rife}", "steps=1", "optimizer.lr=1e-12")
     assert_same(weights_of(more), weights_of(of_rife), atol=1e-6)
     with pytest.raises(SystemExit):
         run("third", NETWORKS["tiny-di"].replace("8, 8", "4, 4"), start, "steps=1")
@@ -140,7 +140,7 @@ def test_tiny_di_takes_the_steps_it_was_shipped_with(run) -> None:
     folder = run("out", NETWORKS["tiny-di"], "phases=[{start: 0, batch: 2, size: 32}, {start: 3, batch: 1, size: 64}]")
     torch.manual_seed(0)
     network = TinyDI(widths=(8, 8), depth=1, matching_width=8, context_width=2)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=1e-4)
+    optimizer = torch.optim.AdamW(network.parameters(), lr=0.01, weight_decay=1e-4)
     for step in range(4):
         reach = 0.12 + min(1.0, step / 2) * (0.33 - 0.12)
         batch, size = (2, 32) if step < 3 else (1, 64)
@@ -149,16 +149,19 @@ def test_tiny_di_takes_the_steps_it_was_shipped_with(run) -> None:
         estimate = network(drawn.a, drawn.b, index, 1)
         tiny_di_loss(estimate, drawn.target, drawn.flow, drawn.between, drawn.seen_between).backward()
         torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0)
-        optimiser.param_groups[0]["lr"] = 0.01 * min(1, (step + 1) / 2) * 0.5 * (1 + math.cos(math.pi * step / 4))
-        optimiser.step()
-        optimiser.zero_grad()
+        optimizer.param_groups[0]["lr"] = 0.01 * min(1, (step + 1) / 2) * 0.5 * (1 + math.cos(math.pi * step / 4))
+        optimizer.step()
+        optimizer.zero_grad()
     assert_same(weights_of(folder), network.state_dict(), atol=1e-7)
 
 
 @pytest.mark.parametrize("source", ["layers", "videos"])
 def test_a_killed_run_ends_like_one_that_was_not(run, clips, monkeypatch: pytest.MonkeyPatch, source: str) -> None:
     options = [videos_of(clips, hop=1)] if source == "videos" else []
-    options += ["phases=[{start: 0, batch: 2, size: 32}, {start: 3, batch: 1, size: 32}]", "accumulation=2"]
+    options += [
+        "phases=[{start: 0, batch: 2, size: 32}, {start: 3, batch: 1, size: 32}]",
+        "gradient_accumulation_steps=2",
+    ]
     straight = run("straight", *options)
     steps = []
     take_step = recipe.take_step
@@ -194,13 +197,15 @@ def test_videos_teach_and_what_cannot_be_read_is_named(run, clips, capsys, caplo
 
 def test_how_a_step_is_cut_into_batches_changes_nothing_but_rounding(run, clips) -> None:
     whole = run("whole", videos_of(clips, hop=1))
-    parts = run("parts", videos_of(clips, hop=1), "phases=[{start: 0, batch: 1, size: 32}]", "accumulation=2")
+    parts = run(
+        "parts", videos_of(clips, hop=1), "phases=[{start: 0, batch: 1, size: 32}]", "gradient_accumulation_steps=2"
+    )
     assert_same(weights_of(parts), weights_of(whole), atol=4e-3)  # AdamW's first steps have the size of lr, 1e-2
 
 
 @pytest.mark.parametrize("processes", [1, 2])
 def test_all_processes_together_take_each_triplet_once(tmp_path: Path, processes: int) -> None:
-    run = Run(tmp_path, 4, (Phase(0, 3, 32), Phase(2, 1, 32, (2, 1))), accumulation=2)
+    run = Run(tmp_path, 4, (Phase(0, 3, 32), Phase(2, 1, 32, (2, 1))), gradient_accumulation_steps=2)
     taken = [turn for rank in range(processes) for turn in turns(run, 0, rank, processes)]
     places = [turn.place + item for turn in taken for item in range(turn.phase.batch)]
     assert sorted(places) == list(range(2 * processes * (3 + 3 + 1 + 1)))
@@ -211,12 +216,12 @@ def test_all_processes_together_take_each_triplet_once(tmp_path: Path, processes
 
 
 def test_rates_are_the_published_ones() -> None:
-    rife = Optimiser(lr=3e-4, final_lr=3e-6, warmup=2000)
+    rife = Optimizer(lr=3e-4, final_lr=3e-6, lr_warmup_steps=2000)
     steps = 240_000
     assert rate(rife, steps, 1000) == pytest.approx(0.5, abs=1e-3) and rate(rife, steps, 2000) == pytest.approx(1, 1e-3)
     assert rate(rife, steps, 121_000) * 3e-4 == pytest.approx(1.515e-4, rel=0.02)
     assert rate(rife, steps, steps) * 3e-4 == pytest.approx(3e-6)
-    slomo = Optimiser(lr=1e-4, warmup=0, drops=(0.5, 0.75))
+    slomo = Optimizer(lr=1e-4, lr_warmup_steps=0, drops=(0.5, 0.75))
     epochs = [rate(slomo, 200, epoch) for epoch in (0, 99, 100, 149, 150, 199)]
     assert epochs == pytest.approx([1, 1, 0.1, 0.1, 0.01, 0.01])
 
@@ -229,7 +234,7 @@ def test_time_kinds_are_told_the_time_and_midpoints_nothing(tmp_path: Path) -> N
     assert stack.shape == (2, 5, 32, 32) and torch.equal(stack[:, 2:], drawn.reference)
     assert index_input(drawn, "midpoint") is None
     settings = {"architecture": "ifnet", "kind": "midpoint"}
-    run = checked(Run(tmp_path, 4, (Phase(0, 2, 32),), **_network(settings)))
+    run = fill_and_check(Run(tmp_path, 4, (Phase(0, 2, 32),), **_network(settings)))
     assert layers_at(run, run.phases[0], 0, seeded(0, 0, 0)).time.flatten().tolist() == [0.5, 0.5]
 
 
@@ -250,7 +255,7 @@ def test_bfloat16_keeps_flows_in_float32(run) -> None:
         assert {flow.dtype for flow in (*estimate.flows, *estimate.merged, estimate.frame)} == {torch.float32}
         torch.testing.assert_close(estimate.frame, exact.frame, atol=0.03, rtol=0)
     AcceleratorState._reset_state()  # accelerate holds a process to its first precision
-    folder = run("out", "precision=bf16", "steps=2")
+    folder = run("out", "mixed_precision=bf16", "steps=2")
     AcceleratorState._reset_state()
     assert all(value.isfinite().all() for value in weights_of(folder).values())
 
@@ -285,7 +290,7 @@ def test_the_perceptual_term_is_there_when_vgg16_is_given(run, vgg16: Path, tmp_
     losses = []
     for given in (vgg16, None):
         with caplog.at_level(logging.WARNING):
-            settings = checked(
+            settings = fill_and_check(
                 Run(tmp_path, 4, (Phase(0, 2, 32),), vgg16=given, **_network({"architecture": "superslomo"}))
             )
             losses.append(open_recipe(settings, device).loss(estimate, drawn).item())
@@ -315,7 +320,7 @@ def test_held_out_figures_are_those_of_the_file(run, clips) -> None:
     figures = json.loads((folder / "validation" / "0000004.json").read_text())
     assert not list((folder / "validation").glob("*.png")) and "flows" not in figures
     told = load(Run, folder.parent / "run.yaml", [f"output={folder}", *options])
-    held_out = open_held_out(checked(told), None, torch.device("cpu"))
+    held_out = open_held_out(fill_and_check(told), None, torch.device("cpu"))
     triplets = held_out.batches[0]
     assert triplets.time.flatten().tolist() == [0.5] * 5 and len({float(a.mean()) for a in triplets.a}) == 5
     faded = ((triplets.a + triplets.b) / 2 - triplets.target).square().mean((1, 2, 3))
@@ -323,7 +328,7 @@ def test_held_out_figures_are_those_of_the_file(run, clips) -> None:
 
 
 def test_our_own_file_says_its_sizes_and_is_converted_with_them(run, tmp_path: Path) -> None:
-    folder = run("out", "steps=1", "save_dtype=float16", "licence=CC0")
+    folder = run("out", "steps=1", "save_dtype=float16", "license=CC0")
     assert {value.dtype for value in weights_of(folder).values()} == {torch.float16}
     interpolator = load_interpolator(folder / INTERPOLATOR_FILE)
     sizes = {"widths": [8, 8, 8], "depth": 1, "context_width": 2}
@@ -360,7 +365,7 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, mes
 @pytest.mark.parametrize(
     ("overrides", "message"),
     [
-        (["optimiser.lrr=1"], "did you mean 'optimiser.lr'"),
+        (["optimizer.lrr=1"], "did you mean 'optimizer.lr'"),
         (["phases=[{start: 0, batch: 2, size: 32, smal: [2]}]"], "did you mean 'phases.small'"),
         (["phases=[{start: 0, batch: 2, size: 40}]"], "multiple of 32"),
         (["phases=[{start: 1, batch: 2, size: 32}]"], "start at step 0"),
@@ -376,7 +381,7 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, mes
         (["flow_power=0.5"], "ifnet learns from frames alone"),
         (["network.start=nowhere.safetensors", "videos={folder: nowhere}"], "no file of weights at"),
         ([NETWORKS["superslomo"], "vgg16=nowhere.pth"], "no file of weights at"),
-        (["optimiser={drops: [0.5], final_lr: 0.1}"], "give one of them"),
+        (["optimizer={drops: [0.5], final_lr: 0.1}"], "give one of them"),
         (["validation={folder: nowhere}"], "give videos too"),
         (["videos={folder: nowhere}"], "no such folder of clips"),
         (["videos={folder: nowhere}", "moving_layers={ramp: 0.1}"], "got both"),
@@ -387,7 +392,7 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, mes
         (["videos={folder: nowhere, flows: dis}"], "does not take"),
         ([NETWORKS["index"], "videos={folder: nowhere, blur: 4}"], "odd number"),
         ([NETWORKS["index"], "videos={folder: nowhere, flows: disc}"], "no interpolator or file 'disc'"),
-        (["tracker=tensorbored"], "'tensorbored' is not installed"),
+        (["report_to=tensorbored"], "'tensorbored' is not installed"),
     ],
 )
 def test_bad_input_is_one_line(run, capsys, monkeypatch, overrides: list[str], message: str) -> None:
@@ -400,8 +405,8 @@ def test_bad_input_is_one_line(run, capsys, monkeypatch, overrides: list[str], m
 
 def test_a_loss_that_is_no_number_ends_the_run_and_says_what_to_do(run, capsys) -> None:
     with pytest.raises(SystemExit):
-        run("bad", "optimiser={lr: 1.0e+30, warmup: 0, clip_norm: null}")
-    assert "smaller optimiser.lr" in capsys.readouterr().err
+        run("bad", "optimizer={lr: 1.0e+30, lr_warmup_steps: 0, max_grad_norm: null}")
+    assert "smaller optimizer.lr" in capsys.readouterr().err
 
 
 def test_resuming_is_refused_where_it_would_lie(run, clips, capsys) -> None:
@@ -410,7 +415,7 @@ def test_resuming_is_refused_where_it_would_lie(run, clips, capsys) -> None:
     (clips / "right").rename(clips.parent / "fewer" / "right")
     table = [
         ([], None, "holds an earlier run"),
-        (["optimiser.lr=0.5"], "latest", "optimiser.lr was 0.01, is now 0.5"),
+        (["optimizer.lr=0.5"], "latest", "optimizer.lr was 0.01, is now 0.5"),
         (["seed=3"], "latest", "seed was 0, is now 3"),
         ([], "latest", "trained on other videos"),
         ([], "checkpoint_0000007.pt", "no checkpoint at"),
@@ -421,24 +426,26 @@ def test_resuming_is_refused_where_it_would_lie(run, clips, capsys) -> None:
         assert message in capsys.readouterr().err
     (clips.parent / "fewer" / "right").rename(clips / "right")
     before = weights_of(folder)
-    run("out", videos_of(clips), "steps=1", "workers=0", "save_dtype=float16", resume="latest")
+    run("out", videos_of(clips), "steps=1", "dataloader_num_workers=0", "save_dtype=float16", resume="latest")
     assert "all 1 steps were done before" in capsys.readouterr().out
     assert_same(weights_of(folder), before)
 
 
 def test_the_shipped_configurations_are_read_and_make_sense() -> None:
-    paths = sorted((ROOT / "configs" / "train").glob("flow_*.yaml"))
-    runs = {path.stem: checked(load(Run, path)) for path in paths}
+    paths = sorted((ROOT / "configs" / "train").glob("interpolator_*.yaml"))
+    runs = {path.stem: fill_and_check(load(Run, path)) for path in paths}
     assert recipe.DEFAULT_CONFIG in paths and len(runs) == 5
     for path in paths:
         first = path.read_text().splitlines()[0]
-        assert first.startswith("# accelerate launch train/train_flow.py") and (path.name in first or len(first) < 50)
-    shipped, twin = runs["flow_tiny_di"], runs["flow_tiny_di_time"]
+        assert first.startswith("# accelerate launch train/train_interpolator.py") and (
+            path.name in first or len(first) < 50
+        )
+    shipped, twin = runs["interpolator_tiny_di"], runs["interpolator_tiny_di_time"]
     assert (shipped.network.kind, twin.network.kind) == ("index+ref", "time+ref")
-    assert shipped.phases == twin.phases and shipped.optimiser == twin.optimiser and shipped.seed == twin.seed
-    fine = runs["flow_tiny_di_fine"]
+    assert shipped.phases == twin.phases and shipped.optimizer == twin.optimizer and shipped.seed == twin.seed
+    fine = runs["interpolator_tiny_di_fine"]
     assert fine.network.start == shipped.output / "interpolator.safetensors"
-    rife = runs["flow_rife"]
-    assert rife.phases[0].size == 224 and rife.optimiser.weight_decay == 1e-3 and rife.optimiser.clip_norm is None
-    slomo = runs["flow_superslomo"].videos
+    rife = runs["interpolator_rife"]
+    assert rife.phases[0].size == 224 and rife.optimizer.weight_decay == 1e-3 and rife.optimizer.max_grad_norm is None
+    slomo = runs["interpolator_superslomo"].videos
     assert (slomo.frames, slomo.span, set(slomo.augment)) == (12, 8, {"mirror", "reverse"})
