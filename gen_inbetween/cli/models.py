@@ -33,9 +33,11 @@ def plan(
         if sampling is None:
             return
         method = sampling
+    from gen_inbetween.diffusion.methods import SamplerOptions
     from gen_inbetween.memory.plan import plan as make_plan
 
-    typer.echo(str(make_plan(model, method=method, vram_gb=vram, num_inference_steps=steps, **shape)))
+    options = SamplerOptions(num_inference_steps=steps)
+    typer.echo(str(make_plan(model, method=method, vram_gb=vram, options=options, **shape)))
 
 
 @reported

@@ -10,7 +10,7 @@ where U is the UNet and z the image latents that stand beside every frame.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Any
+from typing import Any, NamedTuple
 
 import torch
 from torch import Tensor
@@ -20,8 +20,22 @@ Generator = torch.Generator | list[torch.Generator] | None  # a list holds one p
 FRAME, CHANNEL = -4, -3  # in (..., frame, channel, height, width)
 
 
+class Denoised(NamedTuple):
+    """What `denoise(x, sigma)` returns: the clean clip as the model sees it, of the shape and dtype of x.
+
+    unconditional: the same without the keyframes, which CFG++ steps along; None where nothing needed it.
+    """
+
+    guided: Tensor
+    unconditional: Tensor | None
+
+
 def edm_scalings(sigma: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
-    """(c_skip, c_out, c_in, c_noise) for noise levels `sigma` > 0 of any shape."""
+    """(c_skip, c_out, c_in, c_noise) for noise levels `sigma` > 0 of any shape.
+
+    >>> [round(scaling.item(), 3) for scaling in edm_scalings(torch.tensor(1.0))]
+    [0.5, -0.707, 0.707, 0.0]
+    """
     variance = sigma**2 + 1
     return 1 / variance, -sigma / variance.sqrt(), 1 / variance.sqrt(), sigma.log() / 4
 

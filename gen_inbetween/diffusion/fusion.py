@@ -9,16 +9,19 @@ denoised clip equals fusing the UNet's predictions, as Generative Inbetweening (
 
 from __future__ import annotations
 
-from collections.abc import Callable, Mapping
-from typing import Any
+from collections.abc import Callable
+from typing import TYPE_CHECKING
 
 import torch
 from torch import Tensor, nn
 
 from gen_inbetween.diffusion.attention import Direction
 from gen_inbetween.diffusion.conditioning import BACKWARD, COND, FORWARD, UNCOND, KeyframeConditioning
-from gen_inbetween.diffusion.edm import FRAME, denoise
+from gen_inbetween.diffusion.edm import FRAME, Denoised, denoise
 from gen_inbetween.diffusion.motion import set_direction
+
+if TYPE_CHECKING:
+    from gen_inbetween.diffusion.methods import Method, SamplerOptions
 
 FUSION_WEIGHTS: dict[str, Callable[[int], Tensor]] = {
     "average": lambda num_frames: torch.full((num_frames,), 0.5, dtype=torch.float64),
@@ -53,7 +56,8 @@ class GuidedDenoiser:
         unet: SVD's UNet.
         keyframes: what it is conditioned on.
         guidance: scale on each frame, (num_frames,), in each direction's own order of time. Where it is 1 throughout,
-            the unconditional half cancels and is not computed, unless `guided_and_unconditional` asks for it.
+            the unconditional half cancels and is not computed.
+        need_unconditional: compute that half all the same, as CFG++ needs it.
         split_guidance: the unconditional and the conditional half in two UNet passes instead of one batch: half the
             activations, the same numbers up to rounding.
 
@@ -69,20 +73,21 @@ class GuidedDenoiser:
         keyframes: KeyframeConditioning,
         guidance: Tensor,
         *,
+        need_unconditional: bool = False,
         split_guidance: bool = False,
     ) -> None:
         self.unet, self.keyframes, self.split_guidance = unet, keyframes, split_guidance
         self.guidance = per_frame(guidance, keyframes)
-        self.unguided = bool((guidance == 1).all())
+        self.both_halves = need_unconditional or not bool((guidance == 1).all())
         self.passes = 0
 
-    def guide(self, x: Tensor, sigma: Tensor, *, need_uncond: bool = False) -> tuple[Tensor, Tensor]:
-        """(guided, unconditional), each (direction, pair, frame, channel, height, width) as `x` is."""
-        if self.unguided and not need_uncond:
+    def guide(self, x: Tensor, sigma: Tensor) -> Denoised:
+        """Each (direction, pair, frame, channel, height, width) as `x` is."""
+        if not self.both_halves:
             (cond,) = self.predict(x, sigma, [COND])
-            return cond, cond
+            return Denoised(cond, None)
         uncond, cond = self.predict(x, sigma, [UNCOND, COND])
-        return uncond + self.guidance * (cond - uncond), uncond
+        return Denoised(uncond + self.guidance * (cond - uncond), uncond)
 
     def predict(self, x: Tensor, sigma: Tensor, guidance: list[int]) -> Tensor:
         """(guidance, direction, pair, ...) of these halves, in one batch or one by one."""
@@ -127,19 +132,17 @@ class FusedDenoiser(GuidedDenoiser):
         weight: Tensor,
         *,
         rotate: bool,
+        need_unconditional: bool = False,
         split_guidance: bool = False,
     ) -> None:
-        super().__init__(unet, keyframes, guidance, split_guidance=split_guidance)
+        options = {"need_unconditional": need_unconditional, "split_guidance": split_guidance}
+        super().__init__(unet, keyframes, guidance, **options)
         self.weight = per_frame(weight, keyframes)
         self.direction = "both" if rotate else "forward"
 
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return self.fuse(self.guide(both_ways(x), sigma)[0])
-
-    def guided_and_unconditional(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """The fused denoised clip, and the same without the keyframes, which CFG++ steps along."""
-        guided, uncond = self.guide(both_ways(x), sigma, need_uncond=True)
-        return self.fuse(guided), self.fuse(uncond)
+    def __call__(self, x: Tensor, sigma: Tensor) -> Denoised:
+        guided, uncond = self.guide(both_ways(x), sigma)
+        return Denoised(self.fuse(guided), None if uncond is None else self.fuse(uncond))
 
     def fuse(self, both: Tensor) -> Tensor:
         forward, backward = both
@@ -162,36 +165,39 @@ class MotionDenoiser(GuidedDenoiser):
         guidance: Tensor,
         direction: str,
         *,
+        need_unconditional: bool = False,
         split_guidance: bool = False,
     ) -> None:
-        super().__init__(unet, keyframes, guidance, split_guidance=split_guidance)
+        options = {"need_unconditional": need_unconditional, "split_guidance": split_guidance}
+        super().__init__(unet, keyframes, guidance, **options)
         self.directions = [{"forward": FORWARD, "backward": BACKWARD}[direction]]
 
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor:
-        return self.guide(x.unsqueeze(0), sigma)[0].squeeze(0)
-
-    def guided_and_unconditional(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]:
-        """The denoised clip, and the same without the keyframe, which CFG++ steps along."""
-        guided, uncond = self.guide(x.unsqueeze(0), sigma, need_uncond=True)
-        return guided.squeeze(0), uncond.squeeze(0)
+    def __call__(self, x: Tensor, sigma: Tensor) -> Denoised:
+        guided, uncond = self.guide(x.unsqueeze(0), sigma)
+        return Denoised(guided.squeeze(0), None if uncond is None else uncond.squeeze(0))
 
 
 def open_denoisers(
-    motions: str, unet: nn.Module, keyframes: KeyframeConditioning, options: Mapping[str, Any], *, split_guidance: bool
+    method: Method,
+    unet: nn.Module,
+    keyframes: KeyframeConditioning,
+    options: SamplerOptions,
+    *,
+    split_guidance: bool = False,
 ) -> list[FusedDenoiser] | list[MotionDenoiser]:
-    """What a `sampling.Method` with these motions and options calls: one denoiser, or one per direction in turn.
+    """What `method.sample` calls: one denoiser of both motions, or one per direction in turn.
 
-    Raises:
-        ValueError: an unknown fusion.
+    options: as `method.resolve` has completed them.
     """
-    num_frames, fusion = keyframes.num_frames, options.get("fusion")
-    weights = fusion_weights("average" if fusion is None else fusion, num_frames)
-    guidance = guidance_scales(options["min_guidance_scale"], options["max_guidance_scale"], num_frames, fusion)
-    if motions in ("rotated", "reversed"):
-        rotate = motions == "rotated"
-        return [FusedDenoiser(unet, keyframes, guidance, weights, rotate=rotate, split_guidance=split_guidance)]
-    directions = {"sequential": ("forward", "backward"), "forward": ("forward",)}[motions]
-    return [MotionDenoiser(unet, keyframes, guidance, way, split_guidance=split_guidance) for way in directions]
+    assert options.min_guidance_scale is not None and options.max_guidance_scale is not None
+    scales = options.min_guidance_scale, options.max_guidance_scale
+    guidance = guidance_scales(*scales, keyframes.num_frames, options.fusion)
+    passes = {"need_unconditional": bool(options.cfg_plus_plus), "split_guidance": split_guidance}
+    if method.motions in ("rotated", "reversed"):
+        weight = fusion_weights(options.fusion or "average", keyframes.num_frames)
+        return [FusedDenoiser(unet, keyframes, guidance, weight, rotate=method.needs_motion, **passes)]
+    directions = {"sequential": ("forward", "backward"), "forward": ("forward",)}[method.motions]
+    return [MotionDenoiser(unet, keyframes, guidance, direction, **passes) for direction in directions]
 
 
 def both_ways(x: Tensor) -> Tensor:

@@ -1,34 +1,92 @@
-"""The ways to sample on the same weights: for each its denoiser, its loop, the order of its steps, and its cost."""
+"""The sampling methods: which denoiser, which loop, which order of steps, which options, at what cost.
+
+method = find_method("gi")
+options = method.resolve(SamplerOptions(num_inference_steps=25))  # every other option: the method's default
+method.unet_passes(options)  # what a run of them costs
+"""
 
 from __future__ import annotations
 
 import difflib
 import math
-from collections.abc import Callable, Mapping
-from dataclasses import dataclass
-from typing import Any, Literal
+from collections.abc import Callable
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
 
 from torch import Tensor
 
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 
+Fusion = Literal["average", "linear"]
 
-def once(num_inference_steps: int) -> list[int]:
-    """Every step once."""
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How a method samples. None stands for the method's default; in a method's defaults, for an option it lacks.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    num_inference_steps: int | None = None  # noise levels, at least 1
+    min_guidance_scale: float | None = None  # classifier-free guidance at the keyframe a direction starts from ...
+    max_guidance_scale: float | None = None  # ... rising to this at its far end
+    fusion: Fusion | None = None  # the weight of each direction, see `fusion.fusion_weights`
+    renoise_steps: int | None = None  # how often an early step is repeated, at least 0
+    renoise_ratio: float | None = None  # the share of steps that count as early, 0 to 1
+    renoise_span: int | None = None  # steps that one repeat takes back, at least 1
+    cfg_plus_plus: bool | None = None  # CFG++ steps, made for guidance near 1
+    pin_ends: bool | None = None  # hold the outer latent frames to the clean keyframes
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("num_inference_steps", 1), ("renoise_steps", 0), ("renoise_span", 1)):
+            count = getattr(self, name)
+            if count is not None and (not isinstance(count, int) or count < minimum):
+                raise ValueError(f"expected {name} as a whole number of at least {minimum}, got {count!r}")
+        if self.renoise_ratio is not None and not 0 <= self.renoise_ratio <= 1:
+            raise ValueError(f"expected renoise_ratio in [0, 1], got {self.renoise_ratio!r}")
+        for name in ("min_guidance_scale", "max_guidance_scale"):
+            scale = getattr(self, name)
+            if scale is not None and not math.isfinite(scale):
+                raise ValueError(f"expected a finite {name}, got {scale!r}")
+        if self.fusion is not None and self.fusion not in get_args(Fusion):
+            raise ValueError(f"expected fusion out of {', '.join(get_args(Fusion))}, got {self.fusion!r}")
+
+    def chosen(self) -> dict[str, int | float | str | bool]:
+        """The options that are not None, by name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
+
+
+def plain_order(num_inference_steps: int) -> list[int]:
+    """Every step once.
+
+    >>> plain_order(4)
+    [0, 1, 2, 3]
+    """
     return list(range(num_inference_steps))
 
 
-def repeated(num_inference_steps: int, renoise_steps: int, renoise_ratio: float) -> list[int]:
-    """Each of the first `renoise_ratio` of the steps done 1 + `renoise_steps` times (Generative Inbetweening)."""
+def repeat_early_order(num_inference_steps: int, renoise_steps: int, renoise_ratio: float) -> list[int]:
+    """Each of the first `renoise_ratio` of the steps done 1 + `renoise_steps` times (Generative Inbetweening).
+
+    >>> repeat_early_order(4, renoise_steps=2, renoise_ratio=0.5)
+    [0, 0, 0, 1, 1, 1, 2, 3]
+    """
     early = int(num_inference_steps * renoise_ratio)
     return [i for i in range(num_inference_steps) for _ in range(1 + (renoise_steps if i < early else 0))]
 
 
-def travelled(num_inference_steps: int, renoise_steps: int, renoise_ratio: float, renoise_span: int) -> list[int]:
+def time_travel_order(
+    num_inference_steps: int, renoise_steps: int, renoise_ratio: float, renoise_span: int
+) -> list[int]:
     """Time travel (Time Reversal Fusion, after RePaint): in the first `renoise_ratio` of the steps, after every
     `renoise_span` of them, those are done again `renoise_steps` times; never back to pure noise.
 
     Their names: jump_length = renoise_span, jump_n_sample = 1 + renoise_steps, repeat_step_ratio = 1 - renoise_ratio.
+
+    >>> time_travel_order(6, renoise_steps=1, renoise_ratio=0.7, renoise_span=2)
+    [0, 1, 2, 3, 2, 3, 4, 5]
     """
     early = int(num_inference_steps * renoise_ratio)
     jumps = set(range(early, renoise_span, -renoise_span))  # steps done at which x travels back
@@ -42,9 +100,9 @@ def travelled(num_inference_steps: int, renoise_steps: int, renoise_ratio: float
 
 @dataclass(frozen=True)
 class Method:
-    """A way to sample; `defaults` names every option it takes, with the value its authors found good.
+    """A way to sample; `defaults` has a value, the one its authors found good, for every option it takes.
 
-    motions: what denoises. "rotated": both motions fused, backward through the turned attention map (needs a tuned
+    motions: what denoises. "rotated": both motions fused, backward through the rotated attention map (needs a tuned
         update); "reversed": both fused, stock SVD each way; "sequential": each way in turn; "forward": frame0 only.
     order: (num_inference_steps, its re-noising options) -> the order of the steps.
     """
@@ -54,50 +112,39 @@ class Method:
     motions: Literal["rotated", "reversed", "sequential", "forward"]
     sample: Callable[..., Tensor]
     order: Callable[..., list[int]]
-    defaults: Mapping[str, Any]
+    defaults: SamplerOptions
 
     @property
     def needs_motion(self) -> bool:
         return self.motions == "rotated"
 
-    def options(self, **given: Any) -> dict[str, Any]:
-        """Every option of this method: the given value, or where that is None the default.
+    def resolve(self, options: SamplerOptions | None = None) -> SamplerOptions:
+        """Every option of this method: the chosen value, or the default; None for those it does not take.
 
         Raises:
-            ValueError: an option that this method does not take (switched off is let pass), or a value out of range.
+            ValueError: an option that this method does not take (switched off is let pass).
         """
-        for name, value in given.items():
-            if name not in self.defaults and value:
-                raise ValueError(
-                    f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(self.defaults)}"
-                )
-        options = {name: default if given.get(name) is None else given[name] for name, default in self.defaults.items()}
-        for name, minimum in (("num_inference_steps", 1), ("renoise_steps", 0), ("renoise_span", 1)):
-            value = options.get(name, minimum)
-            if not isinstance(value, int) or value < minimum:
-                raise ValueError(f"expected {name} as a whole number of at least {minimum}, got {value!r}")
-        if not 0 <= options.get("renoise_ratio", 0) <= 1:
-            raise ValueError(f"expected renoise_ratio in [0, 1], got {options['renoise_ratio']!r}")
-        for name in ("min_guidance_scale", "max_guidance_scale"):
-            if not math.isfinite(options[name]):
-                raise ValueError(f"expected a finite {name}, got {options[name]!r}")
-        return options
+        defaults = self.defaults.chosen()
+        chosen = {} if options is None else options.chosen()
+        for name, value in chosen.items():
+            if name not in defaults and value:
+                raise ValueError(f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(defaults)}")
+        return SamplerOptions(**{name: chosen.get(name, default) for name, default in defaults.items()})  # type: ignore[arg-type]
 
-    def step_order(self, options: Mapping[str, Any]) -> list[int]:
-        """The order of the steps under options that `options()` has completed."""
-        return self.order(
-            options["num_inference_steps"], **{k: v for k, v in options.items() if k.startswith("renoise")}
-        )
+    def step_order(self, options: SamplerOptions) -> list[int]:
+        """The order of the steps under options that `resolve` has completed."""
+        renoising = {name: value for name, value in options.chosen().items() if name.startswith("renoise")}
+        return self.order(options.num_inference_steps, **renoising)
 
-    def unet_passes(self, num_inference_steps: int | None = None, **given: Any) -> int:
+    def unet_passes(self, options: SamplerOptions | None = None) -> int:
         """Sample-forwards for one pair: clips through the UNet, each direction and guidance half counting one.
 
         They predict the time on a GPU. Where guidance is 1 throughout and CFG++ is off, the unconditional half cancels
         and is not computed.
         """
-        options = self.options(num_inference_steps=num_inference_steps, **given)
-        guided = (options["min_guidance_scale"], options["max_guidance_scale"]) != (1, 1)
-        halves = 2 if guided or options.get("cfg_plus_plus") else 1
+        options = self.resolve(options)
+        guided = (options.min_guidance_scale, options.max_guidance_scale) != (1, 1)
+        halves = 2 if guided or options.cfg_plus_plus else 1
         directions = 1 if self.motions == "forward" else 2
         return len(self.step_order(options)) * directions * halves
 
@@ -107,66 +154,71 @@ METHODS: dict[str, Method] = {
     for method in (
         Method(
             "gi",
-            "Generative Inbetweening: tuned backward motion through the turned attention map, fused at every step",
+            "Generative Inbetweening: tuned backward motion through the rotated attention map, fused at every step",
             "rotated",
             sample_euler,
-            repeated,
-            {
-                "num_inference_steps": 50,
-                "min_guidance_scale": 1.0,
-                "max_guidance_scale": 3.0,
-                "fusion": "average",
-                "renoise_steps": 5,
-                "renoise_ratio": 0.5,
-                "cfg_plus_plus": False,
-                "pin_ends": False,
-            },
+            repeat_early_order,
+            SamplerOptions(
+                num_inference_steps=50,
+                min_guidance_scale=1.0,
+                max_guidance_scale=3.0,
+                fusion="average",
+                renoise_steps=5,
+                renoise_ratio=0.5,
+                cfg_plus_plus=False,
+                pin_ends=False,
+            ),
         ),
         Method(
             "trf",
             "Time Reversal Fusion: stock SVD from both ends, fused at every step; needs no training",
             "reversed",
             sample_euler,
-            travelled,
-            {
-                "num_inference_steps": 50,
-                "min_guidance_scale": 1.0,
-                "max_guidance_scale": 3.0,
-                "fusion": "linear",
-                "renoise_steps": 1,
-                "renoise_ratio": 0.2,
-                "renoise_span": 5,
-                "cfg_plus_plus": False,
-                "pin_ends": False,
-            },
+            time_travel_order,
+            SamplerOptions(
+                num_inference_steps=50,
+                min_guidance_scale=1.0,
+                max_guidance_scale=3.0,
+                fusion="linear",
+                renoise_steps=1,
+                renoise_ratio=0.2,
+                renoise_span=5,
+                cfg_plus_plus=False,
+                pin_ends=False,
+            ),
         ),
         Method(
             "vibid",
             "ViBiDSampler: stock SVD from one end and then the other, far frame pinned; needs no training",
             "sequential",
             sample_sequential,
-            once,
-            {
-                "num_inference_steps": 25,
-                "min_guidance_scale": 1.0,
-                "max_guidance_scale": 1.0,
-                "cfg_plus_plus": True,
-                "pin_ends": True,
-            },
+            plain_order,
+            SamplerOptions(
+                num_inference_steps=25,
+                min_guidance_scale=1.0,
+                max_guidance_scale=1.0,
+                cfg_plus_plus=True,
+                pin_ends=True,
+            ),
         ),
         Method(
             "svd",
             "Stable Video Diffusion from frame0 alone; frame1 is not looked at",
             "forward",
             sample_euler,
-            once,
-            {"num_inference_steps": 25, "min_guidance_scale": 1.0, "max_guidance_scale": 3.0},
+            plain_order,
+            SamplerOptions(num_inference_steps=25, min_guidance_scale=1.0, max_guidance_scale=3.0),
         ),
     )
 }
 
 
 FLOW, AUTO = WITHOUT_SAMPLING = "flow", "auto"  # methods of `inbetween` that are not, or not always, a way to sample
+
+
+def default_method(has_motion: bool) -> str:
+    """The method of a run that names none: gi where a backward motion is loaded, else trf, which needs none."""
+    return "gi" if has_motion else "trf"
 
 
 def find_method(name: str) -> Method:

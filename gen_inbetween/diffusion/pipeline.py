@@ -5,10 +5,11 @@ encode both keyframes -> noise levels -> METHODS[method] over `denoised = denois
 
 from __future__ import annotations
 
+import difflib
 import math
 import os
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, fields, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -30,7 +31,7 @@ from gen_inbetween.diffusion.conditioning import (
 from gen_inbetween.diffusion.decoding import DecodeMode, decode_latents
 from gen_inbetween.diffusion.edm import Generator, edm_scalings, scheduler_sigmas
 from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import Method, find_method
+from gen_inbetween.diffusion.methods import Method, SamplerOptions, find_method
 from gen_inbetween.diffusion.motion import has_backward_motion, without_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
 
@@ -52,7 +53,7 @@ class InbetweenOutput(BaseOutput):
     frames: list[list[Image.Image]] | np.ndarray | Tensor
     latents: Tensor
     passes: int
-    options: dict[str, Any]
+    options: SamplerOptions
 
 
 class InbetweenPipeline(StableVideoDiffusionPipeline):
@@ -94,18 +95,10 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         height: int | None = None,
         width: int | None = None,
         num_frames: int | None = None,
-        num_inference_steps: int | None = None,
-        min_guidance_scale: float | None = None,
-        max_guidance_scale: float | None = None,
         fps: int = 7,
         motion_bucket_id: int = 127,
         noise_aug_strength: float = 0.02,
-        fusion: str | None = None,
-        renoise_steps: int | None = None,
-        renoise_ratio: float | None = None,
-        renoise_span: int | None = None,
-        cfg_plus_plus: bool | None = None,
-        pin_ends: bool | None = None,
+        options: SamplerOptions | None = None,
         split_guidance: bool = False,
         decode: DecodeMode = "streamed",
         decode_chunk_size: int | None = None,
@@ -115,6 +108,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         callback_on_step_end: OnStepEnd | None = None,
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         return_dict: bool = True,
+        **sampler_options: Any,
     ) -> InbetweenOutput | tuple[Any, ...]:
         """Make the clip between two keyframes.
 
@@ -124,10 +118,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             method: a key of `sampling.METHODS`. "gi" needs a backward motion (`load_motion`).
             height, width: pixels; checked against the frames. None: the frames' own.
             num_frames: both keyframes included; None: what the model was trained on.
-            num_inference_steps, min_guidance_scale, max_guidance_scale, fusion ("average", "linear"), renoise_steps,
-                renoise_ratio, renoise_span, cfg_plus_plus, pin_ends: the method's options; None: its own default.
-                CFG++ is made for guidance near 1; pin_ends holds the outer latent frames to the clean keyframes.
             fps, motion_bucket_id, noise_aug_strength: what SVD is told, see `conditioning.encode_keyframes`.
+            options: the method's options as one object; None: its defaults.
             split_guidance: half the activations, the same clip.
             decode, decode_chunk_size: see `decoding.decode_latents`.
             generator: draws, in this order, the noise on the keyframes, the first latents and the re-noising; always in
@@ -137,6 +129,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             callback_on_step_end: called as (pipe, step, timestep, {"latents": x}) after each step that is made, repeats
                 counted; "latents" in the dict it returns go on.
             return_dict: False for a tuple (frames, latents, passes, options).
+            sampler_options: `SamplerOptions`, one by one: num_inference_steps=25, max_guidance_scale=3.0, ... They win
+                over those in `options`.
 
         Raises:
             MissingMotionError: method "gi" without a backward motion.
@@ -144,17 +138,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             RuntimeError: the motion's processors were replaced, or the UNet's output is not finite.
         """
         chosen = find_method(method)
-        options = chosen.options(
-            num_inference_steps=num_inference_steps,
-            min_guidance_scale=min_guidance_scale,
-            max_guidance_scale=max_guidance_scale,
-            fusion=fusion,
-            renoise_steps=renoise_steps,
-            renoise_ratio=renoise_ratio,
-            renoise_span=renoise_span,
-            cfg_plus_plus=cfg_plus_plus,
-            pin_ends=pin_ends,
-        )
+        options = chosen.resolve(merge_options(options, sampler_options))
         unknown = set(callback_on_step_end_tensor_inputs) - {"latents"}
         if unknown:
             raise ValueError(f"expected 'latents' alone as a callback tensor, got {sorted(unknown)}")
@@ -168,16 +152,17 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         self._check_motion(chosen)
         first, last = self._open_keyframes(chosen, frame0, frame1, height, width)
         order = chosen.step_order(options)
-        sigmas = scheduler_sigmas(self.scheduler, options["num_inference_steps"]).to(self._execution_device)
+        assert options.num_inference_steps is not None
+        sigmas = scheduler_sigmas(self.scheduler, options.num_inference_steps).to(self._execution_device)
 
         keyframes = encode_keyframes(self, first, last, num_frames=num_frames, generator=generator, **told)
-        ends = encode_ends(self, first, last) if options.get("pin_ends") else None
+        ends = encode_ends(self, first, last) if options.pin_ends else None
         noise = self._draw_noise(keyframes, generator, latents)
-        denoisers = open_denoisers(chosen.motions, self.unet, keyframes, options, split_guidance=split_guidance)
+        denoisers = open_denoisers(chosen, self.unet, keyframes, options, split_guidance=split_guidance)
         self._num_timesteps = len(order)
         with self.progress_bar(total=len(order)) as bar:
 
-            def on_step(step: int, sigma: Tensor, x: Tensor) -> Tensor:
+            def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
                 bar.update()
                 if callback_on_step_end is None:
                     return x
@@ -190,7 +175,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
                 sigmas,
                 order,
                 generator=generator,
-                cfg_plus_plus=options.get("cfg_plus_plus", False),
+                cfg_plus_plus=bool(options.cfg_plus_plus),
                 ends=ends,
                 on_step=on_step,
             )
@@ -258,6 +243,17 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             return latents
         frames = decode_latents(self.vae, latents, mode=mode, chunk_size=chunk_size)
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
+
+
+def merge_options(options: SamplerOptions | None, keywords: dict[str, Any]) -> SamplerOptions:
+    """The options, with those keywords that are not None in their place; TypeError for an unknown keyword."""
+    names = [item.name for item in fields(SamplerOptions)]
+    for name in keywords.keys() - names:
+        near = difflib.get_close_matches(name, names, n=1)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise TypeError(f"the pipeline takes no {name!r}{hint}; the sampler's options are {', '.join(names)}")
+    wanted = {name: value for name, value in keywords.items() if value is not None}
+    return replace(options or SamplerOptions(), **wanted)
 
 
 def check_told(

@@ -1,4 +1,6 @@
-"""The loops over noise levels. A model is anything called as `denoised = denoise(x, sigma)`; a step to sigma' is
+"""The sampling loops: steps from noise level to noise level.
+
+A model is anything called as `guided, unconditional = denoise(x, sigma)`; a step to the noise level sigma' is
 
     x' = D(x) + sigma' / sigma (x - anchor),    anchor = D(x): Euler,    anchor = D_uncond(x): CFG++ (arXiv 2406.08070)
 
@@ -7,27 +9,25 @@ and re-noising goes back up: x + sqrt(sigma^2 - sigma'^2) noise has noise level 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
 from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
-from gen_inbetween.diffusion.edm import FRAME, Generator
+from gen_inbetween.diffusion.edm import FRAME, Denoised, Generator
 
-OnStep = Callable[[int, Tensor, Tensor], Tensor]  # (evaluations done - 1, sigma, x) -> x
+OnStep = Callable[[int, Tensor, Tensor, Tensor], Tensor]  # (steps done - 1, sigma, x, denoised) -> x
 
 
 class Denoiser(Protocol):
     """x: (pair, frame, channel, height, width) with noise of level sigma on it."""
 
-    def __call__(self, x: Tensor, sigma: Tensor) -> Tensor: ...
-
-    def guided_and_unconditional(self, x: Tensor, sigma: Tensor) -> tuple[Tensor, Tensor]: ...
+    def __call__(self, x: Tensor, sigma: Tensor) -> Denoised: ...
 
 
-def keep(_: int, __: Tensor, x: Tensor) -> Tensor:
+def keep_x(_: int, __: Tensor, x: Tensor, ___: Tensor) -> Tensor:
     """The `on_step` that does nothing."""
     return x
 
@@ -36,22 +36,23 @@ def sample_euler(
     denoise: Denoiser,
     x: Tensor,
     sigmas: Tensor,
-    order: Sequence[int],
+    order: Iterable[int],
     *,
     generator: Generator = None,
     cfg_plus_plus: bool = False,
     ends: Tensor | None = None,
-    on_step: OnStep = keep,
+    on_step: OnStep = keep_x,
 ) -> Tensor:
     """Euler steps in the given order; an order that goes back re-noises first. (EDM, algorithm 2, without churn.)
 
     Args:
         x: (pair, frame, channel, height, width) at noise level sigmas[0].
         sigmas: falling noise levels, (steps + 1,).
-        order: which step comes when: step i goes from sigmas[i] to sigmas[i + 1].
+        order: which step comes when: step i goes from sigmas[i] to sigmas[i + 1]. It is read as the steps are made.
         generator: draws the re-noising.
         ends: clean latents (2, pair, channel, height, width) to pin the first and last frame to, or None.
-        on_step: called after every step; what it returns is x from then on.
+        on_step: called after every step as (steps done - 1, the sigma it started at, x, the denoised clip it stepped
+            along, ends pinned); what it returns is x from then on.
     """
 
     def pin(denoised: Tensor) -> Tensor:
@@ -61,8 +62,8 @@ def sample_euler(
     for count, i in enumerate(order):
         if i < level:
             x = renoise(x, sigmas[i], sigmas[level], generator)
-        x = take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, pin)
-        x = on_step(count, sigmas[i], x)
+        x, denoised = take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, pin)
+        x = on_step(count, sigmas[i], x, denoised)
         level = i + 1
     return x
 
@@ -72,17 +73,18 @@ def sample_sequential(
     backward: Denoiser,
     x: Tensor,
     sigmas: Tensor,
-    order: Sequence[int],
+    order: Iterable[int],
     *,
     generator: Generator = None,
     cfg_plus_plus: bool = True,
     ends: Tensor | None = None,
-    on_step: OnStep = keep,
+    on_step: OnStep = keep_x,
 ) -> Tensor:
     """ViBiDSampler (arXiv 2410.05651, algorithm 1): a step forward from frame0, re-noise, a step backward from frame1.
 
     With `ends` each direction's far frame is replaced by the other keyframe; the paper's conjugate gradient on a
-    one-frame mask comes to the same. The arguments are `sample_euler`'s; `order` counts the steps up.
+    one-frame mask comes to the same. The arguments are `sample_euler`'s; `order` counts the steps up, and `on_step`
+    sees the backward half's denoised clip, in forward order.
     """
 
     def pin_far(end: int) -> Callable[[Tensor], Tensor]:
@@ -90,10 +92,10 @@ def sample_sequential(
 
     for count, i in enumerate(order):
         sigma, sigma_next = sigmas[i], sigmas[i + 1]
-        x = take_step(forward, x, sigma, sigma_next, cfg_plus_plus, pin_far(1))
+        x, _ = take_step(forward, x, sigma, sigma_next, cfg_plus_plus, pin_far(1))
         x = renoise(x, sigma, sigma_next, generator)
-        x = take_step(backward, x.flip(FRAME), sigma, sigma_next, cfg_plus_plus, pin_far(0)).flip(FRAME)
-        x = on_step(count, sigma, x)
+        x, denoised = take_step(backward, x.flip(FRAME), sigma, sigma_next, cfg_plus_plus, pin_far(0))
+        x = on_step(count, sigma, x.flip(FRAME), denoised.flip(FRAME))
     return x
 
 
@@ -104,14 +106,14 @@ def take_step(
     sigma_next: Tensor,
     cfg_plus_plus: bool,
     pin: Callable[[Tensor], Tensor],
-) -> Tensor:
-    """x' = D + sigma' / sigma (x - anchor)."""
-    if cfg_plus_plus:
-        denoised, anchor = denoise.guided_and_unconditional(x, sigma)
-        denoised = pin(denoised)
-    else:
-        denoised = anchor = pin(denoise(x, sigma))
-    return denoised + sigma_next / sigma * (x - anchor)
+) -> tuple[Tensor, Tensor]:
+    """(x', D) with x' = D + sigma' / sigma (x - anchor); D is what the model denoises, with its ends pinned."""
+    guided, unconditional = denoise(x, sigma)
+    denoised = pin(guided)
+    anchor = unconditional if cfg_plus_plus else denoised
+    if anchor is None:
+        raise ValueError("CFG++ steps along the unconditional clip, and this denoiser returned none")
+    return denoised + sigma_next / sigma * (x - anchor), denoised
 
 
 def renoise(x: Tensor, sigma: Tensor, sigma_now: Tensor, generator: Generator) -> Tensor:

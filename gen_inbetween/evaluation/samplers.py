@@ -12,7 +12,7 @@ from typing import Any
 import torch
 from PIL import Image
 
-from gen_inbetween.diffusion.methods import find_method
+from gen_inbetween.diffusion.methods import SamplerOptions, find_method
 from gen_inbetween.diffusion.motion import add_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -104,7 +104,7 @@ def open_sampler(
     check_belonging(settings)
     check_size(*size, open_configs(spec).size_factor)
     method = find_method(str(settings.method))
-    options = method.options(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
+    options = method.resolve(SamplerOptions(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS}))
     motion = spec.motion if settings.motion == "default" else settings.motion
     if method.needs_motion and motion is None:
         raise MissingMotionError(spec.name)
@@ -112,7 +112,7 @@ def open_sampler(
     told = {name: getattr(settings, name) for name in PAIRS_OWN if name in entry}
     decided_by = {
         "method": method.name,
-        "options": options,
+        "options": options.chosen(),
         "model": manifest.folder_sha256(spec.source),
         "motion": hashed if method.needs_motion else None,
         "size": size,

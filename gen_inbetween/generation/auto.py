@@ -21,7 +21,7 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gen_inbetween.diffusion.methods import FLOW
+from gen_inbetween.diffusion.methods import FLOW, default_method
 from gen_inbetween.generation.interpolate import (
     DIFFUSIONS_ALONE,
     FLOWS_ALONE,
@@ -120,7 +120,7 @@ def route(opened: tuple[Image.Image, Image.Image], settings: Settings) -> tuple[
 def sampling_method(settings: Settings, spec: ModelSpec) -> str:
     """gi with a backward motion, trf without."""
     motion = spec.motion if settings.motion == "default" else settings.motion
-    return "trf" if motion is None else "gi"
+    return default_method(motion is not None)
 
 
 def plan_route(model: str, method: str, **told: Any) -> tuple[str, str | None]:

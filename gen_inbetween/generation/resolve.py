@@ -3,13 +3,13 @@
 from __future__ import annotations
 
 import logging
-from dataclasses import replace
+from dataclasses import asdict, replace
 from pathlib import Path
 from typing import Any
 
 import torch
 
-from gen_inbetween.diffusion.methods import Method, find_method
+from gen_inbetween.diffusion.methods import Method, SamplerOptions, default_method, find_method
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
 from gen_inbetween.memory.options import Levers, device_memory_gb
@@ -32,8 +32,8 @@ def decide(settings: Settings, spec: ModelSpec, pipe: InbetweenPipeline) -> Sett
     check_size(width, height, size_factor(pipe))
     num_frames = settings.num_frames or spec.num_frames
     check_length(num_frames, spec.num_frames)
-    options = method.options(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
-    found: dict[str, Any] = {"dtype": str(pipe.unet.dtype).removeprefix("torch."), **options}
+    options = method.resolve(SamplerOptions(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS}))
+    found: dict[str, Any] = {"dtype": str(pipe.unet.dtype).removeprefix("torch."), **asdict(options)}
     found |= {"model": _lasting_name(spec), "device": settings.device or str(default_device())}
     if settings.motion not in (None, "default"):
         found["motion"] = str(Path(str(settings.motion)).expanduser().resolve())
@@ -46,10 +46,10 @@ def choose_levers(settings: Settings, spec: ModelSpec, device: torch.device) -> 
     `settings` as `decide` returns them. A run that nothing makes fit is said to be too large in the log, and tried.
     """
     limit = settings.vram or device_memory_gb(device)
-    options = {name: getattr(settings, name) for name in SAMPLER_OPTIONS}
+    options = SamplerOptions(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
     size = {"width": settings.width, "height": settings.height, "num_frames": settings.num_frames}
     dtype = getattr(torch, str(settings.dtype))
-    planned = plan(spec, method=str(settings.method), vram_gb=limit, dtype=dtype, **size, **options)
+    planned = plan(spec, method=str(settings.method), vram_gb=limit, dtype=dtype, options=options, **size)
     if not planned.fits:
         log.warning(
             "this run takes about %.1f GB and %.1f are free on %s: expect it to run out of memory; a smaller "
@@ -73,10 +73,9 @@ def choose_method(name: str | None, pipe: InbetweenPipeline) -> Method:
     """The method of this name; for None gi where the backward motion is loaded, otherwise trf, and the log says so."""
     if name is not None:
         return find_method(name)
-    if pipe.motion is not None:
-        return find_method("gi")
-    say_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
-    return find_method("trf")
+    if pipe.motion is None:
+        say_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
+    return find_method(default_method(pipe.motion is not None))
 
 
 def size_factor(pipe: InbetweenPipeline) -> int:
@@ -108,7 +107,7 @@ def check_length(num_frames: int, trained: int) -> None:
 def approximations(settings: Settings) -> list[str]:
     """What in complete settings trades exactness for cost; [] for the method as published and an exact decode."""
     assert settings.method is not None
-    own: dict[str, Any] = find_method(settings.method).options()
+    own = find_method(settings.method).resolve().chosen()
     found = []
     if settings.decode in ("chunked", "preview"):
         found.append(f"decode={settings.decode}")

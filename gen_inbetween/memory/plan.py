@@ -8,12 +8,11 @@ from __future__ import annotations
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import torch
 
 from gen_inbetween.diffusion.decoding import DEFAULT_CHUNK_SIZE, DecodeMode
-from gen_inbetween.diffusion.methods import Method, find_method
+from gen_inbetween.diffusion.methods import Method, SamplerOptions, find_method
 from gen_inbetween.memory.footprint import Footprint, count_decode, count_encode, count_image_encoder, count_unet
 from gen_inbetween.memory.options import Levers, Offload
 from gen_inbetween.models.configs import ModelConfigs, open_configs
@@ -81,18 +80,17 @@ def plan(
     height: int | None = None,
     num_frames: int | None = None,
     method: str = "gi",
-    num_inference_steps: int | None = None,
+    options: SamplerOptions | None = None,
     vram_gb: float | None = None,
     dtype: torch.dtype = torch.float16,
-    **options: Any,
 ) -> Plan:
     """Plan the run of one pair of keyframes.
 
     Args:
         model: a name, folder, hub id, spec, or configurations; no weights are loaded.
-        width, height, num_frames, num_inference_steps: None for the model's and the method's own.
+        width, height, num_frames: None for the model's own.
         vram_gb: GB (1e9 bytes) to fit into; None for no limit.
-        options: the method's other options, as `Method.options` takes them; they decide the number of passes.
+        options: the method's options, which decide the number of passes; None for its own.
 
     Raises:
         ModelError, ValueError: an unknown model, method or option; a size that the latents do not divide.
@@ -103,13 +101,13 @@ def plan(
     if width % factor or height % factor:
         raise ValueError(f"expected width and height as multiples of {factor}, got {width}x{height}")
     workload = Workload(configs, dtype, num_frames, height // factor, width // factor, find_method(method))
-    settings = workload.method.options(num_inference_steps=num_inference_steps, **options)
-    passes = workload.method.unet_passes(**settings)
+    options = workload.method.resolve(options)
+    passes = workload.method.unet_passes(options)
     return Plan(
         title=f"{configs.name}, {str(dtype).removeprefix('torch.')}, {num_frames} frames of {width}x{height}, "
-        f"method {method}, {settings['num_inference_steps']} steps",
+        f"method {method}, {options.num_inference_steps} steps",
         passes=passes,
-        clips=passes // workload.evaluations(settings),
+        clips=passes // workload.evaluations(options),
         workload=workload,
         vram_gb=vram_gb,
     )
@@ -164,9 +162,9 @@ class Workload:
     width: int
     method: Method
 
-    def evaluations(self, settings: dict[str, Any]) -> int:
+    def evaluations(self, options: SamplerOptions) -> int:
         """Calls of the UNet with the guidance halves in one batch; a sequential method takes the directions in turn."""
-        return len(self.method.step_order(settings)) * (2 if self.method.motions == "sequential" else 1)
+        return len(self.method.step_order(options)) * (2 if self.method.motions == "sequential" else 1)
 
     def unet(self, clips: int, chunk: int | None = None) -> Footprint:
         """One pass over so many clips."""

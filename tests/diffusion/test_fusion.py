@@ -36,7 +36,7 @@ def no_grad():
 def test_one_pass_equals_two_unets_with_whole_maps(unet, num_frames, fusion):
     x, keyframes = make_case(num_frames)
     denoise = fused(unet, keyframes, fusion)
-    guided, uncond = denoise.guided_and_unconditional(x, SIGMA)
+    guided, uncond = denoise(x, SIGMA)
     unets = two_unets(unet, motion_state_dict(unet))
     ramp = torch.linspace(1, 3, num_frames, dtype=torch.float64)
     scales = torch.full((num_frames,), 2.0, dtype=torch.float64) if fusion == "average" else ramp
@@ -48,7 +48,7 @@ def test_one_pass_equals_two_unets_with_whole_maps(unet, num_frames, fusion):
     wanted = [to_denoised(x, v, SIGMA) for v in fused_v(unets, x, SIGMA, raw(keyframes), scales, weights)]
     torch.testing.assert_close(guided, wanted[0], rtol=0, atol=1e-12)
     torch.testing.assert_close(uncond, wanted[1], rtol=0, atol=1e-12)
-    assert torch.equal(denoise(x, SIGMA), guided)
+    assert torch.equal(denoise(x, SIGMA).guided, guided)
 
 
 @pytest.mark.parametrize("rotate", [True, False])
@@ -61,10 +61,10 @@ def test_guidance_in_one_batch_or_two_passes(unet, rotate):
 
 def test_a_pair_does_not_see_its_neighbours(unet):
     x, keyframes = make_case(5, pairs=2)
-    together = fused(unet, keyframes)(x, SIGMA)
+    together = fused(unet, keyframes)(x, SIGMA).guided
     for pair in (0, 1):
         part = [value[:, :, pair : pair + 1] for value in raw(keyframes)]
-        alone = fused(unet, KeyframeConditioning(*part, num_frames=5))(x[pair : pair + 1], SIGMA)
+        alone = fused(unet, KeyframeConditioning(*part, num_frames=5))(x[pair : pair + 1], SIGMA).guided
         torch.testing.assert_close(together[pair : pair + 1], alone, rtol=0, atol=1e-12)
 
 
@@ -87,8 +87,8 @@ def test_time_reversal_symmetry(tiny_pipe):
     unet = tiny_pipe(dtype=torch.float64).unet
     x, keyframes = make_case(5)
     swapped = KeyframeConditioning(*(value.flip(0) for value in raw(keyframes)), num_frames=5)
-    clip = fused(unet, keyframes, rotate=False)(x, SIGMA)
-    mirrored = fused(unet, swapped, rotate=False)(x.flip(1), SIGMA)
+    clip = fused(unet, keyframes, rotate=False)(x, SIGMA).guided
+    mirrored = fused(unet, swapped, rotate=False)(x.flip(1), SIGMA).guided
     torch.testing.assert_close(mirrored, clip.flip(1), rtol=0, atol=1e-12)
     assert (clip - clip.flip(1)).abs().max() > 0.1  # the clip itself is no palindrome
 
@@ -96,20 +96,21 @@ def test_time_reversal_symmetry(tiny_pipe):
 def test_the_update_and_the_turned_map_both_matter(unet, tiny_pipe):
     x, keyframes = make_case(5)
     stock = tiny_pipe(dtype=torch.float64).unet
-    reversed_only = fused(stock, keyframes, rotate=False)(x, SIGMA)
+    reversed_only = fused(stock, keyframes, rotate=False)(x, SIGMA).guided
     add_backward_motion(stock)
-    turned = fused(stock, keyframes)(x, SIGMA)
-    tuned = fused(unet, keyframes)(x, SIGMA)
+    turned = fused(stock, keyframes)(x, SIGMA).guided
+    tuned = fused(unet, keyframes)(x, SIGMA).guided
     assert (turned - reversed_only).abs().max() > 1e-4 and (tuned - turned).abs().max() > 1e-4
 
 
 def test_guidance_of_one_skips_the_unconditional_half(unet):
     x, keyframes = make_case(5)
     denoise = fused(unet, keyframes, guidance=(1, 1))
-    clip = denoise(x, SIGMA)
-    assert denoise.passes == 2
-    guided, _ = denoise.guided_and_unconditional(x, SIGMA)  # CFG++ needs it all the same
-    assert denoise.passes == 6
+    clip, uncond = denoise(x, SIGMA)
+    assert denoise.passes == 2 and uncond is None
+    denoise = fused(unet, keyframes, guidance=(1, 1), need_unconditional=True)  # as CFG++ does
+    guided, uncond = denoise(x, SIGMA)
+    assert denoise.passes == 4 and uncond.shape == clip.shape
     torch.testing.assert_close(clip, guided, rtol=0, atol=1e-12)
 
 
@@ -117,14 +118,14 @@ def test_guidance_of_one_skips_the_unconditional_half(unet):
 def test_one_direction_is_stock_svd_from_its_keyframe(unet, direction, way):
     x, keyframes = make_case(5)
     denoise = MotionDenoiser(unet, keyframes, guidance_scales(1, 3, 5), direction)
-    guided, uncond = denoise.guided_and_unconditional(x, SIGMA)
+    guided, uncond = denoise(x, SIGMA)
     forward, _ = two_unets(unet, {})
     both = [predict_v(forward, x, SIGMA, *(value[way, half] for value in raw(keyframes))) for half in (0, 1)]
     wanted_uncond, wanted_cond = (to_denoised(x, v, SIGMA) for v in both)
     ramp = torch.linspace(1, 3, 5, dtype=torch.float64).reshape(-1, 1, 1, 1)
     torch.testing.assert_close(uncond, wanted_uncond, rtol=0, atol=1e-12)
     torch.testing.assert_close(guided, uncond + ramp * (wanted_cond - uncond), rtol=0, atol=1e-12)
-    assert torch.equal(denoise(x, SIGMA), guided) and denoise.passes == 4
+    assert denoise.passes == 2
 
 
 def test_the_unet_is_left_as_stock_svd_even_after_an_error(unet):

@@ -8,9 +8,9 @@ from cases import make_case, raw
 from reference import sample_gi, sample_trf, sample_vibid, two_unets
 
 from gen_inbetween.diffusion import sampling as solvers
-from gen_inbetween.diffusion.edm import karras_sigmas
+from gen_inbetween.diffusion.edm import Denoised, karras_sigmas
 from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import METHODS, find_method, repeated, travelled
+from gen_inbetween.diffusion.methods import METHODS, SamplerOptions, find_method, repeat_early_order, time_travel_order
 from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 
@@ -22,10 +22,7 @@ class GaussianDenoiser:
         self.mean = mean
 
     def __call__(self, x, sigma):
-        return (x + sigma**2 * self.mean) / (1 + sigma**2)
-
-    def guided_and_unconditional(self, x, sigma):
-        return self(x, sigma), x / (1 + sigma**2)
+        return Denoised((x + sigma**2 * self.mean) / (1 + sigma**2), x / (1 + sigma**2))
 
 
 def noise(*shape, seed=0):
@@ -47,7 +44,7 @@ def test_renoising_keeps_the_distribution():
     sigmas = karras_sigmas(300, 0.002, 700.0)
     x = noise(1, 4, 4, 32, 32) * (sigmas[0] ** 2 + 1).sqrt()
     generator = torch.Generator().manual_seed(1)
-    out = sample_euler(GaussianDenoiser(), x, sigmas, repeated(300, 3, 0.5), generator=generator)
+    out = sample_euler(GaussianDenoiser(), x, sigmas, repeat_early_order(300, 3, 0.5), generator=generator)
     assert out.mean() == pytest.approx(0.5, abs=0.03) and out.std() == pytest.approx(1, abs=0.03)
 
 
@@ -61,7 +58,8 @@ def test_renoise_restores_the_noise_level():
 def test_cfg_plus_plus_steps_along_the_unconditional_clip():
     sigma, sigma_next = torch.tensor(2.0), torch.tensor(1.0)
     x = noise(1, 3, 2, 4, 4)
-    out = solvers.take_step(GaussianDenoiser(), x, sigma, sigma_next, True, lambda denoised: denoised)
+    out, denoised = solvers.take_step(GaussianDenoiser(), x, sigma, sigma_next, True, lambda denoised: denoised)
+    assert torch.equal(denoised, (x + 4 * 0.5) / 5)
     torch.testing.assert_close(out, (x + 4 * 0.5) / 5 + (x - x / 5) / 2)
 
 
@@ -81,8 +79,9 @@ def test_a_step_may_be_changed_from_outside():
     sigmas = karras_sigmas(3, 0.002, 700.0)
     seen = []
 
-    def on_step(step, sigma, x):
+    def on_step(step, sigma, x, denoised):
         seen.append((step, sigma.item()))
+        assert denoised.shape == x.shape
         return torch.zeros_like(x)
 
     out = sample_euler(GaussianDenoiser(), noise(1, 3, 2, 4, 4), sigmas, range(3), on_step=on_step)
@@ -90,16 +89,16 @@ def test_a_step_may_be_changed_from_outside():
 
 
 def test_order_of_repeats():
-    assert repeated(4, 2, 0.5) == [0, 0, 0, 1, 1, 1, 2, 3]
-    assert repeated(4, 0, 0.5) == repeated(4, 2, 0.0) == [0, 1, 2, 3]
-    assert len(repeated(50, 5, 0.5)) == 175  # the published script
+    assert repeat_early_order(4, 2, 0.5) == [0, 0, 0, 1, 1, 1, 2, 3]
+    assert repeat_early_order(4, 0, 0.5) == repeat_early_order(4, 2, 0.0) == [0, 1, 2, 3]
+    assert len(repeat_early_order(50, 5, 0.5)) == 175  # the published script
 
 
 def test_order_of_time_travel():
-    order = travelled(50, 1, 0.2, 5)  # N 50, jump_length 5, jump_n_sample 2, repeat_step_ratio 0.8
+    order = time_travel_order(50, 1, 0.2, 5)  # N 50, jump_length 5, jump_n_sample 2, repeat_step_ratio 0.8
     assert order == [*range(10), *range(5, 10), *range(10, 50)] and len(order) == 55
-    assert len(travelled(50, 1, 0.5, 3)) == 74
-    assert travelled(3, 1, 1.0, 5) == [0, 1, 2]
+    assert len(time_travel_order(50, 1, 0.5, 3)) == 74
+    assert time_travel_order(3, 1, 1.0, 5) == [0, 1, 2]
 
 
 PUBLISHED = {"gi": 700, "trf": 220, "vibid": 100, "svd": 50}
@@ -108,10 +107,11 @@ PUBLISHED = {"gi": 700, "trf": 220, "vibid": 100, "svd": 50}
 def test_published_costs():
     assert {name: method.unet_passes() for name, method in METHODS.items()} == PUBLISHED
     gi = METHODS["gi"]
-    assert gi.unet_passes(25, renoise_steps=0) == 100
-    assert gi.unet_passes(25, renoise_steps=0, max_guidance_scale=1.0) == 50  # no unconditional half
-    assert gi.unet_passes(25, renoise_steps=0, max_guidance_scale=1.0, cfg_plus_plus=True) == 100
-    assert METHODS["vibid"].unet_passes(cfg_plus_plus=False) == 50
+    assert gi.unet_passes(SamplerOptions(25, renoise_steps=0)) == 100
+    assert gi.unet_passes(SamplerOptions(25, renoise_steps=0, max_guidance_scale=1.0)) == 50  # no unconditional half
+    plus_plus = SamplerOptions(25, renoise_steps=0, max_guidance_scale=1.0, cfg_plus_plus=True)
+    assert gi.unet_passes(plus_plus) == 100
+    assert METHODS["vibid"].unet_passes(SamplerOptions(cfg_plus_plus=False)) == 50
 
 
 @pytest.mark.parametrize(
@@ -129,12 +129,15 @@ def test_published_costs():
 )
 def test_options_are_checked(method, given, message):
     with pytest.raises(ValueError, match=message):
-        METHODS[method].options(**given)
+        METHODS[method].resolve(SamplerOptions(**given))
 
 
 def test_options_fill_in_defaults_and_let_off_switches_pass():
-    options = METHODS["vibid"].options(num_inference_steps=10, cfg_plus_plus=False, renoise_steps=0, fusion=None)
-    assert options["num_inference_steps"] == 10 and options["cfg_plus_plus"] is False and options["pin_ends"] is True
+    chosen = SamplerOptions(num_inference_steps=10, cfg_plus_plus=False, renoise_steps=0, fusion=None)
+    options = METHODS["vibid"].resolve(chosen)
+    assert options.num_inference_steps == 10 and options.cfg_plus_plus is False and options.pin_ends is True
+    assert options.renoise_steps is None  # vibid has no such option
+    assert METHODS["vibid"].resolve(options) == options
 
 
 def test_an_unknown_method_names_the_nearest():
@@ -166,12 +169,12 @@ def run(unet, method, num_frames=14, **given):
     x, keyframes = make_case(num_frames)
     sigmas = karras_sigmas(given["num_inference_steps"], 0.002, 700.0)
     method = METHODS[method]
-    options = method.options(**given)
+    options = method.resolve(SamplerOptions(**given))
     ends = noise(2, 1, 4, 4, 8, seed=5)
-    denoisers = open_denoisers(method.motions, unet, keyframes, options, split_guidance=False)
-    kwargs = {"cfg_plus_plus": options["cfg_plus_plus"], "ends": ends if options["pin_ends"] else None}
+    denoisers = open_denoisers(method, unet, keyframes, options)
+    kwargs = {"cfg_plus_plus": options.cfg_plus_plus, "ends": ends if options.pin_ends else None}
     out = method.sample(*denoisers, x, sigmas, method.step_order(options), **kwargs)
-    assert sum(denoise.passes for denoise in denoisers) == method.unet_passes(**given)
+    assert sum(denoise.passes for denoise in denoisers) == method.unet_passes(options)
     return out, x, sigmas, raw(keyframes), ends
 
 

@@ -11,7 +11,7 @@ from cases import picture
 from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
 
-from gen_inbetween.diffusion.methods import METHODS
+from gen_inbetween.diffusion.methods import METHODS, SamplerOptions
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, remove_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -54,11 +54,12 @@ def test_svd_equals_the_stock_pipeline(pipe):
 def test_passes_are_those_foretold(pipe, method):
     seen = []
     spy = pipe.unet.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
-    options = {"renoise_ratio": 0.7} if METHODS[method].defaults.get("renoise_steps") else {}
+    options = {"renoise_ratio": 0.7} if METHODS[method].defaults.renoise_steps else {}
+    chosen = SamplerOptions(num_inference_steps=3, **options)
     output = run(pipe, method=method, steps=3, **options)
     spy.remove()
-    assert sum(seen) == output.passes == METHODS[method].unet_passes(3, **options)
-    assert output.options == METHODS[method].options(num_inference_steps=3, **options)
+    assert sum(seen) == output.passes == METHODS[method].unet_passes(chosen)
+    assert output.options == METHODS[method].resolve(chosen)
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -122,7 +123,7 @@ def test_output_types(pipe):
 
 def test_tuple_instead_of_output(pipe):
     frames, latents, passes, options = run(pipe, method="svd", return_dict=False)
-    assert frames is latents and passes == 4 and options["num_inference_steps"] == 2
+    assert frames is latents and passes == 4 and options.num_inference_steps == 2
 
 
 def test_callback_sees_and_changes_every_step(pipe):

@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.checkpoints import save_motion
-from gen_inbetween.diffusion.methods import METHODS
+from gen_inbetween.diffusion.methods import METHODS, SamplerOptions
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.replay import replay
@@ -68,13 +68,13 @@ def test_without_motion_the_default_is_trf_and_it_says_so(make, keyframes, caplo
     assert [line for line in caplog.messages if line.startswith("method trf: ")]
     assert (len(clip), clip.size, clip.fps) == (6, (32, 32), 7)
     assert clip.manifest["settings"]["method"] == "trf"
-    assert clip.manifest["unet_passes"] == METHODS["trf"].unet_passes(1)
+    assert clip.manifest["unet_passes"] == METHODS["trf"].unet_passes(SamplerOptions(1))
 
 
 def test_with_motion_the_default_is_gi(make, motion_file):
     clip = make(motion=motion_file, num_inference_steps=2, renoise_steps=1)
     assert clip.manifest["settings"]["method"] == "gi"
-    assert clip.manifest["unet_passes"] == METHODS["gi"].unet_passes(2, renoise_steps=1)
+    assert clip.manifest["unet_passes"] == METHODS["gi"].unet_passes(SamplerOptions(2, renoise_steps=1))
     assert len(clip.manifest["motion"]["sha256"]) == 64
 
 
@@ -289,7 +289,7 @@ def test_lengths_and_sizes_name_the_way_out(caplog):
 
 
 def test_only_what_departs_from_the_method_is_an_approximation():
-    own = METHODS["gi"].options()
+    own = METHODS["gi"].resolve().chosen()
     assert approximations(Settings(method="gi", decode="streamed", **own)) == []
     fewer = {**own, "renoise_steps": 0, "num_inference_steps": 25}
     found = approximations(Settings(method="gi", decode="chunked", **fewer))

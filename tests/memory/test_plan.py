@@ -11,6 +11,7 @@ import pytest
 import torch
 
 from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.methods import SamplerOptions
 from gen_inbetween.diffusion.motion import set_direction, temporal_self_attentions
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.memory.cross_attention import ConstantCrossAttnProcessor, cross_attentions
@@ -165,7 +166,9 @@ def test_a_run_that_fits_nowhere_gets_the_most_frugal_levers_and_says_so(tiny_pi
 
 
 def test_unguided_runs_have_no_halves_to_split(tiny_pipe: Callable) -> None:
-    planned = plan(build_configs(tiny_pipe), method="svd", min_guidance_scale=1.0, max_guidance_scale=1.0)
+    planned = plan(
+        build_configs(tiny_pipe), method="svd", options=SamplerOptions(min_guidance_scale=1.0, max_guidance_scale=1.0)
+    )
     assert (planned.passes, planned.clips) == (25, 1)
     assert not any(rung.levers.split_guidance for rung in planned.rungs)
 
