@@ -35,12 +35,12 @@ from gen_inbetween.diffusion.motion_files import (
     MissingMotionError,
     MotionError,
     MotionInfo,
-    fingerprint,
     open_weights,
     read_difference,
     read_tuned_unet,
 )
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.manifest import versions
 
 __all__ = ["MissingMotionError", "MotionError", "MotionInfo", "convert", "export_unet", "load_motion", "save_motion"]
@@ -200,7 +200,7 @@ def _write(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any], d
         **record,
         "format_version": FORMAT_VERSION,
         "versions": {name: found.get(name) for name in ("gen_inbetween", "torch", "diffusers")},
-        "sha256": fingerprint(tensors),
+        "sha256": state_sha256(tensors),
     }
     _save(path, tensors, {HEADER: json.dumps(header, sort_keys=True)})
     keys = ("base_model", "num_frames", "rank", "alpha", "rotate", "sha256")

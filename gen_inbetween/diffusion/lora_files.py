@@ -17,7 +17,8 @@ from typing import Any
 import torch.nn.functional as F
 from torch import Tensor
 
-from gen_inbetween.diffusion.motion_files import MotionError, MotionInfo, fingerprint, open_weights
+from gen_inbetween.diffusion.motion_files import MotionError, MotionInfo, open_weights
+from gen_inbetween.runtime.hashing import state_sha256
 
 LORA_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
 _PREFIX = r"^(?:base_model\.model\.)?(?:unet\.)?(?P<layer>.+?)"
@@ -48,7 +49,7 @@ def read_lora(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
         state[f"{layer}.lora_A.weight"] = F.pad(down, (0, 0, 0, rank - down.shape[0]))
         state[f"{layer}.lora_B.weight"] = F.pad(up, (0, rank - up.shape[1]))
     base_model = config.get("base_model_name_or_path")
-    return state, MotionInfo("lora", base_model, None, rank, scale * rank, fingerprint(state), config)
+    return state, MotionInfo("lora", base_model, None, rank, scale * rank, state_sha256(state), config)
 
 
 def _sort(tensors: dict[str, Tensor], path: Path) -> tuple[dict[str, Tensor], dict[str, Tensor], dict[str, float]]:

@@ -8,7 +8,6 @@ authors publish a whole tuned 14-frame UNet instead, so the difference is taken 
 
 from __future__ import annotations
 
-import hashlib
 import json
 import re
 from collections.abc import Iterator
@@ -17,10 +16,10 @@ from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
+from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.hub import HUB_IDS, MODELS_VARIABLE, find_file
 
 MOTION_FILE = "backward_motion.safetensors"
@@ -96,16 +95,6 @@ def _what_it_is(path: Path) -> str:
     return "it is truncated or of another format; download it again"
 
 
-def fingerprint(state: dict[str, Tensor]) -> str:
-    """SHA-256 over names, dtypes, shapes and bytes of the tensors, in the order of their names."""
-    digest = hashlib.sha256()
-    for name in sorted(state):
-        tensor = state[name].detach().cpu().contiguous()
-        digest.update(f"{name} {tensor.dtype} {tuple(tensor.shape)}\n".encode())
-        digest.update(tensor.flatten().view(torch.uint8).numpy().tobytes())
-    return digest.hexdigest()
-
-
 def read_difference(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
     """Our own file. MotionError: a later format version, or tensors other than the header's hash says."""
     with open_weights(path) as weights:
@@ -115,7 +104,7 @@ def read_difference(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
         raise MotionError(
             f"{path} has format version {header['format_version']}; this release reads {FORMAT_VERSION}: update it"
         )
-    sha256 = fingerprint(state)
+    sha256 = state_sha256(state)
     if sha256 != header["sha256"]:
         raise MotionError(f"{path} is damaged: its tensors do not have the SHA-256 its header records; get it again")
     keys = ("base_model", "num_frames", "rank", "alpha")
@@ -144,7 +133,7 @@ def read_tuned_unet(path: Path, base: str | Path | None = None) -> tuple[dict[st
         state = _subtract(tuned, origin, path, base_name)
     folder = Path(base_name).expanduser()
     recorded = folder.resolve().name if folder.is_dir() else base_name  # a path says nothing on another machine
-    return state, MotionInfo("tuned unet", recorded, frames or base_frames, None, None, fingerprint(state))
+    return state, MotionInfo("tuned unet", recorded, frames or base_frames, None, None, state_sha256(state))
 
 
 def _subtract(tuned: Any, origin: Any, path: Path, base_name: str) -> dict[str, Tensor]:

@@ -8,7 +8,6 @@ whose record says anything else than what is asked for now is made again.
 
 from __future__ import annotations
 
-import hashlib
 import json
 from collections.abc import Mapping
 from dataclasses import asdict, dataclass
@@ -24,6 +23,7 @@ from gen_inbetween.media.video import IMAGE_SUFFIXES, read_frames
 from gen_inbetween.media.video_writer import VideoError
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.files import replace_folder, replaced
+from gen_inbetween.runtime.hashing import short_hash
 
 RECORD = "made.json"
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
@@ -31,11 +31,6 @@ VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
 
 class ClipError(ValueError):
     """A clip that is not there or cannot be scored; the message says what was expected and what was found."""
-
-
-def short_hash(values: Any) -> str:
-    """Eight hexadecimal digits of the sha256 of JSON values."""
-    return hashlib.sha256(json.dumps(values, sort_keys=True).encode()).hexdigest()[:8]
 
 
 class Decided(Protocol):
@@ -110,12 +105,6 @@ def outside_path(folder: Path, pair: Pair) -> Path:
     if found is None:
         raise ClipError(f"missing in {folder}: expected the folder {pair.name}/ with its frames, or {pair.name}.mp4")
     return found
-
-
-def stamp(path: Path) -> str:
-    """Hash of the names, sizes and times of change of a clip's files: another stamp means to score it again."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return short_hash([[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files])
 
 
 def read_outside(path: Path, num_frames: int, width: int, height: int) -> NDArray[np.uint8]:

@@ -7,7 +7,7 @@ from dataclasses import dataclass
 from typing import Any
 
 from gen_inbetween.diffusion.methods import FLOW
-from gen_inbetween.evaluation.clip_store import asked, outside_path, short_hash, stamp
+from gen_inbetween.evaluation.clip_store import asked, outside_path
 from gen_inbetween.evaluation.methods import FolderMethod, Method, open_methods
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
@@ -20,6 +20,7 @@ from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
 from gen_inbetween.generation.batch import launched_processes
 from gen_inbetween.models.registry import ModelSpec, default_device
 from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.hashing import short_hash, stamp
 
 
 @dataclass(frozen=True)

@@ -15,6 +15,7 @@ from gen_inbetween.evaluation.context import Bench, Item
 from gen_inbetween.evaluation.methods import FolderMethod
 from gen_inbetween.evaluation.scoring import clip_metrics_of, is_there, read_scores, record_of
 from gen_inbetween.evaluation.set_distances import Cell, read_cell
+from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.files import replaced
@@ -93,7 +94,7 @@ def describe(bench: Bench, cells: Sequence[Cell], failures: list[dict[str, Any]]
         "machine": manifest.machine(),
         "list": {"name": bench.listed.name, "sha256": bench.listed.sha256, "pairs": len(bench.pairs)},
         "size": bench.size,
-        "model": None if spec is None else {"name": spec.name, "sha256": manifest.folder_sha256(spec.source)},
+        "model": None if spec is None else {"name": spec.name, "sha256": folder_sha256(spec.source)},
         "methods": {
             method.label: {
                 "folder": str(method.folder) if isinstance(method, FolderMethod) else f"clips/{key_of(method)}",

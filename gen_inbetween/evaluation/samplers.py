@@ -16,9 +16,8 @@ from gen_inbetween.diffusion.methods import SamplerOptions, find_method
 from gen_inbetween.diffusion.motion import add_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-from gen_inbetween.evaluation.clip_store import Made, short_hash
+from gen_inbetween.evaluation.clip_store import Made
 from gen_inbetween.evaluation.pairs.pair import Pair
-from gen_inbetween.evaluation.pairs.sources import hash_file
 from gen_inbetween.evaluation.settings import EvaluationError
 from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_motion, sampling_method
 from gen_inbetween.generation.generate import run_pipeline
@@ -30,10 +29,11 @@ from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
 from gen_inbetween.memory.options import apply_levers
 from gen_inbetween.models.configs import open_configs
+from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.registry import ModelSpec, open_pipeline, resolve_model
-from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.hashing import cached_file_sha256, short_hash
 
 SEED_RULE = "first 63 bits of sha256('<seed> <pair>')"
 UNTUNED = "untuned"
@@ -113,7 +113,7 @@ def open_sampler(
     decided_by = {
         "method": method.name,
         "options": options.chosen(),
-        "model": manifest.folder_sha256(spec.source),
+        "model": folder_sha256(spec.source),
         "motion": hashed if method.needs_motion else None,
         "size": size,
         "dtype": dtype,
@@ -141,7 +141,7 @@ def motion_hash(motion: str | None) -> str | None:
     files = sorted(path.glob("**/*.safetensors")) if path.is_dir() else [path] if path.is_file() else []
     if not files:
         raise EvaluationError(f"motion: expected 'default', 'untuned', a file or a folder with one, got {motion}")
-    return short_hash([hash_file(file) for file in files])
+    return short_hash([cached_file_sha256(file) for file in files])
 
 
 @lru_cache(maxsize=1)  # the samplers of one motion come in a row; two copies of SVD would fill a card

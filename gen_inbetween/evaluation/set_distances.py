@@ -20,7 +20,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.evaluation.clip_store import ClipError, key_of, short_hash
+from gen_inbetween.evaluation.clip_store import ClipError, key_of
 from gen_inbetween.evaluation.context import Bench, Item, Scored
 from gen_inbetween.evaluation.methods import Method
 from gen_inbetween.evaluation.metrics.frechet import RankDeficient, extrapolated
@@ -28,6 +28,7 @@ from gen_inbetween.evaluation.metrics.set_metric import SetMetric
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.scoring import features_path, is_there
 from gen_inbetween.runtime import manifest
+from gen_inbetween.runtime.hashing import short_hash
 
 RESAMPLES = 100
 RESAMPLES_OF_WIDE = 20  # where D is above WIDEST: 3,000 frames of 1,280 features take seconds each

@@ -8,7 +8,6 @@ process takes its share of the shard.
 
 from __future__ import annotations
 
-import hashlib
 import json
 import logging
 import os
@@ -20,6 +19,7 @@ from typing import Any
 
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.runtime.config import from_mapping
+from gen_inbetween.runtime.hashing import short_hash
 
 log = logging.getLogger("gen_inbetween")
 
@@ -113,9 +113,8 @@ def _parse(text: str, number: int, path: Path, out: Path, defaults: Mapping[str,
 
 def _default_name(values: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     # The name carries what was asked for: lines may move in the list, and a changed setting is another clip.
-    asked = json.dumps([values["frame0"], values["frame1"], chosen], sort_keys=True)
     stems = f"{Path(values['frame0']).stem}_{Path(values['frame1']).stem}"
-    return f"{stems}_{hashlib.sha256(asked.encode()).hexdigest()[:8]}.mp4"
+    return f"{stems}_{short_hash([values['frame0'], values['frame1'], chosen])}.mp4"
 
 
 def run_batch(

@@ -18,14 +18,16 @@ from gen_inbetween.generation.auto import route
 from gen_inbetween.generation.interpolate import check_belonging, interpolated
 from gen_inbetween.generation.resolve import approximations, choose_levers, decide
 from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
-from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.memory.options import Levers, apply_levers
+from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.registry import ModelSpec, open_pipeline, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.hashing import tensor_sha256
 
 log = logging.getLogger("gen_inbetween")
 
@@ -112,7 +114,7 @@ def make_clip(
     """The clip of two opened keyframes; `expected`: the manifest whose weights it must be made with."""
     check_belonging(settings)
     check_device(settings.device)
-    keyframes = manifests.keyframes_record(sources, opened)
+    keyframes = keyframes_record(sources, opened)
     if keyframes["frame0"]["sha256"] == keyframes["frame1"]["sha256"]:
         warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
     routing = expected.get("routing") if expected else None
@@ -148,7 +150,7 @@ def sampled(
     if settings.exact_ends:
         frames = [fitted0, *frames[1:-1], fitted1]
     record |= {"settings": asdict(settings), "levers": asdict(levers), "unet_passes": output.passes, **cost}
-    record |= {"approximations": approximations(settings), "latents_sha256": manifests.tensor_sha256(output.latents)}
+    record |= {"approximations": approximations(settings), "latents_sha256": tensor_sha256(output.latents)}
     return Clip([geometry.undo(frame) for frame in frames], settings.fps, record)
 
 
@@ -179,7 +181,7 @@ def weights_record(spec: ModelSpec, pipe: InbetweenPipeline) -> dict[str, Any]:
     return {
         "model": {
             "name": spec.name,
-            "sha256": manifests.folder_sha256(spec.source),
+            "sha256": folder_sha256(spec.source),
             "licence": spec.licence,
         },
         "motion": None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format},

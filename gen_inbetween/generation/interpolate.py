@@ -22,6 +22,7 @@ from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.hashing import images_sha256
 
 LENGTH = 25  # frames of a clip that nobody gave a length: SVD-XT's, at which methods are compared with each other
 FLOWS_ALONE = ("interpolator", "iters")
@@ -121,7 +122,7 @@ def interpolated(
         "interpolations": interpolations(interpolator.kind, settings.num_frames, settings.iters),
         "unet_passes": 0,
         **cost,
-        "frames_sha256": manifests.images_sha256(frames),
+        "frames_sha256": images_sha256(frames),
     }
     return Clip(frames, settings.fps, record)
 

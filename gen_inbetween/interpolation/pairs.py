@@ -13,10 +13,11 @@ from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
 from gen_inbetween.interpolation.midpoints import by_halving, halvings
-from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import to_pixels, to_signal
 from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.hashing import images_sha256
 
 
 def interpolate_pair(
@@ -39,10 +40,10 @@ def interpolate_pair(
     first, last = open_frame(frame0), open_frame(frame1)
     frames = inbetween_frames(first, last, num_frames, interpolator, iters=iters)
     record = manifests.record(
-        frames=manifests.keyframes_record((frame0, frame1), (first, last)),
+        frames=keyframes_record((frame0, frame1), (first, last)),
         interpolator=asdict(interpolator.info),
         settings={"method": "flow", "num_frames": num_frames, "iters": iters, "fps": fps},
-        frames_sha256=manifests.images_sha256(frames),
+        frames_sha256=images_sha256(frames),
     )
     return Clip(frames, fps, record)
 

@@ -17,6 +17,7 @@ from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import check_writable, replaced
+from gen_inbetween.runtime.hashing import image_sha256
 
 _SHOWN_WIDTH = 256  # pixels, at least, in a notebook
 
@@ -116,6 +117,17 @@ def check_output(path: str | os.PathLike[str]) -> None:
         raise VideoError(f"{path} is a folder; expected the name of a .png file")
     else:
         check_writable(path)
+
+
+def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) -> dict[str, dict[str, str | None]]:
+    """The two keyframes as a manifest names them: where their files are (None: given in memory), and their hashes."""
+    return {
+        name: {
+            "path": str(Path(source).resolve()) if isinstance(source, str | os.PathLike) else None,
+            "sha256": image_sha256(image),
+        }
+        for name, source, image in zip(("frame0", "frame1"), sources, opened, strict=True)
+    }
 
 
 def _is_sheet(path: Path) -> bool:

@@ -8,10 +8,8 @@ are, with the sound; a run that was stopped gives the very frames of one that wa
 from __future__ import annotations
 
 import glob
-import hashlib
 import heapq
 import itertools
-import json
 import logging
 import math
 import os
@@ -28,6 +26,7 @@ from PIL import Image
 from gen_inbetween.media.audio import Sound
 from gen_inbetween.media.video_writer import VideoError, write_video
 from gen_inbetween.runtime.files import OutputError, replaced
+from gen_inbetween.runtime.hashing import json_sha256
 
 log = logging.getLogger("gen_inbetween")
 
@@ -43,8 +42,7 @@ class Segments:
 
     def __init__(self, out: Path, total: int, rate: Fraction, identity: dict[str, Any]) -> None:
         self.out, self.total, self.rate = out, total, rate
-        written = json.dumps([identity, total, str(rate), FRAMES], sort_keys=True)
-        digest = hashlib.sha256(written.encode()).hexdigest()[:16]
+        digest = json_sha256([identity, total, str(rate), FRAMES])[:16]
         self.folder = out.absolute().with_name(f".{out.name}.{digest}.parts")
         self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
 

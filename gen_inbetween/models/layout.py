@@ -2,12 +2,19 @@
 
 from __future__ import annotations
 
+import hashlib
 import json
+import logging
+import os
 from pathlib import Path
 from typing import Any
 
 from gen_inbetween.diffusion.motion_files import MOTION_FILE
+from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.hub import ModelError
+
+log = logging.getLogger("gen_inbetween")
 
 INDEX = "model_index.json"
 WEIGHTS = ("unet", "vae", "image_encoder")  # the parts of SVD with weights; scheduler and feature_extractor have none
@@ -32,6 +39,43 @@ def missing_parts(folder: Path) -> list[str]:
     configs = [f"{part}/config.json" for part in WEIGHTS if not (folder / part / "config.json").is_file()]
     others = ("scheduler/scheduler_config.json", "feature_extractor/preprocessor_config.json")
     return [f"{part}/*.safetensors" for part in weights] + configs + [p for p in others if not (folder / p).is_file()]
+
+
+def folder_sha256(folder: str | os.PathLike[str]) -> str:
+    """Hash of a diffusers model folder: weights and configurations one level down (unet/, vae/, ...), names included.
+
+    Contents are read once: hashes are kept by path, size and time of change in `cache_folder()`; SVD-XT is 4.6 GB.
+    """
+    files = sorted(path for pattern in ("*/*.safetensors", "*/*.json") for path in Path(folder).glob(pattern))
+    if not files:
+        raise ModelError(f"{folder}: expected a diffusers model folder with weights in it, found none")
+    digest = hashlib.sha256()
+    for path, content in zip(files, _file_hashes(files), strict=True):
+        digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
+    return digest.hexdigest()
+
+
+def cache_folder() -> Path:
+    """Where hashes are kept between runs: $XDG_CACHE_HOME/gen_inbetween, or ~/.cache/gen_inbetween."""
+    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gen_inbetween"
+
+
+def _file_hashes(files: list[Path]) -> list[str]:
+    store = cache_folder() / "sha256.json"
+    try:
+        known: dict[str, str] = json.loads(store.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        known = {}
+    keys = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
+    missing = {key: path for key, path in zip(keys, files, strict=True) if key not in known}
+    for key, path in missing.items():
+        known[key] = file_sha256(path)
+    if missing:
+        try:
+            write_json(store, known)
+        except OSError as error:  # a read-only home costs time at the next run, nothing else
+            log.debug("hashes are not kept: %s", error)
+    return [known[key] for key in keys]
 
 
 def _what_it_is(path: Path) -> str:

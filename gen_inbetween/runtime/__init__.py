@@ -1,1 +1,1 @@
-"""Configuration, files, hashes, manifests, the hub, devices."""
+"""Configuration, files, hashes, manifests, the hub, devices, processes."""

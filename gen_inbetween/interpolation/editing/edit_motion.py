@@ -8,7 +8,6 @@ frame1; the way itself is the interpolator's estimate, and stays.
 
 from __future__ import annotations
 
-import hashlib
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -21,7 +20,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gen_inbetween.interpolation.editing.index_maps import FEATHER, Curve, feathered_layers, index_map, layer_positions
-from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
+from gen_inbetween.interpolation.editing.masks import Mask, open_masks
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError
 from gen_inbetween.interpolation.pairs import check_pair, frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
@@ -29,6 +28,7 @@ from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
 REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
 MAP_TAKERS = ("tiny-di", "rife-dr", "dis")  # the interpolators by name that take a map
@@ -111,11 +111,6 @@ def check_takes_maps(interpolator: FrameInterpolator, iters: int | None = None) 
     return iters
 
 
-def mask_sha256(mask: Bool) -> str:
-    """Hash of a mask's shape and pixels."""
-    return hashlib.sha256(f"{mask.shape} ".encode() + np.packbits(mask).tobytes()).hexdigest()
-
-
 def _frame(
     first: Image.Image, last: Image.Image, a: Tensor, b: Tensor, index: Tensor, network: FrameInterpolator, iters: int
 ) -> Image.Image:
@@ -129,5 +124,5 @@ def _frame(
 
 def edit_record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
     """The manifest of an edited clip: the frames it was made of, what drew it, and how it was asked for."""
-    hashes = {name: {"sha256": manifests.image_sha256(image)} for name, image in frames.items()}
+    hashes = {name: {"sha256": image_sha256(image)} for name, image in frames.items()}
     return manifests.record(frames=hashes, interpolator=asdict(network.info), settings=settings)

@@ -25,7 +25,7 @@ from tqdm import tqdm
 
 from gen_inbetween.interpolation.classical import DisInterpolator, opencv
 from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grown
-from gen_inbetween.interpolation.editing.edit_motion import edit_record, mask_sha256
+from gen_inbetween.interpolation.editing.edit_motion import edit_record
 from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions
 from gen_inbetween.interpolation.editing.mask_propagation import CPU, follow_masks, masks_between
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
@@ -35,6 +35,7 @@ from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
+from gen_inbetween.runtime.hashing import mask_sha256
 
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
 

@@ -21,6 +21,7 @@ from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.hashing import image_sha256
 
 log = logging.getLogger("gen_inbetween")
 
@@ -125,6 +126,6 @@ def _record(
 ) -> dict[str, Any]:
     """The manifest, with that of the clip it was made of inside."""
     given = (clip.fps, clip.manifest) if isinstance(clip, Clip) else (None, None)
-    hashes = [manifests.image_sha256(image) for image in images]
+    hashes = [image_sha256(image) for image in images]
     source = {"fps": given[0], "frames": hashes, "manifest": given[1]}
     return manifests.record(source=source, interpolator=asdict(interpolator.info), settings=settings)

@@ -7,7 +7,6 @@ An MP4 is written in finished pieces (`segments.py`), from which a run that was 
 
 from __future__ import annotations
 
-import hashlib
 import logging
 import os
 import time
@@ -32,7 +31,7 @@ from gen_inbetween.media.timed_video import TimedVideo, open_timed
 from gen_inbetween.media.video import image_files
 from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.hashing import file_sha256
+from gen_inbetween.runtime.hashing import file_sha256, files_sha256
 
 log = logging.getLogger("gen_inbetween")
 
@@ -193,8 +192,7 @@ def _source_sha256(path: Path) -> str:
     """Of a file's content; of a folder, of its images' names and contents."""
     if path.is_file():
         return file_sha256(path)
-    names = (f"{file.name} {file_sha256(file)}\n" for file in image_files(path))
-    return hashlib.sha256("".join(names).encode()).hexdigest()
+    return files_sha256(image_files(path))
 
 
 def _write_manifest(made: RetimedVideo, identity: dict[str, Any]) -> None:

@@ -5,8 +5,6 @@ A checkpoint needs no random state: what happens in a step depends on (seed, ste
 
 from __future__ import annotations
 
-import hashlib
-import json
 import math
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -21,6 +19,7 @@ from gen_inbetween.data.clips import ClipFolder
 from gen_inbetween.interpolation.weights.architectures import build_network
 from gen_inbetween.interpolation.weights.detect import load_weights
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, save_interpolator, weights_file
+from gen_inbetween.runtime.hashing import json_sha256
 from gen_inbetween.runtime.manifest import versions
 from gen_inbetween.training.interpolator.checks import kind_of, sizes_of
 from gen_inbetween.training.interpolator.settings import Optimizer, Run
@@ -91,7 +90,7 @@ def source_of(windows: ClipFolder | None) -> str:
     """Tells the videos of one run from those of another."""
     if windows is None:
         return "moving layers"
-    return hashlib.sha256(json.dumps(windows.identity(), sort_keys=True).encode()).hexdigest()
+    return json_sha256(windows.identity())
 
 
 def save_result(run: Run, training: InterpolatorTraining, windows: ClipFolder | None, done: int) -> None:

@@ -20,10 +20,10 @@ from gen_inbetween.evaluation.interpolators.memory import moving_bars
 from gen_inbetween.evaluation.interpolators.speed import Cost, as_called, time_frames
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import read_list
-from gen_inbetween.evaluation.pairs.sources import hash_frames
 from gen_inbetween.generation.auto import Motion
 from gen_inbetween.interpolation import load_interpolator
 from gen_inbetween.media.video_writer import write_video
+from gen_inbetween.runtime.hashing import frames_sha256
 
 ROOT = Path(__file__).resolve().parents[3]
 
@@ -43,8 +43,8 @@ def test_moments_of_lists(tmp_path):
     names = [f"{number:02}.png" for number in range(19)]
     for name, frame in zip(names, frames, strict=True):
         Image.fromarray(frame).save(tmp_path / name)
-    long = Pair("long", {"frames": names}, 19, 25, None, 1.0, hash_frames(frames))
-    short = Pair("short", {"frames": names[:3]}, 3, 25, None, 1.0, hash_frames(frames[:3]))
+    long = Pair("long", {"frames": names}, 19, 25, None, 1.0, frames_sha256(frames))
+    short = Pair("short", {"frames": names[:3]}, 3, 25, None, 1.0, frames_sha256(frames[:3]))
     found = list(film_moments([short, long], tmp_path, (32, 24)))
     assert [moment.name for moment in found] == ["long"]
     assert np.array_equal(found[0].frames, frames[1:18])

@@ -16,11 +16,12 @@ from gen_inbetween.evaluation.pairs import sources
 from gen_inbetween.evaluation.pairs.make_list import frames_source
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.evaluation.pairs.pair_list import FORMAT, read_list, write_list
-from gen_inbetween.evaluation.pairs.sources import hash_file, hash_frames, open_pair
+from gen_inbetween.evaluation.pairs.sources import open_pair
 from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
 from gen_inbetween.media.video import image_files, read_frames
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError
+from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256
 
 TEXTURE = np.random.default_rng(0).integers(0, 255, (12, 16, 3), np.uint8)
 
@@ -34,7 +35,7 @@ def picture(shift: int, size: tuple[int, int] = (96, 64)) -> Image.Image:
 def drawn_pair(seed: int = 5, **changes: Any) -> Pair:
     clip = make_clip(seed, num_frames=4, size=16)
     source = {"synthetic": {"seed": seed, "num_frames": 4, "size": 16}}
-    pair = Pair(f"s{seed}", source, 4, clip.fps, clip.motion_bucket_id, 1.5, hash_frames(clip.frames))
+    pair = Pair(f"s{seed}", source, 4, clip.fps, clip.motion_bucket_id, 1.5, frames_sha256(clip.frames))
     return replace(pair, **changes)
 
 
@@ -52,14 +53,20 @@ def folder(tmp_path: Path) -> Path:
 
 def video_pair(root: Path) -> Pair:
     images = read_frames(root / "v.mp4", start=1, stop=8, stride=2, reader="av").frames
-    source = {"video": "v.mp4", "package": None, "start": 1, "stride": 2, "file_sha256": hash_file(root / "v.mp4")}
-    return Pair("v", source, 4, 5, None, 6.0, hash_frames(np.stack([np.asarray(image) for image in images])))
+    source = {
+        "video": "v.mp4",
+        "package": None,
+        "start": 1,
+        "stride": 2,
+        "file_sha256": cached_file_sha256(root / "v.mp4"),
+    }
+    return Pair("v", source, 4, 5, None, 6.0, frames_sha256(np.stack([np.asarray(image) for image in images])))
 
 
 def frames_pair(root: Path) -> Pair:
     files = image_files(root / "images")
     frames = np.stack([np.asarray(Image.open(file)) for file in files])
-    return Pair("f", frames_source(root, files), 4, 5, None, 3.0, hash_frames(frames))
+    return Pair("f", frames_source(root, files), 4, 5, None, 3.0, frames_sha256(frames))
 
 
 def unhashed_pair() -> Pair:
@@ -73,7 +80,7 @@ def test_a_list_is_read_as_it_was_written(tmp_path: Path, folder: Path) -> None:
     written = write_list(tmp_path / "l.jsonl", pairs, name="n", made_by="a command", note="a note")
     assert read_list(tmp_path / "l.jsonl") == written
     assert written.pairs == tuple(pairs) and (written.name, written.made_by) == ("n", "a command")
-    assert written.sha256 == hash_file(tmp_path / "l.jsonl")
+    assert written.sha256 == cached_file_sha256(tmp_path / "l.jsonl")
     assert json.loads((tmp_path / "l.jsonl").read_text().splitlines()[0])["format"] == FORMAT
 
 
@@ -130,7 +137,7 @@ def test_pairs_of_every_source_open(folder: Path) -> None:
         clip = open_pair(pair, folder)
         assert clip.exact and clip.frames.dtype == np.uint8 and len(clip.frames) == 4
         assert (clip.synthetic is not None) == ("synthetic" in pair.source)
-        assert hash_frames(clip.frames) == pair.sha256
+        assert frames_sha256(clip.frames) == pair.sha256
 
 
 def test_missing_and_altered_frames_are_named(folder: Path) -> None:

@@ -18,7 +18,6 @@ from PIL import Image
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import write_list
-from gen_inbetween.evaluation.pairs.sources import hash_frames
 from gen_inbetween.evaluation.report.html import page
 from gen_inbetween.evaluation.report.pictures import SMALL, copy_small_png
 from gen_inbetween.evaluation.report.report import write_report
@@ -27,6 +26,7 @@ from gen_inbetween.evaluation.report.settings import ReportError, ReportSettings
 from gen_inbetween.evaluation.report.tables import decimals, figure, plain, probability
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.runtime.config import to_mapping
+from gen_inbetween.runtime.hashing import frames_sha256
 
 METHODS = ("gi", "gi_twin", "cross-fade")
 SET = "fd_efficientnet_lite0[inner,224]"
@@ -58,7 +58,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> EvalRun:
     for number in range(PAIRS):
         drawn = {"seed": 10_000_000 + number, "num_frames": 5 + 2 * (number % 2), "size": 32}
         true = make_clip(**drawn).frames
-        pairs.append(Pair(f"p{number:02d}", {"synthetic": drawn}, len(true), 7, 100, 0.5 + number, hash_frames(true)))
+        pairs.append(Pair(f"p{number:02d}", {"synthetic": drawn}, len(true), 7, 100, 0.5 + number, frames_sha256(true)))
         for method in (*METHODS, "truth"):
             for seed in SEEDS if method.startswith("gi") else SEEDS[:1]:
                 if (method, number) == ("cross-fade", PAIRS - 1):
