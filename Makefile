@@ -9,7 +9,7 @@ demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
 
 test: lint
-	$(BIN)/python -m pytest -q
+	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
 
 ablation: $(VENV)/installed # several hours on two cores; goes on where it was stopped
 	$(BIN)/python eval/train_variants.py

@@ -179,16 +179,19 @@ def run(unet, method, num_frames=14, **given):
 
 
 @torch.no_grad()
-@pytest.mark.parametrize(("fusion", "num_frames"), [("average", 14), ("linear", 25)])
-def test_gi_equals_the_naive_method(unet, draws, fusion, num_frames):
-    given = {"num_inference_steps": 3, "renoise_steps": 2, "renoise_ratio": 0.7, "fusion": fusion}
+@pytest.mark.parametrize(
+    ("fusion", "num_frames", "steps", "repeats", "until"), [("average", 14, 3, 2, 2), ("linear", 25, 2, 1, 1)]
+)
+def test_gi_equals_the_naive_method(unet, draws, fusion, num_frames, steps, repeats, until):
+    """With SVD's 14 frames several steps are repeated twice; with SVD-XT's 25, which take twice the time, one once."""
+    given = {"num_inference_steps": steps, "renoise_steps": repeats, "renoise_ratio": 0.7, "fusion": fusion}
     out, x, sigmas, keyframes, _ = run(unet, "gi", num_frames, **given)
     guidance, weight = {
         "average": (torch.tensor(2.0).expand(num_frames), torch.tensor(0.5).expand(num_frames)),
         "linear": [torch.linspace(*ends, num_frames, dtype=torch.float64) for ends in ((1, 3), (1, 0))],
     }[fusion]
     unets = two_unets(unet, motion_state_dict(unet))
-    wanted = sample_gi(unets, x, sigmas, keyframes, guidance, weight, 2, 2, draws)
+    wanted = sample_gi(unets, x, sigmas, keyframes, guidance, weight, repeats, until, draws)
     torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
 
 
