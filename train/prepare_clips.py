@@ -17,8 +17,9 @@ from collections.abc import Sequence
 from pathlib import Path
 
 from gen_inbetween.data.clips import ClipFolder, Clips
-from gen_inbetween.models.registry import default_device, resolve_model
+from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import ConfigError, load
+from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.training.settings import Run
 from gen_inbetween.training.setup import Encoder, base_record, fill_shape, open_base_model, open_clips, open_latents
 

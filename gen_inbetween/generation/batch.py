@@ -174,7 +174,7 @@ def launched_processes() -> Any:
         return None
     from accelerate import PartialState
 
-    from gen_inbetween.models.registry import default_device
+    from gen_inbetween.runtime.devices import default_device
 
     # Without a GPU accelerate wants to be told, or takes every process for the only one. The timeout: the first process
     # to finish waits for the slowest, and the usual ten minutes of patience would end the others' work.

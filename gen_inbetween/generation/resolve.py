@@ -14,7 +14,8 @@ from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
 from gen_inbetween.memory.options import Levers, device_memory_gb
 from gen_inbetween.memory.plan import plan
-from gen_inbetween.models.registry import MODELS, ModelSpec, default_device, say_once
+from gen_inbetween.models.registry import MODELS, ModelSpec
+from gen_inbetween.runtime.devices import default_device, warn_once
 
 log = logging.getLogger("gen_inbetween")
 
@@ -74,7 +75,7 @@ def choose_method(name: str | None, pipe: InbetweenPipeline) -> Method:
     if name is not None:
         return find_method(name)
     if pipe.motion is None:
-        say_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
+        warn_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
     return find_method(default_method(pipe.motion is not None))
 
 
@@ -101,7 +102,7 @@ def check_length(num_frames: int, trained: int) -> None:
             "for a longer video make clips between more keyframes and join them"
         )
     if num_frames != trained:
-        say_once(f"num_frames {num_frames}: the model was trained on {trained}; quality is best there")
+        warn_once(f"num_frames {num_frames}: the model was trained on {trained}; quality is best there")
 
 
 def approximations(settings: Settings) -> list[str]:

@@ -7,11 +7,10 @@ Diffusion in diffusers' layout works. Weights are fetched by `open_pipeline` onl
 from __future__ import annotations
 
 import json
-import logging
 import warnings
 from dataclasses import dataclass, replace
 from difflib import get_close_matches
-from functools import cache, lru_cache
+from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -21,6 +20,7 @@ from safetensors import SafetensorError
 
 from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
+from gen_inbetween.runtime.devices import default_device, warn_once
 from gen_inbetween.runtime.hub import (
     HUB_IDS,
     MODELS_VARIABLE,
@@ -34,7 +34,6 @@ from gen_inbetween.runtime.hub import (
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
-logger = logging.getLogger("gen_inbetween")
 
 STABILITY = "Stability AI Community License"
 STABILITY_NOTICE = (
@@ -128,20 +127,13 @@ def open_pipeline(
     precision = dtype or (torch.float32 if place.type == "cpu" else torch.float16)
     motion_path = spec.motion if motion == "default" else motion
     if spec.licence_notice:
-        say_once(spec.licence_notice)
+        warn_once(spec.licence_notice)
     load = _open if shared else _open.__wrapped__
     if motion_path is None:
         return load(spec, place, precision, kernel, None, 0)
     path = Path(motion_path).expanduser().resolve()
     times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
     return load(spec, place, precision, kernel, str(path), max(times, default=0))
-
-
-def default_device() -> torch.device:
-    """cuda, mps or cpu: the first there is."""
-    if torch.cuda.is_available():
-        return torch.device("cuda")
-    return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
 @lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
@@ -175,7 +167,7 @@ def _automatic() -> ModelSpec:
     if gpu and weights:
         return spec
     lacking = " and ".join(what for what, there in (("no GPU", gpu), ("no svd-xt weights", weights)) if not there)
-    say_once(
+    warn_once(
         f"model auto: {lacking} here, so the small bundled model pocket is used; for svd-xt take a machine with a GPU "
         f"and run `hf download {HUB_IDS['svd-xt']}`, or put its folder at ${MODELS_VARIABLE}/svd-xt"
     )
@@ -222,9 +214,3 @@ def _spec_of_configs(name: str, unet: dict[str, Any], vae: dict[str, Any]) -> Mo
     height, width = (576, 1024) if sample_size == SVD_SAMPLE_SIZE else (height * factor, width * factor)
     licence = "unknown: see the model's own page"
     return ModelSpec(name, name, None, licence, None, height, width, unet["num_frames"])
-
-
-@cache
-def say_once(message: str) -> None:
-    """Log a notice the first time it is due in this process: a batch of a thousand clips says it once."""
-    logger.warning("%s", message)

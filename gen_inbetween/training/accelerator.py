@@ -11,8 +11,8 @@ from accelerate import Accelerator
 from accelerate.tracking import get_available_trackers
 from accelerate.utils import InitProcessGroupKwargs
 
-from gen_inbetween.models.registry import default_device
 from gen_inbetween.runtime.config import ConfigError
+from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.training.settings import flatten
 
 

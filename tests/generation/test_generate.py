@@ -20,7 +20,7 @@ from gen_inbetween.generation.resolve import approximations, check_length, check
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import Levers
-from gen_inbetween.models import registry as models
+from gen_inbetween.runtime import devices
 from gen_inbetween.runtime.hashing import tensor_sha256
 from gen_inbetween.runtime.manifest import ManifestError
 
@@ -44,7 +44,7 @@ def motion_file(tiny_pipe, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
-    models.say_once.cache_clear()
+    devices.warn_once.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 
