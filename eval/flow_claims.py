@@ -13,7 +13,6 @@ no interval covers that. Writes <output>/claims.json and claims.md.
 from __future__ import annotations
 
 import argparse
-import json
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -33,7 +32,7 @@ from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, lo
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.interpolation.path_distance import estimate_index
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import write_json, write_text
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
 from gen_inbetween.training.interpolator.video_triplets import UNSURE
 from gen_inbetween.training.sample_order import seeded
@@ -171,9 +170,8 @@ def main() -> None:
     }
     scores = {name: ask(questions, who, name) for name, questions in sets.items()}
     report = "\n\n".join(table(name, of_set, COMPARED) for name, of_set in scores.items()) + "\n"
-    for path, text in (("claims.json", json.dumps(scores, indent=1)), ("claims.md", report)):
-        with replaced(given.output / path) as temporary:
-            temporary.write_text(text, encoding="utf-8")
+    write_json(given.output / "claims.json", scores)
+    write_text(given.output / "claims.md", report)
     print(report)
 
 

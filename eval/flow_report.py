@@ -36,7 +36,7 @@ from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT
 from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.registry import DEFAULT
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import write_text
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("blend", "nearest", "dis", DEFAULT, "rife")
@@ -74,8 +74,7 @@ def main() -> None:
         "## Where flow can be trusted: the limits of method auto\n\n" + limits(found, films),
         "## Path distances against times\n\n" + claims(given.claims),
     ]
-    with replaced(given.output) as temporary:
-        temporary.write_text("\n\n".join(part.strip("\n") for part in parts if part) + "\n", encoding="utf-8")
+    write_text(given.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
     print(given.output)
 
 

@@ -23,7 +23,7 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 from gen_inbetween.cli import app as cli
 from gen_inbetween.diffusion.motion import add_backward_motion, temporal_self_attentions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-from gen_inbetween.runtime import devices
+from gen_inbetween.runtime.messages import warn_once
 
 
 def build_tiny_pipe(
@@ -136,7 +136,7 @@ def inbetween(monkeypatch, capsys, tmp_path):
     """Runs `inbetween ARGUMENTS` in an empty folder; returns (exit status, stdout, stderr)."""
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
-    devices.warn_once.cache_clear()
+    warn_once.cache_clear()
     # What main() sets for its process is taken back after the test.
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")

@@ -44,7 +44,7 @@ from gen_inbetween.diffusion.edm import denoise, edm_loss, sample_sigma
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.fit import to_pixels, to_signal
 from gen_inbetween.runtime.config import load
-from gen_inbetween.runtime.files import replace_folder, replaced
+from gen_inbetween.runtime.files import replace_folder, replaced, save_image
 
 
 @dataclass(frozen=True)
@@ -167,8 +167,7 @@ def train(
 def write_sheet(rows: dict[str, np.ndarray], path: Path) -> None:
     """A labelled row for each clip (F, H, W, 3) uint8."""
     sheet = contact_sheet({label: [Image.fromarray(frame) for frame in clip] for label, clip in rows.items()})
-    with replaced(path) as temporary:
-        sheet.save(temporary)
+    save_image(path, sheet)
 
 
 # -- stage 1: the VAE --------------------------------------------------------------------------------------------------

@@ -147,12 +147,11 @@ def _show(first: Image.Image, masks: np.ndarray, path: Path) -> None:
     from PIL import Image as Images
 
     from gen_inbetween.media.contact_sheet import contact_sheet
-    from gen_inbetween.runtime.files import replaced
+    from gen_inbetween.runtime.files import save_image
 
     pixels = np.asarray(first)
     lit = [Images.fromarray(np.where(mask[..., None], pixels, pixels // 4)) for mask in masks]
-    with replaced(path) as temporary:
-        contact_sheet({"the first frame, and each thing": [first, *lit]}, columns=len(lit) + 2).save(temporary)
+    save_image(path, contact_sheet({"the first frame, and each thing": [first, *lit]}, columns=len(lit) + 2))
 
 
 def _announce(clip: Clip, out: Path) -> None:

@@ -7,7 +7,6 @@ method.unet_passes(options)  # what a run of them costs
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable
 from dataclasses import dataclass, fields
@@ -16,6 +15,7 @@ from typing import Literal, get_args
 from torch import Tensor
 
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
+from gen_inbetween.runtime.messages import nearest_names
 
 Fusion = Literal["average", "linear"]
 
@@ -232,5 +232,5 @@ def find_method(name: str) -> Method:
     known = [*METHODS, *WITHOUT_SAMPLING]
     if name in WITHOUT_SAMPLING:
         raise ValueError(f"method {name} samples nothing: `inbetween` has it; here it is one of {', '.join(METHODS)}")
-    near = difflib.get_close_matches(str(name), known, n=1, cutoff=0)
+    near = nearest_names(name, known, cutoff=0)
     raise ValueError(f"expected a method out of {', '.join(known)}, got {name!r}; did you mean {near[0]!r}?")

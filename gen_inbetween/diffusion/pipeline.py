@@ -5,7 +5,6 @@ encode both keyframes -> noise levels -> METHODS[method] over `denoised = denois
 
 from __future__ import annotations
 
-import difflib
 import math
 import os
 from collections.abc import Callable, Sequence
@@ -34,6 +33,7 @@ from gen_inbetween.diffusion.fusion import open_denoisers
 from gen_inbetween.diffusion.methods import Method, SamplerOptions, find_method
 from gen_inbetween.diffusion.motion import has_backward_motion, without_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
+from gen_inbetween.runtime.messages import nearest_names
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
@@ -249,7 +249,7 @@ def merge_options(options: SamplerOptions | None, keywords: dict[str, Any]) -> S
     """The options, with those keywords that are not None in their place; TypeError for an unknown keyword."""
     names = [item.name for item in fields(SamplerOptions)]
     for name in keywords.keys() - names:
-        near = difflib.get_close_matches(name, names, n=1)
+        near = nearest_names(name, names)
         hint = f"; did you mean {near[0]!r}?" if near else ""
         raise TypeError(f"the pipeline takes no {name!r}{hint}; the sampler's options are {', '.join(names)}")
     wanted = {name: value for name, value in keywords.items() if value is not None}

@@ -17,11 +17,11 @@ from gen_inbetween.evaluation.pairs.pair_list import PairList, read_list
 from gen_inbetween.evaluation.pairs.truth import Truths
 from gen_inbetween.evaluation.samplers import Sampler, open_spec
 from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
-from gen_inbetween.generation.batch import launched_processes
 from gen_inbetween.models.registry import ModelSpec
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.hashing import short_hash, stamp
+from gen_inbetween.runtime.processes import launched_processes
 
 
 @dataclass(frozen=True)

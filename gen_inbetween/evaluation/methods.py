@@ -6,7 +6,6 @@ name of its output folder, so that a changed option, weight or size is another f
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field
 from functools import partial
@@ -28,6 +27,7 @@ from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_in
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.models.registry import ModelSpec
 from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.messages import nearest_names
 
 KINDS = ("method", "baseline", "folder")
 
@@ -176,7 +176,7 @@ def open_baseline(name: str, device: str) -> Interpolation:
         InterpolatorError: its weights are not on this machine.
     """
     if name not in BASELINES:
-        near = difflib.get_close_matches(str(name), BASELINES, n=1, cutoff=0)
+        near = nearest_names(name, BASELINES, cutoff=0)
         raise EvaluationError(f"expected a baseline out of {', '.join(BASELINES)}, got {name!r}; nearest: {near[0]}")
     try:
         return BASELINES[name](device)

@@ -6,7 +6,6 @@ processes made them. A figure that does not exist (the measure does not apply) i
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from typing import Any
 
@@ -18,7 +17,7 @@ from gen_inbetween.evaluation.set_distances import Cell, read_cell
 from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.config import to_mapping
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import write_json_lines
 
 MEASURING = ("torchmetrics", "opencv-python-headless", "scipy", "scikit-image")  # packages that move figures
 
@@ -27,8 +26,7 @@ def write_results(bench: Bench, cells: Sequence[Cell], failures: list[dict[str, 
     """Write the three files from what the phases left; returns how many rows results.jsonl has."""
     output = bench.run.output
     rows = [row for item in in_order(bench) if (row := row_of(bench, item)) is not None]
-    with replaced(output / "results.jsonl") as temporary:
-        temporary.write_text("".join(json.dumps(row) + "\n" for row in rows), encoding="utf-8")
+    write_json_lines(output / "results.jsonl", rows)
     sets: dict[str, dict[str, Any]] = {name: {} for name in bench.set_metrics}
     for cell in cells:
         found = read_cell(bench, cell)

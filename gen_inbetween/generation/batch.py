@@ -13,13 +13,13 @@ import logging
 import os
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, field, fields
-from datetime import timedelta
 from pathlib import Path
 from typing import Any
 
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.hashing import short_hash
+from gen_inbetween.runtime.processes import launched_processes
 
 log = logging.getLogger("gen_inbetween")
 
@@ -166,19 +166,6 @@ def _make(pair: Pair, summary: Summary, device: str | None) -> str:
         return "failed"
     summary.made += 1
     return "made"
-
-
-def launched_processes() -> Any:
-    """accelerate's PartialState under a launcher of several processes, else None."""
-    if int(os.environ.get("WORLD_SIZE", "1")) <= 1:
-        return None
-    from accelerate import PartialState
-
-    from gen_inbetween.runtime.devices import default_device
-
-    # Without a GPU accelerate wants to be told, or takes every process for the only one. The timeout: the first process
-    # to finish waits for the slowest, and the usual ten minutes of patience would end the others' work.
-    return PartialState(cpu=default_device().type == "cpu", timeout=timedelta(weeks=4))
 
 
 def _gather(summary: Summary) -> Summary:

@@ -15,7 +15,7 @@ from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.registry import open_pipeline
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_image
 
 log = logging.getLogger("gen_inbetween")
 
@@ -52,7 +52,4 @@ def make_demo(out: Path, **settings: Any) -> Iterator[Path]:
             clips[method] = list(clip)
         clips["cross-fade"] = crossfade(clip[0], clip[-1], len(clip))
         yield write_video(side_by_side(clips), out / f"{pair}.mp4", clip.fps)
-        sheet = out / f"{pair}.png"
-        with replaced(sheet) as temporary:
-            contact_sheet(clips).save(temporary)
-        yield sheet
+        yield save_image(out / f"{pair}.png", contact_sheet(clips))

@@ -27,6 +27,7 @@ from gen_inbetween.models.registry import ModelSpec, open_pipeline, resolve_mode
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.devices import check_device
 from gen_inbetween.runtime.hashing import tensor_sha256
 
 log = logging.getLogger("gen_inbetween")
@@ -190,16 +191,3 @@ def weights_record(spec: ModelSpec, pipe: InbetweenPipeline) -> dict[str, Any]:
 
 def _sha256(part: dict[str, Any] | None) -> str | None:
     return None if part is None else part["sha256"]
-
-
-def check_device(name: str | None) -> torch.device | None:
-    """The device of that name, None for None; ValueError where there is no such device here."""
-    try:
-        device = None if name is None else torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device {name!r}: expected cuda, cuda:1, mps or cpu") from error
-    if device is not None and device.type == "cuda" and not torch.cuda.is_available():
-        raise ValueError(
-            f"device {name!r}: this torch ({torch.__version__}) finds no CUDA device; None takes the best there is"
-        )
-    return device

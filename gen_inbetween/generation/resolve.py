@@ -15,7 +15,8 @@ from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
 from gen_inbetween.memory.options import Levers, device_memory_gb
 from gen_inbetween.memory.plan import plan
 from gen_inbetween.models.registry import MODELS, ModelSpec
-from gen_inbetween.runtime.devices import default_device, warn_once
+from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.runtime.messages import warn_once
 
 log = logging.getLogger("gen_inbetween")
 

@@ -16,7 +16,7 @@ from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.files import check_writable, replaced
+from gen_inbetween.runtime.files import check_writable, save_image
 from gen_inbetween.runtime.hashing import image_sha256
 
 _SHOWN_WIDTH = 256  # pixels, at least, in a notebook
@@ -80,8 +80,7 @@ class Clip(Sequence[Image.Image]):
         path = Path(path)
         check_output(path)
         if _is_sheet(path):
-            with replaced(path) as temporary:
-                contact_sheet({"": self}).save(temporary)
+            save_image(path, contact_sheet({"": self}))
         else:
             write_video(self, path, self.fps)
         if self.manifest is not None:

@@ -9,7 +9,6 @@ from __future__ import annotations
 import json
 import warnings
 from dataclasses import dataclass, replace
-from difflib import get_close_matches
 from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
@@ -20,7 +19,7 @@ from safetensors import SafetensorError
 
 from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
-from gen_inbetween.runtime.devices import default_device, warn_once
+from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.hub import (
     HUB_IDS,
     MODELS_VARIABLE,
@@ -30,6 +29,7 @@ from gen_inbetween.runtime.hub import (
     hub_errors,
     models_folder,
 )
+from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -96,8 +96,8 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
         raise ModelError(f"no model folder at {text}")
     if "/" in text:
         return _spec_of_hub_id(text)
-    nearest = get_close_matches(text.lower(), [*MODELS, "auto"], n=1, cutoff=0.4)
-    hint = f" (did you mean {nearest[0]}?)" if nearest else ""
+    near = nearest_names(text.lower(), [*MODELS, "auto"], cutoff=0.4)
+    hint = f" (did you mean {near[0]}?)" if near else ""
     raise ModelError(
         f"unknown model {text!r}{hint}: expected auto, {', '.join(MODELS)}, a folder, or a hub id such as owner/name"
     )

@@ -17,7 +17,6 @@ The object stays at the edge of the program: what it says is passed on as plain 
 from __future__ import annotations
 
 import dataclasses
-import difflib
 import os
 import typing
 from collections.abc import Iterable, Mapping
@@ -26,6 +25,8 @@ from typing import Any, TypeVar
 
 import yaml
 from pydantic import TypeAdapter, ValidationError
+
+from gen_inbetween.runtime.messages import nearest_names
 
 Config = TypeVar("Config")
 _adapters: dict[Any, TypeAdapter[Any]] = {}
@@ -122,7 +123,7 @@ def _check_keys(cls: Any, values: Mapping[str, Any], where: str, prefix: str) ->
     known = [field.name for field in dataclasses.fields(cls) if field.init]
     for key in values:
         if key not in known:
-            near = difflib.get_close_matches(str(key), known, n=1)
+            near = nearest_names(key, known)
             hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(known)}"
             raise ConfigError(f"{where}: unknown key {prefix + str(key)!r}; {hint}")
     hints = typing.get_type_hints(cls)

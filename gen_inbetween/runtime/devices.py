@@ -1,13 +1,8 @@
-"""The device that computes by default, and notices given once per process."""
+"""The device that computes: the best there is, or the one named."""
 
 from __future__ import annotations
 
-import logging
-from functools import cache
-
 import torch
-
-log = logging.getLogger("gen_inbetween")
 
 
 def default_device() -> torch.device:
@@ -17,7 +12,14 @@ def default_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-@cache
-def warn_once(message: str) -> None:
-    """Log a notice the first time it is due in this process: a batch of a thousand clips says it once."""
-    log.warning("%s", message)
+def check_device(name: str | None) -> torch.device | None:
+    """The device of that name, None for None; ValueError where there is no such device here."""
+    try:
+        device = None if name is None else torch.device(name)
+    except RuntimeError as error:
+        raise ValueError(f"device {name!r}: expected cuda, cuda:1, mps or cpu") from error
+    if device is not None and device.type == "cuda" and not torch.cuda.is_available():
+        raise ValueError(
+            f"device {name!r}: this torch ({torch.__version__}) finds no CUDA device; None takes the best there is"
+        )
+    return device

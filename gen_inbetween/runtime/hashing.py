@@ -41,7 +41,7 @@ def short_hash(value: Any) -> str:
     """The first eight digits of `json_sha256`, for the names of files.
 
     >>> short_hash([1, 2])
-    '49f0ed2d'
+    '3a316d6d'
     """
     return json_sha256(value)[:8]
 

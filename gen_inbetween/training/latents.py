@@ -23,7 +23,7 @@ from tqdm import tqdm
 from gen_inbetween.data.clips import Clips, DataError, TrainingClip
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning, beside_zeros, embed_frames, encode_latents
 from gen_inbetween.diffusion.motion_files import open_weights
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import replaced, write_json
 from gen_inbetween.training.sample_order import KEYFRAMES, seeded
 
 INDEX = "latents.json"
@@ -153,8 +153,7 @@ def cache_latents(
         stacked = dict(zip(EncodedClip._fields, map(torch.stack, zip(*part, strict=True)), strict=True))
         with replaced(path) as temporary:
             save_file(stacked, temporary, metadata={"identity": identity_text})
-    with replaced(folder / INDEX) as temporary:
-        temporary.write_text(json.dumps({"identity": plain(identity), "clips": clips}))
+    write_json(folder / INDEX, {"identity": plain(identity), "clips": clips})
     return CachedClips(folder)
 
 

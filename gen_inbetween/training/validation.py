@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
@@ -17,7 +16,7 @@ from gen_inbetween.data.clips import Clips, TrainingClip
 from gen_inbetween.diffusion.conditioning import Pipe
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.fit import to_pixels
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_image, write_json
 from gen_inbetween.training.latents import EncodedClip, stack
 from gen_inbetween.training.loss import backward_motion_loss
 from gen_inbetween.training.sample_order import NOISE, seeded
@@ -75,8 +74,7 @@ class Validator:
     def __call__(self, step: int) -> dict[str, float]:
         unet = self.pipe.unet
         losses = held_out_losses(unet, self.encoded, self.levels, seed=self.seed, device=unet.device, dtype=unet.dtype)
-        with replaced(self.folder / f"{step:07d}.json") as temporary:
-            temporary.write_text(json.dumps({"step": step, "loss": losses}, indent=1))
+        write_json(self.folder / f"{step:07d}.json", {"step": step, "loss": losses})
         shown = [self.clips[index] for index in range(min(self.sheet_clips, len(self.clips)))]
         if shown:
             devices = self.pipe.vae.device, self.pipe.image_encoder.device
@@ -86,8 +84,7 @@ class Validator:
             )
             self.pipe.vae.to(devices[0])
             self.pipe.image_encoder.to(devices[1])
-            with replaced(self.folder / f"{step:07d}.png") as temporary:
-                sheet.save(temporary)
+            save_image(self.folder / f"{step:07d}.png", sheet)
         return losses
 
 

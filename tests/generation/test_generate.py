@@ -20,9 +20,9 @@ from gen_inbetween.generation.resolve import approximations, check_length, check
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import Levers
-from gen_inbetween.runtime import devices
 from gen_inbetween.runtime.hashing import tensor_sha256
 from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.messages import warn_once
 
 
 @pytest.fixture(scope="module")
@@ -44,7 +44,7 @@ def motion_file(tiny_pipe, tmp_path_factory):
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
-    devices.warn_once.cache_clear()
+    warn_once.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

@@ -23,14 +23,14 @@ from gen_inbetween.generation.settings import Settings
 from gen_inbetween.interpolation import INTERPOLATORS, Flows, InterpolatorInfo, interpolate_pair, load_interpolator
 from gen_inbetween.interpolation.pairs import interpolations
 from gen_inbetween.media.fit import crossfade, fit_pair
-from gen_inbetween.runtime import devices
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.manifest import FORMAT, ManifestError
+from gen_inbetween.runtime.messages import warn_once
 
 
 @pytest.fixture(autouse=True)
 def own_cache(tmp_path_factory, monkeypatch):
-    devices.warn_once.cache_clear()
+    warn_once.cache_clear()
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path_factory.getbasetemp() / "cache"))
 
 

@@ -22,8 +22,9 @@ from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dic
 from gen_inbetween.diffusion.motion_files import MotionError
 from gen_inbetween.models import registry as models
 from gen_inbetween.models.registry import MODELS, open_pipeline, resolve_model
-from gen_inbetween.runtime import devices, hub
+from gen_inbetween.runtime import hub
 from gen_inbetween.runtime.hub import ModelError
+from gen_inbetween.runtime.messages import warn_once
 
 RECORD = {"base_model": "tiny", "steps": 0, "data": "none"}
 
@@ -34,7 +35,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_OFFLINE", True)
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("GEN_INBETWEEN_MODELS", raising=False)
-    devices.warn_once.cache_clear()
+    warn_once.cache_clear()
     monkeypatch.setattr(models, "default_device", lambda: torch.device("cpu"))
     yield
     models._open.cache_clear()

@@ -14,12 +14,13 @@ from gen_inbetween.evaluation.interpolators.gaps import TRUTH, Frames, Moment, S
 from gen_inbetween.evaluation.interpolators.limits import Trial, shares
 from gen_inbetween.evaluation.interpolators.speed import Cost
 from gen_inbetween.evaluation.report.measures import measures
-from gen_inbetween.evaluation.report.pictures import copy_small_png, save_png
+from gen_inbetween.evaluation.report.pictures import copy_small_png
 from gen_inbetween.evaluation.report.plots import TEXT, save, styles
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval, holm, paired_difference
 from gen_inbetween.evaluation.report.tables import decimals, estimate, figure, probability, table
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.runtime.files import save_image
 
 SHOWN_GAP, COLUMNS = 8, 5
 
@@ -92,7 +93,7 @@ def gap_sheet(moment: Moment, interpolators: Mapping[str, FrameInterpolator], pa
     rows = {f"truth: {moment.name}, gap {SHOWN_GAP}": images(truth)}
     for label, interpolator in interpolators.items():
         rows[label] = images(made_between(truth, interpolator))
-    return copy_small_png(save_png(contact_sheet(rows, columns=COLUMNS), path), path)
+    return copy_small_png(save_image(path, contact_sheet(rows, columns=COLUMNS)), path)
 
 
 def images(frames: Frames) -> list[Image.Image]:

@@ -13,11 +13,12 @@ weights are looked for as weights.py says; a file elsewhere is given by hand: `I
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Iterable
 from functools import cache
 from importlib import import_module
 from typing import TYPE_CHECKING, Any, Protocol
+
+from gen_inbetween.runtime.messages import nearest_names
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
@@ -70,7 +71,7 @@ def open_metric(name: str) -> ClipMetric | SetMetric:
     registry = _registry()
     if name not in registry:
         near = [known for known in registry if name and name in known]
-        near = near or difflib.get_close_matches(name, registry, n=3, cutoff=0.3) or sorted(registry)
+        near = near or nearest_names(name, registry, count=3, cutoff=0.3) or sorted(registry)
         raise UnknownMetric(f"there is no metric {name!r}; the nearest: {', '.join(near)}")
     from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights
 

@@ -11,7 +11,6 @@ It holds no pictures: the sources of its pairs say where they come from, and has
 from __future__ import annotations
 
 import hashlib
-import json
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -22,7 +21,7 @@ from pydantic import TypeAdapter, ValidationError
 
 from gen_inbetween.evaluation.pairs.pair import EXACTLY, Pair, PairError, first_problem
 from gen_inbetween.evaluation.pairs.sources import TrueClip, open_pair
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import write_json_lines
 
 __all__ = ["Pair", "PairError", "PairList", "TrueClip", "open_pair", "read_list", "write_list"]
 
@@ -79,8 +78,7 @@ def write_list(
     """Write a list whole or not at all; returns it as `read_list` would. PairError, OutputError as there."""
     _check_names(pairs, str(path))
     rows = [asdict(_Header(FORMAT, name, made_by, note)), *map(asdict, pairs)]
-    with replaced(path) as temporary:
-        temporary.write_bytes("".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows).encode())
+    write_json_lines(path, rows)
     return read_list(path)
 
 

@@ -12,7 +12,7 @@ from markdown_it.token import Token
 from markupsafe import Markup
 
 from gen_inbetween.evaluation.report.pictures import copy_small_png
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import write_text
 
 _PICTURE = re.compile(r"(!\[[^\]]*\]\()((?:plots|sheets)/[^)\s]+\.png)\)")
 _LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?:sheets|videos)/")  # to what stays in the output folder
@@ -149,12 +149,5 @@ def write_copy(markdown: str, output: Path, path: Path) -> Path:
 
     lines = [line for line in markdown.split("\n") if not _LINK.search(line)]
     text = _PICTURE.sub(copied, "\n".join(lines))
-    write_text(re.sub(r"\n{3,}", "\n\n", text), path)
-    return path
-
-
-def write_text(text: str, path: Path) -> Path:
-    """Write a text file, whole or not at all."""
-    with replaced(path) as temporary:
-        temporary.write_text(text, encoding="utf-8", newline="\n")
+    write_text(path, re.sub(r"\n{3,}", "\n\n", text))
     return path

@@ -16,7 +16,7 @@ from gen_inbetween.evaluation.report.tables import decimals, figure
 from gen_inbetween.evaluation.settings import TRUTH
 from gen_inbetween.media.contact_sheet import Frames, contact_sheet, side_by_side
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import replaced, save_image
 
 SHEET_COLUMNS = 7
 TILE = 192  # pixels
@@ -50,7 +50,7 @@ def section_pictures(
     chosen = typical_pairs(scores, measure, chooser)
     for kind, pair in chosen.items():
         shown = rows_of(scores, measure, methods, pair, clips)
-        save_png(sheet(shown), folder / "sheets" / f"{stem}-{kind}.png")
+        save_image(folder / "sheets" / f"{stem}-{kind}.png", sheet(shown))
         columns = len(shown) if len(shown) <= 4 else math.ceil(math.sqrt(1.5 * len(shown)))  # about as wide as a screen
         write_video(side_by_side(shown, columns=columns), folder / "videos" / f"{stem}-{kind}.mp4", FPS)
     return {kind: scores.pairs[pair] for kind, pair in chosen.items()}
@@ -63,7 +63,7 @@ def method_sheet(scores: Scores, measure: Measure, method: str, clips: Clips, pa
         rows = rows_of(scores, measure, [method], pair, clips)
         shown |= {f"{kind}, {label}": frames for label, frames in rows.items()}
     if shown:
-        save_png(sheet(shown), path)
+        save_image(path, sheet(shown))
     return bool(shown)
 
 
@@ -77,13 +77,6 @@ def _thumbnail(frame: Image.Image) -> Image.Image:
     small = frame.copy()
     small.thumbnail((TILE, TILE))  # never enlarges
     return small
-
-
-def save_png(picture: Image.Image, path: Path) -> Path:
-    """Write a PNG, whole or not at all."""
-    with replaced(path) as temporary:
-        picture.save(temporary, "PNG")
-    return path
 
 
 def copy_small_png(source: Path, path: Path, limit: int = SMALL) -> Path:

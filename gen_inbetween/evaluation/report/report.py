@@ -19,7 +19,7 @@ from PIL import Image
 from gen_inbetween.evaluation.clip_store import read_frames_of
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
-from gen_inbetween.evaluation.report.html import page, write_copy, write_text
+from gen_inbetween.evaluation.report.html import page, write_copy
 from gen_inbetween.evaluation.report.measures import measures
 from gen_inbetween.evaluation.report.pictures import Clips
 from gen_inbetween.evaluation.report.scores import Scores, read_scores
@@ -27,6 +27,7 @@ from gen_inbetween.evaluation.report.sections import Material, own_pictures, sec
 from gen_inbetween.evaluation.report.tables import plain, table
 from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
 from gen_inbetween.media.contact_sheet import Frames
+from gen_inbetween.runtime.files import write_text
 
 DRAWN = 4  # headline measures where the configuration names none
 NAMED = 5  # failures of one method that are named
@@ -58,8 +59,8 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
     run.report.check(run.methods, [name for name, each in facts["metrics"].items() if each["kind"] == "clip"])
     material = gather(output, run, scores, facts)
     text = "\n\n".join(block.strip("\n") for block in compose(material, run, facts, command)) + "\n"
-    write_text(text, output / "report.md")
-    write_text(page(text), output / "report.html")
+    write_text(output / "report.md", text)
+    write_text(output / "report.html", page(text))
     if run.report.markdown is not None:
         write_copy(text, output, run.report.markdown)
     return output / "report.md"

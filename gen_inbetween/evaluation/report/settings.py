@@ -2,10 +2,11 @@
 
 from __future__ import annotations
 
-import difflib
 from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
+
+from gen_inbetween.runtime.messages import nearest_names
 
 
 class ReportError(ValueError):
@@ -50,6 +51,6 @@ class ReportSettings:
 def _known(name: str, names: Collection[str], where: str) -> None:
     if name in names:
         return
-    near = difflib.get_close_matches(name, names, n=1)
+    near = nearest_names(name, names)
     hint = f"did you mean {near[0]!r}?" if near else f"this run has {', '.join(names)}"
     raise ReportError(f"{where}: {name!r} is not part of this run; {hint}")

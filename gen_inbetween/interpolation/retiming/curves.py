@@ -9,7 +9,6 @@ would pass its goal and come back, so they are not offered.
 
 from __future__ import annotations
 
-import difflib
 import math
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass
@@ -18,6 +17,8 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 from numpy.typing import NDArray
 from scipy.interpolate import PchipInterpolator
+
+from gen_inbetween.runtime.messages import nearest_names
 
 Array: TypeAlias = NDArray[np.float64]
 CurveKind: TypeAlias = Literal["linear", "pchip"]
@@ -91,7 +92,7 @@ def parse_curve(curve: str | PathCurve | Sequence[tuple[float, float]]) -> PathC
     if name in EASES:
         return EASES[name]
     if ":" not in name:
-        near = difflib.get_close_matches(name, EASES, n=1, cutoff=0.4)
+        near = nearest_names(name, EASES, cutoff=0.4)
         meant = f"did you mean {near[0]!r}? " if near else ""
         raise CurveError(f"no curve {curve!r}: {meant}Names are {', '.join(EASES)}; knots are time:value,time:value")
     return PathCurve(tuple(_knot(part) for part in name.split(",")))

@@ -20,7 +20,7 @@ from torch import Tensor, nn
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
 from gen_inbetween.interpolation.weights.architectures import ARCHITECTURES, all_sizes, build_network
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import replaced, write_json
 
 FORMAT_VERSION = 1
 HEADER = "gen_inbetween_interpolator"  # the key of our record, JSON, in a safetensors header
@@ -138,5 +138,4 @@ def write_weights(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str
             temporary,
             {HEADER: json.dumps(dict(record))},
         )
-    with replaced(path.with_suffix(".json")) as temporary:
-        temporary.write_text(json.dumps(dict(record), indent=2) + "\n", encoding="utf-8")
+    write_json(path.with_suffix(".json"), dict(record))

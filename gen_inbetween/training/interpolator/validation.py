@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 from collections.abc import Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -15,7 +14,7 @@ from torch import Tensor, nn
 from gen_inbetween.interpolation.interpolator import Kind
 from gen_inbetween.interpolation.pairs import tensor_frame
 from gen_inbetween.media.contact_sheet import contact_sheet
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_image, write_json
 from gen_inbetween.training.interpolator.batches import VALIDATION, Distances, layers_at, open_windows
 from gen_inbetween.training.interpolator.moving_layers import Triplets
 from gen_inbetween.training.interpolator.recipes import index_input, to_device
@@ -61,11 +60,9 @@ class HeldOut:
         return figures
 
     def _write(self, step: int, figures: dict[str, Any], rows: dict[str, list[Image.Image]]) -> None:
-        with replaced(self.folder / f"{step:07d}.json") as temporary:
-            temporary.write_text(json.dumps({"step": step, **figures}, indent=1))
+        write_json(self.folder / f"{step:07d}.json", {"step": step, **figures})
         if rows:
-            with replaced(self.folder / f"{step:07d}.png") as temporary:
-                contact_sheet(rows).save(temporary)
+            save_image(self.folder / f"{step:07d}.png", contact_sheet(rows))
 
 
 def describe(

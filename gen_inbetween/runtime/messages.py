@@ -1,0 +1,27 @@
+"""Messages to people: the nearest known name, and notices given once."""
+
+from __future__ import annotations
+
+import difflib
+import logging
+from collections.abc import Iterable
+from functools import cache
+
+log = logging.getLogger("gen_inbetween")
+
+
+def nearest_names(name: object, names: Iterable[str], *, count: int = 1, cutoff: float = 0.6) -> list[str]:
+    """At most `count` of `names` that are spelt like `name`, the nearest first; `cutoff` in [0, 1]: 1 is equal.
+
+    >>> nearest_names("sede", ["seed", "fps"])
+    ['seed']
+    >>> nearest_names("colour", ["seed", "fps"])
+    []
+    """
+    return difflib.get_close_matches(str(name), names, n=count, cutoff=cutoff)
+
+
+@cache
+def warn_once(message: str) -> None:
+    """Log a notice the first time it is due in this process: a batch of a thousand clips gives it once."""
+    log.warning("%s", message)
