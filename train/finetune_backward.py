@@ -31,11 +31,11 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gen_inbetween.diffusion.checkpoints import save_motion
-from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.cost import measured
 from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.recipe import run_recipe
 from gen_inbetween.training.accelerator import open_accelerator
 from gen_inbetween.training.gradient_checkpointing import enable_gradient_checkpointing

@@ -33,7 +33,7 @@ def plan(
         if sampling is None:
             return
         method = sampling
-    from gen_inbetween.diffusion.methods import SamplerOptions
+    from gen_inbetween.diffusion.options import SamplerOptions
     from gen_inbetween.memory.plan import plan as make_plan
 
     options = SamplerOptions(num_inference_steps=steps)

@@ -28,7 +28,6 @@ from gen_inbetween.diffusion.motion import (
 from gen_inbetween.diffusion.motion_files import (
     FORMAT_VERSION,
     HEADER,
-    MOTION_FILE,
     TRAINED_LAYER,
     UNET_FILES,
     UNROTATED_LAYER,
@@ -41,6 +40,7 @@ from gen_inbetween.diffusion.motion_files import (
 )
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import state_sha256
+from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.manifest import versions
 
 __all__ = ["MissingMotionError", "MotionError", "MotionInfo", "convert", "export_unet", "load_motion", "save_motion"]

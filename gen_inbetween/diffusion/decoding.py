@@ -17,7 +17,7 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from itertools import chain
-from typing import Any, Literal, get_args
+from typing import Any, get_args
 
 import torch
 import torch.nn.functional as F
@@ -26,7 +26,8 @@ from diffusers.models.resnet import SpatioTemporalResBlock
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
-DecodeMode = Literal["streamed", "all", "chunked", "preview"]
+from gen_inbetween.diffusion.options import DecodeMode
+
 EXACT_MODES = ("streamed", "all")
 DEFAULT_CHUNK_SIZE = 8  # frames; about a third of the memory of SVD-XT's 25
 

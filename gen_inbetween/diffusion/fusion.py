@@ -21,7 +21,8 @@ from gen_inbetween.diffusion.edm import FRAME, Denoised, denoise
 from gen_inbetween.diffusion.motion import set_direction
 
 if TYPE_CHECKING:
-    from gen_inbetween.diffusion.methods import Method, SamplerOptions
+    from gen_inbetween.diffusion.methods import Method
+    from gen_inbetween.diffusion.options import SamplerOptions
 
 FUSION_WEIGHTS: dict[str, Callable[[int], Tensor]] = {
     "average": lambda num_frames: torch.full((num_frames,), 0.5, dtype=torch.float64),

@@ -20,9 +20,8 @@ from safetensors import SafetensorError, safe_open
 from torch import Tensor
 
 from gen_inbetween.runtime.hashing import state_sha256
-from gen_inbetween.runtime.hub import HUB_IDS, MODELS_VARIABLE, find_file
+from gen_inbetween.runtime.hub import HUB_IDS, MODELS_VARIABLE, MOTION_FILE, find_file
 
-MOTION_FILE = "backward_motion.safetensors"
 HEADER = "backward_motion"  # the key of our JSON in a safetensors header
 FORMAT_VERSION = 2  # 2 says whether the motion rotates; of 1, all do
 UNET_FILES = tuple(

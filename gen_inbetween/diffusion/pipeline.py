@@ -27,12 +27,13 @@ from gen_inbetween.diffusion.conditioning import (
     encode_keyframes,
     frames_to_tensor,
 )
-from gen_inbetween.diffusion.decoding import DecodeMode, decode_latents
+from gen_inbetween.diffusion.decoding import decode_latents
 from gen_inbetween.diffusion.edm import Generator, edm_scalings, scheduler_sigmas
 from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import Method, SamplerOptions, find_method
+from gen_inbetween.diffusion.methods import Method, find_method
 from gen_inbetween.diffusion.motion import has_backward_motion, without_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
+from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
 from gen_inbetween.runtime.messages import nearest_names
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")

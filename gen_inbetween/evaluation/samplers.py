@@ -12,9 +12,10 @@ from typing import Any
 import torch
 from PIL import Image
 
-from gen_inbetween.diffusion.methods import SamplerOptions, find_method
+from gen_inbetween.diffusion.methods import find_method
 from gen_inbetween.diffusion.motion import add_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.evaluation.clip_store import Made
 from gen_inbetween.evaluation.pairs.pair import Pair

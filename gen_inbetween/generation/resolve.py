@@ -9,7 +9,8 @@ from typing import Any
 
 import torch
 
-from gen_inbetween.diffusion.methods import Method, SamplerOptions, default_method, find_method
+from gen_inbetween.diffusion.methods import Method, default_method, find_method
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
 from gen_inbetween.memory.options import Levers, device_memory_gb

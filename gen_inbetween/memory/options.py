@@ -14,7 +14,7 @@ import torch
 from diffusers.models.attention import BasicTransformerBlock, TemporalBasicTransformerBlock
 from torch import nn
 
-from gen_inbetween.diffusion.decoding import DecodeMode
+from gen_inbetween.diffusion.options import DecodeMode
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 
 log = logging.getLogger("gen_inbetween")

@@ -11,8 +11,9 @@ from pathlib import Path
 
 import torch
 
-from gen_inbetween.diffusion.decoding import DEFAULT_CHUNK_SIZE, DecodeMode
-from gen_inbetween.diffusion.methods import Method, SamplerOptions, find_method
+from gen_inbetween.diffusion.decoding import DEFAULT_CHUNK_SIZE
+from gen_inbetween.diffusion.methods import Method, find_method
+from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
 from gen_inbetween.memory.footprint import Footprint, count_decode, count_encode, count_image_encoder, count_unet
 from gen_inbetween.memory.options import Levers, Offload
 from gen_inbetween.models.configs import ModelConfigs, open_configs

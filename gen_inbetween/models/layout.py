@@ -9,10 +9,9 @@ import os
 from pathlib import Path
 from typing import Any
 
-from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.hashing import file_sha256
-from gen_inbetween.runtime.hub import ModelError
+from gen_inbetween.runtime.hub import MOTION_FILE, ModelError
 
 log = logging.getLogger("gen_inbetween")
 

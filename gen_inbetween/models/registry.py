@@ -17,12 +17,12 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
-from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.hub import (
     HUB_IDS,
     MODELS_VARIABLE,
+    MOTION_FILE,
     ModelError,
     fetch_file,
     find_file,

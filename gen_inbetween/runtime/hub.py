@@ -23,6 +23,7 @@ from huggingface_hub.errors import (
 )
 
 MODELS_VARIABLE = "GEN_INBETWEEN_MODELS"
+MOTION_FILE = "backward_motion.safetensors"  # the backward motion that lies in, or beside, a model
 HUB_IDS = {
     "svd-xt": "stabilityai/stable-video-diffusion-img2vid-xt",
     "svd": "stabilityai/stable-video-diffusion-img2vid",

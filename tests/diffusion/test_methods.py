@@ -10,8 +10,9 @@ from reference import sample_gi, sample_trf, sample_vibid, two_unets
 from gen_inbetween.diffusion import sampling as solvers
 from gen_inbetween.diffusion.edm import Denoised, karras_sigmas
 from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import METHODS, SamplerOptions, find_method, repeat_early_order, time_travel_order
+from gen_inbetween.diffusion.methods import METHODS, find_method, repeat_early_order, time_travel_order
 from gen_inbetween.diffusion.motion import motion_state_dict
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 
 

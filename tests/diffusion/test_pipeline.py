@@ -11,9 +11,10 @@ from cases import picture
 from diffusers import StableVideoDiffusionPipeline
 from PIL import Image
 
-from gen_inbetween.diffusion.methods import METHODS, SamplerOptions
+from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, remove_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
 SIZE = (24, 16)  # width, height

@@ -12,8 +12,9 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.checkpoints import save_motion
-from gen_inbetween.diffusion.methods import METHODS, SamplerOptions
+from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.resolve import approximations, check_length, check_size

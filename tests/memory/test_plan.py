@@ -11,8 +11,8 @@ import pytest
 import torch
 
 from gen_inbetween.diffusion.decoding import decode_latents
-from gen_inbetween.diffusion.methods import SamplerOptions
 from gen_inbetween.diffusion.motion import set_direction, temporal_self_attentions
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.memory.cross_attention import ConstantCrossAttnProcessor, cross_attentions
 from gen_inbetween.memory.footprint import (

@@ -16,9 +16,9 @@ from torch import Tensor
 from gen_inbetween.data.clips import SyntheticClips
 from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
 from gen_inbetween.diffusion.motion import motion_state_dict
-from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.training.gradient_checkpointing import enable_gradient_checkpointing
 from gen_inbetween.training.latents import Encoder
 from gen_inbetween.training.loss import batch_loss

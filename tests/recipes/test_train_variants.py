@@ -12,8 +12,8 @@ import pytest
 import train_variants
 
 from gen_inbetween.diffusion.checkpoints import load_motion
-from gen_inbetween.diffusion.motion_files import MOTION_FILE
 from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.training.settings import Run, weight_settings
 
 ROOT = Path(__file__).resolve().parents[2]

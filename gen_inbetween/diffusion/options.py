@@ -1,0 +1,48 @@
+"""Options of a sampler, and the modes of the decoder: plain values, read without torch."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass, fields
+from typing import Literal, get_args
+
+DecodeMode = Literal["streamed", "all", "chunked", "preview"]
+Fusion = Literal["average", "linear"]
+
+
+@dataclass(frozen=True)
+class SamplerOptions:
+    """How a method samples. None stands for the method's default; in a method's defaults, for an option it lacks.
+
+    Raises:
+        ValueError: a value out of its range.
+    """
+
+    num_inference_steps: int | None = None  # noise levels, at least 1
+    min_guidance_scale: float | None = None  # classifier-free guidance at the keyframe a direction starts from ...
+    max_guidance_scale: float | None = None  # ... rising to this at its far end
+    fusion: Fusion | None = None  # the weight of each direction, see `fusion.fusion_weights`
+    renoise_steps: int | None = None  # how often an early step is repeated, at least 0
+    renoise_ratio: float | None = None  # the share of steps that count as early, 0 to 1
+    renoise_span: int | None = None  # steps that one repeat takes back, at least 1
+    cfg_plus_plus: bool | None = None  # CFG++ steps, made for guidance near 1
+    pin_ends: bool | None = None  # hold the outer latent frames to the clean keyframes
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("num_inference_steps", 1), ("renoise_steps", 0), ("renoise_span", 1)):
+            count = getattr(self, name)
+            if count is not None and (not isinstance(count, int) or count < minimum):
+                raise ValueError(f"expected {name} as a whole number of at least {minimum}, got {count!r}")
+        if self.renoise_ratio is not None and not 0 <= self.renoise_ratio <= 1:
+            raise ValueError(f"expected renoise_ratio in [0, 1], got {self.renoise_ratio!r}")
+        for name in ("min_guidance_scale", "max_guidance_scale"):
+            scale = getattr(self, name)
+            if scale is not None and not math.isfinite(scale):
+                raise ValueError(f"expected a finite {name}, got {scale!r}")
+        if self.fusion is not None and self.fusion not in get_args(Fusion):
+            raise ValueError(f"expected fusion out of {', '.join(get_args(Fusion))}, got {self.fusion!r}")
+
+    def chosen(self) -> dict[str, int | float | str | bool]:
+        """The options that are not None, by name."""
+        values = {item.name: getattr(self, item.name) for item in fields(self)}
+        return {name: value for name, value in values.items() if value is not None}
