@@ -20,8 +20,9 @@ from gen_inbetween.data.clips import ClipFolder, Clips
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import ConfigError, load
 from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.training.latents import Encoder, open_latents
 from gen_inbetween.training.settings import Run
-from gen_inbetween.training.setup import Encoder, base_record, fill_shape, open_base_model, open_clips, open_latents
+from gen_inbetween.training.setup import base_record, fill_shape, open_base_model, open_clips
 
 
 def report(clips: Clips) -> None:
