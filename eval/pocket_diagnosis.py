@@ -33,7 +33,7 @@ from gen_inbetween.diffusion.conditioning import encode_keyframes, encode_latent
 from gen_inbetween.diffusion.edm import denoise
 from gen_inbetween.evaluation.metrics.fidelity import gradient_energy
 from gen_inbetween.media.fit import to_pixels, to_signal
-from gen_inbetween.models.registry import open_pipeline
+from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.files import replaced
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0, 700.0)

@@ -22,7 +22,8 @@ from gen_inbetween.media.fit import fit
 from gen_inbetween.media.image import FrameError, open_frame
 from gen_inbetween.media.video import IMAGE_SUFFIXES
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.models.registry import open_pipeline, resolve_model
+from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.training.sample_order import NOISE, seeded
 
 

@@ -54,7 +54,7 @@ def models() -> None:
             place = str(error)
         motion = "with" if spec.motion else "no"
         typer.echo(
-            f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.licence}"
+            f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.license}"
         )
         typer.echo(f"    {place}")
 
@@ -85,7 +85,7 @@ def convert(
         return
     from gen_inbetween.diffusion.checkpoints import convert as convert_motion
     from gen_inbetween.diffusion.checkpoints import export_unet
-    from gen_inbetween.models.registry import open_pipeline
+    from gen_inbetween.models.loading import open_pipeline
 
     if unet is not None:
         if base is not None:

@@ -31,7 +31,8 @@ from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
 from gen_inbetween.memory.options import apply_levers
 from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.registry import ModelSpec, open_pipeline, resolve_model
+from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measured
 from gen_inbetween.runtime.hashing import cached_file_sha256, short_hash

@@ -14,7 +14,7 @@ from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.models.registry import open_pipeline
+from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.files import save_image
 
 log = logging.getLogger("gen_inbetween")

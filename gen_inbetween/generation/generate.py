@@ -23,7 +23,8 @@ from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.media.image import Frame, open_frame
 from gen_inbetween.memory.options import Levers, apply_levers
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.registry import ModelSpec, open_pipeline, resolve_model
+from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measured
@@ -183,7 +184,7 @@ def weights_record(spec: ModelSpec, pipe: InbetweenPipeline) -> dict[str, Any]:
         "model": {
             "name": spec.name,
             "sha256": folder_sha256(spec.source),
-            "licence": spec.licence,
+            "license": spec.license,
         },
         "motion": None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format},
     }

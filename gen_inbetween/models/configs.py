@@ -1,4 +1,4 @@
-"""The configurations that decide what a run costs: of a named model, a pipeline folder or a hub id, without weights."""
+"""Model configurations that decide the cost of a run, without weights."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a folder holds: an SVD pipeline in diffusers' layout, or something else that is named in the error."""
+"""Diffusers folders of an SVD pipeline: checks and hash."""
 
 from __future__ import annotations
 

@@ -1,21 +1,16 @@
-"""The named models: where each comes from, its licence, its native size and length; and how one is opened.
+"""Named models: source, license, native size and length.
 
-`resolve_model` turns a name, a folder or a hub id into a ModelSpec; `open_pipeline` loads it. Any Stable Video
-Diffusion in diffusers' layout works. Weights are fetched by `open_pipeline` only, never at import.
+`resolve_model` turns a name, a folder or a hub id into a ModelSpec; `loading.open_pipeline` loads it. Any Stable Video
+Diffusion in diffusers' layout works.
 """
 
 from __future__ import annotations
 
 import json
-import warnings
 from dataclasses import dataclass, replace
-from functools import lru_cache
 from importlib.resources import files
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
-
-import torch
-from safetensors import SafetensorError
+from typing import Any
 
 from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
 from gen_inbetween.runtime.devices import default_device
@@ -26,14 +21,9 @@ from gen_inbetween.runtime.hub import (
     ModelError,
     fetch_file,
     find_file,
-    hub_errors,
     models_folder,
 )
 from gen_inbetween.runtime.messages import nearest_names, warn_once
-
-if TYPE_CHECKING:
-    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-
 
 STABILITY = "Stability AI Community License"
 STABILITY_NOTICE = (
@@ -51,12 +41,16 @@ class ModelSpec:
     name: str
     source: str  # a folder, or a hub id
     variant: str | None  # of the weight files: "fp16", or None for the plain names
-    licence: str
-    licence_notice: str | None  # said once per process when the model is opened
+    license: str
+    license_notice: str | None  # said once per process when the model is opened
     height: int
     width: int
     num_frames: int
     motion: str | None = None  # the backward motion file to load by default
+
+    def motion_file(self, motion: str | Path | None = "default") -> str | Path | None:
+        """The backward motion that is loaded for `motion`: the model's own for "default"; None: none."""
+        return self.motion if motion == "default" else motion
 
 
 MODELS: dict[str, ModelSpec] = {
@@ -103,70 +97,12 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
     )
 
 
-def open_pipeline(
-    model: str | Path = "auto",
-    *,
-    device: str | torch.device | None = None,
-    dtype: torch.dtype | None = None,
-    motion: str | Path | None = "default",
-    kernel: str = "sdpa",
-    shared: bool = True,
-) -> InbetweenPipeline:
-    """The pipeline of `model` with its backward motion, kept for the next call with the same arguments.
-
-    device: default cuda, mps or cpu, the first there is. dtype: default float16 on a GPU, float32 on a CPU.
-    motion: a file or folder for `load_motion`; "default" for the model's own, if it has one; None for no motion.
-    kernel: what computes the attention, "sdpa" (torch's own) or "xformers" (an extra; needs a GPU).
-    The two last pipelines are kept. They are shared: what one caller changes in them, the next one gets. With shared
-    False the pipeline is the caller's own.
-    ModelError: as `resolve_model`, and weights that cannot be fetched or loaded. MotionError: as `load_motion`.
-    RuntimeError: xformers is not there or does not run.
-    """
-    spec = resolve_model(model)
-    place = torch.device(device) if device is not None else default_device()
-    precision = dtype or (torch.float32 if place.type == "cpu" else torch.float16)
-    motion_path = spec.motion if motion == "default" else motion
-    if spec.licence_notice:
-        warn_once(spec.licence_notice)
-    load = _open if shared else _open.__wrapped__
-    if motion_path is None:
-        return load(spec, place, precision, kernel, None, 0)
-    path = Path(motion_path).expanduser().resolve()
-    times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
-    return load(spec, place, precision, kernel, str(path), max(times, default=0))
-
-
-@lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
-def _open(
-    spec: ModelSpec, device: torch.device, dtype: torch.dtype, kernel: str, motion: str | None, motion_changed: int
-) -> InbetweenPipeline:
-    """`motion_changed`, the file's time stamp, is in the signature so that a motion trained anew is loaded anew."""
-    from gen_inbetween.diffusion.attention import open_kernel
-    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-
-    open_kernel(kernel)  # before anything is loaded
-    try:
-        with hub_errors(spec.source), warnings.catch_warnings():
-            # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
-            warnings.filterwarnings("ignore", message=".*torch_dtype.*", category=FutureWarning)
-            pipe: Any = InbetweenPipeline.from_pretrained(spec.source, variant=spec.variant, torch_dtype=dtype)
-    except (OSError, SafetensorError) as error:  # the hub's own are told above: these files are here and broken
-        raise ModelError(f"cannot load {spec.source}: {str(error).splitlines()[0]}; get it again") from error
-    pipe.to(device)
-    if kernel == "xformers":  # first, because it replaces every processor; then ours
-        pipe.unet.enable_xformers_memory_efficient_attention()
-    if motion is not None:
-        pipe.load_motion(motion, kernel=kernel)
-    opened: InbetweenPipeline = pipe
-    return opened
-
-
 def _automatic() -> ModelSpec:
     spec = _localise(MODELS["svd-xt"])
     gpu, weights = default_device().type != "cpu", Path(spec.source).is_dir()
     if gpu and weights:
         return spec
-    lacking = " and ".join(what for what, there in (("no GPU", gpu), ("no svd-xt weights", weights)) if not there)
+    lacking = " and ".join(["no GPU"] * (not gpu) + ["no svd-xt weights"] * (not weights))
     warn_once(
         f"model auto: {lacking} here, so the small bundled model pocket is used; for svd-xt take a machine with a GPU "
         f"and run `hf download {HUB_IDS['svd-xt']}`, or put its folder at ${MODELS_VARIABLE}/svd-xt"
@@ -176,14 +112,14 @@ def _automatic() -> ModelSpec:
 
 def _localise(spec: ModelSpec) -> ModelSpec:
     """The spec with its source on this machine, if all of it is there, and the motion that lies beside it."""
-    found = find_file(spec.source if spec.name == "pocket" else spec.name, [INDEX])
-    folder = found.parent if found else None
+    index = find_file(spec.source if spec.name == "pocket" else spec.name, [INDEX])
+    folder = index.parent if index else None
     if folder and not missing_parts(folder):
         spec = replace(spec, source=str(folder), variant=_variant(folder))
     elif spec.name == "pocket":
         raise ModelError(f"the bundled model is not in this installation: no pipeline in {spec.source}; install again")
-    beside = (place / MOTION_FILE for place in (folder, models_folder(spec.name)) if place)
-    motion = next((file for file in beside if file.is_file()), None)
+    candidates = (parent / MOTION_FILE for parent in (folder, models_folder(spec.name)) if parent)
+    motion = next((file for file in candidates if file.is_file()), None)
     return replace(spec, motion=str(motion) if motion else None)
 
 
@@ -212,5 +148,5 @@ def _spec_of_configs(name: str, unet: dict[str, Any], vae: dict[str, Any]) -> Mo
     height, width = sample_size if isinstance(sample_size, list) else (sample_size, sample_size)
     factor = 2 ** (len(vae["block_out_channels"]) - 1)
     height, width = (576, 1024) if sample_size == SVD_SAMPLE_SIZE else (height * factor, width * factor)
-    licence = "unknown: see the model's own page"
-    return ModelSpec(name, name, None, licence, None, height, width, unet["num_frames"])
+    license = "unknown: see the model's own page"
+    return ModelSpec(name, name, None, license, None, height, width, unet["num_frames"])

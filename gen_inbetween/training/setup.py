@@ -19,7 +19,8 @@ from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.registry import MODELS, ModelSpec, open_pipeline, resolve_model
+from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime.hub import HUB_IDS
 from gen_inbetween.training.settings import Optimizer, Shape, Source, Update, check_source
 

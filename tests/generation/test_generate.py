@@ -300,7 +300,7 @@ def test_only_what_departs_from_the_method_is_an_approximation():
 
 
 def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):
-    from gen_inbetween.models.registry import open_pipeline
+    from gen_inbetween.models.loading import open_pipeline
 
     clip = make(method="svd")
     pipe = open_pipeline(tiny_folder)

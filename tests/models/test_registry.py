@@ -20,8 +20,10 @@ from safetensors.torch import load_file
 from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict
 from gen_inbetween.diffusion.motion_files import MotionError
+from gen_inbetween.models import loading
 from gen_inbetween.models import registry as models
-from gen_inbetween.models.registry import MODELS, open_pipeline, resolve_model
+from gen_inbetween.models.loading import close_pipelines, open_pipeline
+from gen_inbetween.models.registry import MODELS, resolve_model
 from gen_inbetween.runtime import hub
 from gen_inbetween.runtime.hub import ModelError
 from gen_inbetween.runtime.messages import warn_once
@@ -36,9 +38,10 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
     monkeypatch.setattr("huggingface_hub.constants.HF_HUB_CACHE", str(tmp_path / "hub"))
     monkeypatch.delenv("GEN_INBETWEEN_MODELS", raising=False)
     warn_once.cache_clear()
-    monkeypatch.setattr(models, "default_device", lambda: torch.device("cpu"))
+    for module in (models, loading):
+        monkeypatch.setattr(module, "default_device", lambda: torch.device("cpu"))
     yield
-    models._open.cache_clear()
+    close_pipelines()
 
 
 @pytest.fixture
@@ -90,7 +93,7 @@ def test_the_named_models_are_those_published() -> None:
     }
     assert MODELS["svd-xt"].source == "stabilityai/stable-video-diffusion-img2vid-xt"
     assert resolve_model("svd-xt") == resolve_model(MODELS["svd-xt"].source) == MODELS["svd-xt"]
-    assert (MODELS["pocket"].licence, MODELS["pocket"].licence_notice) == ("Apache-2.0", None)
+    assert (MODELS["pocket"].license, MODELS["pocket"].license_notice) == ("Apache-2.0", None)
 
 
 def test_the_bundled_model_is_what_its_name_says() -> None:

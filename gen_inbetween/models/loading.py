@@ -1,0 +1,119 @@
+"""Pipelines opened by the name of their model, the last two kept.
+
+    pipe = open_pipeline("pocket")
+
+Weights are fetched here only, never at import.
+"""
+
+from __future__ import annotations
+
+import warnings
+from dataclasses import replace
+from functools import lru_cache
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from safetensors import SafetensorError
+
+from gen_inbetween.models.registry import ModelSpec, resolve_model
+from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.runtime.hub import ModelError, hub_errors
+from gen_inbetween.runtime.messages import warn_once
+
+if TYPE_CHECKING:
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+
+
+def open_pipeline(
+    model: str | Path | ModelSpec = "auto",
+    *,
+    device: str | torch.device | None = None,
+    dtype: torch.dtype | None = None,
+    motion: str | Path | None = "default",
+    kernel: str = "sdpa",
+    shared: bool = True,
+) -> InbetweenPipeline:
+    """The pipeline of `model` with its backward motion, kept for the next call with the same arguments.
+
+    Args:
+        model: what `resolve_model` takes, or what it returned.
+        device: default cuda, mps or cpu, the first there is.
+        dtype: default `default_dtype(device)`.
+        motion: a file or folder for `load_motion`; "default" for the model's own, if it has one; None for no motion.
+        kernel: what computes the attention, "sdpa" (torch's own) or "xformers" (an extra; needs a GPU).
+        shared: the two last pipelines are kept, and what one caller changes in them, the next one gets. False: the
+            pipeline is the caller's own.
+
+    Raises:
+        ModelError: as `resolve_model`, and weights that cannot be fetched or loaded.
+        MotionError: as `load_motion`.
+        RuntimeError: xformers is not there or does not run.
+    """
+    spec = model if isinstance(model, ModelSpec) else resolve_model(model)
+    device = torch.device(device) if device is not None else default_device()
+    dtype = dtype or default_dtype(device)
+    motion_file = spec.motion_file(motion)
+    if spec.license_notice:
+        warn_once(spec.license_notice)
+    load = _open if shared else _open.__wrapped__
+    if motion_file is None:
+        return load(spec, device, dtype, kernel, None, 0)
+    path = Path(motion_file).expanduser().resolve()
+    times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
+    return load(spec, device, dtype, kernel, str(path), max(times, default=0))
+
+
+def close_pipelines() -> None:
+    """Let go of the pipelines that `open_pipeline` keeps, and of their memory where nobody else holds them."""
+    _open.cache_clear()
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """float16 on a GPU, float32 on a CPU.
+
+    >>> default_dtype(torch.device("cpu"))
+    torch.float32
+    """
+    return torch.float32 if device.type == "cpu" else torch.float16
+
+
+def fetch_weights(spec: ModelSpec) -> ModelSpec:
+    """The spec with its source on this machine, whose weights are downloaded where they are not here yet.
+
+    ModelError: they cannot be had.
+    """
+    if Path(spec.source).is_dir():
+        return spec
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+
+    if spec.license_notice:
+        warn_once(spec.license_notice)
+    with hub_errors(spec.source):
+        folder = str(InbetweenPipeline.download(spec.source, variant=spec.variant))
+    return replace(spec, source=folder)
+
+
+@lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
+def _open(
+    spec: ModelSpec, device: torch.device, dtype: torch.dtype, kernel: str, motion: str | None, motion_changed: int
+) -> InbetweenPipeline:
+    """`motion_changed`, the file's time stamp, is in the signature so that a motion trained anew is loaded anew."""
+    from gen_inbetween.diffusion.attention import open_kernel
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+
+    open_kernel(kernel)  # before anything is loaded
+    try:
+        with hub_errors(spec.source), warnings.catch_warnings():
+            # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
+            warnings.filterwarnings("ignore", message=".*torch_dtype.*", category=FutureWarning)
+            pipe: Any = InbetweenPipeline.from_pretrained(spec.source, variant=spec.variant, torch_dtype=dtype)
+    except (OSError, SafetensorError) as error:  # the hub's own are told above: these files are here and broken
+        raise ModelError(f"cannot load {spec.source}: {str(error).splitlines()[0]}; get it again") from error
+    pipe.to(device)
+    if kernel == "xformers":  # first, because it replaces every processor; then ours
+        pipe.unet.enable_xformers_memory_efficient_attention()
+    if motion is not None:
+        pipe.load_motion(motion, kernel=kernel)
+    opened: InbetweenPipeline = pipe
+    return opened
