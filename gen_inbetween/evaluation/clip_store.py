@@ -1,31 +1,35 @@
-"""Clips on disk: how one is named, kept, found again and read, ours and those of other tools.
+"""On-disk store of generated clips: paths, cache keys, reading and writing.
 
-    output/clips/<label>-<key>/<pair>/seed<k>/00000.png ...  made.json
+    output/clips/<label>-<key>/<pair>/seed<k>/00000.png ...  clip.json
 
-`key` is the hash of what decides the method's pixels. made.json repeats it in full, with the pair and the seed: a clip
-whose record says anything else than what is asked for now is made again.
+`key` is the hash of what decides the method's pixels. clip.json repeats it in full, with the pair and the seed: a clip
+whose record says anything else than what is asked for now is generated again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any, Protocol
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.media.video import IMAGE_SUFFIXES, read_frames
 from gen_inbetween.media.video_writer import VideoError
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import replace_folder, replaced
+from gen_inbetween.runtime.files import replace_folder, replaced, write_json
 from gen_inbetween.runtime.hashing import short_hash
 
-RECORD = "made.json"
+if TYPE_CHECKING:
+    from gen_inbetween.evaluation.methods import Method
+    from gen_inbetween.evaluation.pairs.pair import Pair
+
+RECORD = "clip.json"
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
 
 
@@ -33,99 +37,120 @@ class ClipError(ValueError):
     """A clip that is not there or cannot be scored; the message says what was expected and what was found."""
 
 
-class Decided(Protocol):
-    """What this file knows of a method."""
-
-    @property
-    def label(self) -> str: ...
-    @property
-    def decided_by(self) -> Mapping[str, Any]: ...
-
-
 @dataclass(frozen=True)
-class Made:
+class GeneratedClip:
     """A new clip and what it cost."""
 
     frames: list[Image.Image]
-    passes: int
+    passes: int  # of the UNet
     seconds: float  # of the sampling call alone
-    peak_memory: dict[str, Any] | None  # see `measuring.measured`
+    peak_memory: dict[str, Any] | None  # as `runtime.cost` measures it
 
 
-def key_of(method: Decided) -> str:
-    """The name of a method's folders: its label, and a hash of what decides its pixels."""
-    return f"{method.label}-{short_hash(method.decided_by)}"
+@dataclass(frozen=True, eq=False)
+class EvalClip:
+    """One clip of an evaluation. What is computed from it is kept under its `identity`."""
+
+    method: Method
+    pair: Pair
+    seed: int
+
+    @cached_property
+    def request(self) -> dict[str, Any]:
+        """Everything that decides the clip, as JSON gives it back. ClipError: another tool's clip is missing."""
+        return self.method.request(self.pair, self.seed)
+
+    @cached_property
+    def identity(self) -> str:
+        """Hash of the request: the cache key of scores and features. ClipError as `request`."""
+        return short_hash(self.request)
+
+    @property
+    def names(self) -> tuple[str, str, int]:
+        """Method, pair and seed, as a message names them."""
+        return self.method.label, self.pair.name, self.seed
+
+    @property
+    def folder(self) -> Path | None:
+        """As `Method.folder`."""
+        return self.method.folder(self.pair, self.seed)
+
+    def frames(self) -> NDArray[np.uint8]:
+        """(F, H, W, 3) RGB, both ends included. ClipError, PairError, VideoError: it cannot be read."""
+        return self.method.frames(self.pair, self.seed)
+
+    def record(self) -> dict[str, Any] | None:
+        """clip.json of a generated clip, if it is the one asked for."""
+        return read_record(self.folder, self.request) if self.folder else None
+
+    def exists(self) -> bool:
+        """Whether the clip can be read; for a method that generates none this is found out by reading."""
+        return not self.method.generates or self.record() is not None
+
+    def file(self, folder: Path, suffix: str) -> Path:
+        """Where something computed from the clip is kept below `folder`. ClipError as `request`."""
+        return folder / self.method.key / self.pair.name / f"seed{self.seed}-{self.identity}{suffix}"
 
 
-def asked(method: Decided, pair: Pair, seed: int) -> dict[str, Any]:
-    """Everything that decides one clip, as JSON gives it back."""
-    known = {name: getattr(pair, name) for name in ("name", "sha256", "num_frames", "fps", "motion_bucket_id")}
-    values: dict[str, Any] = json.loads(json.dumps({"method": method.decided_by, "pair": known, "seed": seed}))
-    return values
-
-
-def clip_folder(output: Path, method: Decided, pair: Pair, seed: int) -> Path:
-    """Where a clip of ours stands, made or not."""
-    return output / "clips" / key_of(method) / pair.name / f"seed{seed}"
-
-
-def write_clip(folder: Path, made: Made, request: Mapping[str, Any]) -> None:
-    """Keep a clip: PNG frames and made.json, all of it or nothing; in place of another that was asked for otherwise."""
-    record = {key: value for key, value in asdict(made).items() if key != "frames"}
-    record |= {"made": manifest.now(), "versions": manifest.versions(), "machine": manifest.machine()}
-    with replaced(folder, replace_folder) as temporary:
+def write_clip(clip: EvalClip, generated: GeneratedClip) -> None:
+    """Keep a clip: PNG frames and clip.json, all of it or nothing; in place of one that was asked for otherwise."""
+    assert clip.folder is not None  # it was generated
+    record = {name: getattr(generated, name) for name in ("passes", "seconds", "peak_memory")}
+    record |= {"created_at": manifest.now(), "versions": manifest.versions(), "machine": manifest.machine()}
+    with replaced(clip.folder, replace_folder) as temporary:
         temporary.mkdir()
-        for index, frame in enumerate(made.frames):
+        for index, frame in enumerate(generated.frames):
             frame.save(temporary / f"{index:05d}.png", compress_level=1)
-        manifest.write({"asked": request, **record}, temporary / RECORD)
+        write_json(temporary / RECORD, {"request": clip.request, **record})
 
 
 def read_record(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """made.json of a clip, or None where there is none or it is of another clip than the one asked for."""
+    """clip.json in a folder, or None where there is none or it is of another clip than the one asked for."""
     try:
         record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return record if record.get("asked") == request else None
+    return record if record.get("request") == request else None
 
 
-def read_frames_of(path: Path) -> NDArray[np.uint8]:
+def read_clip(path: Path) -> NDArray[np.uint8]:
     """The frames of a folder of images or of a video as (F, H, W, 3) uint8; VideoError names what cannot be read."""
     return np.stack([np.asarray(frame) for frame in read_frames(path).frames])
 
 
-def outside_path(folder: Path, pair: Pair) -> Path:
+def find_clip(folder: Path, pair: Pair) -> Path:
     """Where another tool put a pair's clip: <folder>/<pair>/ or <folder>/<pair>.mp4 (.webm, .mkv, .mov, .avi, .gif).
 
     Raises:
         ClipError: there is neither.
     """
-    places = [folder / pair.name, *(folder / f"{pair.name}{suffix}" for suffix in VIDEO_SUFFIXES)]
-    found = next((place for place in places if place.exists()), None)
-    if found is None:
+    candidates = [folder / pair.name, *(folder / f"{pair.name}{suffix}" for suffix in VIDEO_SUFFIXES)]
+    path = next((candidate for candidate in candidates if candidate.exists()), None)
+    if path is None:
         raise ClipError(f"missing in {folder}: expected the folder {pair.name}/ with its frames, or {pair.name}.mp4")
-    return found
+    return path
 
 
-def read_outside(path: Path, num_frames: int, width: int, height: int) -> NDArray[np.uint8]:
+def read_checked_clip(path: Path, num_frames: int, width: int, height: int) -> NDArray[np.uint8]:
     """The clip of another tool, (num_frames, height, width, 3) uint8, ends included.
 
     Raises:
         ClipError: frames missing or too many, another size, an image or video that is damaged.
     """
     try:
-        frames = read_frames_of(path)
+        frames = read_clip(path)
     except VideoError as error:
         raise ClipError(str(error)) from error
     if len(frames) != num_frames:
-        raise ClipError(f"{path}: expected {num_frames} frames, got {len(frames)}{missing_numbers(path, num_frames)}")
+        gaps = describe_missing_numbers(path, num_frames)
+        raise ClipError(f"{path}: expected {num_frames} frames, got {len(frames)}{gaps}")
     if frames.shape[1:3] != (height, width):
-        got = f"{frames.shape[2]}x{frames.shape[1]}"
-        raise ClipError(f"{path}: expected {width}x{height} pixels, got {got}; set width and height, or resize them")
+        size = f"{frames.shape[2]}x{frames.shape[1]}"
+        raise ClipError(f"{path}: expected {width}x{height} pixels, got {size}; set width and height, or resize them")
     return frames
 
 
-def missing_numbers(path: Path, num_frames: int) -> str:
+def describe_missing_numbers(path: Path, num_frames: int) -> str:
     """ "; missing 00003, 00007" where the images of a folder are numbered from their first one, else ""."""
     if not path.is_dir():
         return ""

@@ -1,65 +1,44 @@
-"""Everything an evaluation works with, opened and checked before any long work: pairs, methods, metrics, processes."""
+"""Evaluation context: pairs, methods, metrics and processes, opened and checked up front."""
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass, field
 from typing import Any
 
-from gen_inbetween.diffusion.methods import FLOW
-from gen_inbetween.evaluation.clip_store import asked, outside_path
-from gen_inbetween.evaluation.methods import FolderMethod, Method, open_methods
+from gen_inbetween.diffusion.methods import AUTO, FLOW
+from gen_inbetween.evaluation.clip_store import EvalClip
+from gen_inbetween.evaluation.methods import (
+    Method,
+    TrueClips,
+    check_label,
+    open_baseline,
+    open_folder,
+    open_interpolate,
+)
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
 from gen_inbetween.evaluation.metrics.set_metric import SetMetric
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import PairList, read_list
 from gen_inbetween.evaluation.pairs.truth import Truths
-from gen_inbetween.evaluation.samplers import Sampler, open_spec
+from gen_inbetween.evaluation.samplers import open_auto, open_sampler, open_spec
 from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
 from gen_inbetween.models.registry import ModelSpec
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.files import check_writable
-from gen_inbetween.runtime.hashing import short_hash, stamp
 from gen_inbetween.runtime.processes import launched_processes
 
-
-@dataclass(frozen=True)
-class TrueClips:
-    """The true clips as a method: what the others are compared with, and the floor of every measure."""
-
-    decided_by: dict[str, Any]
-    label = TRUTH
-    seeded = False
+KINDS = ("method", "baseline", "folder")
 
 
-Scored = Method | TrueClips
-
-
-@dataclass(frozen=True)
-class Item:
-    """One clip of an evaluation."""
-
-    method: Scored
-    pair: Pair
-    seed: int
-
-    @property
-    def identity(self) -> str:
-        """Hash of what decides the clip: what is kept about a clip is kept under this name."""
-        request = asked(self.method, self.pair, self.seed)
-        if isinstance(self.method, FolderMethod):
-            request["files"] = stamp(outside_path(self.method.folder, self.pair))
-        return short_hash(request)
-
-
-@dataclass(frozen=True)
-class Bench:
-    """What `open_bench` opens. `clip_metrics` and `set_metrics` by name, in the order of the configuration."""
+@dataclass(frozen=True, eq=False)
+class EvalContext:
+    """What `open_context` opens. `clip_metrics` and `set_metrics` by name, in the order of the configuration."""
 
     run: EvalRun
     spec: ModelSpec | None  # of the samplers, if there are any
-    listed: PairList
+    pair_list: PairList
     pairs: tuple[Pair, ...]
     methods: tuple[Method, ...]
     true_clips: TrueClips
@@ -68,24 +47,25 @@ class Bench:
     size: tuple[int, int]  # (width, height)
     truths: Truths
     processes: Any  # accelerate's PartialState under a launcher, else None
+    _clips: dict[tuple[str, str, int], EvalClip] = field(default_factory=dict)
 
     @property
     def is_main(self) -> bool:
         return self.processes is None or bool(self.processes.is_main_process)
 
-    def items(self, *methods: Scored) -> Iterator[Item]:
+    def clip(self, method: Method, pair: Pair, seed: int) -> EvalClip:
+        """One clip, the same object in all phases: what decides it is hashed once."""
+        return self._clips.setdefault((method.label, pair.name, seed), EvalClip(method, pair, seed))
+
+    def clips(self, *methods: Method) -> Iterator[EvalClip]:
         """The clips of these methods; a pair's clips in a row, so that its true clip is opened once."""
         for pair in self.pairs:
             for method in methods:
-                for seed in self.seeds(method):
-                    yield Item(method, pair, seed)
-
-    def seeds(self, method: Scored) -> tuple[int, ...]:
-        """All seeds for what depends on one, otherwise the first."""
-        return self.run.seeds if method.seeded else self.run.seeds[:1]
+                for seed in self.run.seeds if method.seeded else self.run.seeds[:1]:
+                    yield self.clip(method, pair, seed)
 
 
-def open_bench(run: EvalRun) -> Bench:
+def open_context(run: EvalRun) -> EvalContext:
     """Open what a run names; whatever can be wrong with it is said here, before any long work.
 
     Raises:
@@ -93,31 +73,74 @@ def open_bench(run: EvalRun) -> Bench:
         UnknownMetric, MissingWeights, ImportError: as `metrics.open_metric`.
     """
     check_writable(run.output / "results.jsonl")
-    listed = read_list(run.pairs)
+    pair_list = read_list(run.pairs)
     processes = launched_processes()
     place = default_device() if processes is None else processes.device
     device = place.type if place.type == "cpu" else str(place)  # accelerate numbers processors, too: "cpu:1"
     samples = any(entry.get("method", FLOW) != FLOW for entry in run.methods.values())
-    needs_model = run.width is None or run.height is None or samples
-    spec = open_spec(run.model) if needs_model else None
-    width, height = (given or getattr(spec, side) for side, given in (("width", run.width), ("height", run.height)))
-    dtype = run.dtype or ("float32" if device == "cpu" else "float16")  # as `models.open_pipeline` chooses
-    methods = open_methods(run, spec, (width, height), device, dtype)
+    spec = open_spec(run.model) if samples or run.width is None or run.height is None else None
+    width, height = (value or getattr(spec, side) for side, value in (("width", run.width), ("height", run.height)))
+    methods = open_methods(run, spec if samples else None, (width, height), device)
     metrics = {name: open_metric(name).to(device) for name in run.metrics}
     if not metrics:
         raise EvaluationError("metrics: expected at least one name, for example psnr[inner]")
     clip_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ClipMetric)}
     run.report.check(run.methods, clip_metrics)
-    return Bench(
+    truths = Truths(run.root, width, height)
+    return EvalContext(
         run,
-        spec if any(isinstance(method, Sampler) for method in methods) else None,
-        listed,
-        listed.pairs[: run.limit],
+        spec if samples else None,
+        pair_list,
+        pair_list.pairs[: run.limit],
         methods,
-        TrueClips({"truth": "fitted", "size": [width, height]}),
+        TrueClips(TRUTH, {"truth": "fitted", "size": [width, height]}, truths),
         clip_metrics,
         {name: metric for name, metric in metrics.items() if isinstance(metric, SetMetric)},
         (width, height),
-        Truths(run.root, width, height),
+        truths,
         processes,
     )
+
+
+def open_methods(run: EvalRun, spec: ModelSpec | None, size: tuple[int, int], device: str) -> tuple[Method, ...]:
+    """Every method of the run, checked as far as can be without opening a model.
+
+    Args:
+        spec: the model of all samplers, None if there are none. size: (width, height) of all clips.
+        device: of the samplers and interpolators.
+
+    Raises:
+        EvaluationError: an entry that is none of the three kinds, an unknown or impossible option, a missing package,
+            folder or motion; the message names the label.
+    """
+    if not run.methods:
+        raise EvaluationError("methods: expected at least one, for example crossfade: {baseline: crossfade}")
+    if run.reference is not None and run.reference not in run.methods:
+        raise EvaluationError(f"reference {run.reference!r} is no method of this run: {', '.join(run.methods)}")
+    methods = []
+    for label, entry in run.methods.items():
+        try:
+            check_label(label)
+            methods.append(open_method(label, entry, run, spec, size, device))
+        except ValueError as error:
+            raise EvaluationError(f"methods.{label}: {error}") from error
+    return tuple(methods)
+
+
+def open_method(
+    label: str, entry: Mapping[str, Any], run: EvalRun, spec: ModelSpec | None, size: tuple[int, int], device: str
+) -> Method:
+    """One method by its entry; arguments and errors as `open_methods`, the message without the label."""
+    kinds = [kind for kind in KINDS if kind in entry]
+    if len(kinds) != 1:
+        raise EvaluationError(f"expected one of the keys {', '.join(KINDS)}, got {sorted(entry)}")
+    if "folder" in entry:
+        return open_folder(label, entry, size)
+    if "baseline" in entry:
+        return open_baseline(label, entry, size, run.output, device)
+    if entry["method"] == FLOW:
+        return open_interpolate(label, entry, size, run.output, device)
+    assert spec is not None  # there is one where anything samples
+    dtype = run.dtype or ("float32" if device == "cpu" else "float16")  # as `models.open_pipeline` chooses
+    opened = open_auto if entry["method"] == AUTO else open_sampler
+    return opened(label, entry, size, run.output, spec, device, dtype)

@@ -1,128 +1,229 @@
-"""From a line of the configuration to something that makes clips, or to a folder where clips are.
+"""Methods of an evaluation: the interface, true clips, folders of other tools, baselines.
 
-Each method has `decided_by`: plain values that decide its pixels, given a pair and a seed. Their hash is part of the
-name of its output folder, so that a changed option, weight or size is another folder and never mixes with the first.
+A method is a row of the tables. What differs from one kind to another is asked of the method itself, so that a new
+kind is a subclass of `Method` (or of `GeneratedMethod`, if it makes clips) and a line where methods are opened.
 """
 
 from __future__ import annotations
 
+import json
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field
-from functools import partial
+from dataclasses import dataclass
+from functools import cached_property
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from PIL import Image
 
-from gen_inbetween.diffusion.methods import AUTO, FLOW
-from gen_inbetween.evaluation.clip_store import Made
-from gen_inbetween.evaluation.pairs.pair import Pair
-from gen_inbetween.evaluation.samplers import Sampler, open_routed, open_sampler
-from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
-from gen_inbetween.generation.interpolate import FLOWS_ALONE
+from gen_inbetween.evaluation.clip_store import (
+    GeneratedClip,
+    find_clip,
+    read_checked_clip,
+    read_clip,
+)
+from gen_inbetween.evaluation.settings import TRUTH, EvaluationError
 from gen_inbetween.interpolation.interpolator import check_kind
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_interpolator
 from gen_inbetween.media.fit import crossfade
-from gen_inbetween.models.registry import ModelSpec
 from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.hashing import short_hash, stamp
 from gen_inbetween.runtime.messages import nearest_names
 
-KINDS = ("method", "baseline", "folder")
+if TYPE_CHECKING:
+    import numpy as np
+    from numpy.typing import NDArray
+    from PIL import Image
+
+    from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
+    from gen_inbetween.evaluation.pairs.pair import Pair
+    from gen_inbetween.evaluation.pairs.truth import Truths
+
+CROSSFADE = "crossfade"
+BASELINES = (CROSSFADE, *(name for name in INTERPOLATORS if name != "blend"))
+OPTIONS = ("interpolator", "iters")  # of {method: interpolate}
 
 
 @dataclass(frozen=True)
-class Baseline:
-    """An interpolator without noise: one clip per pair, whatever the seeds."""
+class Method(ABC):
+    """A row of the tables: where its clips come from, and what they are scored by."""
 
     label: str
-    interpolation: Interpolation
-    decided_by: Mapping[str, Any]
-    seeded = False
+    decided_by: Mapping[str, Any]  # plain values that decide its pixels, given a pair and a seed
 
-    def make(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> Made:
-        """As `Sampler.make`; the seed is not looked at."""
+    seeded: ClassVar[bool] = False  # whether another seed is another clip
+    generates: ClassVar[bool] = False  # whether its clips are made here, by `generate`
+
+    @cached_property
+    def key(self) -> str:
+        """Its label and a hash of `decided_by`: the name of its folders, so that a changed option is another folder."""
+        return f"{self.label}-{short_hash(self.decided_by)}"
+
+    def request(self, pair: Pair, seed: int) -> dict[str, Any]:
+        """Everything that decides one clip, as JSON gives it back."""
+        facts = {name: getattr(pair, name) for name in ("name", "sha256", "num_frames", "fps", "motion_bucket_id")}
+        request: dict[str, Any] = json.loads(json.dumps({"method": self.decided_by, "pair": facts, "seed": seed}))
+        return request
+
+    @abstractmethod
+    def folder(self, pair: Pair, seed: int) -> Path | None:
+        """The folder or video of a clip, generated or not yet; None where it is in no file."""
+
+    @abstractmethod
+    def frames(self, pair: Pair, seed: int) -> NDArray[np.uint8]:
+        """The clip to be scored, (F, H, W, 3) RGB. ClipError, PairError, VideoError: it cannot be read."""
+
+    def metrics(self, metrics: Mapping[str, ClipMetric]) -> dict[str, ClipMetric]:
+        """Those of the metrics that apply to its clips."""
+        return dict(metrics)
+
+    @property
+    def model(self) -> str | None:
+        """What has to be opened to generate: methods of one model follow each other. None: nothing large."""
+        return None
+
+    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
+        """The clip of `pair.num_frames` frames between two keyframes of the evaluation's size."""
+        raise NotImplementedError(f"the clips of {self.label} are not generated here")
+
+    def location(self) -> str:
+        """Where all its clips are, as run.json says it: an own folder, or one relative to the output folder."""
+        return f"clips/{self.key}"
+
+
+@dataclass(frozen=True)
+class TrueClips(Method):
+    """The true clips as a method: what the others are compared with, and the floor of every metric."""
+
+    truths: Truths
+
+    def folder(self, pair: Pair, seed: int) -> Path | None:
+        """None: true clips are decoded or drawn anew."""
+        return None
+
+    def frames(self, pair: Pair, seed: int) -> NDArray[np.uint8]:
+        """The true clip at the size of the evaluation."""
+        return self.truths(pair).frames
+
+    def metrics(self, metrics: Mapping[str, ClipMetric]) -> dict[str, ClipMetric]:
+        """Without those that would compare the truth with itself, but for those that are best at the truth's value."""
+        return {name: each for name, each in metrics.items() if "truth" not in each.needs or each.better == "truth"}
+
+
+@dataclass(frozen=True)
+class FolderMethod(Method):
+    """Clips made by any other tool, read where they are: see `clip_store.find_clip`."""
+
+    root: Path
+    size: tuple[int, int]  # (width, height)
+
+    def request(self, pair: Pair, seed: int) -> dict[str, Any]:
+        """As `Method.request`, with the state of the files. ClipError: the pair has none."""
+        return super().request(pair, seed) | {"files": stamp(self.folder(pair, seed))}
+
+    def folder(self, pair: Pair, seed: int) -> Path:
+        """The pair's folder or video. ClipError: there is neither."""
+        return find_clip(self.root, pair)
+
+    def frames(self, pair: Pair, seed: int) -> NDArray[np.uint8]:
+        """As `clip_store.read_checked_clip`."""
+        return read_checked_clip(self.folder(pair, seed), pair.num_frames, *self.size)
+
+    def location(self) -> str:
+        """The other tool's folder."""
+        return str(self.root)
+
+
+@dataclass(frozen=True)
+class GeneratedMethod(Method):
+    """A method whose clips are generated here and kept below the output folder."""
+
+    output: Path  # of the evaluation
+
+    generates: ClassVar[bool] = True
+
+    @abstractmethod
+    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
+        """As `Method.generate`."""
+
+    def folder(self, pair: Pair, seed: int) -> Path:
+        """output/clips/<key>/<pair>/seed<k>."""
+        return self.output / "clips" / self.key / pair.name / f"seed{seed}"
+
+    def frames(self, pair: Pair, seed: int) -> NDArray[np.uint8]:
+        """As they were kept."""
+        return read_clip(self.folder(pair, seed))
+
+
+@dataclass(frozen=True)
+class Baseline(GeneratedMethod):
+    """An interpolation without noise: one clip a pair, whatever the seeds."""
+
+    interpolate: Callable[[Image.Image, Image.Image, int], list[Image.Image]]  # (frame0, frame1, num_frames)
+
+    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
+        """As `Method.generate`; the seed is not looked at."""
         with measured(torch.device("cpu")) as cost:
-            frames = self.interpolation.between(frame0, frame1, pair.num_frames)
-        return Made(frames, 0, cost["seconds"], cost["peak_memory"])
+            frames = self.interpolate(frame0, frame1, pair.num_frames)
+        return GeneratedClip(frames, passes=0, **cost)
 
 
-@dataclass(frozen=True)
-class FolderMethod:
-    """Clips made by any other tool, read where they are: see `made.outside_path`."""
-
-    label: str
-    folder: Path
-    decided_by: Mapping[str, Any]
-    seeded = False
-
-
-Method = Sampler | Baseline | FolderMethod
-
-
-def open_methods(
-    run: EvalRun, spec: ModelSpec | None, size: tuple[int, int], device: str, dtype: str
-) -> tuple[Method, ...]:
-    """Every method of the run, checked as far as can be without opening a model.
-
-    Args:
-        spec: the model of all samplers, None if there are none. size: (width, height) of all clips.
-        device, dtype: of the samplers.
+def open_baseline(
+    label: str, entry: Mapping[str, Any], size: tuple[int, int], output: Path, device: str = "cpu"
+) -> Baseline:
+    """{baseline: name of BASELINES}; "flow-<name>" is understood as <name>.
 
     Raises:
-        EvaluationError: an entry that is none of the three kinds, an unknown or impossible option, a missing package,
-            folder or motion; the message names the label.
+        EvaluationError: no such baseline, naming the nearest; or a package that it needs is missing.
+        InterpolatorError: its weights are not on this machine.
     """
-    if not run.methods:
-        raise EvaluationError("methods: expected at least one, for example crossfade: {baseline: crossfade}")
-    if run.reference is not None and run.reference not in run.methods:
-        raise EvaluationError(f"reference {run.reference!r} is no method of this run: {', '.join(run.methods)}")
-    methods: list[Method] = []
-    for label, entry in run.methods.items():
-        kinds = [kind for kind in KINDS if kind in entry]
-        try:
-            check_label(label)
-            if len(kinds) != 1:
-                raise EvaluationError(f"expected one of the keys {', '.join(KINDS)}, got {sorted(entry)}")
-            if kinds == ["method"] and entry["method"] == FLOW:
-                methods.append(open_flow_method(label, entry, size, device))
-            elif kinds == ["method"] and spec is not None:
-                opened = open_routed if entry["method"] == AUTO else open_sampler
-                methods.append(opened(label, entry, spec, size, device, dtype))
-            elif kinds == ["baseline"]:
-                methods.append(open_simple(label, entry, size, device))
-            else:
-                methods.append(open_folder(label, entry, size))
-        except ValueError as error:
-            raise EvaluationError(f"methods.{label}: {error}") from error
-    return tuple(methods)
-
-
-def open_simple(label: str, entry: Mapping[str, Any], size: tuple[int, int], device: str) -> Baseline:
-    """A `Baseline` from its entry."""
     check_alone(entry, "baseline")
-    interpolation = open_baseline(entry["baseline"], device)
-    return Baseline(label, interpolation, {"baseline": entry["baseline"], "size": size, **interpolation.weights})
+    name = str(entry["baseline"]).removeprefix("flow-")
+    if name not in BASELINES:
+        near = nearest_names(name, BASELINES, cutoff=0)
+        raise EvaluationError(f"expected a baseline out of {', '.join(BASELINES)}, got {name!r}; nearest: {near[0]}")
+    if name == CROSSFADE:
+        return Baseline(label, {**entry, "size": size}, output, crossfade)
+    try:
+        interpolate, weights = open_interpolation(name, device)
+    except ImportError as error:
+        raise EvaluationError(f"baseline {name} cannot be opened: {error}") from error
+    return Baseline(label, {**entry, "size": size, **weights}, output, interpolate)
 
 
-def open_flow_method(label: str, entry: Mapping[str, Any], size: tuple[int, int], device: str) -> Baseline:
-    """{method: flow, interpolator: name or file, iters: n}: a baseline that need not be in BASELINES."""
-    common = next((key for key in entry if key not in ("method", *FLOWS_ALONE)), None)
-    if common:
-        raise EvaluationError(f"method flow takes {' and '.join(FLOWS_ALONE)} here, got {common!r}")
-    iters, name = entry.get("iters") or 1, entry.get("interpolator") or DEFAULT
-    interpolation = open_flow(name, device, iters)
-    return Baseline(label, interpolation, {**entry, "interpolator": name, "size": size, **interpolation.weights})
+def open_interpolate(
+    label: str, entry: Mapping[str, Any], size: tuple[int, int], output: Path, device: str = "cpu"
+) -> Baseline:
+    """{method: interpolate, interpolator: name or file, iters: n}: a baseline that need not be in BASELINES."""
+    foreign = next((key for key in entry if key not in ("method", *OPTIONS)), None)
+    if foreign:
+        raise EvaluationError(f"method {entry['method']} takes {' and '.join(OPTIONS)} here, got {foreign!r}")
+    name = entry.get("interpolator") or DEFAULT
+    interpolate, weights = open_interpolation(name, device, entry.get("iters") or 1)
+    return Baseline(label, {**entry, "interpolator": name, "size": size, **weights}, output, interpolate)
+
+
+def open_interpolation(
+    name: str, device: str, iters: int = 1
+) -> tuple[Callable[[Image.Image, Image.Image, int], list[Image.Image]], dict[str, Any]]:
+    """An interpolator of INTERPOLATORS or a file of weights, at equal steps of time; and the version and hash of it."""
+    interpolator = load_interpolator(name, device=device)
+    check_kind(interpolator.kind, 0.5, None, iters)
+
+    def interpolate(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list[Image.Image]:
+        return inbetween_frames(frame0, frame1, num_frames, interpolator, iters=iters)
+
+    return interpolate, {"version": interpolator.info.version, "sha256": interpolator.info.sha256}
 
 
 def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> FolderMethod:
-    """A `FolderMethod` from its entry; its clips are looked at one by one, later."""
+    """{folder: PATH}; its clips are looked at one by one, later. EvaluationError: no such folder."""
     check_alone(entry, "folder")
     folder = Path(entry["folder"]).expanduser().resolve()
     if not folder.is_dir():
         raise EvaluationError(f"no such folder: {folder}")
-    return FolderMethod(label, folder, {"folder": str(folder), "size": size})
+    return FolderMethod(label, {"folder": str(folder), "size": size}, folder, size)
 
 
 def check_label(label: str) -> None:
@@ -135,50 +236,3 @@ def check_alone(entry: Mapping[str, Any], kind: str) -> None:
     """EvaluationError where a baseline or folder is given options, which it would not look at."""
     if set(entry) != {kind}:
         raise EvaluationError(f"a {kind} takes no further options, got {', '.join(sorted(set(entry) - {kind}))}")
-
-
-@dataclass(frozen=True)
-class Interpolation:
-    """An opened baseline: (frame0, frame1, num_frames) -> num_frames RGB images, and what weights it uses."""
-
-    between: Callable[[Image.Image, Image.Image, int], list[Image.Image]]
-    weights: Mapping[str, Any] = field(default_factory=dict)  # version and hash, where there are any
-
-
-def nearest(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list[Image.Image]:
-    """Each frame a copy of the keyframe that is nearer in time; the one half-way, if there is one, of frame1."""
-    return [frame0 if index < (num_frames - 1) / 2 else frame1 for index in range(num_frames)]
-
-
-def open_flow(name: str, device: str, iters: int = 1) -> Interpolation:
-    """An interpolator of `flow.INTERPOLATORS` or a file of weights, at equal steps of time."""
-    interpolator = load_interpolator(name, device=device)
-    check_kind(interpolator.kind, 0.5, None, iters)
-
-    def between(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list[Image.Image]:
-        return inbetween_frames(frame0, frame1, num_frames, interpolator, iters=iters)
-
-    return Interpolation(between, {"version": interpolator.info.version, "sha256": interpolator.info.sha256})
-
-
-BASELINES: dict[str, Callable[[str], Interpolation]] = {
-    "crossfade": lambda device: Interpolation(crossfade),
-    "nearest": lambda device: Interpolation(nearest),
-    **{f"flow-{name}": partial(open_flow, name) for name in INTERPOLATORS if name not in ("blend", "nearest")},
-}
-
-
-def open_baseline(name: str, device: str) -> Interpolation:
-    """The baseline of that name, on a device if it computes there.
-
-    Raises:
-        EvaluationError: no such baseline, naming the nearest; or a package that it needs is missing.
-        InterpolatorError: its weights are not on this machine.
-    """
-    if name not in BASELINES:
-        near = nearest_names(name, BASELINES, cutoff=0)
-        raise EvaluationError(f"expected a baseline out of {', '.join(BASELINES)}, got {name!r}; nearest: {near[0]}")
-    try:
-        return BASELINES[name](device)
-    except ImportError as error:
-        raise EvaluationError(f"baseline {name} cannot be opened: {error}") from error

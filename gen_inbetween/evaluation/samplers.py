@@ -1,4 +1,4 @@
-"""The library's samplers as methods of an evaluation: options resolved, weights hashed, one model open at a time."""
+"""Samplers of the library as methods of an evaluation, one model open at a time."""
 
 from __future__ import annotations
 
@@ -7,18 +7,17 @@ from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
-from PIL import Image
 
 from gen_inbetween.diffusion.methods import find_method
 from gen_inbetween.diffusion.motion import add_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-from gen_inbetween.evaluation.clip_store import Made
-from gen_inbetween.evaluation.pairs.pair import Pair
+from gen_inbetween.evaluation.clip_store import GeneratedClip
+from gen_inbetween.evaluation.methods import GeneratedMethod
 from gen_inbetween.evaluation.settings import EvaluationError
 from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_motion, sampling_method
 from gen_inbetween.generation.generate import run_pipeline
@@ -37,6 +36,11 @@ from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measured
 from gen_inbetween.runtime.hashing import cached_file_sha256, short_hash
 
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from gen_inbetween.evaluation.pairs.pair import Pair
+
 SEED_RULE = "first 63 bits of sha256('<seed> <pair>')"
 UNTUNED = "untuned"
 PAIRS_OWN = ("fps", "motion_bucket_id")  # what a model is told of a pair, unless the method says it for all
@@ -48,18 +52,22 @@ THE_RUNS = tuple(item.name for item in fields(Settings) if item.name not in OWN)
 
 
 @dataclass(frozen=True)
-class Sampler:
+class Sampler(GeneratedMethod):
     """One of the library's samplers with its options."""
 
-    label: str
     settings: Settings  # complete but for what is the pair's own
-    told: frozenset[str]  # those of PAIRS_OWN that the method says for all pairs
+    fixed: frozenset[str]  # those of PAIRS_OWN that the method says for all pairs
     spec: ModelSpec
     motion: str | None  # a file or folder, None, or "untuned"
-    decided_by: Mapping[str, Any]
-    seeded = True
 
-    def make(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> Made:
+    seeded: ClassVar[bool] = True
+
+    @property
+    def model(self) -> str:
+        """The motion: the base model is one for the whole run."""
+        return str(self.motion)
+
+    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
         """The clip between two fitted keyframes, its decoded ends left as they are.
 
         Raises:
@@ -68,7 +76,7 @@ class Sampler:
         check_length(pair.num_frames, self.spec.num_frames)
         device = torch.device(str(self.settings.device))
         pipe = open_with_motion(self.spec, str(device), str(self.settings.dtype), self.motion)
-        own = {name: getattr(pair, name) for name in PAIRS_OWN if name not in self.told}
+        own = {name: getattr(pair, name) for name in PAIRS_OWN if name not in self.fixed}
         own = {name: value for name, value in own.items() if value is not None}
         settings = replace(self.settings, num_frames=pair.num_frames, seed=noise_seed(seed, pair), **own)
         settings = decide(settings, self.spec, pipe)
@@ -77,8 +85,7 @@ class Sampler:
         settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
         with measured(device) as cost:
             output = run_pipeline(pipe, frame0, frame1, settings, progress=False)
-        frames: list[Image.Image] = list(output.frames[0])
-        return Made(frames, output.passes, cost["seconds"], cost["peak_memory"])
+        return GeneratedClip(list(output.frames[0]), output.passes, **cost)
 
 
 def noise_seed(seed: int, pair: Pair) -> int:
@@ -88,19 +95,26 @@ def noise_seed(seed: int, pair: Pair) -> int:
 
 
 def open_sampler(
-    label: str, entry: Mapping[str, Any], spec: ModelSpec, size: tuple[int, int], device: str, dtype: str
+    label: str,
+    entry: Mapping[str, Any],
+    size: tuple[int, int],
+    output: Path,
+    spec: ModelSpec,
+    device: str,
+    dtype: str,
 ) -> Sampler:
     """A `Sampler` from its entry in the configuration, with the method's own defaults filled in.
 
     Args:
-        entry: {"method": name, ...}. spec: as `open_spec` returns it. size: (width, height) of all clips.
+        entry: {"method": name, ...}. size: (width, height) of all clips. output: folder of the evaluation.
+        spec: as `open_spec` returns it. device, dtype: what the model is opened with.
 
     Raises:
         ValueError: an unknown or impossible option, a motion that is not there or that method "gi" lacks.
     """
-    common = next((key for key in entry if key in THE_RUNS), None)
-    if common:
-        raise EvaluationError(f"{common!r} is not a method's to choose: it is the same for all methods of a run")
+    shared = next((key for key in entry if key in THE_RUNS), None)
+    if shared:
+        raise EvaluationError(f"{shared!r} is not a method's to choose: it is the same for all methods of a run")
     rest = {"model": spec.name, "width": size[0], "height": size[1], "device": device, "dtype": dtype}
     settings = from_mapping(Settings, {**entry, **rest, "exact_ends": False}, where="its options")
     check_belonging(settings)
@@ -110,20 +124,20 @@ def open_sampler(
     motion = spec.motion if settings.motion == "default" else settings.motion
     if method.needs_motion and motion is None:
         raise MissingMotionError(spec.name)
-    hashed = motion_hash(motion)  # also where the method leaves it alone: that it is there is checked
-    told = {name: getattr(settings, name) for name in PAIRS_OWN if name in entry}
+    motion_sha256 = motion_hash(motion)  # also where the method leaves it alone: that it is there is checked
+    fixed = {name: getattr(settings, name) for name in PAIRS_OWN if name in entry}
     decided_by = {
         "method": method.name,
         "options": options.chosen(),
         "model": folder_sha256(spec.source),
-        "motion": hashed if method.needs_motion else None,
+        "motion": motion_sha256 if method.needs_motion else None,
         "size": size,
         "dtype": dtype,
         "seed_rule": SEED_RULE,
         **{name: getattr(settings, name) for name in ("noise_aug_strength", "decode", "decode_chunk_size")},
-        **told,
+        **fixed,
     }
-    return Sampler(label, replace(settings, motion="default"), frozenset(told), spec, motion, decided_by)
+    return Sampler(label, decided_by, output, replace(settings, motion="default"), frozenset(fixed), spec, motion)
 
 
 def open_spec(model: str) -> ModelSpec:
@@ -157,37 +171,43 @@ def open_with_motion(spec: ModelSpec, device: str, dtype: str, motion: str | Non
 
 
 @dataclass(frozen=True)
-class Routed(Sampler):
+class AutoSampler(Sampler):
     """A sampler that leaves some pairs to an interpolator; a clip of 0 UNet passes is one of those."""
 
     interpolator: FrameInterpolator
     iters: int
 
-    def make(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> Made:
-        """As `Sampler.make`; of a clip by flow the ends are the keyframes."""
+    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
+        """As `Sampler.generate`; of an interpolated clip the ends are the keyframes."""
         with measured(torch.device(self.interpolator.device)) as cost:
             if measure_motion(frame0, frame1, self.interpolator).tiny:
                 frames = inbetween_frames(frame0, frame1, pair.num_frames, self.interpolator, iters=self.iters)
             else:
                 frames = []
-        return Made(frames, 0, **cost) if frames else super().make(pair, frame0, frame1, seed)
+        return GeneratedClip(frames, 0, **cost) if frames else super().generate(pair, frame0, frame1, seed)
 
 
-def open_routed(
-    label: str, entry: Mapping[str, Any], spec: ModelSpec, size: tuple[int, int], device: str, dtype: str
-) -> Routed:
-    """A `Routed` from {method: auto, interpolator: name or file, iters: n, any option of the sampler ...}.
+def open_auto(
+    label: str,
+    entry: Mapping[str, Any],
+    size: tuple[int, int],
+    output: Path,
+    spec: ModelSpec,
+    device: str,
+    dtype: str,
+) -> AutoSampler:
+    """{method: auto, interpolator: name or file, iters: n, any option of the sampler ...}; arguments as `open_sampler`.
 
     Raises:
-        ValueError: as `samplers.open_sampler`, or an interpolator that cannot be opened. ImportError: its package.
+        ValueError: as `open_sampler`, or an interpolator that cannot be opened. ImportError: its package.
     """
     rest = {key: value for key, value in entry.items() if key not in ("interpolator", "iters")}
-    wanted = Settings(method="auto", motion=entry.get("motion", "default"))
-    sampler = open_sampler(label, {**rest, "method": sampling_method(wanted, spec)}, spec, size, device, dtype)
+    request = Settings(method="auto", motion=entry.get("motion", "default"))
+    sampler = open_sampler(label, {**rest, "method": sampling_method(request, spec)}, size, output, spec, device, dtype)
     interpolator = load_interpolator(entry.get("interpolator") or DEFAULT, device=device)
     iters = entry.get("iters") or 1
     auto = {"version": interpolator.info.version, "sha256": interpolator.info.sha256, "iters": iters}
     auto |= {"name": interpolator.info.name, "limits": [DISPLACEMENT, DISAGREEMENT]}
-    known = {item.name: getattr(sampler, item.name) for item in fields(sampler)}
-    known["decided_by"] = {**sampler.decided_by, "auto": auto}
-    return Routed(**known, interpolator=interpolator, iters=iters)
+    values = {item.name: getattr(sampler, item.name) for item in fields(sampler)}
+    values["decided_by"] = {**sampler.decided_by, "auto": auto}
+    return AutoSampler(**values, interpolator=interpolator, iters=iters)

@@ -1,9 +1,10 @@
-"""Distances between the set of made clips and the set of true ones, over the pairs that all methods have.
+"""Distances between the set of generated clips and the set of true ones.
 
-A distance of about a hundred clips is biased and noisy, so three things stand beside it: how many clips, the value
-extrapolated to infinitely many (`metrics.frechet.extrapolated`), and an interval from resampled clips. A resample holds
-clips twice, which moves a distance upwards as fewer clips would; so only the spread of the resamples is taken, and the
-interval is 1.96 of their standard deviation to each side of the plain value.
+They are taken over the pairs that all methods have. A distance of about a hundred clips is biased and noisy, so three
+things stand beside it: how many clips, the value extrapolated to infinitely many (`metrics.frechet.extrapolated`), and
+an interval from resampled clips. A resample holds clips twice, which moves a distance upwards as fewer clips would; so
+only the spread of the resamples is taken, and the interval is 1.96 of their standard deviation to each side of the
+plain value.
 
     output/sets/<metric>/<label>-<key>-<hash of the clips>.json
 """
@@ -16,19 +17,23 @@ from collections.abc import Sequence
 from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
+from typing import TYPE_CHECKING
 
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.evaluation.clip_store import ClipError, key_of
-from gen_inbetween.evaluation.context import Bench, Item, Scored
-from gen_inbetween.evaluation.methods import Method
+from gen_inbetween.evaluation.clip_store import ClipError
 from gen_inbetween.evaluation.metrics.frechet import RankDeficient, extrapolated
-from gen_inbetween.evaluation.metrics.set_metric import SetMetric
-from gen_inbetween.evaluation.pairs.pair import Pair
-from gen_inbetween.evaluation.scoring import features_path, is_there
-from gen_inbetween.runtime import manifest
+from gen_inbetween.evaluation.scoring import features_path
+from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.hashing import short_hash
+
+if TYPE_CHECKING:
+    from gen_inbetween.evaluation.clip_store import EvalClip
+    from gen_inbetween.evaluation.context import EvalContext
+    from gen_inbetween.evaluation.methods import Method
+    from gen_inbetween.evaluation.metrics.set_metric import SetMetric
+    from gen_inbetween.evaluation.pairs.pair import Pair
 
 RESAMPLES = 100
 RESAMPLES_OF_WIDE = 20  # where D is above WIDEST: 3,000 frames of 1,280 features take seconds each
@@ -36,88 +41,104 @@ WIDEST = 400
 Features = NDArray[np.float32]
 
 
-@dataclass(frozen=True)
-class Cell:
-    """One figure of the table of sets."""
+@dataclass(frozen=True, eq=False)
+class SetComparison:
+    """One figure of the table of sets: a method's clips against the true ones, by one metric."""
 
     metric: SetMetric
     method: Method
     pairs: tuple[Pair, ...]  # those that all methods of the table have
 
+    @property
+    def names(self) -> tuple[str, None, None]:
+        """The method, as a message names it; all pairs are compared at once."""
+        return self.method.label, None, None
 
-def open_cells(bench: Bench) -> list[Cell]:
+
+def plan_comparisons(context: EvalContext) -> list[SetComparison]:
     """The table: for each metric the methods that have clips at all, over the pairs that every one of these has."""
-    cells = []
-    for metric in bench.set_metrics.values():
-        known = {method.label: known_pairs(bench, metric, method) for method in bench.methods}
-        there = [method for method in bench.methods if known[method.label]]
-        true = known_pairs(bench, metric, bench.true_clips)
-        common = true.intersection(*(known[method.label] for method in there))
-        pairs = tuple(pair for pair in bench.pairs if pair.name in common)
-        cells += [Cell(metric, method, pairs) for method in there]
-    return cells
+    comparisons = []
+    for metric in context.set_metrics.values():
+        names = {method.label: pairs_with_features(context, metric, method) for method in context.methods}
+        methods = [method for method in context.methods if names[method.label]]
+        common = pairs_with_features(context, metric, context.true_clips)
+        common = common.intersection(*(names[method.label] for method in methods))
+        pairs = tuple(pair for pair in context.pairs if pair.name in common)
+        comparisons += [SetComparison(metric, method, pairs) for method in methods]
+    return comparisons
 
 
-def known_pairs(bench: Bench, metric: SetMetric, method: Scored) -> set[str]:
-    """The names of the pairs of which a method's clip has been made and its features computed."""
+def pairs_with_features(context: EvalContext, metric: SetMetric, method: Method) -> set[str]:
+    """The names of the pairs of which a method's clip exists and its features have been computed."""
     names = set()
-    for item in _items(bench, method, bench.pairs):
+    for clip in one_clip_a_pair(context, method, context.pairs):
         with suppress(ClipError):  # no clip in the folder of another tool
-            if is_there(bench, item) and features_path(bench, metric, item).exists():
-                names.add(item.pair.name)
+            if clip.exists() and features_path(context, metric, clip).exists():
+                names.add(clip.pair.name)
     return names
 
 
-def compare_sets(bench: Bench, cell: Cell) -> None:
+def compare_sets(context: EvalContext, comparison: SetComparison) -> None:
     """Compute one figure with its interval, unless it is known.
 
     Raises:
         TooFewClips: fewer than the metric takes; the message has both numbers.
     """
-    path = cell_path(bench, cell)
+    path = comparison_path(context, comparison)
     if path.exists():
         return
-    cell.metric.require(len(cell.pairs))
-    made = [np.load(features_path(bench, cell.metric, item)) for item in _items(bench, cell.method, cell.pairs)]
-    real = [np.load(features_path(bench, cell.metric, item)) for item in _items(bench, bench.true_clips, cell.pairs)]
-    manifest.write({**figures(cell.metric, real, made), "clips": len(made)}, path)
+    metric, pairs = comparison.metric, comparison.pairs
+    metric.require(len(pairs))
+    generated, real = (
+        [np.load(features_path(context, metric, clip)) for clip in one_clip_a_pair(context, method, pairs)]
+        for method in (comparison.method, context.true_clips)
+    )
+    write_json(path, {**measure_distance(metric, real, generated), "clips": len(generated)})
 
 
-def figures(metric: SetMetric, real: Sequence[Features], made: Sequence[Features]) -> dict[str, float]:
+def measure_distance(metric: SetMetric, real: Sequence[Features], generated: Sequence[Features]) -> dict[str, float]:
     """value, extrapolated, and low and high of a 95 % interval.
 
     Args:
-        real, made: features of each clip, (n, D), the same pairs in the same order.
+        real, generated: features of each clip, (n, D), the same pairs in the same order.
     """
-    distance, count, generator = metric.distance, len(made), np.random.default_rng(0)
-    value = distance(np.concatenate(real), np.concatenate(made))
-    resamples = RESAMPLES if made[0].shape[1] <= WIDEST else RESAMPLES_OF_WIDE
+    distance, count, generator = metric.distance, len(generated), np.random.default_rng(0)
+    value = distance(np.concatenate(real), np.concatenate(generated))
+    resamples = RESAMPLES if generated[0].shape[1] <= WIDEST else RESAMPLES_OF_WIDE
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficient)  # said once, for the plain value
         draws = generator.integers(count, size=(resamples, count))  # a pair's two clips stay together
-        spread = float(np.std([distance(_chosen(real, draw), _chosen(made, draw)) for draw in draws]))
-        limit = value if metric.formula == "kernel" else extrapolated(distance, real, made, generator)  # unbiased: same
-    return {"value": value, "extrapolated": limit, "low": value - 1.96 * spread, "high": value + 1.96 * spread}
+        resampled = [distance(_pick(real, draw), _pick(generated, draw)) for draw in draws]
+        unbiased = metric.formula == "kernel"  # at any number of clips, so nothing is extrapolated
+        limit = value if unbiased else extrapolated(distance, real, generated, generator)
+    reach = 1.96 * float(np.std(resampled))
+    return {"value": value, "extrapolated": limit, "low": value - reach, "high": value + reach}
 
 
-def _chosen(clips: Sequence[Features], indices: NDArray[np.int64]) -> Features:
+def _pick(clips: Sequence[Features], indices: NDArray[np.int64]) -> Features:
     return np.concatenate([clips[index] for index in indices])
 
 
-def read_cell(bench: Bench, cell: Cell) -> dict[str, float] | None:
+def read_comparison(context: EvalContext, comparison: SetComparison) -> dict[str, float] | None:
     """What `compare_sets` found, or None where it was refused or failed."""
     try:
-        known: dict[str, float] = json.loads(cell_path(bench, cell).read_text(encoding="utf-8"))
+        figures: dict[str, float] = json.loads(comparison_path(context, comparison).read_text(encoding="utf-8"))
     except FileNotFoundError:
         return None
-    return known
+    return figures
 
 
-def cell_path(bench: Bench, cell: Cell) -> Path:
-    identities = [item.identity for each in (cell.method, bench.true_clips) for item in _items(bench, each, cell.pairs)]
-    name = f"{key_of(cell.method)}-{short_hash(identities)}.json"
-    return bench.run.output / "sets" / cell.metric.name / name
+def comparison_path(context: EvalContext, comparison: SetComparison) -> Path:
+    """The file of one figure; other clips, or other pairs, are another file."""
+    identities = [
+        clip.identity
+        for method in (comparison.method, context.true_clips)
+        for clip in one_clip_a_pair(context, method, comparison.pairs)
+    ]
+    name = f"{comparison.method.key}-{short_hash(identities)}.json"
+    return context.run.output / "sets" / comparison.metric.name / name
 
 
-def _items(bench: Bench, method: Scored, pairs: Sequence[Pair]) -> list[Item]:
-    return [Item(method, pair, bench.run.seeds[0]) for pair in pairs]  # one clip a pair, so that all sets are as large
+def one_clip_a_pair(context: EvalContext, method: Method, pairs: Sequence[Pair]) -> list[EvalClip]:
+    """A method's clips of the first seed, so that all sets are as large."""
+    return [context.clip(method, pair, context.run.seeds[0]) for pair in pairs]

@@ -28,12 +28,12 @@ class EvalRun:
             fps and motion_bucket_id are the pair's own unless they are given here.
         {method: flow, interpolator: NAME or FILE, iters: 1}: no diffusion model; one clip a pair, whatever the seeds.
         {method: auto, interpolator: ..., ...}: flow for tiny motion, else gi or trf with the options given.
-        {baseline: crossfade}: a name of `baselines.BASELINES`.
+        {baseline: crossfade}: a name of `methods.BASELINES`.
         {folder: PATH}: made elsewhere, PATH/<pair>/*.png or PATH/<pair>.mp4, as large and as long as asked for here.
     """
 
     name: str
-    pairs: Path  # a list, see `pairs.py`
+    pairs: Path  # a list, see `pairs.pair_list`
     output: Path  # folder; what is there already is not made again
     methods: dict[str, dict[str, Any]]
     metrics: tuple[str, ...]  # names of `metrics.METRICS`

@@ -22,19 +22,17 @@ from PIL import Image
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-from gen_inbetween.evaluation import context as bench
-from gen_inbetween.evaluation import run as running
-from gen_inbetween.evaluation import samplers, scoring
-from gen_inbetween.evaluation import samplers as routed
-from gen_inbetween.evaluation.clip_store import read_frames_of
-from gen_inbetween.evaluation.methods import BASELINES, nearest, open_baseline
+from gen_inbetween.evaluation import context, samplers, scoring
+from gen_inbetween.evaluation.clip_store import read_clip
+from gen_inbetween.evaluation.methods import BASELINES, open_baseline
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
 from gen_inbetween.evaluation.metrics.set_metric import SetMetric
 from gen_inbetween.evaluation.pairs.pair import Pair
-from gen_inbetween.evaluation.pairs.pair_list import write_list
+from gen_inbetween.evaluation.pairs.pair_list import read_list, write_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
+from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.samplers import noise_seed
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.generation.auto import Motion
@@ -94,7 +92,7 @@ STAND_INS = {each.name: each for each in (MeanError, Brightness, Undefined, Brok
 
 @pytest.fixture(autouse=True)
 def stand_ins(monkeypatch):
-    monkeypatch.setattr(bench, "open_metric", lambda name: STAND_INS[name]())
+    monkeypatch.setattr(context, "open_metric", lambda name: STAND_INS[name]())
 
 
 def write_pairs(path: Path, count: int) -> Path:
@@ -155,7 +153,7 @@ def sampled(monkeypatch):
 
 def test_a_row_for_every_clip_in_order(tmp_path, tiny_folder, sampled):
     run = run_of(tmp_path, tiny_folder, count=1, seeds=[0, 3])
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     assert outcome.failures == ()
     rows = rows_of(run)
     wanted = [("fade", 0), ("trf", 0), ("trf", 3), ("turned", 0), ("turned", 3), ("truth", 0)]
@@ -172,21 +170,21 @@ def test_a_row_for_every_clip_in_order(tmp_path, tiny_folder, sampled):
 
 def test_the_scores_are_of_the_frames_that_are_kept(tmp_path):
     run = run_of(tmp_path)
-    running.evaluate(run)
+    evaluate(run)
     row = rows_of(run)[1]
-    pair = bench.read_list(run.pairs).pairs[1]
-    frames, truth = read_frames_of(run.output / row["clip"]), open_truth(pair, None, 32, 32).frames
+    pair = read_list(run.pairs).pairs[1]
+    frames, truth = read_clip(run.output / row["clip"]), open_truth(pair, None, 32, 32).frames
     assert row["scores"]["mean_error"] == float(np.abs(frames.astype(float) - truth).mean()) > 0
     assert (frames[0] == truth[0]).all() and (frames[-1] == truth[-1]).all()  # a cross-fade has exact ends
 
 
 def test_a_generation_is_never_repeated_when_a_metric_is_added(tmp_path, tiny_folder, sampled, monkeypatch):
-    running.evaluate(run_of(tmp_path, tiny_folder, count=1))
+    evaluate(run_of(tmp_path, tiny_folder, count=1))
     before = len(sampled)
     scored = []
     monkeypatch.setattr(MeanError, "score", lambda self, sample: scored.append(sample) or 0.0)
     more = run_of(tmp_path, tiny_folder, count=1, metrics=["mean_error", "brightness", "undefined"])
-    running.evaluate(more)
+    evaluate(more)
     assert (before, len(sampled), scored) == (2, 2, [])
     assert all(row["scores"]["undefined"] is None for row in rows_of(more))
 
@@ -195,7 +193,7 @@ def test_a_changed_option_is_another_clip(tmp_path, tiny_folder, sampled):
     def scores_with(**options):
         methods = {"trf": {"method": "trf", "num_inference_steps": 1, **options}}
         run = run_of(tmp_path, tiny_folder, count=1, methods=methods)
-        running.evaluate(run)
+        evaluate(run)
         return rows_of(run)[0]["scores"]
 
     first = scores_with()
@@ -210,7 +208,7 @@ def test_a_killed_run_resumes_to_the_same_results(tmp_path, tiny_folder, monkeyp
     """The second clip dies half-way through its files, the third score never comes; then it is run again."""
     methods = {"fade": {"baseline": "crossfade"}, "trf": {"method": "trf", "num_inference_steps": 1}}
     whole = run_of(tmp_path / "whole", tiny_folder, methods=methods)
-    running.evaluate(whole)
+    evaluate(whole)
     run = run_of(tmp_path / "killed", tiny_folder, methods=methods)
 
     def killed_at(calls_left, real):
@@ -226,9 +224,9 @@ def test_a_killed_run_resumes_to_the_same_results(tmp_path, tiny_folder, monkeyp
         with monkeypatch.context() as patch:
             patch.setattr(module, name, killed_at(calls, getattr(module, name)))
             with pytest.raises(KeyboardInterrupt):
-                running.evaluate(run)
+                evaluate(run)
         assert not (run.output / "results.jsonl").exists()
-    running.evaluate(run)
+    evaluate(run)
     assert rows_of(run) == rows_of(whole)
 
 
@@ -236,10 +234,11 @@ PROCESS = """
 import sys
 from pathlib import Path
 import test_run as tests
-from gen_inbetween.evaluation import context as bench, run as running
-bench.open_metric = lambda name: tests.STAND_INS[name]()
+from gen_inbetween.evaluation import context
+from gen_inbetween.evaluation.run import evaluate
+context.open_metric = lambda name: tests.STAND_INS[name]()
 run = tests.run_of(Path(sys.argv[1]), Path(sys.argv[2]), **tests.SHARED)
-print(running.evaluate(run).clips)
+print(evaluate(run).clips)
 """
 SHARED = {
     "count": 8,
@@ -250,7 +249,7 @@ SHARED = {
 
 def test_two_processes_give_the_table_of_one(tmp_path, tiny_folder):
     alone = run_of(tmp_path / "one", tiny_folder, **SHARED)
-    running.evaluate(alone)
+    evaluate(alone)
     together = run_of(tmp_path / "two", tiny_folder, **SHARED)
     with socket.socket() as free:
         free.bind(("127.0.0.1", 0))
@@ -280,7 +279,7 @@ def test_a_clip_that_is_not_finite_is_named_and_the_rest_goes_on(tmp_path, tiny_
     real = InbetweenPipeline.__call__
 
     def poisoned(self, *frames, generator, **options):
-        first = generator.initial_seed() == noise_seed(0, bench.read_list(run.pairs).pairs[0])
+        first = generator.initial_seed() == noise_seed(0, read_list(run.pairs).pairs[0])
         hook = self.unet.conv_out.register_forward_hook(lambda _, given, out: out * torch.nan if first else out)
         try:
             return real(self, *frames, generator=generator, **options)
@@ -290,7 +289,7 @@ def test_a_clip_that_is_not_finite_is_named_and_the_rest_goes_on(tmp_path, tiny_
     turned = {"method": "gi", "motion": "untuned", "num_inference_steps": 1}
     run = run_of(tmp_path, tiny_folder, methods={"turned": turned, "fade": {"baseline": "crossfade"}})
     monkeypatch.setattr(InbetweenPipeline, "__call__", poisoned)
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     assert [(failure.method, failure.pair) for failure in outcome.failures] == [("turned", "s0")]
     assert "not finite" in read(run, "run.json")["failures"][0]["why"]
     made = [(row["method"], row["pair"]) for row in rows_of(run) if row["method"] != "truth"]
@@ -312,7 +311,7 @@ def test_folders_of_other_tools_are_read_as_far_as_they_go(tmp_path):
     other_tool(made, "s2", size=48)
     other_tool(made, "s3", count=FRAMES + 1)
     run = run_of(tmp_path, count=6, methods={"other": {"folder": str(made)}})
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     why = {failure.pair: failure.why for failure in outcome.failures}
     assert list(why) == ["s1", "s2", "s3", "s4", "s5"]
     assert "expected 6 frames, got 5; missing 00003" in why["s1"]
@@ -323,22 +322,22 @@ def test_folders_of_other_tools_are_read_as_far_as_they_go(tmp_path):
     (row,) = [row for row in rows_of(run) if row["method"] == "other"]
     assert (row["pair"], row["passes"], row["clip"]) == ("s0", None, str(made / "s0"))
     with pytest.raises(EvaluationError, match="strict: other, s1, seed 0: .*missing 00003"):
-        running.evaluate(run_of(tmp_path, count=6, methods={"other": {"folder": str(made)}}, strict=True))
+        evaluate(run_of(tmp_path, count=6, methods={"other": {"folder": str(made)}}, strict=True))
 
 
 def test_a_folder_that_changed_is_scored_again(tmp_path):
     other_tool(tmp_path / "made", "s0")
     run = run_of(tmp_path, count=1, methods={"other": {"folder": str(tmp_path / "made")}})
-    running.evaluate(run)
+    evaluate(run)
     before = rows_of(run)[0]["scores"]
     Image.new("RGB", (32, 32), (9, 99, 9)).save(tmp_path / "made" / "s0" / "00001.png")
-    running.evaluate(run)
+    evaluate(run)
     assert rows_of(run)[0]["scores"]["brightness"] != before["brightness"]
 
 
 def test_a_metric_that_fails_costs_the_others_nothing(tmp_path):
     run = run_of(tmp_path, count=1, metrics=["broken", "brightness"])
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     assert [failure.why for failure in outcome.failures] == ["broken: out of luck"] * 2
     assert [set(row["scores"]) for row in rows_of(run)] == [{"brightness"}] * 2
 
@@ -348,7 +347,7 @@ def test_a_true_clip_that_cannot_be_opened_is_one_failure(tmp_path):
     lines = run.pairs.read_text().splitlines()
     row = json.loads(lines[1])
     run.pairs.write_text("\n".join([lines[0], json.dumps(row | {"sha256": "0" * 64}), *lines[2:]]) + "\n")
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     assert [(failure.method, failure.pair, failure.seed) for failure in outcome.failures] == [(None, "s0", None)]
     assert [row["pair"] for row in rows_of(run)] == ["s1"] * 3
 
@@ -359,7 +358,7 @@ def test_a_clip_too_long_for_the_model_is_skipped_by_name(tmp_path, tiny_folder)
     pair = Pair("long", source, 13, clip.fps, clip.motion_bucket_id, 1.0, frames_sha256(clip.frames))
     run = run_of(tmp_path, tiny_folder)
     write_list(run.pairs, [pair], name="long", made_by="a test")
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     assert [(failure.method, failure.pair) for failure in outcome.failures] == [("trf", "long"), ("turned", "long")]
     assert "does 3 to 12" in outcome.failures[0].why
 
@@ -373,20 +372,20 @@ def test_sets_are_compared_over_the_pairs_that_all_methods_have(tmp_path):
     methods = {"fade": {"baseline": "crossfade"}, "other": {"folder": str(made)}}
     methods["none"] = {"folder": str(tmp_path / "empty")}  # without any clip it takes no pair from the others
     run = run_of(tmp_path, count=9, methods=methods, metrics=["fd_colours[inner,8]", "brightness"])
-    running.evaluate(run)
+    evaluate(run)
     figures = read(run, "sets.json")["fd_colours[inner,8]"]
     assert {label: figure["clips"] for label, figure in figures.items()} == {"fade": 8, "other": 8}
     assert 0 <= figures["fade"]["value"] < figures["other"]["value"]
     assert all(figure["low"] < figure["value"] < figure["high"] for figure in figures.values())
     assert read(run, "run.json")["sets"] == {"fd_colours[inner,8]": {"pairs": 8, "dropped": ["s3"]}}
     files = {path: path.stat().st_mtime_ns for path in (run.output / "sets").rglob("*.json")}
-    running.evaluate(run)
+    evaluate(run)
     assert files == {path: path.stat().st_mtime_ns for path in (run.output / "sets").rglob("*.json")}
 
 
 def test_too_few_clips_are_refused_with_the_number_and_the_rest_goes_on(tmp_path):
     run = run_of(tmp_path, metrics=["fd_colours[inner,8]", "brightness"])
-    outcome = running.evaluate(run)
+    outcome = evaluate(run)
     assert [failure.why for failure in outcome.failures] == [
         "fd_colours[inner,8] compares sets of 8 clips or more, got 2"
     ]
@@ -418,7 +417,7 @@ def test_too_few_clips_are_refused_with_the_number_and_the_rest_goes_on(tmp_path
 )
 def test_a_bad_configuration_is_refused_before_any_work(tmp_path, change, message):
     with pytest.raises(ValueError, match=message):
-        running.evaluate(run_of(tmp_path, **change))
+        evaluate(run_of(tmp_path, **change))
     assert not (tmp_path / "out").exists()
 
 
@@ -429,39 +428,41 @@ def test_keys_of_a_configuration_are_checked(tmp_path):
 
 def test_gi_without_a_motion_is_refused_before_any_work(tmp_path, tiny_folder):
     with pytest.raises(EvaluationError, match="methods.a") as caught:
-        running.evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "gi"}}))
+        evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "gi"}}))
     assert isinstance(caught.value.__cause__, MissingMotionError)
 
 
-def test_baselines():
-    frames = [Image.fromarray(make_clip(0, num_frames=2, size=64).frames[k]) for k in (0, 1)]
-    assert [image is frames[1] for image in nearest(*frames, 5)] == [False, False, True, True, True]
+def test_baselines(tmp_path):
     clip = make_clip(3, num_frames=9, size=64, kind="cart", speed=1.0)
     ends = (Image.fromarray(clip.frames[0]), Image.fromarray(clip.frames[-1]))
 
-    def error(name):
-        made = np.stack([np.asarray(frame) for frame in open_baseline(name, "cpu").between(*ends, 9)])
-        assert (made[[0, -1]] == clip.frames[[0, -1]]).all()
-        return np.abs(made.astype(float) - clip.frames).mean()
+    def frames(name):
+        baseline = open_baseline(name, {"baseline": name}, (64, 64), tmp_path)
+        return np.stack([np.asarray(frame) for frame in baseline.interpolate(*ends, 9)])
 
-    assert error("flow-dis") < 0.7 * error("crossfade")  # a cart that rolls is carried along, not faded
+    def error(name):
+        assert (frames(name)[[0, -1]] == clip.frames[[0, -1]]).all()
+        return np.abs(frames(name).astype(float) - clip.frames).mean()
+
+    assert [(frame == clip.frames[0]).all() for frame in frames("nearest")] == [True] * 4 + [False] * 5
+    assert error("dis") < 0.7 * error("crossfade")  # a cart that rolls is carried along, not faded
+    assert (frames("flow-dis") == frames("dis")).all()  # the name of 0.1
 
 
 def test_every_interpolator_is_a_baseline_by_its_name():
-    assert {f"flow-{name}" for name in INTERPOLATORS if name not in ("blend", "nearest")} <= set(BASELINES)
-    assert {"crossfade", "nearest", "flow-tiny-di"} <= set(BASELINES)
+    assert set(BASELINES) == {"crossfade", *INTERPOLATORS} - {"blend"}  # of which it is another rounding
 
 
 def test_flow_as_a_method_needs_no_model_and_makes_one_clip_a_pair(tmp_path, monkeypatch):
-    monkeypatch.setattr(bench, "open_spec", None)  # would fail if it were called
+    monkeypatch.setattr(context, "open_spec", None)  # would fail if it were called
     methods = {"blend": {"method": "flow", "interpolator": "blend"}, "dis": {"method": "flow", "interpolator": "dis"}}
     run = run_of(tmp_path, methods=methods, seeds=[0, 1])
-    assert running.evaluate(run).failures == ()
+    assert evaluate(run).failures == ()
     rows = {(row["method"], row["pair"]): row for row in rows_of(run)}
     assert len(rows) == 6 and rows["dis", "s0"]["passes"] == 0  # the true clips are rows, too
     assert rows["blend", "s0"]["scores"] != rows["dis", "s0"]["scores"]
     with pytest.raises(EvaluationError, match="method flow takes interpolator and iters here, got 'num_frames'"):
-        running.evaluate(run_of(tmp_path, methods={"a": {"method": "flow", "num_frames": 5}}))
+        evaluate(run_of(tmp_path, methods={"a": {"method": "flow", "num_frames": 5}}))
 
 
 def test_auto_as_a_method_asks_the_model_only_where_things_move(tmp_path, tiny_folder, sampled, monkeypatch):
@@ -469,12 +470,12 @@ def test_auto_as_a_method_asks_the_model_only_where_things_move(tmp_path, tiny_f
     run = run_of(tmp_path, tiny_folder, methods=methods)
     asked = []
 
-    def measured(frame0, frame1, interpolator):
+    def measure(frame0, frame1, interpolator):
         asked.append(interpolator.info.name)
         return Motion(displacement=100.0 if len(asked) > 1 else 0.5, disagreement=1.0)
 
-    monkeypatch.setattr(routed, "measure_motion", measured)
-    assert running.evaluate(run).failures == ()
+    monkeypatch.setattr(samplers, "measure_motion", measure)
+    assert evaluate(run).failures == ()
     assert asked == ["blend", "blend"] and [method for method, _ in sampled] == ["trf"]
     passes = {row["pair"]: row["passes"] for row in rows_of(run) if row["method"] == "auto"}
     assert passes["s0"] == 0 < passes["s1"]
@@ -482,11 +483,11 @@ def test_auto_as_a_method_asks_the_model_only_where_things_move(tmp_path, tiny_f
 
 def test_an_interpolator_is_refused_where_nothing_would_read_it(tmp_path, tiny_folder):
     with pytest.raises(EvaluationError, match="methods.a: interpolator dis: belongs to the methods flow and auto"):
-        running.evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "trf", "interpolator": "dis"}}))
+        evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "trf", "interpolator": "dis"}}))
 
 
 def test_noise_is_the_same_for_every_method_and_another_for_every_pair_and_seed(tmp_path):
-    pairs = bench.read_list(write_pairs(tmp_path / "pairs.jsonl", 2)).pairs
+    pairs = read_list(write_pairs(tmp_path / "pairs.jsonl", 2)).pairs
     seeds = {noise_seed(seed, pair) for seed in (0, 1) for pair in pairs}
     assert len(seeds) == 4 and all(0 <= seed < 2**63 for seed in seeds)
     assert noise_seed(0, pairs[0]) == 0x83ED66DBA2A50039 >> 1  # `printf '0 s0' | sha256sum`, today and tomorrow
@@ -494,19 +495,19 @@ def test_noise_is_the_same_for_every_method_and_another_for_every_pair_and_seed(
 
 def test_the_output_folder_can_be_moved(tmp_path):
     run = run_of(tmp_path)
-    running.evaluate(run)
+    evaluate(run)
     shutil.move(run.output, tmp_path / "moved")
     row = json.loads((tmp_path / "moved" / "results.jsonl").read_text().splitlines()[0])
-    assert len(read_frames_of(tmp_path / "moved" / row["clip"])) == FRAMES
+    assert len(read_clip(tmp_path / "moved" / row["clip"])) == FRAMES
 
 
 def test_the_quick_configuration_ends_in_a_report(tmp_path, monkeypatch, capsys):
-    monkeypatch.setattr(bench, "open_metric", open_metric)
+    monkeypatch.setattr(context, "open_metric", open_metric)
     monkeypatch.chdir(ROOT)  # the paths of configurations start there
     spec = importlib.util.spec_from_file_location("evaluate", ROOT / "eval" / "evaluate.py")
     script = importlib.util.module_from_spec(spec)
     spec.loader.exec_module(script)
-    opened = bench.open_bench(load(EvalRun, "configs/eval/quick.yaml", [f"output={tmp_path}"]))
+    opened = context.open_context(load(EvalRun, "configs/eval/quick.yaml", [f"output={tmp_path}"]))
     assert [method.label for method in opened.methods] == ["gi", "trf", "crossfade"]
     fewer = ["limit=1", "methods={fade: {baseline: crossfade}}", "reference=fade"]  # no model: seconds less
     script.main(["--config", "configs/eval/quick.yaml", f"output={tmp_path}", *fewer])

@@ -16,7 +16,7 @@ from typing import Any
 import yaml
 from PIL import Image
 
-from gen_inbetween.evaluation.clip_store import read_frames_of
+from gen_inbetween.evaluation.clip_store import read_clip
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
 from gen_inbetween.evaluation.report.html import page, write_copy
@@ -93,7 +93,7 @@ def clips_of(output: Path, run: EvalRun, scores: Scores, size: Sequence[int]) ->
         if method == TRUTH:
             frames = open_truth(pairs[pair], run.root, *size).frames
         else:
-            frames = read_frames_of(output / str(scores.clips[method, pair, seed]))
+            frames = read_clip(output / str(scores.clips[method, pair, seed]))
         return [Image.fromarray(frame) for frame in frames]
 
     return clip
@@ -133,7 +133,7 @@ def what_was_run(scores: Scores, run: EvalRun, facts: Mapping[str, Any]) -> Iter
     listed, model, machine = facts["list"], facts["model"], facts["machine"]
     lengths = ", ".join(group.label for group in scores.by_gap())
     rows = {
-        "made": str(facts["made"]),
+        "made": str(facts["created_at"]),
         "pairs": f"{len(scores.pairs)} of list {plain(listed['name'])} (sha256 {listed['sha256'][:12]})",
         "frames of a clip": f"{lengths}, both keyframes counted, {facts['size'][0]}x{facts['size'][1]} pixels",
         "seeds": ", ".join(map(str, run.seeds)),

@@ -95,7 +95,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> EvalRun:
     )  # fmt: skip
     why = {"method": "cross-fade", "seed": 0, "why": "expected 5 frames | got 4"}
     facts = {
-        "made": "2026-01-01T00:00:00+00:00", "config": to_mapping(run), "size": [32, 32],
+        "created_at": "2026-01-01T00:00:00+00:00", "config": to_mapping(run), "size": [32, 32],
         "versions": {"python": "3.11"},
         "machine": {"system": "Linux-6.1.0-name-x86_64-with-glibc2.36", "threads": 2, "gpus": []},
         "model": {"name": "pocket", "sha256": "c0ffee" * 8},
