@@ -22,13 +22,11 @@ from torch import Tensor
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.media.fit import FitMode, fit, to_signal
-from gen_inbetween.media.scenes import look_through, scene_cuts
-from gen_inbetween.media.video import IMAGE_SUFFIXES, read_frames
-from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.media.scenes import scene_cuts, thumbnail
+from gen_inbetween.media.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError
+from gen_inbetween.media.video import open_source, read_frames
 
 log = logging.getLogger("gen_inbetween")
-
-VIDEO_SUFFIXES = frozenset({".mp4", ".webm", ".mov", ".mkv", ".avi", ".m4v", ".gif"})
 
 
 class DataError(ValueError):
@@ -160,7 +158,7 @@ class ClipFolder:
         return file.relative_to(self.folder).as_posix() if file != self.folder else file.name
 
     def _starts(self, file: Path) -> Iterator[int]:
-        thumbnails, (width, height) = look_through(file)
+        thumbnails, (width, height) = read_thumbnails(file)
         if width < self.width or height < self.height:
             raise DataError(
                 f"{width}x{height} pixels are fewer than the {self.width}x{self.height} of a clip, and enlarged frames "
@@ -190,6 +188,15 @@ def find_videos(folder: Path) -> list[Path]:
         kinds = ", ".join(sorted(VIDEO_SUFFIXES))
         raise DataError(f"{folder} holds no clips: expected videos ({kinds}) or folders of images")
     return sorted(videos | frame_folders)
+
+
+def read_thumbnails(file: Path) -> tuple[np.ndarray, tuple[int, int]]:
+    """Thumbnails (frame, y, x, 3) in [0, 1] of every frame of a video, and the size (width, height) of the frames."""
+    thumbnails, size = [], (0, 0)
+    for frame in open_source(file).frames():
+        thumbnails.append(thumbnail(frame))
+        size = frame.size
+    return np.stack(thumbnails), size
 
 
 def size_of(file: Path) -> int:

@@ -19,8 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.media.video import IMAGE_SUFFIXES, read_frames
-from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.media.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError
+from gen_inbetween.media.video import read_frames
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.files import replace_folder, replaced, write_json
 from gen_inbetween.runtime.hashing import short_hash
@@ -30,7 +30,6 @@ if TYPE_CHECKING:
     from gen_inbetween.evaluation.pairs.pair import Pair
 
 RECORD = "clip.json"
-VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".gif")
 
 
 class ClipError(ValueError):

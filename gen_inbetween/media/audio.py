@@ -17,7 +17,7 @@ from typing import Any, Literal, TypeAlias
 import av
 
 from gen_inbetween.media.packets import read_packets
-from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.media.source import VideoError
 
 log = logging.getLogger("gen_inbetween")
 

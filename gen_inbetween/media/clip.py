@@ -14,7 +14,8 @@ from PIL import Image
 
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import Frame, open_frame
-from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video_writer import check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import check_writable, save_image
 from gen_inbetween.runtime.hashing import image_sha256

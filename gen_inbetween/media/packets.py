@@ -1,4 +1,4 @@
-"""What is in a video file that may be damaged: its packets, when they are shown, the frames that can be decoded."""
+"""Packets of a video file that may be damaged: their times, and the frames that can be decoded."""
 
 from __future__ import annotations
 
@@ -13,8 +13,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.media.video_writer import VideoError
-
 log = logging.getLogger("gen_inbetween")
 
 COARSEST = 0.25  # of the time between frames: a time stamp's unit beyond that says nothing about a grid
@@ -22,7 +20,10 @@ STUBBORN = 100  # failures to read on, one after the other, after which the rest
 
 
 def time_stamps(container: Any, stream: Any, path: Path) -> tuple[NDArray[np.int64], int]:
-    """The time stamps of all packets in order of display, and how long the last is shown (0: not said)."""
+    """The time stamps of all packets in order of display, none in an empty stream, and how long the last is shown.
+
+    The latter is 0 where the container does not say.
+    """
     stamps, latest, shown, packets = array("q"), None, 0, 0
     for packet in read_packets(container, stream):
         packets += packet.size > 0
@@ -33,7 +34,7 @@ def time_stamps(container: Any, stream: Any, path: Path) -> tuple[NDArray[np.int
         if latest is None or stamp > latest:
             latest, shown = stamp, packet.duration or 0
     if not stamps:
-        raise VideoError(f"{path} holds a video stream without a single frame")
+        return np.empty(0, np.int64), 0
     if packets < stream.frames:  # 0 where the container does not say how many there are
         log.warning("%s is damaged or cut off: it holds %d of %d frames", path, packets, stream.frames)
     return np.unique(np.frombuffer(stamps, dtype=np.int64)), shown

@@ -1,29 +1,16 @@
-"""Where one scene of a video ends and the next begins: a change of the picture far beyond what is usual around it."""
+"""Scene cuts: changes of a thumbnail far beyond what is usual around them."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from pathlib import Path
 
 import numpy as np
 from PIL import Image
-
-from gen_inbetween.media.video import stream_frames
 
 THUMBNAIL = 24  # pixels along each side: enough to tell scenes apart, and blind to small motion
 CUT_CHANGE = 0.08  # mean change of a thumbnail (values in [0, 1]) that can be a cut ...
 CUT_RATIO = 4.0  # ... if it is so many times what is usual around it: fast motion changes every frame alike
 NEIGHBOURS = 8  # frames on each side that say what is usual
-
-
-def look_through(file: Path) -> tuple[np.ndarray, tuple[int, int]]:
-    """Thumbnails (frame, y, x, 3) in [0, 1] of every frame, and the size (width, height) of the frames."""
-    frames, _ = stream_frames(file)
-    thumbnails, size = [], (0, 0)
-    for frame in frames:
-        thumbnails.append(thumbnail(frame))
-        size = frame.size
-    return np.stack(thumbnails), size
 
 
 def thumbnail(frame: Image.Image) -> np.ndarray:

@@ -24,7 +24,8 @@ import av
 from PIL import Image
 
 from gen_inbetween.media.audio import Sound
-from gen_inbetween.media.video_writer import VideoError, write_video
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError, replaced
 from gen_inbetween.runtime.hashing import json_sha256
 

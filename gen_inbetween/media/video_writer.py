@@ -1,4 +1,7 @@
-"""Writing frames as MP4, GIF, WebP or a folder of PNGs: whole or not at all; the same frames give the same bytes."""
+"""Writing frames as MP4, GIF, WebP or a folder of PNG files.
+
+Files appear whole or not at all, and the same frames give the same bytes.
+"""
 
 from __future__ import annotations
 
@@ -15,6 +18,7 @@ import numpy as np
 from PIL import Image
 
 from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import check_writable, replace_folder, replaced
 
 log = logging.getLogger("gen_inbetween")
@@ -22,10 +26,6 @@ log = logging.getLogger("gen_inbetween")
 _BT709 = 1  # as FFmpeg numbers primaries, transfer curve and matrix alike
 _LIMITED_RANGE = 1
 _OWN_FILE = re.compile(r"frame_\d{5,}\.png|manifest\.json")
-
-
-class VideoError(ValueError):
-    """A video cannot be read or written as asked; the message names the file."""
 
 
 def check_video_output(path: str | os.PathLike[str]) -> None:

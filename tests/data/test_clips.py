@@ -17,7 +17,8 @@ from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.media.fit import to_signal
 from gen_inbetween.media.scenes import scene_cuts
-from gen_inbetween.media.video_writer import VideoError, write_video
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.training.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
 
 SHAPE = {"num_frames": 4, "width": 16, "height": 16}

@@ -14,8 +14,8 @@ from PIL import Image
 
 from gen_inbetween.media.clip import Clip, check_output
 from gen_inbetween.media.image import FrameError
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
-from gen_inbetween.media.video_writer import VideoError
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import OutputError
 

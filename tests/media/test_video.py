@@ -16,10 +16,11 @@ import numpy as np
 import pytest
 from PIL import Image
 
-import gen_inbetween.media.video
+import gen_inbetween.media.container
 import gen_inbetween.media.video_writer
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames, stream_frames
-from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
+from gen_inbetween.media.video_writer import check_video_output, write_video
 from gen_inbetween.runtime.files import OutputError, replaced
 
 HAS_DECORD = importlib.util.find_spec("decord") is not None
@@ -189,8 +190,8 @@ def test_stored_rotation_is_applied(tmp_path: Path, rotation: int) -> None:
 
 def test_streaming_holds_one_frame_at_a_time(mp4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
     decoded = []
-    original = gen_inbetween.media.video.upright
-    monkeypatch.setattr(gen_inbetween.media.video, "upright", lambda frame: decoded.append(1) or original(frame))
+    original = gen_inbetween.media.container.upright
+    monkeypatch.setattr(gen_inbetween.media.container, "upright", lambda frame: decoded.append(1) or original(frame))
     frames, _ = stream_frames(mp4, reader="av")
     for count in range(1, 4):
         next(frames)

@@ -19,8 +19,8 @@ from gen_inbetween.generation.auto import HEIGHT, PERCENTILE, Motion, measure_mo
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.media.scenes import THUMBNAIL, scene_cuts
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
-from gen_inbetween.media.video_writer import VideoError
 
 log = logging.getLogger("gen_inbetween")
 

@@ -20,9 +20,9 @@ from gen_inbetween.evaluation.pairs.packages import VideoFile
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.evaluation.pairs.sources import draw, hash_photographs, read_files
 from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
+from gen_inbetween.media.folder import image_files
 from gen_inbetween.media.image import FrameError
-from gen_inbetween.media.video import image_files
-from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256, text_sha256
 
 Unit = TypeVar("Unit")

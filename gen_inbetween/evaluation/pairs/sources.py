@@ -23,8 +23,8 @@ from gen_inbetween.data.synthetic import SyntheticClip, make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
-from gen_inbetween.media.video_writer import VideoError
 from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256, text_sha256
 
 log = logging.getLogger("gen_inbetween")

@@ -26,10 +26,11 @@ from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, check_d
 from gen_inbetween.interpolation.retiming.timing import check_phase
 from gen_inbetween.interpolation.retiming.video_frames import Counts, Drawing, curved_frames, streamed_frames
 from gen_inbetween.media.audio import Audio, Sound, codecs_of
+from gen_inbetween.media.folder import image_files
 from gen_inbetween.media.segments import Segments
-from gen_inbetween.media.timed_video import TimedVideo, open_timed
-from gen_inbetween.media.video import image_files
-from gen_inbetween.media.video_writer import VideoError, check_video_output, write_video
+from gen_inbetween.media.source import TimedVideo, VideoError
+from gen_inbetween.media.video import open_source
+from gen_inbetween.media.video_writer import check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import file_sha256, files_sha256
 
@@ -106,7 +107,7 @@ def retime_video(
     begun, path, out = time.monotonic(), Path(path), Path(out)
     check_video_output(out)
     _check_apart(path, out)
-    source = open_timed(path, start=start, stop=stop, folder_rate=folder_rate)
+    source = open_source(path, folder_rate=folder_rate).between(start, stop)
     rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
     sound = _sound(source, out, slowing, bent != LINEAR, audio)
     check_duplicates(duplicates)

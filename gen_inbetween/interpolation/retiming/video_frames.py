@@ -20,8 +20,7 @@ from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.interpolation.retiming.stream import MEETS, retime_spans
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.timed_video import TimedVideo
-from gen_inbetween.media.video_writer import VideoError
+from gen_inbetween.media.source import TimedVideo, VideoError
 
 IN_MEMORY = 4e9  # bytes of frames that a curve or a loop may hold
 

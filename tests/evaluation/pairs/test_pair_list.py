@@ -18,7 +18,8 @@ from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.evaluation.pairs.pair_list import FORMAT, read_list, write_list
 from gen_inbetween.evaluation.pairs.sources import open_pair
 from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
-from gen_inbetween.media.video import image_files, read_frames
+from gen_inbetween.media.folder import image_files
+from gen_inbetween.media.video import read_frames
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256

@@ -24,9 +24,9 @@ from gen_inbetween.interpolation.retiming import video_frames
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media import segments
 from gen_inbetween.media.audio import tempos
-from gen_inbetween.media.timed_video import open_timed
-from gen_inbetween.media.video import read_frames
-from gen_inbetween.media.video_writer import VideoError, write_video
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video import open_source, read_frames
+from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError
 
 RATE = 48_000  # audio samples a second
@@ -135,7 +135,7 @@ def test_half_a_step_off_no_source_frame_is_shown(tmp_path):
 def test_frames_of_variable_rate_are_shown_at_their_own_times(tmp_path):
     ticks = [0, 7, 20, 26, 90, 100, 113, 150, 160]  # hundredths of a second
     source = encode(tmp_path / "v.mp4", grey([20 + tick for tick in ticks]), ticks=ticks, unit=Fraction(1, 100), crf=4)
-    timed = open_timed(source)
+    timed = open_source(source).between()
     assert np.allclose(timed.times, np.array(ticks) / 100)
     made = retime_video(source, tmp_path / "even", fps=20, interpolator="blend", cuts=False)
     assert made.written == round(timed.duration * 20)
@@ -145,7 +145,7 @@ def test_frames_of_variable_rate_are_shown_at_their_own_times(tmp_path):
 
 def test_matroska_rounds_times_and_is_read_as_the_rate_it_means(tmp_path):
     source = encode(tmp_path / "m.mkv", moving(31), unit=Fraction(1, 30))
-    timed = open_timed(source)
+    timed = open_source(source).between()
     assert (timed.rate, timed.variable) == (30, False)
     assert np.array_equal(timed.times, np.arange(31) / 30) and timed.duration == pytest.approx(31 / 30)
     retime_video(source, tmp_path / "frames", fps=60, interpolator="blend")
@@ -198,23 +198,23 @@ def test_animations_and_folders_go_in_and_out(tmp_path, kind):
         made = retime_video(source, tmp_path / name, fps=20, interpolator="blend", **own)
         assert (made.written, made.duration) == (12, 0.6)
         rate = {"folder_rate": 20} if name == "b" else {}
-        assert open_timed(tmp_path / name, **rate).duration == pytest.approx(0.6)
+        assert open_source(tmp_path / name, **rate).between().duration == pytest.approx(0.6)
     assert np.array_equal(shown(tmp_path / "b")[::2], shown(source))
 
 
 def test_a_folder_has_no_rate_and_a_video_has_its_own(tmp_path, caplog):
     caplog.set_level("INFO", "gen_inbetween")
     folder = write_video(moving(6), tmp_path / "folder", 10)
-    assert open_timed(folder).duration == 6 / 24
+    assert open_source(folder).between().duration == 6 / 24
     assert "24 frames a second are assumed" in caplog.text
     with pytest.raises(VideoError, match="its own rate"):
-        open_timed(encode(tmp_path / "a.mp4", moving(3)), folder_rate=5)
+        open_source(encode(tmp_path / "a.mp4", moving(3)), folder_rate=5).between()
 
 
 def test_an_animation_shows_each_frame_as_long_as_it_says(tmp_path):
     frames = moving(4)
     frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 300, 0, 200])
-    timed = open_timed(tmp_path / "a.gif")
+    timed = open_source(tmp_path / "a.gif").between()
     assert timed.times.tolist() == pytest.approx([0, 0.1, 0.4, 0.5]) and timed.duration == pytest.approx(0.7)
     assert timed.variable
 
@@ -225,7 +225,7 @@ def test_an_unsaid_colour_matrix_is_that_of_the_size(tmp_path):
         with av.open(str(source)) as container:
             frame = next(container.decode(video=0))
             meant = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
-        ((image, _), _) = open_timed(source).frames()
+        ((image, _), _) = open_source(source).between().frames()
         assert np.array_equal(np.asarray(image), meant)
 
 
@@ -274,7 +274,7 @@ def test_a_file_that_is_cut_off_gives_what_it_holds(tmp_path, caplog):
     data = (tmp_path / "whole.mp4").read_bytes()
     (tmp_path / "cut.mp4").write_bytes(data[: len(data) * 3 // 4])
     made = retime_video(tmp_path / "cut.mp4", tmp_path / "out", fps=20, interpolator="blend")
-    held = open_timed(tmp_path / "cut.mp4")
+    held = open_source(tmp_path / "cut.mp4").between()
     assert 5 < made.source_frames < 40 and f"holds {made.source_frames} of 40 frames" in caplog.text
     assert made.written == round(held.duration * 20) == len(shown(tmp_path / "out"))
 
@@ -393,7 +393,7 @@ def test_outputs_that_cannot_be_are_found_before_the_work(tmp_path, monkeypatch)
     source = encode(tmp_path / "a.mp4", moving(4))
     (tmp_path / "file").write_text("")
     monkeypatch.setattr(
-        "gen_inbetween.interpolation.retiming.retime_video.open_timed", lambda *a, **k: pytest.fail("work was begun")
+        "gen_inbetween.interpolation.retiming.retime_video.open_source", lambda *a, **k: pytest.fail("work was begun")
     )
     with pytest.raises(OutputError, match="is a file, expected a folder"):
         retime_video(source, tmp_path / "file" / "b.mp4", fps=20)

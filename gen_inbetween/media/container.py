@@ -1,0 +1,241 @@
+"""Video source: a video file, read by PyAV, or by decord where that is exact.
+
+decord, where it is installed, is several times faster at jumping about, and is chosen only for what it decodes to the
+same frames: 8-bit H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM, of at least 64 x 64 pixels. (It fails on AV1;
+from MPEG program streams, 10-bit H.264 and narrower videos its frames are wrong.)
+
+Where a container rounds its time stamps (Matroska: to milliseconds) and they lie on the grid of a constant rate, the
+grid is meant: 33 ms, 67 ms, 100 ms are 1/30, 2/30, 3/30 s.
+"""
+
+from __future__ import annotations
+
+import importlib
+import importlib.util
+import itertools
+import logging
+from collections.abc import Callable, Iterator
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import Any, Literal, NamedTuple, get_args
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gen_inbetween.media.packets import constant_rate, time_stamps, whole_frames
+from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
+
+log = logging.getLogger("gen_inbetween")
+
+Reader = Literal["auto", "av", "decord"]
+
+_DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
+_DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
+_DECORD_EXACT_CONTAINERS = frozenset({"mp4", "matroska", "webm"})
+_DECORD_EXACT_SIDE = 64  # it takes bytes per padded row / width for the channels: 4 and more where rows are short
+_COUNTING = frozenset({"avi"})  # containers that number packets as they are stored, and know no times of display
+_UNSAID, _BT709 = 2, 1  # FFmpeg's numbers of colour matrices
+_SD = (1280, 576)  # pixels: from that width on, or above that height, players take an unsaid matrix for BT.709 (mpv)
+_HDR = frozenset({16, 18})  # FFmpeg's numbers of the transfer curves PQ and HLG
+
+
+class _Stamps(NamedTuple):
+    """What the packets of a video stream say of its times."""
+
+    ticks: NDArray[np.int64]  # of each frame, in order of display
+    last_ticks: int  # how long the last frame is shown; 0: not said
+    tick: Fraction  # seconds
+    rates: tuple[Fraction | None, ...]  # frames a second, as the file and FFmpeg have it
+    counted: bool  # packets are numbered as they are stored
+    sample_aspect: Fraction | None
+
+
+class Container(Source):
+    """A video file in a container such as MP4, Matroska or WebM.
+
+    Args:
+        reader: of `frames()`: "av", "decord", or "auto", decord where it is installed and exact, otherwise PyAV; the
+            same frames. `between()` reads by PyAV, which knows their times.
+
+    Raises:
+        VideoError: no such reader. At the first look: no video in the file, or damaged; decord wanted, and missing or
+            inexact for this file.
+    """
+
+    def __init__(self, path: Path, reader: Reader = "auto") -> None:
+        if reader not in get_args(Reader):
+            raise VideoError(f"reader is one of {', '.join(get_args(Reader))}; got {reader!r}")
+        self.path, self.reader = path, reader
+
+    @property
+    def fps(self) -> float | None:
+        return self._probe[0]
+
+    @cached_property
+    def _probe(self) -> tuple[float | None, bool]:
+        """The rate, and whether decord decodes this to the same frames as PyAV."""
+        container, stream = open_stream(self.path)
+        with container:
+            rate = stream.average_rate or stream.guessed_rate
+            try:
+                frame = next(container.decode(stream), None)
+            except av.FFmpegError as error:
+                raise VideoError(f"{self.path} cannot be decoded: {error.strerror}") from error
+            if frame is None:
+                raise VideoError(f"{self.path} holds a video stream without a single frame")
+            exact = (
+                stream.codec_context.name in _DECORD_EXACT_CODECS
+                and stream.codec_context.pix_fmt in _DECORD_EXACT_PIXELS
+                and not _DECORD_EXACT_CONTAINERS.isdisjoint(container.format.name.split(","))
+                and min(frame.width, frame.height) >= _DECORD_EXACT_SIDE
+            )
+        return float(rate) if rate else None, exact
+
+    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+        if not self._by_decord():
+            return _av_frames(self.path, start, stop, stride)
+        frames = _decord_frames if self.reader == "decord" else _decord_then_av
+        return frames(self.path, start, stop, stride)
+
+    def _by_decord(self) -> bool:
+        exact = self._probe[1]
+        if self.reader == "av" or (self.reader == "auto" and not exact):
+            return False
+        installed = importlib.util.find_spec("decord") is not None
+        if self.reader == "decord" and not installed:
+            raise VideoError('reader="decord" needs decord: pip install "gen_inbetween[decord]", or use reader="av"')
+        if self.reader == "decord" and not exact:
+            raise VideoError(
+                f'decord does not decode {self.path} exactly (for its codec, container or size); use reader="av"'
+            )
+        return installed
+
+    @cached_property
+    def _stamps(self) -> _Stamps:
+        """From the packets alone; nothing is decoded."""
+        container, stream = open_stream(self.path)
+        with container:
+            ticks, last_ticks = time_stamps(container, stream, self.path)
+            if not len(ticks):
+                raise VideoError(f"{self.path} holds a video stream without a single frame")
+            if stream.codec_context.color_trc in _HDR:
+                message = "%s is HDR; it is written as 8-bit BT.709 without tone mapping, and will look pale"
+                log.warning(message, self.path)
+            return _Stamps(
+                ticks,
+                last_ticks,
+                stream.time_base,
+                (stream.average_rate, stream.base_rate, stream.guessed_rate),
+                container.format.name in _COUNTING,
+                stream.sample_aspect_ratio or None,
+            )
+
+    def read_timeline(self) -> Timeline:
+        ticks, last_ticks, tick, rates, _, sample_aspect = self._stamps
+        rate, steps = constant_rate(ticks, tick, rates)
+        if rate is None:
+            starts = (ticks - ticks[0]) * float(tick)
+            usual = float(np.median(np.diff(starts))) if len(starts) > 1 else 1 / DEFAULT_RATE
+            last = float(last_ticks * tick) or usual
+        else:
+            starts, last = steps / float(rate), float(1 / rate)
+            if missing := int(steps[-1]) + 1 - len(steps):
+                message = "%s: of a steady %g fps, %d frames are not there; they are interpolated"
+                log.info(message, self.path, rate, missing)
+        times = np.append(starts, starts[-1] + last)
+        return Timeline(times, rate, rate is None, float(ticks[0] * tick), sample_aspect)
+
+    def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Image.Image, int]]:
+        """As the base class says. One thread decodes: with more, what is made of damage differs from run to run."""
+        ticks, counted = self._stamps.ticks, self._stamps.counted
+        container, stream = open_stream(self.path)
+        stream.thread_type = "NONE"
+        latest = -1
+        with container:
+            for index, frame in enumerate(whole_frames(container, stream, lose)):
+                by_index = counted or frame.pts is None
+                number = index if by_index else min(int(np.searchsorted(ticks, frame.pts)), len(ticks) - 1)
+                if number >= chosen.stop:
+                    return
+                if number <= latest:  # a time stamp that is not after the one before it
+                    lose()
+                    continue
+                latest = number
+                if number >= chosen.start:
+                    if frame.colorspace == _UNSAID and (frame.width >= _SD[0] or frame.height > _SD[1]):
+                        frame.colorspace = _BT709
+                    yield upright(frame), number
+
+
+def open_stream(path: Path) -> tuple[Any, Any]:
+    """The PyAV container and its video stream. VideoError: there is none, or no container that can be read."""
+    try:
+        container = av.open(str(path))
+    except av.FFmpegError as error:
+        empty = " (0 bytes)" if path.stat().st_size == 0 else ""
+        raise VideoError(f"{path}{empty} is not a video that can be read, or is damaged: {error.strerror}") from error
+    if container.format.name == "image2" or container.format.name.endswith("_pipe"):
+        container.close()
+        raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
+    if not container.streams.video:
+        container.close()
+        raise VideoError(f"{path} holds no video stream")
+    return container, container.streams.video[0]
+
+
+def upright(frame: Any) -> Image.Image:
+    """A decoded frame as an RGB image, turned as the file says."""
+    pixels = frame.to_ndarray(format="rgb24")
+    return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))))
+
+
+def _av_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    container, stream = open_stream(path)
+    stream.thread_type = "AUTO"
+    with container:
+        try:
+            for frame in itertools.islice(_decode_whole(container, stream, path), start, stop, stride):
+                yield upright(frame)
+        except av.FFmpegError as error:
+            raise VideoError(f"{path} is damaged or cut off further inside: {error.strerror}") from error
+
+
+def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
+    """Every frame; an error at the end if packets were missing, which FFmpeg's threads may pass over in silence."""
+    packets = 0
+    for packet in container.demux(stream):
+        if packet.is_corrupt:
+            raise VideoError(f"{path} is damaged or cut off further inside: packet {packets} is not whole")
+        packets += packet.size > 0
+        yield from packet.decode()
+    if packets < stream.frames:  # 0 where the container does not say how many there are
+        raise VideoError(f"{path} is damaged or cut off: it holds {packets} of {stream.frames} frames")
+
+
+def _decord_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    decord = importlib.import_module("decord")
+    try:
+        video = decord.VideoReader(str(path), ctx=decord.cpu(0))
+        for index in range(start, len(video) if stop is None else min(stop, len(video)), stride):
+            pixels = video[index]
+            yield Image.fromarray(pixels.asnumpy() if hasattr(pixels, "asnumpy") else np.asarray(pixels))
+    except decord.DECORDError as error:
+        raise VideoError(
+            f'{path} is damaged or cut off: decord cannot read on (reader="av" may get further)'
+        ) from error
+
+
+def _decord_then_av(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    """decord's frames, and PyAV's from where decord cannot read on, as it does in some videos without a fault."""
+    count = 0
+    try:
+        for frame in _decord_frames(path, start, stop, stride):
+            yield frame
+            count += 1
+    except VideoError:
+        rest = start + count * stride
+        if stop is None or rest < stop:
+            yield from _av_frames(path, rest, stop, stride)

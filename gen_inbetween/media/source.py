@@ -1,0 +1,159 @@
+"""Video sources: what containers, animations and folders of images have in common.
+
+A source gives its frames in two ways. `frames()` counts them, and gives every one or fails. `between()` goes by the
+times they are shown at, which constant and variable rates both have: of a damaged video what cannot be decoded is left
+out, counted and reported, and the frames around it keep their times. Both hold one frame at a time.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+from abc import ABC, abstractmethod
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from functools import cached_property
+from pathlib import Path
+from typing import TypeAlias
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+log = logging.getLogger("gen_inbetween")
+
+Seconds: TypeAlias = NDArray[np.float64]
+
+VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".gif")  # what is looked for in a folder of clips
+IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+DEFAULT_RATE = 24  # frames a second where a source has no rate of its own
+
+
+class VideoError(ValueError):
+    """A video cannot be read or written as asked; the message names the file."""
+
+
+@dataclass(frozen=True)
+class Timeline:
+    """When the frames of a source are shown, in seconds from the first one's beginning."""
+
+    times: Seconds  # of each frame's beginning, rising, and of the last one's end; 8 bytes a frame
+    rate: Fraction | None  # frames a second, None where it varies without a mean worth naming
+    variable: bool = False
+    origin: float = 0.0  # the first frame's time on the file's own clock, which its sound keeps as well
+    sample_aspect: Fraction | None = None  # width : height of a pixel, where it is said
+
+
+class Source(ABC):
+    """One video, animation or folder of images; nothing is kept of it but the times of its frames."""
+
+    path: Path
+
+    @property
+    @abstractmethod
+    def fps(self) -> float | None:
+        """Frames a second as the file states them; None where it does not."""
+
+    @abstractmethod
+    def read_timeline(self) -> Timeline:
+        """Look through the source for the times of its frames. VideoError: there are none."""
+
+    @abstractmethod
+    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+        """RGB frames start, start + stride, ... below stop, upright and of one size; VideoError: damage."""
+
+    def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Image.Image, int]]:
+        """(frame, number) of the chosen frames that can be decoded; `lose` is called for each packet that gives none.
+
+        Here for sources that give every frame or fail.
+        """
+        numbers = range(chosen.start, chosen.stop)
+        yield from zip(self.read(chosen.start, chosen.stop, 1), numbers, strict=True)
+
+    @cached_property
+    def timeline(self) -> Timeline:
+        """When the frames are shown."""
+        return self.read_timeline()
+
+    @property
+    def times(self) -> Seconds:
+        """Seconds at which each frame begins, the first at 0."""
+        return self.timeline.times[:-1]
+
+    def frames(self, start: int = 0, stop: int | None = None, stride: int = 1) -> Iterator[Image.Image]:
+        """Frames start, start + stride, ... below stop, as a slice would: upright RGB images of one size.
+
+        The first is decoded at once, so that a damaged file or an empty range is known before any work.
+
+        Raises:
+            VideoError: an impossible range, no frame in it; damage, when the iterator gets there.
+        """
+        if start < 0 or stride < 1 or (stop is not None and stop <= start):
+            raise VideoError(f"expected 0 <= start < stop and stride >= 1; got {start=}, {stop=}, {stride=}")
+        frames = self.read(start, stop, stride)
+        first = next(frames, None)
+        if first is None:
+            raise VideoError(f"{self.path} has no frame {start}; it is shorter than that: choose an earlier start")
+        return itertools.chain([first], frames)
+
+    def between(self, start: float | None = None, stop: float | None = None) -> TimedVideo:
+        """The frames that begin in start <= time < stop seconds from the first one, each shown whole.
+
+        Raises:
+            VideoError: an impossible range, or no frame in it.
+        """
+        low, high = start or 0.0, float("inf") if stop is None else stop
+        if not 0 <= low < high:  # written so that NaN fails too
+            raise VideoError(f"expected 0 <= start < stop in seconds; got start={start}, stop={stop}")
+        line = self.timeline
+        first, last = np.searchsorted(self.times, (low - 1e-9, high - 1e-9))  # 1.2 s is meant, whatever 36 / 30 is
+        if first == last:
+            raise VideoError(f"{self.path} has no frame from {low:g} to {high:g} s; it lasts {line.times[-1]:.3f} s")
+        begin, duration = float(line.times[first]), float(line.times[last] - line.times[first])
+        return TimedVideo(
+            self,
+            slice(int(first), int(last)),
+            line.times[first:last] - begin,
+            duration,
+            line.rate or Fraction(int(last - first) / duration).limit_denominator(1001),
+            line.variable,
+            line.origin + begin,
+            line.sample_aspect,
+        )
+
+
+@dataclass
+class TimedVideo:
+    """The chosen frames of a source and when they are shown; `frames()` decodes them one at a time."""
+
+    source: Source
+    chosen: slice  # of the source's frames
+    times: Seconds  # of each frame, the first at 0, rising
+    duration: float  # seconds from the first frame's beginning to the last one's end
+    rate: Fraction  # frames a second; where it varies, on average
+    variable: bool
+    origin: float  # the first frame's time on the file's own clock, which its sound keeps as well
+    sample_aspect: Fraction | None  # width : height of a pixel, where it is said
+    damaged: int = 0  # packets that gave no whole frame, counted while reading
+
+    @property
+    def path(self) -> Path:
+        """Of the source."""
+        return self.source.path
+
+    def lose(self) -> None:
+        """Count a packet that gave no whole frame."""
+        self.damaged += 1
+
+    def frames(self) -> Iterator[tuple[Image.Image, float]]:
+        """(RGB image, seconds) of every frame that can be decoded; says at the end what could not be."""
+        self.damaged = 0
+        try:
+            for image, number in self.source.read_timed(self.chosen, self.lose):
+                yield image, float(self.times[number - self.chosen.start])
+        finally:  # also where the reader has enough before the end
+            if self.damaged:
+                message = "%s is damaged: packets that could not be decoded, or only in part: %d; %s"
+                remainder = "their frames are left out, and those built on them may show traces"
+                log.warning(message, self.path, self.damaged, remainder)
