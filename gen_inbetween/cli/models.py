@@ -78,10 +78,10 @@ def convert(
     if interpolator:
         if base is not None or unet is not None:
             raise ValueError("--base and --unet go with backward motion, --interpolator with flow: give one kind")
-        from gen_inbetween.interpolation.weights.loading import convert_interpolator
+        from gen_inbetween.interpolation.weights.convert import convert_interpolator
 
         found = convert_interpolator(source, target)
-        typer.echo(f"{target}: {found.architecture} {found.version}, kind {found.kind}, {found.licence}")
+        typer.echo(f"{target}: {found.architecture} {found.version}, kind {found.kind}, {found.license}")
         return
     from gen_inbetween.diffusion.checkpoints import convert as convert_motion
     from gen_inbetween.diffusion.checkpoints import export_unet

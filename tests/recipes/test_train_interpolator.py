@@ -20,8 +20,8 @@ from gen_inbetween.interpolation.networks.superslomo import MEAN, SuperSloMo
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
 from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.interpolation.weights.architectures import all_sizes, build_network
+from gen_inbetween.interpolation.weights.convert import convert_interpolator
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, write_weights
-from gen_inbetween.interpolation.weights.loading import convert_interpolator
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.config import load
 from gen_inbetween.training.interpolator.batches import layers_at, turns
@@ -334,7 +334,7 @@ def test_our_own_file_says_its_sizes_and_is_converted_with_them(run, tmp_path: P
     sizes = {"widths": [8, 8, 8], "depth": 1, "context_width": 2}
     assert read_weights(folder / INTERPOLATOR_FILE)[1]["network"] == {"architecture": "ifnet", **sizes}
     assert all_sizes("ifnet", {"depth": 3}) == {"widths": (240, 150, 90), "depth": 3, "context_width": 16}
-    assert interpolator.info.licence == "CC0" and interpolator.info.architecture == "IFNet"
+    assert interpolator.info.license == "CC0" and interpolator.info.architecture == "IFNet"
     a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     info = convert_interpolator(folder / INTERPOLATOR_FILE, tmp_path / "again.safetensors")
     assert info.parameters == interpolator.info.parameters

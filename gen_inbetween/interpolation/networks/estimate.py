@@ -8,7 +8,15 @@ from typing import Protocol
 
 from torch import Tensor
 
-from gen_inbetween.interpolation.networks.matching import Matches
+
+@dataclass(frozen=True)
+class Matches:
+    """(B, ..., h, w) over the cells of a frame."""
+
+    flow: Tensor  # (B, 2, h, w) cells, to the other frame
+    certainty: Tensor  # (B, 1, h, w) in [0, 1]: the largest probability
+    # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to one there (third); for training only.
+    logits: Tensor | None
 
 
 @dataclass(frozen=True)

@@ -15,19 +15,13 @@ from collections.abc import Sequence
 
 from torch import Tensor, cat, nn
 
+from gen_inbetween.interpolation.networks.blocks import ContextNet, IFBlock, Unet, merge
 from gen_inbetween.interpolation.networks.estimate import Estimate, Teacher
-from gen_inbetween.interpolation.networks.ifblock import IFBlock
-from gen_inbetween.interpolation.networks.refinement import ContextNet, Unet
 from gen_inbetween.interpolation.warping import warp
 
 SCALES = (4.0, 2.0, 1.0)
 WIDTHS = (240, 150, 90)
 CONTEXT_WIDTH = 16
-
-
-def merge(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
-    """mask * a + (1 - mask) * b."""
-    return a * mask + b * (1 - mask)
 
 
 class IFNet(nn.Module):

@@ -13,9 +13,8 @@ from typing import Literal
 
 from torch import Tensor, cat, nn
 
+from gen_inbetween.interpolation.networks.blocks import BlockStyle, IFBlock, merge
 from gen_inbetween.interpolation.networks.estimate import Estimate
-from gen_inbetween.interpolation.networks.ifblock import BlockStyle, IFBlock
-from gen_inbetween.interpolation.networks.ifnet import merge
 from gen_inbetween.interpolation.warping import warp
 
 FAR = 32.0  # pixels: 4.0 and 4.1 start again at twice the scales when the second block moves both flows further

@@ -10,27 +10,16 @@ trained alone it stays at the level of a cross-fade for long; this finds motion 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-
 import torch
 from torch import Tensor, nn
 
-from gen_inbetween.interpolation.networks.ifblock import convolution
+from gen_inbetween.interpolation.networks.estimate import Matches
+from gen_inbetween.interpolation.networks.layers import convolution
 
 CELL = 4  # pixels along a side of a cell
 SCALE = 30.0
 NEAR = 0.01  # per cell squared
 AT_ONCE = 1024  # cells
-
-
-@dataclass(frozen=True)
-class Matches:
-    """(B, ..., h, w) over the cells of a frame."""
-
-    flow: Tensor  # (B, 2, h, w) cells, to the other frame
-    certainty: Tensor  # (B, 1, h, w) in [0, 1]: the largest probability
-    # (B, h * w, h * w): log P but for a constant, from a cell (second axis) to one there (third); for training only.
-    logits: Tensor | None
 
 
 class Encoder(nn.Module):

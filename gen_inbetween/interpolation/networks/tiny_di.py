@@ -25,11 +25,9 @@ from torch import Tensor, cat, nn
 from torch.nn import functional
 
 from gen_inbetween.interpolation.last_pair import LastPair
-from gen_inbetween.interpolation.networks.estimate import Estimate
-from gen_inbetween.interpolation.networks.ifblock import IFBlock
-from gen_inbetween.interpolation.networks.ifnet import merge
-from gen_inbetween.interpolation.networks.matching import CELL, Matches, Matching
-from gen_inbetween.interpolation.networks.refinement import ContextNet, Unet
+from gen_inbetween.interpolation.networks.blocks import ContextNet, IFBlock, Unet, merge
+from gen_inbetween.interpolation.networks.estimate import Estimate, Matches
+from gen_inbetween.interpolation.networks.matching import CELL, Matching
 from gen_inbetween.interpolation.warping import rescale, rescale_flow, splat, warp
 
 CELLS = 8192  # of a frame that is matched at once: 360 x 360 pixels; training sees up to 128 x 128

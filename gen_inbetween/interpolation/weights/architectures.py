@@ -9,12 +9,17 @@ from __future__ import annotations
 import inspect
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
+from pathlib import Path
 from typing import Any
+
+import torch
+from torch import nn
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
 from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
+from gen_inbetween.interpolation.weights.files import FORMAT_VERSION, write_weights
 
 INDEX_CHANNELS: dict[Kind, int] = {"midpoint": 0, "time": 1, "index": 1, "time+ref": 5, "index+ref": 5}
 
@@ -83,3 +88,36 @@ def _check_size(name: str, key: str, value: Any, levels: tuple[int, int]) -> Non
     if key == "widths" and not levels[0] <= len(numbers) <= levels[1]:
         wanted = f"{levels[0]}" if levels[0] == levels[1] else f"{levels[0]} to {levels[1]}"
         raise InterpolatorError(f"{name} has {wanted} widths; got {list(numbers)}")
+
+
+def save_interpolator(
+    network: nn.Module,
+    path: Path,
+    *,
+    architecture: str,
+    kind: Kind,
+    sizes: Mapping[str, Any],
+    dtype: torch.dtype,
+    about: Mapping[str, Any],
+) -> None:
+    """Write what inference needs of `network` as safetensors, and what it is as JSON in its header and beside it.
+
+    Args:
+        network: as `build_network(architecture, kind, sizes)` makes it; a teacher's block is left out.
+        dtype: of the weights in the file; they are opened as float32.
+        about: version and licence, and how the weights were made.
+    """
+    with torch.device("meta"):
+        wanted = build_network(architecture, kind, sizes)
+    state = network.state_dict()
+    tensors = {name: state[name].detach().cpu().to(dtype) for name in wanted.state_dict()}
+    record = {
+        "format_version": FORMAT_VERSION,
+        "architecture": ARCHITECTURES[architecture].title,
+        "kind": kind,
+        "multiple": wanted.multiple,
+        "parameters": sum(tensor.numel() for tensor in wanted.parameters()),
+        "network": {"architecture": architecture, **all_sizes(architecture, sizes)},
+        **about,
+    }
+    write_weights(path, tensors, record)

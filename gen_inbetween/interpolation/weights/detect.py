@@ -5,25 +5,24 @@ block0..3 or 4                         IFNet v4; widths, head, encoder and body 
 flow.*, synthesis.*                    Super SloMo (state_dictFC and state_dictAT of its checkpoint)
 matching.*, block0..1                  tiny-di, of any width
 
-A file that we trained says it in its header too, with its sizes (`architectures.py`); then that counts.
+A file that we trained says it in its header, with its sizes (`architectures.py`); then that counts.
 """
 
 from __future__ import annotations
 
 from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
-from typing import Any, cast
+from typing import Any
 
 import torch
 from torch import Tensor, nn
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
-from gen_inbetween.interpolation.networks.ifblock import BlockStyle
+from gen_inbetween.interpolation.networks.blocks import BlockStyle
 from gen_inbetween.interpolation.networks.ifnet import CONTEXT_WIDTH, WIDTHS, IFNet
 from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4, Layout
 from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
-from gen_inbetween.interpolation.weights.architectures import ARCHITECTURES, build_network
 
 State = Mapping[str, Tensor]
 
@@ -37,23 +36,18 @@ INDEXED: dict[int, tuple[str, tuple[Kind, ...]]] = {
 
 
 @dataclass(frozen=True)
-class Recognised:
+class DetectedNetwork:
     """build(scale) makes the network, without weights; kinds: what it may be used as, the likeliest first."""
 
     architecture: str
     version: str
     kinds: tuple[Kind, ...]
-    licence: str
+    license: str
     build: Callable[[float], Any]
 
 
-def recognise(state: State, header: Mapping[str, Any] | None = None) -> Recognised:
-    """The network of `state`, whose names have no "module." prefix. InterpolatorError: none that is known here.
-
-    header: our record in the file, {} or None where there is none.
-    """
-    if header and "network" in header:
-        return _declared(header)
+def detect_network(state: State) -> DetectedNetwork:
+    """The network of `state`, whose names have no "module." prefix. InterpolatorError: none that is known here."""
     if "matching.scale" in state:
         return _tiny_di(state)
     if "block3.conv0.0.0.weight" in state:
@@ -62,7 +56,7 @@ def recognise(state: State, header: Mapping[str, Any] | None = None) -> Recognis
         return _paper(state)
     if "flow.conv1.weight" in state and "synthesis.conv1.weight" in state:
         licence = "as published: MIT; the licence of its training data, Adobe240, is not stated"
-        return Recognised("Super SloMo", "Super SloMo", ("time",), licence, _super_slomo)
+        return DetectedNetwork("Super SloMo", "Super SloMo", ("time",), licence, _super_slomo)
     names = ", ".join(list(state)[:3]) or "none"
     raise InterpolatorError(
         "these are no weights of a known interpolator (RIFE, RIFE 4.0 to 4.26, InterpAny-Clearer's RIFE, Super SloMo): "
@@ -94,28 +88,13 @@ def on_meta(build: Callable[[], Any]) -> Any:
         return build()
 
 
-def _declared(header: Mapping[str, Any]) -> Recognised:
-    """The network that the header of our own file declares; whether its tensors fit shows when they are put in."""
-    sizes = dict(header["network"]) if isinstance(header["network"], Mapping) else {}
-    name, kind = str(sizes.pop("architecture", None)), cast(Kind, header.get("kind"))
-    on_meta(lambda: build_network(name, kind, sizes))  # raises what is wrong with them
-    licence, version = header.get("license", header.get("licence", "not stated")), header.get("version", "trained here")
-    return Recognised(
-        ARCHITECTURES[name].title,
-        version,
-        (kind,),
-        licence,
-        lambda scale: build_network(name, kind, sizes, scale=scale),
-    )
-
-
 def _super_slomo(scale: float) -> SuperSloMo:
     if scale != 1:
         raise InterpolatorError(f"Super SloMo estimates motion at the full size only; got scale {scale:g}")
     return SuperSloMo(compat=True)
 
 
-def _paper(state: State) -> Recognised:
+def _paper(state: State) -> DetectedNetwork:
     widths = tuple(_width(state, number) for number in range(3))
     channels = state["block0.conv0.0.0.weight"].shape[1] - 6
     if widths != WIDTHS or channels not in INDEXED or "unet.conv.weight" not in state:
@@ -126,10 +105,10 @@ def _paper(state: State) -> Recognised:
     if state["unet.conv.weight"].shape[1] != CONTEXT_WIDTH:
         raise InterpolatorError("a RIFE with a refinement of another width is not known here")
     version, kinds = INDEXED[channels]
-    return Recognised("IFNet", version, kinds, PUBLISHED, lambda scale: IFNet(channels, scale=scale))
+    return DetectedNetwork("IFNet", version, kinds, PUBLISHED, lambda scale: IFNet(channels, scale=scale))
 
 
-def _tiny_di(state: State) -> Recognised:
+def _tiny_di(state: State) -> DetectedNetwork:
     sizes: dict[str, Any] = {
         "widths": tuple(_width(state, number) for number in range(2)),
         "depth": next(depth for depth in range(99) if f"block0.convblock.{depth}.0.weight" not in state),
@@ -142,10 +121,10 @@ def _tiny_di(state: State) -> Recognised:
             raise InterpolatorError(f"tiny-di chooses the scale of its motion by itself; got scale {scale:g}")
         return TinyDI(**sizes)
 
-    return Recognised("tiny-di", "tiny-di", INDEXED[5][1], "Apache-2.0, as this project", build)
+    return DetectedNetwork("tiny-di", "tiny-di", INDEXED[5][1], "Apache-2.0, as this project", build)
 
 
-def _v4(state: State) -> Recognised:
+def _v4(state: State) -> DetectedNetwork:
     layout = layout_of(state)
     version = next((name for name, known in LAYOUTS.items() if replace(known, scales=()) == layout), None)
     if version is None:
@@ -153,7 +132,9 @@ def _v4(state: State) -> Recognised:
             f"a RIFE 4 of widths {layout.widths}, {layout.style.outputs} outputs and {layout.encoded} encoded channels "
             f"is not known; known are {', '.join(LAYOUTS)}"
         )
-    return Recognised("IFNet v4", version, ("time",), PUBLISHED, lambda scale: IFNetV4(LAYOUTS[version], scale=scale))
+    return DetectedNetwork(
+        "IFNet v4", version, ("time",), PUBLISHED, lambda scale: IFNetV4(LAYOUTS[version], scale=scale)
+    )
 
 
 def layout_of(state: State) -> Layout:

@@ -16,10 +16,9 @@ from typing import Any
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor, nn
+from torch import Tensor
 
-from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
-from gen_inbetween.interpolation.weights.architectures import ARCHITECTURES, all_sizes, build_network
+from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.runtime.files import replaced, write_json
 
 FORMAT_VERSION = 1
@@ -89,45 +88,14 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     except (SafetensorError, ValueError) as error:
         raise InterpolatorError(f"{path} is not a safetensors file, or is cut off: {error}") from error
     if record.get("format_version", FORMAT_VERSION) > FORMAT_VERSION:
-        found = record["format_version"]
-        raise InterpolatorError(f"{path} has format version {found}; this release reads {FORMAT_VERSION}: update it")
+        version = record["format_version"]
+        raise InterpolatorError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}: update it")
+    if "licence" in record:  # as the headers of version 0.1 spell it
+        record["license"] = record.pop("licence")
     return state, record
 
 
 INTERPOLATOR_FILE = "interpolator.safetensors"  # one of the names that are looked for in a folder
-
-
-def save_interpolator(
-    network: nn.Module,
-    path: Path,
-    *,
-    architecture: str,
-    kind: Kind,
-    sizes: Mapping[str, Any],
-    dtype: torch.dtype,
-    about: Mapping[str, Any],
-) -> None:
-    """Write what inference needs of `network` as safetensors, and what it is as JSON in its header and beside it.
-
-    Args:
-        network: as `build_network(architecture, kind, sizes)` makes it; a teacher's block is left out.
-        dtype: of the weights in the file; they are opened as float32.
-        about: version and licence, and how the weights were made.
-    """
-    with torch.device("meta"):
-        wanted = build_network(architecture, kind, sizes)
-    state = network.state_dict()
-    tensors = {name: state[name].detach().cpu().to(dtype) for name in wanted.state_dict()}
-    record = {
-        "format_version": FORMAT_VERSION,
-        "architecture": ARCHITECTURES[architecture].title,
-        "kind": kind,
-        "multiple": wanted.multiple,
-        "parameters": sum(tensor.numel() for tensor in wanted.parameters()),
-        "network": {"architecture": architecture, **all_sizes(architecture, sizes)},
-        **about,
-    }
-    write_weights(path, tensors, record)
 
 
 def write_weights(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:

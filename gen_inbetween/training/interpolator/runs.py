@@ -16,9 +16,9 @@ from accelerate import Accelerator
 from torch import nn
 
 from gen_inbetween.data.clips import ClipFolder
-from gen_inbetween.interpolation.weights.architectures import build_network
+from gen_inbetween.interpolation.weights.architectures import build_network, save_interpolator
 from gen_inbetween.interpolation.weights.detect import load_weights
-from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, save_interpolator, weights_file
+from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, read_weights, weights_file
 from gen_inbetween.runtime.hashing import json_sha256
 from gen_inbetween.runtime.manifest import versions
 from gen_inbetween.training.interpolator.checks import kind_of, sizes_of

