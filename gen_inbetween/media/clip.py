@@ -1,8 +1,9 @@
-"""A clip: the frames a run returns, with their rate and the record of how they were made."""
+"""A clip: frames of one size, their rate, and the manifest that says how they were made."""
 
 from __future__ import annotations
 
 import base64
+import logging
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -14,11 +15,14 @@ from PIL import Image
 
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import Frame, open_frame
-from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.source import DEFAULT_RATE, VideoError
+from gen_inbetween.media.video import VideoPath, read_frames
 from gen_inbetween.media.video_writer import check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import check_writable, save_image
 from gen_inbetween.runtime.hashing import image_sha256
+
+log = logging.getLogger("gen_inbetween")
 
 _SHOWN_WIDTH = 256  # pixels, at least, in a notebook
 
@@ -42,6 +46,24 @@ class Clip(Sequence[Image.Image]):
         sizes = {frame.size for frame in self.frames}
         if len(sizes) != 1:
             raise VideoError(f"a clip has frames, all of one size; got {len(self.frames)} of sizes {sorted(sizes)}")
+
+    @classmethod
+    def open(cls, path: VideoPath, *, fps: float | None = None) -> Clip:
+        """Read a clip, and the manifest beside it, if there is one.
+
+        Args:
+            path: a video file, an animation, a folder of frames, or a list of image files.
+            fps: frames a second; None takes the file's, else the manifest's, else 24 with a notice.
+
+        Raises:
+            VideoError: nothing that can be read there; frames of different sizes.
+        """
+        frames, stored = read_frames(path)
+        manifest = _manifest_beside(path) if isinstance(path, str | os.PathLike) else None
+        rate = fps or stored or (manifest or {}).get("settings", {}).get("fps")
+        if rate is None:
+            log.info("%s has no rate: %d frames a second are assumed; fps=... says another", path, DEFAULT_RATE)
+        return cls(frames, rate or DEFAULT_RATE, manifest)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -101,6 +123,17 @@ class Clip(Sequence[Image.Image]):
             source = f"data:video/mp4;base64,{data}"
             return f'<video controls loop autoplay muted playsinline style="{look}" src="{source}"></video>'
         return f'<img style="{look}" alt="{self!r}" src="data:image/webp;base64,{data}">'
+
+
+def _manifest_beside(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    beside = manifests.path_beside(path)
+    if not beside.exists():
+        return None
+    try:
+        return manifests.read(beside)
+    except manifests.ManifestError as error:
+        log.warning("%s is opened without a manifest: %s", path, error)
+        return None
 
 
 def check_output(path: str | os.PathLike[str]) -> None:

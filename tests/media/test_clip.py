@@ -46,6 +46,29 @@ def test_a_slice_is_a_clip_without_the_manifest_of_the_whole() -> None:
     assert [f.getpixel((0, 0)) for f in clip[::-1]] == [f.getpixel((0, 0)) for f in reversed(clip)]
 
 
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.gif", "clip.webp", "frames"])
+def test_a_saved_clip_is_opened_with_its_rate_and_manifest(tmp_path: Path, name: str) -> None:
+    record = {"format": manifests.FORMAT, "settings": {"fps": 8}, "versions": {}}
+    opened = Clip.open(make_clip(manifest=record).save(tmp_path / name))
+    assert (len(opened), opened.size, opened.fps, opened.manifest) == (6, (80, 64), 8, record)
+    shown = [frame.getpixel((40, 32))[0] for frame in opened]
+    assert np.allclose(shown, [20, 50, 80, 110, 140, 170], atol=3)
+
+
+def test_a_clip_of_unknown_rate_or_another_tools_json(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    folder = make_clip().save(tmp_path / "frames")
+    with caplog.at_level("INFO"):
+        assert (Clip.open(folder).fps, Clip.open(folder, fps=5).fps) == (24, 5)
+    assert caplog.text.count("24 frames a second are assumed") == 1
+    (folder / "manifest.json").write_text('{"made": "elsewhere"}')
+    assert Clip.open(folder).manifest is None
+    assert "opened without a manifest" in caplog.text
+    files = sorted(folder.glob("*.png"), reverse=True)
+    assert Clip.open(files)[0].getpixel((0, 0)) == (170, 170, 170)
+    with pytest.raises(VideoError, match="no such file"):
+        Clip.open(tmp_path / "missing.mp4")
+
+
 def test_repr_says_what_it_is() -> None:
     assert repr(make_clip()) == "Clip(6 frames, 80x64, 8 fps, 0.75 s)"
 
