@@ -32,7 +32,7 @@ from gen_inbetween.data.textures import photographs
 from gen_inbetween.diffusion.conditioning import encode_keyframes, encode_latents
 from gen_inbetween.diffusion.edm import denoise
 from gen_inbetween.evaluation.metrics.fidelity import gradient_energy
-from gen_inbetween.media.fit import to_pixels, to_signal
+from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.files import replaced
 

@@ -26,7 +26,7 @@ from gen_inbetween.data.textures import photographs
 from gen_inbetween.data.tracking import likeness, track
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.media.contact_sheet import contact_sheet
-from gen_inbetween.media.fit import to_pixels, to_signal
+from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.models.loading import open_pipeline
 
 NOSE_FIRST = 0.5  # an object goes nose-first when at least this share of its way leads towards its nose

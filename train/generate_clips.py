@@ -19,7 +19,7 @@ from tqdm import tqdm
 
 from gen_inbetween.data.clips import DataError
 from gen_inbetween.media.fit import fit
-from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.image import FrameError, load_image
 from gen_inbetween.media.source import IMAGE_SUFFIXES
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.loading import open_pipeline
@@ -54,7 +54,7 @@ def generate(pictures: Sequence[Path], out: Path, given: argparse.Namespace) -> 
         if target.is_dir():
             continue
         try:
-            picture, _ = fit(open_frame(path), width, height)
+            picture, _ = fit(load_image(path), width, height)
         except FrameError as error:
             faults.append(str(error))
             continue

@@ -32,7 +32,7 @@ from widening import widen_top
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
 from gen_inbetween.diffusion.conditioning import embed_frames, encode_latents
 from gen_inbetween.diffusion.edm import denoise, sample_sigma
-from gen_inbetween.media.fit import to_signal
+from gen_inbetween.media.image import to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replaced

@@ -42,7 +42,7 @@ from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.diffusion.edm import denoise, edm_loss, sample_sigma
 from gen_inbetween.media.contact_sheet import contact_sheet
-from gen_inbetween.media.fit import to_pixels, to_signal
+from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replace_folder, replaced, save_image
 

@@ -81,14 +81,14 @@ def edit(
 def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
     """(two images, or a Clip) and the first frame. One path is a clip, two are a pair: nothing is guessed."""
     from gen_inbetween.media.clip import Clip
-    from gen_inbetween.media.image import open_frame
+    from gen_inbetween.media.image import load_image
     from gen_inbetween.media.video import read_frames
     from gen_inbetween.media.video_writer import VideoError
 
     if len(paths) == 2:
         if video := next((path for path in paths if path.is_dir()), None):
             raise ValueError(f"{video} is a folder; two paths are two images, a clip stands alone")
-        pair = open_frame(paths[0]), open_frame(paths[1])
+        pair = load_image(paths[0]), load_image(paths[1])
         return pair, pair[0]
     if len(paths) != 1:
         raise ValueError(f"expected two images, or one clip; got {len(paths)} paths")

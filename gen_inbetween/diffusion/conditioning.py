@@ -153,7 +153,7 @@ def alike(images: list[Image.Image], name: str) -> list[Image.Image]:
         if not isinstance(image, Image.Image):
             raise TypeError(f"expected {name} as a PIL image, a list of them or a tensor, got {type(image).__name__}")
         if image.mode != "RGB":
-            raise ValueError(f"expected {name} as an RGB image, got {image.mode}: open it with frames.open_frame")
+            raise ValueError(f"expected {name} as an RGB image, got {image.mode}: open it with frames.load_image")
     if len({image.size for image in images}) != 1:
         raise ValueError(f"expected one size for every {name} of a batch, got {[image.size for image in images]}")
     return images

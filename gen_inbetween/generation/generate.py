@@ -20,7 +20,7 @@ from gen_inbetween.generation.resolve import approximations, choose_levers, deci
 from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import fit_pair
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.memory.options import Levers, apply_levers
 from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.loading import open_pipeline
@@ -92,7 +92,7 @@ def inbetween(
     for name, plain in _PLAIN.items():
         given[name] = None if given[name] is None else plain(given[name])
     settings = from_mapping(Settings, given, where="inbetween()")
-    opened = open_frame(frame0, background=background), open_frame(frame1, background=background)
+    opened = load_image(frame0, background=background), load_image(frame1, background=background)
     return make_clip((frame0, frame1), opened, settings, progress)
 
 

@@ -14,7 +14,7 @@ from gen_inbetween.generation.generate import make_clip
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.interpolation.registry import INTERPOLATORS
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.hashing import image_sha256
@@ -107,7 +107,7 @@ def _again(name: str, made: dict[str, Any], given: Frame | None, settings: Setti
     frame: Frame = str(known) if given is None else given
     if given is None and not Path(str(known)).is_file():
         raise manifests.ManifestError(f"{name} is no longer at {frame}: say where it is ({name}=, or --{name} FILE)")
-    image = open_frame(frame, background=settings.background)
+    image = load_image(frame, background=settings.background)
     if image_sha256(image) != made["sha256"]:
         raise manifests.ManifestError(f"{name} has changed since: {frame} is not the picture the clip was made from")
     return frame, image

@@ -14,8 +14,7 @@ from tqdm import tqdm
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
 from gen_inbetween.interpolation.midpoints import by_halving, halvings
 from gen_inbetween.media.clip import Clip, keyframes_record
-from gen_inbetween.media.fit import to_pixels, to_signal
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image, to_pixels, to_signal
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import images_sha256
 
@@ -28,7 +27,7 @@ def interpolate_pair(
     `inbetween(frame0, frame1, method="flow")` does the same for frames of any two sizes.
 
     Args:
-        frame0, frame1: anything `open_frame` opens, both of one size, sides of SMALLEST pixels or more.
+        frame0, frame1: anything `load_image` opens, both of one size, sides of SMALLEST pixels or more.
         num_frames: 2 or more, the two given frames counted.
         iters: steps along references, for the "+ref" kinds only.
         fps: of the clip; interpolation does not depend on it.
@@ -37,7 +36,7 @@ def interpolate_pair(
         InterpolatorError: fewer than 2 frames, frames of two sizes or too small, iters for a kind without reference.
         FrameError: a frame cannot be opened.
     """
-    first, last = open_frame(frame0), open_frame(frame1)
+    first, last = load_image(frame0), load_image(frame1)
     frames = inbetween_frames(first, last, num_frames, interpolator, iters=iters)
     record = manifests.record(
         frames=keyframes_record((frame0, frame1), (first, last)),

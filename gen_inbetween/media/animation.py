@@ -17,7 +17,7 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageSequence
 
-from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.image import FrameError, load_image
 from gen_inbetween.media.source import Source, Timeline, VideoError
 
 ANIMATION_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
@@ -41,7 +41,7 @@ class Animation(Source):
                 frame.load()
                 durations.append(frame.info.get("duration", 0))
                 if frames is not None and 3 * frame.width * frame.height * len(durations) <= KEPT_BYTES:
-                    frames.append(open_frame(frame))
+                    frames.append(load_image(frame))
                 else:
                     frames = None
         return durations, frames
@@ -63,7 +63,7 @@ class Animation(Source):
             return
         with _opened(self.path) as image:
             for frame in itertools.islice(ImageSequence.Iterator(image), start, stop, stride):
-                yield open_frame(frame)
+                yield load_image(frame)
 
 
 @contextmanager

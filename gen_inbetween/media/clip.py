@@ -14,7 +14,7 @@ import av
 from PIL import Image
 
 from gen_inbetween.media.contact_sheet import contact_sheet
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.media.source import DEFAULT_RATE, VideoError
 from gen_inbetween.media.video import VideoPath, read_frames
 from gen_inbetween.media.video_writer import check_video_output, write_video
@@ -31,7 +31,7 @@ class Clip(Sequence[Image.Image]):
     """A sequence of RGB images of one size that knows its rate, saves itself and plays in a notebook.
 
     Args:
-        frames: anything `open_frame` opens, at least one, all of one size.
+        frames: anything `load_image` opens, at least one, all of one size.
         fps: frames a second.
         manifest: what made the clip (see `manifest.py`); None where nobody recorded it.
 
@@ -40,7 +40,7 @@ class Clip(Sequence[Image.Image]):
     """
 
     def __init__(self, frames: Iterable[Frame], fps: float, manifest: dict[str, Any] | None = None) -> None:
-        self.frames = tuple(open_frame(frame) for frame in frames)
+        self.frames = tuple(load_image(frame) for frame in frames)
         self.fps = fps
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
         sizes = {frame.size for frame in self.frames}

@@ -1,4 +1,4 @@
-"""Keyframes: opened (`opening.py`), fitted to the size a model wants, and cross-faded as the simplest baseline.
+"""Fitting keyframes to the size a model wants, and undoing it; the cross-fade.
 
 Frames keep their aspect unless told otherwise, two keyframes go through one geometry, and the geometry can be undone:
 bars added for the model do not reach the written clip.
@@ -9,18 +9,9 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-import torch
-from numpy.typing import NDArray
 from PIL import Image
-from torch import Tensor
 
-from gen_inbetween.media.image import Frame, FrameError, open_frame
-
-__all__ = [
-    "FitGeometry", "FitMode", "Frame", "FrameError",
-    "crossfade", "fit", "fit_pair", "open_frame", "to_pixels", "to_signal",
-]  # fmt: skip
+from gen_inbetween.media.image import FrameError
 
 FitMode = Literal["crop", "pad", "stretch"]
 Box = tuple[float, float, float, float]
@@ -52,7 +43,7 @@ def fit(image: Image.Image, width: int, height: int, mode: FitMode = "crop") -> 
     """Fit an image to width x height pixels.
 
     Args:
-        image: any PIL image that Lanczos can resample, as `open_frame` returns it.
+        image: any PIL image that Lanczos can resample, as `load_image` returns it.
         width, height: the target, in pixels.
         mode: "crop" fills the target and cuts what sticks out, in equal parts; "pad" shows the whole image between
             black bars; "stretch" gives up the aspect. Resampling is Lanczos with antialiasing; an image that has the
@@ -129,14 +120,3 @@ def crossfade(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list
     if num_frames < 2:
         raise FrameError(f"crossfade needs num_frames >= 2, one for each keyframe; got {num_frames}")
     return [Image.blend(frame0, frame1, index / (num_frames - 1)) for index in range(num_frames)]
-
-
-def to_signal(pixels: Tensor) -> Tensor:
-    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1], as the models take frames."""
-    return pixels.movedim(-1, -3).float() / 127.5 - 1
-
-
-def to_pixels(signal: Tensor) -> NDArray[np.uint8]:
-    """(..., 3, H, W), clamped to [-1, 1] -> uint8 (..., H, W, 3)."""
-    pixels: NDArray[np.uint8] = ((signal.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).numpy()
-    return pixels

@@ -11,7 +11,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.image import FrameError, load_image
 from gen_inbetween.media.source import DEFAULT_RATE, IMAGE_SUFFIXES, Source, Timeline, VideoError
 
 log = logging.getLogger("gen_inbetween")
@@ -52,7 +52,7 @@ class Folder(Source):
         size: tuple[int, int] | None = None
         for path in self.files[start:stop:stride]:
             try:
-                frame = open_frame(path)
+                frame = load_image(path)
             except FrameError as error:
                 raise VideoError(str(error)) from error
             size = size or frame.size

@@ -1,4 +1,4 @@
-"""Opening a frame: a file, PIL image, numpy array or torch tensor to an upright 8-bit RGB image."""
+"""Images from files, arrays and tensors, as upright 8-bit RGB, and back to tensors."""
 
 from __future__ import annotations
 
@@ -11,6 +11,7 @@ from typing import Union
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
@@ -25,7 +26,7 @@ class FrameError(ValueError):
     """A frame cannot be used; the message says what was expected, what came and what to do."""
 
 
-def open_frame(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.Image:
+def load_image(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.Image:
     """Open one frame as an upright 8-bit RGB image.
 
     Args:
@@ -159,3 +160,14 @@ def _flatten(image: Image.Image, background: Colour) -> Image.Image:
     straight = image.convert("LA") if image.mode == "La" else image  # Pillow undoes the premultiplication only to LA
     canvas = Image.new("RGBA", image.size, (*background, 255))
     return Image.alpha_composite(canvas, straight.convert("RGBA")).convert("RGB")
+
+
+def to_signal(pixels: torch.Tensor) -> torch.Tensor:
+    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1], as the models take frames."""
+    return pixels.movedim(-1, -3).float() / 127.5 - 1
+
+
+def to_pixels(signal: torch.Tensor) -> NDArray[np.uint8]:
+    """(..., 3, H, W), clamped to [-1, 1] -> uint8 (..., H, W, 3)."""
+    pixels: NDArray[np.uint8] = ((signal.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).numpy()
+    return pixels

@@ -17,7 +17,7 @@ import av
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import check_writable, replace_folder, replaced
 
@@ -59,7 +59,7 @@ def write_video(
     """Write frames as a video, an endless animation or a folder.
 
     Args:
-        frames: images of one size, whatever `open_frame` opens, also as a stream (MP4 and folders keep none).
+        frames: images of one size, whatever `load_image` opens, also as a stream (MP4 and folders keep none).
         path: .mp4 (H.264, yuv420p, BT.709, plays everywhere), .gif, .webp, or without extension a folder of
             frame_00000.png, ... (a folder written so before is replaced, any other that holds files is refused).
         fps: frames a second. GIF counts hundredths of a second: frame times are rounded so that no error adds up.
@@ -94,7 +94,7 @@ def write_video(
 def _same_size(frames: Iterable[Frame]) -> Iterator[Image.Image]:
     size: tuple[int, int] | None = None
     for index, frame in enumerate(frames):
-        image = open_frame(frame)
+        image = load_image(frame)
         size = size or image.size
         if image.size != size:
             raise VideoError(f"all frames of a video have one size; frame 0 is {size}, frame {index} is {image.size}")

@@ -15,7 +15,7 @@ from torch import nn
 from gen_inbetween.data.clips import Clips, TrainingClip
 from gen_inbetween.diffusion.conditioning import Pipe
 from gen_inbetween.media.contact_sheet import contact_sheet
-from gen_inbetween.media.fit import to_pixels
+from gen_inbetween.media.image import to_pixels
 from gen_inbetween.runtime.files import save_image, write_json
 from gen_inbetween.training.latents import EncodedClip, stack
 from gen_inbetween.training.loss import backward_motion_loss

@@ -15,7 +15,7 @@ from PIL import Image
 from gen_inbetween.data.clips import ClipFolder, DataError, SyntheticClips
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.data.textures import photographs
-from gen_inbetween.media.fit import to_signal
+from gen_inbetween.media.image import to_signal
 from gen_inbetween.media.scenes import scene_cuts
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import write_video

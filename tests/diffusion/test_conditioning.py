@@ -113,7 +113,7 @@ def test_frames_become_tensors():
     ("frames", "message"),
     [
         ("cat.png", "frame0 as a PIL image, a list of them or a tensor, got str"),
-        (picture(0).convert("RGBA"), "RGB image, got RGBA: open it with frames.open_frame"),
+        (picture(0).convert("RGBA"), "RGB image, got RGBA: open it with frames.load_image"),
         ([picture(0), picture(0, (40, 32))], "one size for every frame0"),
         (torch.zeros(1, 4, 8, 8), r"shape \(3, H, W\) or \(pair, 3, H, W\), got \(1, 4, 8, 8\)"),
         (torch.zeros(3, 0, 8), r"got \(1, 3, 0, 8\)"),

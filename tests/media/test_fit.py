@@ -13,7 +13,7 @@ import torch
 from PIL import Image, PngImagePlugin
 
 from gen_inbetween.media.fit import crossfade, fit, fit_pair
-from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.image import FrameError, load_image
 
 
 @pytest.fixture
@@ -39,14 +39,14 @@ def test_arrays_tensors_and_files_give_the_same_picture(picture: Image.Image, tm
         np.dstack([array, np.full(array.shape[:2], 255, np.uint8)]),
     ]  # fmt: skip
     for form in forms:
-        opened = open_frame(form)
+        opened = load_image(form)
         assert opened.mode == "RGB"
         assert np.array_equal(np.asarray(opened), array)
-    assert abs(pixels(open_frame((chw / 255).bfloat16())) - array).max() <= 1
+    assert abs(pixels(load_image((chw / 255).bfloat16())) - array).max() <= 1
 
 
 def test_the_given_image_is_left_alone(picture: Image.Image) -> None:
-    opened = open_frame(picture)
+    opened = load_image(picture)
     opened.putpixel((0, 0), (1, 2, 3))
     assert picture.getpixel((0, 0)) == (255, 0, 0)
 
@@ -54,9 +54,9 @@ def test_the_given_image_is_left_alone(picture: Image.Image) -> None:
 @pytest.mark.parametrize("shape", [(5, 7), (5, 7, 1)])
 def test_greyscale_arrays(shape: tuple[int, ...]) -> None:
     grey = np.arange(35, dtype=np.uint8).reshape(shape)
-    assert np.array_equal(np.asarray(open_frame(grey)), np.repeat(grey.reshape(5, 7, 1), 3, axis=2))
+    assert np.array_equal(np.asarray(load_image(grey)), np.repeat(grey.reshape(5, 7, 1), 3, axis=2))
     tensor = torch.from_numpy(grey.reshape(5, 7))
-    assert open_frame(tensor).size == open_frame(tensor[None]).size == (7, 5)
+    assert load_image(tensor).size == load_image(tensor[None]).size == (7, 5)
 
 
 @pytest.mark.parametrize("orientation", range(1, 9))
@@ -76,7 +76,7 @@ def test_exif_orientation(picture: Image.Image, tmp_path: Path, orientation: int
     exif[0x0112] = orientation
     options = {"webp": {"lossless": True}, "jpg": {"quality": 98, "subsampling": 0}}.get(suffix, {})
     stored.save(tmp_path / f"p.{suffix}", exif=exif, **options)
-    for opened in (open_frame(tmp_path / f"p.{suffix}"), open_frame(Image.open(tmp_path / f"p.{suffix}"))):
+    for opened in (load_image(tmp_path / f"p.{suffix}"), load_image(Image.open(tmp_path / f"p.{suffix}"))):
         assert opened.size == picture.size
         assert abs(pixels(opened) - pixels(picture)).mean() < (3 if suffix == "jpg" else 0.01)
 
@@ -86,16 +86,16 @@ def test_alpha_goes_over_the_background() -> None:
     rgba[0, 0] = (200, 100, 0, 255)
     rgba[0, 1] = (200, 100, 0, 128)
     image = Image.fromarray(rgba)
-    opened = open_frame(image, background=(0, 0, 250))
+    opened = load_image(image, background=(0, 0, 250))
     assert opened.getpixel((0, 0)) == (200, 100, 0)
     assert np.allclose(opened.getpixel((1, 0)), (100, 50, 125), atol=2)
     assert opened.getpixel((1, 1)) == (0, 0, 250)
-    assert open_frame(image).getpixel((1, 1)) == (255, 255, 255)
+    assert load_image(image).getpixel((1, 1)) == (255, 255, 255)
     for mode in ("LA", "La", "RGBa"):
         converted = image.convert("LA").convert("La") if mode == "La" else image.convert(mode)
-        assert open_frame(converted, background=(9, 9, 9)).getpixel((1, 1)) == (9, 9, 9)
+        assert load_image(converted, background=(9, 9, 9)).getpixel((1, 1)) == (9, 9, 9)
     tensor = torch.from_numpy(rgba).permute(2, 0, 1) / 255
-    assert np.array_equal(np.asarray(open_frame(tensor, background=(0, 0, 250))), np.asarray(opened))
+    assert np.array_equal(np.asarray(load_image(tensor, background=(0, 0, 250))), np.asarray(opened))
 
 
 def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
@@ -104,8 +104,8 @@ def test_palette_with_and_without_transparency(tmp_path: Path) -> None:
     image.putdata([0, 1])
     image.save(tmp_path / "plain.png")
     image.save(tmp_path / "clear.png", transparency=1)
-    assert [open_frame(tmp_path / "plain.png").getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (200, 100, 50)]
-    assert open_frame(tmp_path / "clear.png", background=(1, 2, 3)).getpixel((1, 0)) == (1, 2, 3)
+    assert [load_image(tmp_path / "plain.png").getpixel((x, 0)) for x in (0, 1)] == [(10, 20, 30), (200, 100, 50)]
+    assert load_image(tmp_path / "clear.png", background=(1, 2, 3)).getpixel((1, 0)) == (1, 2, 3)
 
 
 @pytest.mark.parametrize("suffix", ["png", "tif"])
@@ -115,17 +115,17 @@ def test_sixteen_bits_are_scaled_not_clipped(tmp_path: Path, suffix: str) -> Non
     expected = np.arange(256).reshape(16, 16)
     deep = Image.open(tmp_path / f"deep.{suffix}")
     for frame in (tmp_path / f"deep.{suffix}", deep, Image.fromarray(values.astype(np.int32)), values):
-        assert np.array_equal(pixels(open_frame(frame))[..., 0], expected)
+        assert np.array_equal(pixels(load_image(frame))[..., 0], expected)
     with pytest.raises(FrameError, match="0..65535"):
-        open_frame(Image.fromarray(values.astype(np.int32) * 2))
+        load_image(Image.fromarray(values.astype(np.int32) * 2))
 
 
 def test_float_bilevel_and_cmyk_images(tmp_path: Path) -> None:
     ramp = np.linspace(0, 1, 256, dtype=np.float32).reshape(16, 16)
-    assert np.array_equal(pixels(open_frame(Image.fromarray(ramp)))[..., 1], np.arange(256).reshape(16, 16))
-    assert open_frame(Image.new("1", (3, 3), 1)).getpixel((0, 0)) == (255, 255, 255)
+    assert np.array_equal(pixels(load_image(Image.fromarray(ramp)))[..., 1], np.arange(256).reshape(16, 16))
+    assert load_image(Image.new("1", (3, 3), 1)).getpixel((0, 0)) == (255, 255, 255)
     Image.new("CMYK", (8, 8), (0, 255, 255, 0)).save(tmp_path / "cmyk.jpg", quality=95)
-    assert np.allclose(open_frame(tmp_path / "cmyk.jpg").getpixel((4, 4)), (255, 0, 0), atol=6)
+    assert np.allclose(load_image(tmp_path / "cmyk.jpg").getpixel((4, 4)), (255, 0, 0), atol=6)
 
 
 def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
@@ -133,7 +133,7 @@ def test_an_animation_gives_its_first_frame(tmp_path: Path) -> None:
     for name in ("a.gif", "a.webp", "a.png"):
         options = {"lossless": True} if name == "a.webp" else {}
         frames[0].save(tmp_path / name, save_all=True, append_images=frames[1:], **options)
-        assert open_frame(tmp_path / name).getpixel((4, 4)) == (255, 0, 0)
+        assert load_image(tmp_path / name).getpixel((4, 4)) == (255, 0, 0)
 
 
 @pytest.mark.parametrize("late", [False, True], ids=["before the pixels", "after the pixels"])
@@ -149,7 +149,7 @@ def test_png_with_megabytes_of_text(picture: Image.Image, tmp_path: Path, late: 
         Image.open(tmp_path / "long.png").load()  # or the next lines would prove nothing
 
     opened: list[Image.Image] = []
-    threads = [threading.Thread(target=lambda: opened.append(open_frame(tmp_path / "long.png"))) for _ in range(4)]
+    threads = [threading.Thread(target=lambda: opened.append(load_image(tmp_path / "long.png"))) for _ in range(4)]
     for thread in threads:
         thread.start()
     for thread in threads:
@@ -163,22 +163,22 @@ def test_bad_files(picture: Image.Image, tmp_path: Path) -> None:
     (tmp_path / "text.png").write_text("no picture in here")
     (tmp_path / "empty.png").touch()
     with pytest.raises(FrameError, match="no such file: .*missing.png"):
-        open_frame(tmp_path / "missing.png")
+        load_image(tmp_path / "missing.png")
     with pytest.raises(FrameError, match="is a folder"):
-        open_frame(tmp_path)
+        load_image(tmp_path)
     with pytest.raises(FrameError, match="text.png is not an image"):
-        open_frame(tmp_path / "text.png")
+        load_image(tmp_path / "text.png")
     with pytest.raises(FrameError, match="empty.png is empty"):
-        open_frame(tmp_path / "empty.png")
+        load_image(tmp_path / "empty.png")
     for suffix in ("png", "jpg", "webp", "tif"):
         path = tmp_path / f"cut.{suffix}"
         picture.resize((200, 200)).save(path)
         path.write_bytes(path.read_bytes()[: path.stat().st_size // 2])
         with pytest.raises(FrameError, match=f"cut.{suffix} cannot be decoded"):
-            open_frame(path)
+            load_image(path)
         if suffix != "webp":  # a PIL image that was opened, not loaded, fails where it is read
             with pytest.raises(FrameError, match="cannot be read"):
-                open_frame(Image.open(path))
+                load_image(Image.open(path))
 
 
 @pytest.mark.parametrize(
@@ -204,11 +204,11 @@ def test_bad_files(picture: Image.Image, tmp_path: Path) -> None:
 )
 def test_bad_frames(frame: object, message: str) -> None:
     with pytest.raises(FrameError, match=message):
-        open_frame(frame)  # type: ignore[arg-type]
+        load_image(frame)  # type: ignore[arg-type]
 
 
 def test_a_hair_outside_the_unit_range_is_rounding() -> None:
-    assert open_frame(np.full((2, 2, 3), 1.0005)).getpixel((0, 0)) == (255, 255, 255)
+    assert load_image(np.full((2, 2, 3), 1.0005)).getpixel((0, 0)) == (255, 255, 255)
 
 
 def circle(width: int, height: int) -> Image.Image:

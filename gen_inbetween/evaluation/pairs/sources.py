@@ -22,7 +22,7 @@ from numpy.typing import NDArray
 from gen_inbetween.data.synthetic import SyntheticClip, make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
-from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.image import FrameError, load_image
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256, text_sha256
@@ -116,7 +116,7 @@ def _read_images(source: dict[str, Any], num_frames: int, root: Path) -> list[ND
     altered = [name for name, digest in zip(names, digests, strict=False) if cached_file_sha256(root / name) != digest]
     if altered:
         raise PairError(f"altered since the list was made: {_listed(altered)} in {root}")
-    return [np.asarray(open_frame(root / name)) for name in names]
+    return [np.asarray(load_image(root / name)) for name in names]
 
 
 def _listed(names: Sequence[str]) -> str:

@@ -26,7 +26,7 @@ from gen_inbetween.interpolation.pairs import check_pair, frame_tensor, tensor_f
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
@@ -51,7 +51,7 @@ def edit_motion(
     """The clip from frame0 to frame1 in which each masked object moves as its curve says.
 
     Args:
-        frame0, frame1: anything `open_frame` opens, both of one size, sides of SMALLEST pixels or more.
+        frame0, frame1: anything `load_image` opens, both of one size, sides of SMALLEST pixels or more.
         masks: of the objects where they are in frame0, the top one first, as `open_masks` takes them; may be none.
         curves: one for each mask: a name of EASES, knots such as "0:0,0.5:0.8,1:1", pairs, or a PathCurve.
         background: the curve of everything else. "linear" keeps it moving evenly: the published editor leaves what no
@@ -73,7 +73,7 @@ def edit_motion(
         CurveError: a curve that cannot be.
         FrameError: a frame cannot be opened.
     """
-    first, last = open_frame(frame0), open_frame(frame1)
+    first, last = load_image(frame0), load_image(frame1)
     check_pair(first, last, num_frames)
     opened = open_masks(masks, first.size)
     layers = feathered_layers(opened, feather)

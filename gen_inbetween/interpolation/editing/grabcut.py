@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.interpolation.classical import opencv
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 
 Point = tuple[float, float]  # x, y in pixels
 
@@ -40,7 +40,7 @@ def masks_from_clicks(
     """Masks of what was clicked on.
 
     Args:
-        image: anything `open_frame` opens.
+        image: anything `load_image` opens.
         clicks: one entry for each object: (x, y) in pixels, or several such points on the one object.
         background: points that belong to none of the objects. Clicks on the other objects say so too.
 
@@ -53,7 +53,7 @@ def masks_from_clicks(
         ImportError: OpenCV is not installed.
         FrameError: the image cannot be opened.
     """
-    pixels = np.asarray(open_frame(image))
+    pixels = np.asarray(load_image(image))
     objects = points_of_objects(clicks, pixels.shape, "click")
     outside = points_of_objects(background, pixels.shape, "background click")
     if not objects:

@@ -11,7 +11,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.media.image import FrameError, open_frame
+from gen_inbetween.media.image import FrameError, load_image
 
 Mask: TypeAlias = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
 Bool: TypeAlias = NDArray[np.bool_]
@@ -63,7 +63,7 @@ def _open(mask: Mask, number: str, size: tuple[int, int]) -> Bool:
     name = f"{number} ({mask})" if isinstance(mask, (str, os.PathLike)) else number
     if isinstance(mask, (str, os.PathLike, Image.Image)):
         try:
-            values = np.asarray(open_frame(mask, background=BLACK)).max(2)
+            values = np.asarray(load_image(mask, background=BLACK)).max(2)
         except FrameError as error:
             raise MaskError(f"{number}: {error}") from error
     else:

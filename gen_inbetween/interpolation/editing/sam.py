@@ -17,7 +17,7 @@ from PIL import Image
 
 from gen_inbetween.interpolation.editing.grabcut import Point, masks_from_clicks, points_of_objects
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, ModelError, models_folder
 
 __all__ = ["Box", "Point", "masks_from_clicks", "masks_from_sam"]
@@ -39,7 +39,7 @@ def masks_from_sam(
     """Masks of objects that are pointed at, or boxed in, by SAM.
 
     Args:
-        image: anything `open_frame` opens.
+        image: anything `load_image` opens.
         points: one entry for each object: (x, y) in pixels, or several such points on the one object.
         boxes: one (left, top, right, bottom) for each object, in pixels; with points too, the box of each entry.
         background: points that belong to none of the objects.
@@ -54,7 +54,7 @@ def masks_from_sam(
         ModelError: the weights are not on this machine, or are not SAM's.
         FrameError: the image cannot be opened.
     """
-    picture = open_frame(image)
+    picture = load_image(image)
     questions = _questions(picture.size, points, boxes, background)
     sam, processor = _load_sam(model, device)
     shown = processor(picture, return_tensors="pt")

@@ -19,7 +19,7 @@ from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, Span, T
 from gen_inbetween.interpolation.retiming.stream import retime_spans
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import image_sha256
 
@@ -69,7 +69,7 @@ def retime(
     """
     if isinstance(clip, (str, Path)):
         raise InterpolatorError(f"expected frames, got a path: Clip(*read_frames({str(clip)!r})) opens a file")
-    images = [open_frame(frame) for frame in clip]
+    images = [load_image(frame) for frame in clip]
     rate = clip.fps if isinstance(clip, Clip) else None
     path = parse_curve(curve)
     timing = plan_times(

@@ -30,7 +30,7 @@ from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.interpolation.reversals import bounce, turns
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame, open_frame
+from gen_inbetween.media.image import Frame, load_image
 
 log = logging.getLogger("gen_inbetween")
 
@@ -101,7 +101,7 @@ def speed_profile(
             opened.
     """
     opened = open_interpolator(interpolator)
-    timed = [Timed(open_frame(frame), float(index)) for index, frame in enumerate(frames)]
+    timed = [Timed(load_image(frame), float(index)) for index, frame in enumerate(frames)]
     found = list(spans(timed, cuts=cuts))
     seen = [_motion(span, opened) for span in tqdm(found, f"pace by {opened.info.name}", disable=not progress)]
     lengths, cameras, cells = (np.stack(column) for column in zip(*seen, strict=True))
@@ -167,7 +167,7 @@ def constant_speed(
     Raises:
         InterpolatorError: as `retime` and `speed_profile`.
     """
-    frames = [open_frame(frame) for frame in clip]
+    frames = [load_image(frame) for frame in clip]
     source = Clip(frames, clip.fps, clip.manifest) if isinstance(clip, Clip) else frames
     rate = clip.fps if isinstance(clip, Clip) else None
     timing = plan_times(len(frames), rate, fps=fps, num_frames=num_frames, duration=duration)
