@@ -64,6 +64,7 @@ class BidirectionalAttnProcessor(nn.Module):
         self.direction: Direction = "forward"
         self.keep_attention = False
         self.attention: tuple[Tensor, Tensor] | None = None  # (query, key)
+        self.update_scale = 1.0  # of every update; 0 leaves stock projections
 
     def forward(
         self,
@@ -94,21 +95,22 @@ class BidirectionalAttnProcessor(nn.Module):
 
     def backward_motion(self, attn: Attention, x: Tensor, attention: tuple[Tensor, Tensor] | None) -> Tensor:
         """J (A (J V)) with the tuned projections and forward motion's `attention`, or A' V with its own."""
-        value = split_heads(tuned(attn.to_v, self.update_v, x), attn.heads)
+        value = split_heads(self.project(attn.to_v, self.update_v, x), attn.heads)
         if not self.rotate:
             pairs = (attn.to_q, self.update_q), (attn.to_k, self.update_k)
-            query, key = (split_heads(tuned(*pair, x), attn.heads) for pair in pairs)
+            query, key = (split_heads(self.project(*pair, x), attn.heads) for pair in pairs)
             out = self.kernel(query, key, value)
         elif attention is None:
             raise RuntimeError("no attention to turn: run a forward pass with keep_attention=True before this one")
         else:
             out = self.kernel(*attention, value.flip(TIME)).flip(TIME)
-        return tuned(attn.to_out[0], self.update_out, merge_heads(out))
+        return self.project(attn.to_out[0], self.update_out, merge_heads(out))
 
-
-def tuned(projection: nn.Module, update: nn.Module | None, x: Tensor) -> Tensor:
-    """W x + dW x, with no dW where `update` is None."""
-    return projection(x) if update is None else projection(x) + update(x)
+    def project(self, projection: nn.Module, update: nn.Module | None, x: Tensor) -> Tensor:
+        """W x + s dW x with the scale s of the updates; W x where `update` is None."""
+        if update is None:
+            return projection(x)
+        return projection(x) + (update(x) if self.update_scale == 1 else self.update_scale * update(x))
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:

@@ -8,7 +8,7 @@ our `backward_motion.safetensors`, the authors' folder with a whole tuned UNet, 
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
+from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
 
@@ -19,11 +19,13 @@ from torch import Tensor, nn
 
 from gen_inbetween.diffusion.lora_files import LORA_FILES, is_lora, read_lora
 from gen_inbetween.diffusion.motion import (
+    get_motion_scale,
     has_backward_motion,
     load_motion_state_dict,
     motion_processors,
     motion_state_dict,
     rotates,
+    set_motion_scale,
 )
 from gen_inbetween.diffusion.motion_files import (
     FORMAT_VERSION,
@@ -47,12 +49,17 @@ __all__ = ["MissingMotionError", "MotionError", "MotionInfo", "convert", "export
 
 
 def load_motion(
-    unet: nn.Module, source: str | Path, *, base: str | Path | None = None, kernel: str = "sdpa"
+    unet: nn.Module,
+    source: str | Path,
+    *,
+    base: str | Path | None = None,
+    kernel: str = "sdpa",
+    motion_scale: float = 1.0,
 ) -> MotionInfo:
     """Read a backward motion of any of the three formats and install it on `unet`, in place of one it has.
 
     source: a file, or a folder which holds one; base: see `motion_files.read_tuned_unet`, for the authors' format only;
-    kernel: "sdpa" or "xformers", as in `attention.open_kernel`.
+    kernel: "sdpa" or "xformers", as in `attention.open_kernel`; motion_scale: as in `motion.set_motion_scale`.
     Nothing changes when the file does not fit: MotionError names a layer that is missing, too many or of another shape.
     """
     state, info = _read(Path(source).expanduser(), base)
@@ -60,6 +67,7 @@ def load_motion(
         load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel, rotate=info.rotate)
     except ValueError as error:
         raise MotionError(f"{source} does not fit this UNet: {error}") from error
+    set_motion_scale(unet, motion_scale)
     return info
 
 
@@ -68,10 +76,11 @@ def save_motion(
     path: str | Path,
     metadata: Mapping[str, Any],
     *,
-    dtype: torch.dtype = torch.float16,
+    dtype: torch.dtype | None = torch.float16,
 ) -> MotionInfo:
     """Write the motion of `unet` as our file: the differences in `dtype`, everything about them in the header.
 
+    dtype: None for the smallest that keeps every value. The motion's scale is not saved: the file is what was trained.
     metadata: `base_model` (required) and whatever else made it (steps, data, ...), JSON values; `num_frames` defaults
     to the UNet's. Added: format version, rank, alpha, rotate, package versions, SHA-256. MotionError: no motion, no
     base_model, or values that `dtype` cannot hold; atomic.OutputError: the file cannot be written.
@@ -79,10 +88,17 @@ def save_motion(
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to save: call add_backward_motion or load_motion first")
     state = motion_state_dict(unet)
+    dtype = dtype or lossless_dtype(state.values())
     rank, alpha = _rank_and_alpha(unet, state)
     config: Any = unet.config
     record = {"num_frames": config.num_frames, **metadata, "rank": rank, "alpha": alpha, "rotate": rotates(unet)}
     return _write(Path(path), state, record, dtype)
+
+
+def lossless_dtype(tensors: Iterable[Tensor]) -> torch.dtype:
+    """float16 where it holds every value, else the tensors' own (one for all)."""
+    tensors = list(tensors)
+    return torch.float16 if all(torch.equal(t.half().to(t.dtype), t) for t in tensors) else tensors[0].dtype
 
 
 def convert(
@@ -104,24 +120,26 @@ def export_unet(unet: nn.Module, folder: str | Path) -> Path:
     """Write base plus motion as one tuned UNet, `<folder>/unet/`, in the layout of the published checkpoint.
 
     The tuned tensors are float32 so that subtracting the base gives the difference back; the others stay as they are.
-    MotionError: no motion, or one without rotation: whoever reads this layout turns the map, which would be wrong here.
+    The motion's scale is in them. MotionError: no motion, or one without rotation: whoever reads this layout rotates
+    the attention map, which would be wrong here.
     """
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to export: call add_backward_motion or load_motion first")
     if not rotates(unet):
         raise MotionError(
-            "this motion was trained without rotation, and the published layout cannot say so: its readers would turn "
-            f"the map; keep it as {MOTION_FILE}"
+            "this motion was trained without rotation, and the published layout cannot say so: its readers would "
+            f"rotate the attention map; keep it as {MOTION_FILE}"
         )
     update = motion_state_dict(unet)
     rank, alpha = _rank_and_alpha(unet, update)
     scale = None if rank is None or alpha is None else alpha / rank
+    motion_scale = get_motion_scale(unet)
     state: dict[str, Tensor] = {}
     for name, weight in unet.state_dict().items():
         if ".processor." in name:  # the update itself, which diffusers registers inside the attention layers
             continue
         delta = _delta(update, name, scale)
-        tuned = weight if delta is None else weight.float() + delta.to(weight.device)
+        tuned = weight if delta is None else weight.float() + motion_scale * delta.to(weight.device)
         state[name] = tuned.cpu().contiguous()
     path = Path(folder).expanduser() / UNET_FILES[0]
     _save(path, state, {})

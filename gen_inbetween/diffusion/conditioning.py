@@ -1,4 +1,6 @@
-"""What the UNet is told about the two keyframes: CLIP embeddings, VAE latents and time ids.
+"""Conditioning of SVD's UNet on two keyframes: VAE latents, CLIP embeddings, time ids.
+
+    keyframes = encode_keyframes(pipe, frames_to_tensor(frame0), frames_to_tensor(frame1), num_frames=25)
 
 The only file that touches diffusers' private members. Each keyframe is encoded once, without guidance; the
 unconditional half is zeros and is put on an axis of its own, because diffusers' own guidance batch would not split
@@ -21,7 +23,8 @@ from torch import Tensor
 
 from gen_inbetween.diffusion.edm import Generator
 
-Frames = Image.Image | list[Image.Image] | Tensor
+Picture = Image.Image | np.ndarray | Tensor
+Frames = Picture | list[Image.Image] | list[np.ndarray] | list[Tensor]
 Pipe = Any  # a StableVideoDiffusionPipeline: it registers its parts at run time, where a type checker cannot see them
 
 FORWARD, BACKWARD = 0, 1  # along the axis "direction"
@@ -36,6 +39,26 @@ class KeyframeConditioning:
     image_embeds: Tensor  # (direction, guidance, pair, 1, embedding)
     added_time_ids: Tensor  # (direction, guidance, pair, 3): fps - 1, motion bucket, noise augmentation
     num_frames: int
+
+    @classmethod
+    def assemble(
+        cls, image_latents: Tensor, image_embeds: Tensor, time_ids: Tensor, *, num_frames: int, dtype: torch.dtype
+    ) -> KeyframeConditioning:
+        """Put the keyframes on these axes, beside the unconditional half.
+
+        Args:
+            image_latents: (direction, pair, channel, height, width), unscaled.
+            image_embeds: (direction, pair, embedding).
+            time_ids: (3,) or (pair, 3), as `added_time_ids` makes them.
+            dtype: the one the UNet runs in.
+        """
+        pairs = image_embeds.shape[1]
+        return cls(
+            image_latents=beside_zeros(image_latents.unsqueeze(2)).to(dtype),
+            image_embeds=beside_zeros(image_embeds.unsqueeze(2)).to(dtype),
+            added_time_ids=time_ids.to(image_latents.device, dtype).expand(2, 2, pairs, -1),
+            num_frames=num_frames,
+        )
 
     def select(self, directions: list[int], guidance: list[int]) -> KeyframeConditioning:
         """The part of these directions and guidance halves, in this order."""
@@ -71,18 +94,26 @@ def encode_keyframes(
         noise_aug_strength: standard deviation of the noise on the keyframes; ONE draw, the same on both.
         generator: draws that noise.
     """
-    dtype, device = pipe.unet.dtype, pipe._execution_device
+    device = pipe._execution_device
     noise = randn_tensor(frame0.shape, generator=generator, device=device, dtype=torch.float32)
     latents = [encode_latents(pipe, frame.to(device) + noise_aug_strength * noise) for frame in (frame0, frame1)]
     embeds = [embed_frames(pipe, frame) for frame in (frame0, frame1)]
-    # SVD was conditioned on fps - 1 (Stability's generative-models, scripts/sampling/simple_video_sample.py).
-    time_ids = pipe._get_add_time_ids(fps - 1, motion_bucket_id, noise_aug_strength, dtype, len(frame0), 1, False)
-    return KeyframeConditioning(
-        image_latents=beside_zeros(torch.stack(latents).unsqueeze(2)).to(dtype),
-        image_embeds=beside_zeros(torch.stack(embeds)).to(dtype),
-        added_time_ids=time_ids.to(device).expand(2, 2, -1, -1),
+    return KeyframeConditioning.assemble(
+        torch.stack(latents),
+        torch.stack(embeds).squeeze(2),
+        added_time_ids(fps, motion_bucket_id, noise_aug_strength),
         num_frames=num_frames,
+        dtype=pipe.unet.dtype,
     )
+
+
+def added_time_ids(fps: float, motion_bucket_id: float, noise_aug_strength: float) -> Tensor:
+    """(3,) float64. SVD was conditioned on fps - 1 (generative-models, scripts/sampling/simple_video_sample.py).
+
+    >>> added_time_ids(fps=7, motion_bucket_id=127, noise_aug_strength=0.0).tolist()
+    [6.0, 127.0, 0.0]
+    """
+    return torch.tensor([fps - 1, motion_bucket_id, noise_aug_strength], dtype=torch.float64)
 
 
 def encode_ends(pipe: Pipe, frame0: Tensor, frame1: Tensor) -> Tensor:
@@ -126,18 +157,22 @@ def frames_to_tensor(frames: Frames, name: str = "frame") -> Tensor:
     """A keyframe, or one per pair, as float32 (pair, 3, height, width) in [-1, 1].
 
     Args:
-        frames: an RGB PIL image, a list of them, or a tensor (3, H, W) or (pair, 3, H, W) with values in [0, 1].
+        frames: an RGB PIL image, a numpy array (H, W, 3) or (pair, H, W, 3), a tensor (3, H, W) or (pair, 3, H, W), or
+            a list of one of these kinds. Arrays and tensors hold uint8 values, or others in [0, 1].
         name: how errors call it.
 
     Raises:
         TypeError, ValueError: another type, mode, shape or range; sizes that differ; NaN.
     """
-    if isinstance(frames, Tensor):
-        tensor = frames.float()
-        tensor = tensor.unsqueeze(0) if tensor.ndim == 3 else tensor
+    if isinstance(frames, list):
+        pictures = [picture_to_tensor(frame, name) for frame in frames]
+        if len({picture.shape for picture in pictures}) != 1:
+            sizes = [tuple(picture.shape[-2:]) for picture in pictures]
+            raise ValueError(f"expected one size for every {name} of a batch, got (height, width) {sizes}")
+        tensor = torch.stack(pictures)
     else:
-        images = frames if isinstance(frames, list) else [frames]
-        tensor = torch.stack([image_to_tensor(image) for image in alike(images, name)])
+        tensor = picture_to_tensor(frames, name)
+        tensor = tensor.unsqueeze(0) if tensor.ndim == 3 else tensor
     if tensor.ndim != 4 or tensor.shape[1] != 3 or 0 in tensor.shape:
         raise ValueError(f"expected {name} of shape (3, H, W) or (pair, 3, H, W), got {tuple(tensor.shape)}")
     if not tensor.isfinite().all():
@@ -147,18 +182,18 @@ def frames_to_tensor(frames: Frames, name: str = "frame") -> Tensor:
     return tensor.contiguous() * 2 - 1
 
 
-def alike(images: list[Image.Image], name: str) -> list[Image.Image]:
-    """The same list, after a look at its types, modes and sizes."""
-    for image in images:
-        if not isinstance(image, Image.Image):
-            raise TypeError(f"expected {name} as a PIL image, a list of them or a tensor, got {type(image).__name__}")
-        if image.mode != "RGB":
-            raise ValueError(f"expected {name} as an RGB image, got {image.mode}: open it with frames.load_image")
-    if len({image.size for image in images}) != 1:
-        raise ValueError(f"expected one size for every {name} of a batch, got {[image.size for image in images]}")
-    return images
-
-
-def image_to_tensor(image: Image.Image) -> Tensor:
-    """RGB image -> float32 (3, height, width) in [0, 1]."""
-    return torch.from_numpy(np.asarray(image, dtype=np.float32) / 255).permute(2, 0, 1)
+def picture_to_tensor(picture: Picture, name: str) -> Tensor:
+    """Float32 (..., 3, height, width), of uint8 values in [0, 1]; TypeError, ValueError: another type or mode."""
+    if isinstance(picture, Image.Image):
+        if picture.mode != "RGB":
+            raise ValueError(f"expected {name} as an RGB image, got {picture.mode}: convert it, `image.convert('RGB')`")
+        picture = np.asarray(picture)
+    if isinstance(picture, np.ndarray):
+        if picture.ndim not in (3, 4) or picture.shape[-1] != 3:
+            raise ValueError(f"expected {name} of shape (H, W, 3) or (pair, H, W, 3), got {picture.shape}")
+        picture = torch.from_numpy(picture.copy()).movedim(-1, -3)
+    if not isinstance(picture, Tensor):
+        raise TypeError(
+            f"expected {name} as a PIL image, a numpy array, a tensor or a list of them, got {type(picture).__name__}"
+        )
+    return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()

@@ -1,4 +1,6 @@
-"""Latents to frames, without ever holding more of the whole clip than the input of one layer.
+"""Exact VAE decoding of a whole clip, streamed layer by layer.
+
+    frames = decode_latents(pipe.vae, latents)  # (pair, frame, 3, height, width) in [-1, 1]
 
 SVD's decoder mixes frames in two places only: the temporal GroupNorms, whose statistics span the whole clip, and
 temporal convolutions that reach one frame to each side. Everything else works on one frame. So the decoder can be run
@@ -9,7 +11,7 @@ layer by layer, each layer streamed over the frames: statistics of the clip are 
 and a temporal convolution sees a sliding window of three frames. Between the two norms of a block the clip is computed
 twice (for its statistics, then for its use) rather than kept: 9 % more FLOPs than decoding all frames at once, a fifth
 of the memory, the same result.
-Splitting the clip itself (`decode_chunk_size` of diffusers) is not: each chunk then has statistics of its own.
+Chunked decoding (`decode_chunk_size` of diffusers) is NOT exact: each chunk has GroupNorm statistics of its own.
 """
 
 from __future__ import annotations
@@ -27,9 +29,20 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from gen_inbetween.diffusion.options import DecodeMode
+from gen_inbetween.runtime.messages import warn_once
 
-EXACT_MODES = ("streamed", "all")
 DEFAULT_CHUNK_SIZE = 8  # frames; about a third of the memory of SVD-XT's 25
+
+
+def choose_decode(mode: DecodeMode | None, chunk_size: int | None) -> DecodeMode:
+    """The mode asked for; None: "chunked" if a chunk size is given, as SVD's examples do, else "streamed"."""
+    if mode is not None or chunk_size is None:
+        return mode or "streamed"
+    warn_once(
+        f"decode_chunk_size={chunk_size}: the clip is decoded in chunks, which may flicker at their seams; without it, "
+        "decoding is exact and takes less memory"
+    )
+    return "chunked"
 
 
 @torch.no_grad()

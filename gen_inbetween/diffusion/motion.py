@@ -191,6 +191,23 @@ def motion_processors(unet: nn.Module) -> dict[str, BidirectionalAttnProcessor]:
     return {path: cast(Any, attn.processor) for path, attn in temporal_self_attentions(unet).items()}
 
 
+def set_motion_scale(unet: nn.Module, scale: float) -> None:
+    """Weigh the update: 1 is the motion as trained, 0 stock projections through the same attention map.
+
+    Raises:
+        ValueError: a scale that is not finite. RuntimeError: no backward motion is installed.
+    """
+    if not math.isfinite(scale):
+        raise ValueError(f"expected a finite motion scale, got {scale!r}")
+    for processor in motion_processors(unet).values():
+        processor.update_scale = float(scale)
+
+
+def get_motion_scale(unet: nn.Module) -> float:
+    """The weight of the update, see `set_motion_scale`; RuntimeError: no backward motion is installed."""
+    return next(iter(motion_processors(unet).values())).update_scale
+
+
 def rotates(unet: nn.Module) -> bool:
     """Whether the backward motion of `unet` attends through the turned map; RuntimeError: it has none."""
     return all(processor.rotate for processor in motion_processors(unet).values())

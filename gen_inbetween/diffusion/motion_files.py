@@ -37,14 +37,22 @@ class MotionError(ValueError):
 
 
 class MissingMotionError(MotionError):
-    """Method gi was asked of a model without backward motion; the message says where to get or how to train one."""
+    """Method gi was asked of a model without backward motion; the message says where to get or how to train one.
 
-    def __init__(self, model: str = "this model") -> None:
+    beside: a motion file that lies with the model and only has to be loaded.
+    """
+
+    def __init__(self, model: str = "this model", beside: Path | None = None) -> None:
+        remedy = (
+            f"One lies beside it: `pipe.load_motion({str(beside)!r})`, or motion={str(beside)!r}."
+            if beside
+            else "Download the published checkpoint (the README of "
+            "https://github.com/jeanne-wang/svd_keyframe_interpolation names its Google Drive folder), run `inbetween "
+            f"convert FOLDER {MOTION_FILE}` once, and give that file as motion, or to `pipe.load_motion`; or train one "
+            "with train/finetune_backward.py."
+        )
         super().__init__(
-            f"method gi needs a backward motion, and {model} has none loaded. Download the published checkpoint (the "
-            "README of https://github.com/jeanne-wang/svd_keyframe_interpolation names its Google Drive folder), run "
-            f"`inbetween convert FOLDER {MOTION_FILE}` once, and give that file as motion; or train one with "
-            "train/finetune_backward.py. Methods trf and vibid need none."
+            f"method gi needs a backward motion, and {model} has none loaded. {remedy} Methods trf and vibid need none."
         )
 
 

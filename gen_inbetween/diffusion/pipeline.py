@@ -1,6 +1,11 @@
-"""Two keyframes in, the clip between them out, as a diffusers pipeline.
+"""The inbetweening pipeline of diffusers' kind: two keyframes in, a clip out.
 
-encode both keyframes -> noise levels -> METHODS[method] over `denoised = denoise(x, sigma)` -> decode
+    pipe = InbetweenPipeline.from_pretrained("svd-xt", torch_dtype=torch.float16).to("cuda")
+    pipe.load_motion("backward_motion.safetensors")  # one that lies in the model's folder is loaded already
+    output = pipe(frame0, frame1, num_inference_steps=25, generator=torch.Generator().manual_seed(0))
+    export_to_video(output.frames[0], "clip.mp4", fps=7)
+
+A call is: encode both keyframes -> noise levels -> the loop of `METHODS[method]` over `denoise(x, sigma)` -> decode.
 """
 
 from __future__ import annotations
@@ -9,17 +14,20 @@ import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
+from itertools import takewhile
+from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
 import torch
 from diffusers import StableVideoDiffusionPipeline
+from diffusers.callbacks import MultiPipelineCallbacks, PipelineCallback
 from diffusers.utils import BaseOutput
 from diffusers.utils.torch_utils import randn_tensor
 from PIL import Image
 from torch import Tensor
 
-from gen_inbetween.diffusion.checkpoints import load_motion
+from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
 from gen_inbetween.diffusion.conditioning import (
     Frames,
     KeyframeConditioning,
@@ -27,14 +35,21 @@ from gen_inbetween.diffusion.conditioning import (
     encode_keyframes,
     frames_to_tensor,
 )
-from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.decoding import choose_decode, decode_latents
 from gen_inbetween.diffusion.edm import Generator, edm_scalings, scheduler_sigmas
 from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import Method, find_method
-from gen_inbetween.diffusion.motion import has_backward_motion, without_backward_motion
+from gen_inbetween.diffusion.methods import Method, default_method, find_method
+from gen_inbetween.diffusion.motion import (
+    get_motion_scale,
+    has_backward_motion,
+    remove_backward_motion,
+    set_motion_scale,
+    without_backward_motion,
+)
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
 from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
-from gen_inbetween.runtime.messages import nearest_names
+from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
+from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
@@ -44,137 +59,227 @@ OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 class InbetweenOutput(BaseOutput):
     """What a call returns.
 
-    frames: per pair a list of PIL images; or (pair, frame, height, width, 3) numpy or (pair, frame, 3, height, width)
+    frames: per clip a list of PIL images; or (clip, frame, height, width, 3) numpy or (clip, frame, 3, height, width)
         torch, both in [0, 1]; or, for output_type "latent", the latents.
-    latents: (pair, frame, channel, height, width), scaled by the VAE's factor, float32.
-    passes: sample-forwards made, all pairs together (`Method.unet_passes` foretells them for one).
+    latents: (clip, frame, channel, height, width), scaled by the VAE's factor, float32.
+    unet_passes: sample-forwards made, all clips together (`Method.unet_passes` foretells them for one).
     options: the method's options as used, defaults filled in.
     """
 
     frames: list[list[Image.Image]] | np.ndarray | Tensor
     latents: Tensor
-    passes: int
+    unet_passes: int
     options: SamplerOptions
 
 
 class InbetweenPipeline(StableVideoDiffusionPipeline):
     """Generative inbetweening on Stable Video Diffusion: see `__call__`.
 
-    Made by `from_pretrained` of any SVD folder or hub id. `motion` describes the loaded backward motion, or is None.
+    Made by `from_pretrained`, or by `from_pipe` of a StableVideoDiffusionPipeline. `motion` describes the loaded
+    backward motion, or is None.
     """
 
     motion: MotionInfo | None = None
+    _callback_tensor_inputs = ["latents", "denoised"]
+    _guidance_scale: float | Tensor = 1.0  # until a call sets it
+    _interrupt = False
 
     if TYPE_CHECKING:  # diffusers registers a pipeline's parts at run time, where a type checker cannot see them
 
         def __getattr__(self, name: str) -> Any: ...
 
-    def load_motion(
-        self, source: str | os.PathLike[str], *, base: str | os.PathLike[str] | None = None, kernel: str = "sdpa"
-    ) -> MotionInfo:
-        """`checkpoints.load_motion` on this pipeline's UNet. Call it after xformers and before any offloading."""
-        base = None if base is None else os.fspath(base)
-        self.motion = load_motion(self.unet, os.fspath(source), base=base, kernel=kernel)
-        return self.motion
+    @classmethod
+    def from_pretrained(
+        cls,
+        pretrained_model_name_or_path: str | os.PathLike[str],
+        *,
+        motion: str | os.PathLike[str] | None = "default",
+        **kwargs: Any,
+    ) -> InbetweenPipeline:
+        """Open a named model (svd-xt, svd, svd-xt-1.1, pocket), a folder in diffusers' layout or a hub id.
+
+        Args:
+            motion: a file or folder for `load_motion`; "default": the backward_motion.safetensors that lies in the
+                model's folder, if there is one; None: no motion.
+            kwargs: diffusers' own (torch_dtype, variant, ...). variant: by default fp16 where that is all there is.
+
+        Raises:
+            ModelError: an unknown name. MotionError: as `load_motion`. OSError: as diffusers, for a broken folder.
+        """
+        name = os.fspath(pretrained_model_name_or_path)
+        source = locate_model(name)
+        kwargs.setdefault("variant", find_variant(source))
+        opened: Any = super().from_pretrained(source, **kwargs)
+        pipe: InbetweenPipeline = opened
+        file = find_file(name, [MOTION_FILE]) if motion == "default" else motion
+        if file is not None:
+            pipe.load_motion(file)
+        return pipe
 
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save the base model as a plain StableVideoDiffusionPipeline folder, which any diffusers tool opens.
 
-        Backward motion is not in it: `checkpoints.save_motion` writes that. `kwargs` are diffusers'.
+        The backward motion goes beside it as backward_motion.safetensors, where `from_pretrained` finds it; its scale
+        is not saved. `kwargs` are diffusers'.
         """
         with without_backward_motion(self.unet):
             base: Any = StableVideoDiffusionPipeline(**self.components)
             base.save_pretrained(save_directory, **kwargs)
+        if not has_backward_motion(self.unet):
+            return
+        origin = self.config.get("_name_or_path") or "unknown"
+        metadata: dict[str, Any] = {"base_model": origin}
+        if self.motion is not None:
+            known = {"base_model": self.motion.base_model or origin, "num_frames": self.motion.num_frames}
+            metadata = self.motion.metadata | known
+        save_motion(self.unet, Path(save_directory) / MOTION_FILE, metadata, dtype=None)
+
+    def load_motion(
+        self,
+        source: str | os.PathLike[str],
+        *,
+        base: str | os.PathLike[str] | None = None,
+        kernel: str = "sdpa",
+        motion_scale: float = 1.0,
+    ) -> MotionInfo:
+        """`checkpoints.load_motion` on this pipeline's UNet. Call it after xformers and before any offloading."""
+        base = None if base is None else os.fspath(base)
+        self.motion = load_motion(self.unet, os.fspath(source), base=base, kernel=kernel, motion_scale=motion_scale)
+        return self.motion
+
+    def unload_motion(self) -> None:
+        """Back to stock SVD."""
+        remove_backward_motion(self.unet)
+        self.motion = None
+
+    @property
+    def motion_scale(self) -> float:
+        """The weight of the loaded motion's update: 1 as trained, 0 stock weights. May be set, also between calls."""
+        return get_motion_scale(self.unet)
+
+    @motion_scale.setter
+    def motion_scale(self, scale: float) -> None:
+        set_motion_scale(self.unet, scale)
+
+    @property
+    def interrupt(self) -> bool:
+        """Set it, from a callback, to end the run after this step; the latents are then as noisy as they are."""
+        return self._interrupt
+
+    @interrupt.setter
+    def interrupt(self, value: bool) -> None:
+        self._interrupt = value
 
     @torch.no_grad()
     def __call__(
         self,
-        frame0: Frames,
+        # model input
+        frame0: Frames | None = None,
         frame1: Frames | None = None,
         *,
-        method: str = "gi",
         height: int | None = None,
         width: int | None = None,
         num_frames: int | None = None,
+        # sampling
+        method: str | None = None,
+        options: SamplerOptions | None = None,
+        num_videos_per_prompt: int = 1,
+        generator: Generator = None,
+        latents: Tensor | None = None,
+        # conditioning
         fps: int = 7,
         motion_bucket_id: int = 127,
         noise_aug_strength: float = 0.02,
-        options: SamplerOptions | None = None,
+        # memory
         split_guidance: bool = False,
-        decode: DecodeMode = "streamed",
+        decode: DecodeMode | None = None,
         decode_chunk_size: int | None = None,
-        generator: Generator = None,
-        latents: Tensor | None = None,
+        # output
         output_type: str = "pil",
-        callback_on_step_end: OnStepEnd | None = None,
-        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         return_dict: bool = True,
+        callback_on_step_end: OnStepEnd | PipelineCallback | MultiPipelineCallbacks | None = None,
+        callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         **sampler_options: Any,
     ) -> InbetweenOutput | tuple[Any, ...]:
         """Make the clip between two keyframes.
 
         Args:
-            frame0, frame1: RGB PIL images, lists of them (one per pair), or tensors (3, H, W) or (pair, 3, H, W) in
-                [0, 1], at the clip's size (`gen_inbetween.inbetween` fits others). Only "svd" works without frame1.
-            method: a key of `sampling.METHODS`. "gi" needs a backward motion (`load_motion`).
+            frame0, frame1: RGB PIL images, numpy arrays or tensors, or lists of them, one per pair; see
+                `conditioning.frames_to_tensor`. They have the clip's size (`gen_inbetween.inbetween` fits others). Only
+                "svd" works without frame1.
             height, width: pixels; checked against the frames. None: the frames' own.
             num_frames: both keyframes included; None: what the model was trained on.
-            fps, motion_bucket_id, noise_aug_strength: what SVD is told, see `conditioning.encode_keyframes`.
+            method: a key of `methods.METHODS`; None: gi with a backward motion, else trf.
             options: the method's options as one object; None: its defaults.
-            split_guidance: half the activations, the same clip.
-            decode, decode_chunk_size: see `decoding.decode_latents`.
+            num_videos_per_prompt: clips of each pair, one after the other.
             generator: draws, in this order, the noise on the keyframes, the first latents and the re-noising; always in
-                float32, so that a seed means the same noise at every precision. A list holds one per pair.
-            latents: unit normal noise (pair, frame, channel, height, width) to start from, instead of drawing it.
+                float32, so that a seed means the same noise at every precision. A list holds one per clip; a longer one
+                than there are pairs makes so many clips of each.
+            latents: unit normal noise (clip, frame, channel, height, width) to start from, instead of drawing it.
+            fps, motion_bucket_id, noise_aug_strength: what SVD is conditioned on, see `conditioning.encode_keyframes`.
+            split_guidance: half the activations, the same clip.
+            decode, decode_chunk_size: see `decoding.decode_latents`; a chunk size alone means "chunked".
             output_type: "pil", "np", "pt" or "latent".
-            callback_on_step_end: called as (pipe, step, timestep, {"latents": x}) after each step that is made, repeats
-                counted; "latents" in the dict it returns go on.
-            return_dict: False for a tuple (frames, latents, passes, options).
-            sampler_options: `SamplerOptions`, one by one: num_inference_steps=25, max_guidance_scale=3.0, ... They win
-                over those in `options`.
+            return_dict: False for a tuple (frames, latents, unet_passes, options).
+            callback_on_step_end: called as (pipe, step, timestep, tensors) after each step that is made, repeats
+                counted; "latents" in the dict it returns go on. It may set `pipe.interrupt`.
+            callback_on_step_end_tensor_inputs: which tensors it gets: "latents", and "denoised", the clip as the model
+                sees it at this step (`decode_latents(pipe.vae, denoised, mode="preview")` shows it).
+            sampler_options: the fields of `SamplerOptions`, one by one: num_inference_steps=25, max_guidance_scale=3.0,
+                ... They win over those in `options`.
 
         Raises:
             MissingMotionError: method "gi" without a backward motion.
             ValueError, TypeError: an argument out of its range; the message says what was expected.
             RuntimeError: the motion's processors were replaced, or the UNet's output is not finite.
         """
-        chosen = find_method(method)
-        options = chosen.resolve(merge_options(options, sampler_options))
-        unknown = set(callback_on_step_end_tensor_inputs) - {"latents"}
+        options = merge_options(options, sampler_options)
+        chosen = self.choose_method(method)
+        options = chosen.resolve(options)
+        if isinstance(callback_on_step_end, (PipelineCallback, MultiPipelineCallbacks)):
+            callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
+        unknown = set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs)
         if unknown:
-            raise ValueError(f"expected 'latents' alone as a callback tensor, got {sorted(unknown)}")
+            known = ", ".join(self._callback_tensor_inputs)
+            raise ValueError(f"expected callback tensors out of {known}, got {sorted(unknown)}")
         num_frames = self.unet.config.num_frames if num_frames is None else num_frames
-        told: dict[str, Any] = {
+        conditioning: dict[str, Any] = {
             "fps": fps,
             "motion_bucket_id": motion_bucket_id,
             "noise_aug_strength": noise_aug_strength,
         }
-        check_told(num_frames, output_type, **told)
+        check_arguments(num_frames, output_type, **conditioning)
+        decode = choose_decode(decode, decode_chunk_size)
         self._check_motion(chosen)
         first, last = self._open_keyframes(chosen, frame0, frame1, height, width)
+        clips = clips_per_pair(num_videos_per_prompt, generator, len(first))
+        first, last = (frame.repeat_interleave(clips, 0) for frame in (first, last))
         order = chosen.step_order(options)
         assert options.num_inference_steps is not None
         sigmas = scheduler_sigmas(self.scheduler, options.num_inference_steps).to(self._execution_device)
 
-        keyframes = encode_keyframes(self, first, last, num_frames=num_frames, generator=generator, **told)
+        keyframes = encode_keyframes(self, first, last, num_frames=num_frames, generator=generator, **conditioning)
         ends = encode_ends(self, first, last) if options.pin_ends else None
         noise = self._draw_noise(keyframes, generator, latents)
         denoisers = open_denoisers(chosen, self.unet, keyframes, options, split_guidance=split_guidance)
+        self._guidance_scale = denoisers[0].guidance.unsqueeze(0)
         self._num_timesteps = len(order)
+        self.interrupt = False
         with self.progress_bar(total=len(order)) as bar:
 
             def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
                 bar.update()
                 if callback_on_step_end is None:
                     return x
-                given = dict.fromkeys(callback_on_step_end_tensor_inputs, x)
-                return callback_on_step_end(self, step, edm_scalings(sigma)[-1], given).get("latents", x)
+                tensors = {"latents": x, "denoised": denoised}
+                wanted = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
+                return callback_on_step_end(self, step, edm_scalings(sigma)[-1], wanted).get("latents", x)
 
             x = chosen.sample(
                 *denoisers,
                 noise * (sigmas[0] ** 2 + 1).sqrt(),  # as EulerDiscreteScheduler scales for SVD ("leading" spacing)
                 sigmas,
-                order,
+                takewhile(lambda _: not self.interrupt, order),
                 generator=generator,
                 cfg_plus_plus=bool(options.cfg_plus_plus),
                 ends=ends,
@@ -182,25 +287,37 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             )
         frames = self._decode(x, decode, decode_chunk_size, output_type)
         self.maybe_free_model_hooks()
-        passes = sum(denoise.passes for denoise in denoisers)
-        output = InbetweenOutput(frames=frames, latents=x, passes=passes, options=options)
+        unet_passes = sum(denoise.passes for denoise in denoisers)
+        output = InbetweenOutput(frames=frames, latents=x, unet_passes=unet_passes, options=options)
         return output if return_dict else output.to_tuple()
+
+    def choose_method(self, name: str | None) -> Method:
+        """The method of this name; None: gi where a backward motion is loaded, otherwise trf, and the log says so."""
+        if name is not None:
+            return find_method(name)
+        has_motion = self.motion is not None or has_backward_motion(self.unet)
+        if not has_motion:
+            warn_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
+        return find_method(default_method(has_motion))
 
     def _check_motion(self, method: Method) -> None:
         """That what the method needs is in the UNet at this moment."""
         if not method.needs_motion or has_backward_motion(self.unet):
             return
         if self.motion is None:
-            raise MissingMotionError(self.config.get("_name_or_path") or "this model")
+            name = self.config.get("_name_or_path")
+            raise MissingMotionError(name or "this model", find_file(name, [MOTION_FILE]) if name else None)
         raise RuntimeError(
             "the loaded backward motion is gone from the UNet: enable_xformers_memory_efficient_attention and "
             "set_attn_processor replace it without a word; call load_motion again, after them"
         )
 
     def _open_keyframes(
-        self, method: Method, frame0: Frames, frame1: Frames | None, height: int | None, width: int | None
+        self, method: Method, frame0: Frames | None, frame1: Frames | None, height: int | None, width: int | None
     ) -> tuple[Tensor, Tensor]:
         """Both keyframes as (pair, 3, height, width) in [-1, 1], of one size that fits the VAE."""
+        if frame0 is None:
+            raise TypeError("expected frame0, the first keyframe, got none")
         if frame1 is None and method.motions != "forward":
             raise ValueError(f"method {method.name} needs both keyframes, got no frame1; svd works from frame0 alone")
         first = frames_to_tensor(frame0, "frame0")
@@ -208,31 +325,30 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         if first.shape != last.shape:
             raise ValueError(
                 f"expected both keyframes (pair, 3, height, width) alike, got {tuple(first.shape)} and "
-                f"{tuple(last.shape)}: gen_inbetween.inbetween fits any sizes, or use frames.fit_pair"
+                f"{tuple(last.shape)}: gen_inbetween.inbetween fits any sizes, or use media.fit.fit_pair"
             )
-        size = tuple(first.shape[-2:])
-        if size != (height or size[0], width or size[1]):
+        sides = first.shape[-2:]
+        wanted, size = (f"{w} x {h}" for h, w in ((height or sides[0], width or sides[1]), sides))
+        if size != wanted:
             raise ValueError(
-                f"expected frames of the given size {width} x {height}, got {size[1]} x {size[0]} pixels: "
-                "gen_inbetween.inbetween fits any sizes, or use frames.fit_pair"
+                f"expected frames of the given size {wanted}, got {size} pixels: "
+                "gen_inbetween.inbetween fits any sizes, or use media.fit.fit_pair"
             )
-        if any(side % self.vae_scale_factor for side in size):
-            raise ValueError(
-                f"expected sides in multiples of {self.vae_scale_factor}, got {size[1]} x {size[0]} pixels"
-            )
+        if any(side % self.vae_scale_factor for side in sides):
+            raise ValueError(f"expected sides in multiples of {self.vae_scale_factor}, got {size} pixels")
         return first, last
 
-    def _draw_noise(self, keyframes: KeyframeConditioning, generator: Generator, given: Tensor | None) -> Tensor:
-        """Unit normal latents (pair, frame, channel, height, width), in float32 or wider: sigma starts at 700."""
-        _, _, pairs, _, channels, height, width = keyframes.image_latents.shape
-        shape = (pairs, keyframes.num_frames, channels, height, width)
-        if given is None:
-            given = randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
-        if given.shape != shape:
-            raise ValueError(f"expected latents of shape {shape}, got {tuple(given.shape)}")
-        if not given.isfinite().all():
+    def _draw_noise(self, keyframes: KeyframeConditioning, generator: Generator, latents: Tensor | None) -> Tensor:
+        """Unit normal latents (clip, frame, channel, height, width), in float32 or wider: sigma starts at 700."""
+        _, _, clips, _, channels, height, width = keyframes.image_latents.shape
+        shape = (clips, keyframes.num_frames, channels, height, width)
+        if latents is None:
+            latents = randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
+        if latents.shape != shape:
+            raise ValueError(f"expected latents of shape {shape}, got {tuple(latents.shape)}")
+        if not latents.isfinite().all():
             raise ValueError("expected finite latents, got NaN or infinity")
-        return given.to(self._execution_device, torch.promote_types(self.unet.dtype, torch.float32))
+        return latents.to(self._execution_device, torch.promote_types(self.unet.dtype, torch.float32))
 
     def _decode(
         self, latents: Tensor, mode: DecodeMode, chunk_size: int | None, output_type: str
@@ -246,21 +362,49 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
 
 
+def find_variant(source: str) -> str | None:
+    """The variant of the weights to open: fp16 for SVD's own repositories and for a folder that has no other."""
+    if source in HUB_IDS.values():
+        return "fp16"
+    unet = Path(source) / "unet"
+    names = [unet / f"diffusion_pytorch_model{variant}.safetensors" for variant in ("", ".fp16")]
+    return "fp16" if not names[0].is_file() and names[1].is_file() else None
+
+
+def clips_per_pair(num_videos: int, generator: Generator, pairs: int) -> int:
+    """How many clips are made of each pair; ValueError: none, or a list of generators that does not fit."""
+    if not isinstance(num_videos, int) or num_videos < 1:
+        raise ValueError(f"expected num_videos_per_prompt as a whole number of at least 1, got {num_videos!r}")
+    if not isinstance(generator, list) or len(generator) == pairs * num_videos:
+        return num_videos
+    if num_videos > 1 or not generator or len(generator) % pairs:
+        raise ValueError(
+            f"expected one generator, or a list of one per clip ({pairs * num_videos}), got a list of {len(generator)}"
+        )
+    return len(generator) // pairs
+
+
+INSTEAD_OF = {  # of Stable Video Diffusion's own keywords
+    "image": "the keyframes are frame0 and frame1",
+    "sigmas": "noise levels are the scheduler's own, num_inference_steps of them",
+}
+
+
 def merge_options(options: SamplerOptions | None, keywords: dict[str, Any]) -> SamplerOptions:
     """The options, with those keywords that are not None in their place; TypeError for an unknown keyword."""
     names = [item.name for item in fields(SamplerOptions)]
     for name in keywords.keys() - names:
         near = nearest_names(name, names)
-        hint = f"; did you mean {near[0]!r}?" if near else ""
-        raise TypeError(f"the pipeline takes no {name!r}{hint}; the sampler's options are {', '.join(names)}")
-    wanted = {name: value for name, value in keywords.items() if value is not None}
-    return replace(options or SamplerOptions(), **wanted)
+        hint = INSTEAD_OF.get(name) or (f"did you mean {near[0]}?" if near else f"the sampler's are {', '.join(names)}")
+        raise TypeError(f"InbetweenPipeline takes no keyword {name!r}; {hint}")
+    chosen = {name: value for name, value in keywords.items() if value is not None}
+    return replace(options or SamplerOptions(), **chosen)
 
 
-def check_told(
+def check_arguments(
     num_frames: int, output_type: str, *, fps: int, motion_bucket_id: int, noise_aug_strength: float
 ) -> None:
-    """ValueError for a value that SVD cannot be told."""
+    """ValueError for a value that SVD cannot be conditioned on, or an unknown output type."""
     if not isinstance(num_frames, int) or num_frames < 2:
         raise ValueError(f"expected num_frames as a whole number of at least 2, the keyframes, got {num_frames!r}")
     if output_type not in OUTPUT_TYPES:

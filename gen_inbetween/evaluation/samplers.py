@@ -85,7 +85,7 @@ class Sampler(GeneratedMethod):
         settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
         with measured(device) as cost:
             output = run_pipeline(pipe, frame0, frame1, settings, progress=False)
-        return GeneratedClip(list(output.frames[0]), output.passes, **cost)
+        return GeneratedClip(list(output.frames[0]), output.unet_passes, **cost)
 
 
 def noise_seed(seed: int, pair: Pair) -> int:

@@ -151,7 +151,7 @@ def sampled(
     frames = output.frames[0]
     if settings.exact_ends:
         frames = [fitted0, *frames[1:-1], fitted1]
-    record |= {"settings": asdict(settings), "levers": asdict(levers), "unet_passes": output.passes, **cost}
+    record |= {"settings": asdict(settings), "levers": asdict(levers), "unet_passes": output.unet_passes, **cost}
     record |= {"approximations": approximations(settings), "latents_sha256": tensor_sha256(output.latents)}
     return Clip([geometry.undo(frame) for frame in frames], settings.fps, record)
 

@@ -9,7 +9,7 @@ from typing import Any
 
 import torch
 
-from gen_inbetween.diffusion.methods import Method, default_method, find_method
+from gen_inbetween.diffusion.methods import find_method
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
@@ -30,7 +30,7 @@ def decide(settings: Settings, spec: ModelSpec, pipe: InbetweenPipeline) -> Sett
     Raises:
         ValueError: a size, a count of frames, a method or one of its options that this model or method cannot do.
     """
-    method = choose_method(settings.method, pipe)
+    method = pipe.choose_method(settings.method)
     height, width = settings.height or spec.height, settings.width or spec.width
     check_size(width, height, size_factor(pipe))
     num_frames = settings.num_frames or spec.num_frames
@@ -70,15 +70,6 @@ def choose_levers(settings: Settings, spec: ModelSpec, device: torch.device) -> 
 def _lasting_name(spec: ModelSpec) -> str:
     """What opens the same model from any working folder: its name, its hub id, or where its folder is."""
     return spec.source if spec.name not in MODELS and Path(spec.name).is_dir() else spec.name
-
-
-def choose_method(name: str | None, pipe: InbetweenPipeline) -> Method:
-    """The method of this name; for None gi where the backward motion is loaded, otherwise trf, and the log says so."""
-    if name is not None:
-        return find_method(name)
-    if pipe.motion is None:
-        warn_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
-    return find_method(default_method(pipe.motion is not None))
 
 
 def size_factor(pipe: InbetweenPipeline) -> int:

@@ -107,7 +107,8 @@ def _open(
         with hub_errors(spec.source), warnings.catch_warnings():
             # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
             warnings.filterwarnings("ignore", message=".*torch_dtype.*", category=FutureWarning)
-            pipe: Any = InbetweenPipeline.from_pretrained(spec.source, variant=spec.variant, torch_dtype=dtype)
+            options: dict[str, Any] = {"variant": spec.variant, "torch_dtype": dtype}
+            pipe: Any = InbetweenPipeline.from_pretrained(spec.source, motion=None, **options)
     except (OSError, SafetensorError) as error:  # the hub's own are told above: these files are here and broken
         raise ModelError(f"cannot load {spec.source}: {str(error).splitlines()[0]}; get it again") from error
     pipe.to(device)

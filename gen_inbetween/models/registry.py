@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass, replace
-from importlib.resources import files
 from pathlib import Path
 from typing import Any
 
 from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.hub import (
+    BUNDLED,
     HUB_IDS,
     MODELS_VARIABLE,
     MOTION_FILE,
@@ -59,7 +59,7 @@ MODELS: dict[str, ModelSpec] = {
 }
 MODELS["pocket"] = ModelSpec(
     "pocket",
-    str(files("gen_inbetween.models") / "pocket"),
+    BUNDLED["pocket"],
     None,
     "Apache-2.0",
     None,
@@ -112,7 +112,7 @@ def _automatic() -> ModelSpec:
 
 def _localise(spec: ModelSpec) -> ModelSpec:
     """The spec with its source on this machine, if all of it is there, and the motion that lies beside it."""
-    index = find_file(spec.source if spec.name == "pocket" else spec.name, [INDEX])
+    index = find_file(spec.source if spec.name in BUNDLED else spec.name, [INDEX])
     folder = index.parent if index else None
     if folder and not missing_parts(folder):
         spec = replace(spec, source=str(folder), variant=_variant(folder))

@@ -1,4 +1,4 @@
-"""Where published weights lie on this machine, and what went wrong when the Hugging Face hub had to be asked for them.
+"""Named models and their weights, on this machine or on the Hugging Face hub.
 
 Three places are looked at, in this order: the path itself, the folder `$GEN_INBETWEEN_MODELS/<name>`, the hub's cache.
 Nothing here touches the network except `fetch_file`, and nothing touches it when the module is imported.
@@ -9,6 +9,7 @@ from __future__ import annotations
 import os
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
+from importlib.resources import files
 from pathlib import Path
 
 from huggingface_hub import hf_hub_download, try_to_load_from_cache
@@ -29,6 +30,7 @@ HUB_IDS = {
     "svd": "stabilityai/stable-video-diffusion-img2vid",
     "svd-xt-1.1": "stabilityai/stable-video-diffusion-img2vid-xt-1-1",
 }
+BUNDLED = {"pocket": str(files("gen_inbetween") / "models" / "pocket")}  # folders of this installation
 # huggingface_hub went from requests to httpx; the connection errors of the two have nothing in common but their origin.
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"}
 
@@ -44,8 +46,28 @@ def models_folder(name: str) -> Path | None:
     return folder if folder is not None and folder.is_dir() else None
 
 
+def locate_model(source: str) -> str:
+    """What diffusers opens: the folder of a named model, or its hub id; any other source is returned as it is.
+
+    Raises:
+        ModelError: a word that is no name, no folder and no hub id.
+    """
+    if source in BUNDLED:
+        return BUNDLED[source]
+    if source in HUB_IDS:  # whatever folder of that name lies in the working directory
+        folder = models_folder(source)
+        return str(folder) if folder and (folder / "model_index.json").is_file() else HUB_IDS[source]
+    if Path(source).expanduser().is_dir():
+        return str(Path(source).expanduser())
+    if "/" not in source:
+        names = ", ".join((*HUB_IDS, *BUNDLED))
+        raise ModelError(f"unknown model {source!r}: expected {names}, a folder, or a hub id such as owner/name")
+    return source
+
+
 def find_file(source: str, names: Sequence[str]) -> Path | None:
-    """The first of `names` that `source` (a folder, a name of HUB_IDS, a hub id) holds on this machine, or None."""
+    """The first of `names` that `source` (a folder, a named model, a hub id) holds on this machine, or None."""
+    source = BUNDLED.get(source, source)
     known_name = next((name for name, hub_id in HUB_IDS.items() if source in (name, hub_id)), None)
     folders = [models_folder(known_name) if known_name else None]
     if source not in HUB_IDS:  # a name stays that model, whatever folder of that name lies in the working directory

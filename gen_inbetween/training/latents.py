@@ -21,7 +21,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gen_inbetween.data.clips import Clips, DataError, TrainingClip
-from gen_inbetween.diffusion.conditioning import KeyframeConditioning, beside_zeros, embed_frames, encode_latents
+from gen_inbetween.diffusion.conditioning import KeyframeConditioning, added_time_ids, embed_frames, encode_latents
 from gen_inbetween.diffusion.motion_files import open_weights
 from gen_inbetween.runtime.files import replaced, write_json
 from gen_inbetween.training.sample_order import KEYFRAMES, seeded
@@ -52,8 +52,7 @@ def encode_clip(pipe: Any, clip: TrainingClip, *, noise_aug_strength: float, gen
     latents = torch.cat([encode_latents(pipe, frame[None]) for frame in frames]) * pipe.vae.config.scaling_factor
     image_latents = torch.cat([encode_latents(pipe, end[None] + noise_aug_strength * noise) for end in ends])
     embeds = torch.cat([embed_frames(pipe, end[None])[:, 0] for end in ends])
-    # SVD was conditioned on fps - 1 (Stability's generative-models, scripts/sampling/simple_video_sample.py).
-    ids = torch.tensor([clip.fps - 1, clip.motion_bucket_id, noise_aug_strength])
+    ids = added_time_ids(clip.fps, clip.motion_bucket_id, noise_aug_strength).float()
     encoded = EncodedClip(latents.half(), image_latents.half(), embeds.half(), ids)
     if not all(part.isfinite().all() for part in encoded):
         raise DataError(f"{clip.name}: its latents are not finite; run the VAE in float32")
@@ -85,11 +84,8 @@ def stack(
         dtype: the one the UNet runs in.
     """
     latents, image_latents, embeds, ids = (torch.stack(parts).to(device) for parts in zip(*clips, strict=True))
-    keyframes = KeyframeConditioning(
-        image_latents=beside_zeros(image_latents.transpose(0, 1).unsqueeze(2)).to(dtype),
-        image_embeds=beside_zeros(embeds.transpose(0, 1).unsqueeze(2)).to(dtype),
-        added_time_ids=ids.to(dtype).expand(2, 2, -1, -1),
-        num_frames=latents.shape[1],
+    keyframes = KeyframeConditioning.assemble(
+        image_latents.transpose(0, 1), embeds.transpose(0, 1), ids, num_frames=latents.shape[1], dtype=dtype
     )
     return latents.float(), keyframes
 

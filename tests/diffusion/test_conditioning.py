@@ -51,8 +51,8 @@ def test_svd_is_told_fps_minus_one(pipe, frames):
 
 def test_one_draw_of_noise_is_on_both_keyframes(pipe):
     frame = frames_to_tensor(picture(0))
-    told = {"num_frames": 6, "noise_aug_strength": 0.3}
-    keyframes = encode_keyframes(pipe, frame, frame, generator=torch.Generator().manual_seed(3), **told)
+    options = {"num_frames": 6, "noise_aug_strength": 0.3}
+    keyframes = encode_keyframes(pipe, frame, frame, generator=torch.Generator().manual_seed(3), **options)
     forward, backward = keyframes.image_latents[:, 1]
     torch.testing.assert_close(forward, backward, rtol=0, atol=1e-5)  # two places of one batch; another draw is 0.3 off
     noise = torch.randn(frame.shape, generator=torch.Generator().manual_seed(3))
@@ -109,14 +109,27 @@ def test_frames_become_tensors():
     torch.testing.assert_close(frames_to_tensor((tensor[0] + 1) / 2), tensor)
 
 
+def test_every_kind_of_picture_is_the_same_picture():
+    images = [picture(0), picture(1)]
+    wanted = frames_to_tensor(images)
+    arrays = [np.asarray(image) for image in images]
+    tensors = [torch.from_numpy(array.copy()).permute(2, 0, 1) for array in arrays]
+    for frames in (arrays, np.stack(arrays), tensors, torch.stack(tensors)):
+        assert torch.equal(frames_to_tensor(frames), wanted)
+    floats = np.stack(arrays) / 255
+    torch.testing.assert_close(frames_to_tensor(floats), wanted)
+    torch.testing.assert_close(frames_to_tensor(torch.from_numpy(floats).movedim(-1, 1)), wanted)
+
+
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ("cat.png", "frame0 as a PIL image, a list of them or a tensor, got str"),
-        (picture(0).convert("RGBA"), "RGB image, got RGBA: open it with frames.load_image"),
+        ("cat.png", "frame0 as a PIL image, a numpy array, a tensor or a list of them, got str"),
+        (picture(0).convert("RGBA"), "RGB image, got RGBA: convert it"),
         ([picture(0), picture(0, (40, 32))], "one size for every frame0"),
         (torch.zeros(1, 4, 8, 8), r"shape \(3, H, W\) or \(pair, 3, H, W\), got \(1, 4, 8, 8\)"),
         (torch.zeros(3, 0, 8), r"got \(1, 3, 0, 8\)"),
+        (np.zeros((3, 8, 8)), r"shape \(H, W, 3\) or \(pair, H, W, 3\), got \(3, 8, 8\)"),
         (torch.full((3, 8, 8), torch.nan), "NaN"),
         (torch.full((3, 8, 8), 255.0), r"in \[0, 1\], got values from 255"),
     ],

@@ -3,19 +3,30 @@
 from __future__ import annotations
 
 import json
+import shutil
 
 import numpy as np
 import pytest
 import torch
 from cases import picture
 from diffusers import StableVideoDiffusionPipeline
+from diffusers.callbacks import PipelineCallback
 from PIL import Image
 
+from gen_inbetween.diffusion.checkpoints import save_motion
+from gen_inbetween.diffusion.decoding import decode_latents
 from gen_inbetween.diffusion.methods import METHODS
-from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, remove_backward_motion
+from gen_inbetween.diffusion.motion import (
+    has_backward_motion,
+    motion_state_dict,
+    remove_backward_motion,
+    temporal_self_attentions,
+)
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.runtime import messages
+from gen_inbetween.runtime.hub import MOTION_FILE, ModelError
 
 SIZE = (24, 16)  # width, height
 FRAME0, FRAME1 = picture(0, SIZE), picture(1, SIZE)
@@ -48,7 +59,7 @@ def test_svd_equals_the_stock_pipeline(pipe):
     ).frames
     ours = run(pipe, method="svd", steps=6, frame1=None, fps=9, motion_bucket_id=60, noise_aug_strength=0.1)
     torch.testing.assert_close(ours.latents, wanted, rtol=0, atol=2e-5)
-    assert ours.passes == 12
+    assert ours.unet_passes == 12
 
 
 @pytest.mark.parametrize("method", METHODS)
@@ -59,7 +70,7 @@ def test_passes_are_those_foretold(pipe, method):
     chosen = SamplerOptions(num_inference_steps=3, **options)
     output = run(pipe, method=method, steps=3, **options)
     spy.remove()
-    assert sum(seen) == output.passes == METHODS[method].unet_passes(chosen)
+    assert sum(seen) == output.unet_passes == METHODS[method].unet_passes(chosen)
     assert output.options == METHODS[method].resolve(chosen)
 
 
@@ -76,7 +87,7 @@ def test_the_seed_is_the_clip(pipe, method):
 def test_guidance_in_two_passes_makes_the_same_clip(pipe):
     whole, split = (run(pipe, method="gi", renoise_steps=0, split_guidance=split) for split in (False, True))
     torch.testing.assert_close(split.latents, whole.latents, rtol=0, atol=1e-5)
-    assert split.passes == whole.passes
+    assert split.unet_passes == whole.unet_passes
 
 
 def test_a_generator_for_each_pair_makes_the_clips_of_single_runs(pipe):
@@ -85,6 +96,113 @@ def test_a_generator_for_each_pair_makes_the_clips_of_single_runs(pipe):
     both = pipe([FRAME0, FRAME1], [FRAME1, FRAME0], generator=generators, **options).latents
     second = pipe(FRAME1, FRAME0, generator=torch.Generator().manual_seed(6), **options).latents
     torch.testing.assert_close(both[1:], second, rtol=0, atol=1e-5)
+
+
+def test_several_clips_of_one_pair(pipe):
+    options = {"method": "gi", "num_inference_steps": 2, "renoise_steps": 1, "output_type": "latent"}
+    singles = [run(pipe, seed=seed, **options).latents for seed in (5, 6)]
+    generators = [torch.Generator().manual_seed(seed) for seed in (5, 6)]
+    output = pipe(FRAME0, FRAME1, generator=generators, **options)
+    torch.testing.assert_close(output.latents, torch.cat(singles), rtol=0, atol=1e-5)
+    assert output.unet_passes == 2 * METHODS["gi"].unet_passes(output.options)
+    several = run(pipe, num_videos_per_prompt=3, output_type="pil")
+    assert len(several.frames) == 3 and several.frames[0][1] != several.frames[1][1]
+    generators = [torch.Generator().manual_seed(seed) for seed in (5, 6, 5, 6)]
+    both = pipe([FRAME0, FRAME1], [FRAME1, FRAME0], generator=generators, **options).latents  # pair by pair
+    torch.testing.assert_close(both[:2], output.latents, rtol=0, atol=1e-5)
+
+
+def test_arrays_and_tensors_make_the_same_clip(pipe):
+    wanted = run(pipe).latents
+    arrays = [np.asarray(image) for image in (FRAME0, FRAME1)]
+    assert torch.equal(run(pipe, frame0=arrays[0], frame1=arrays[1]).latents, wanted)
+    tensors = [torch.from_numpy(array.copy()).permute(2, 0, 1) for array in arrays]
+    assert torch.equal(run(pipe, frame0=tensors[0], frame1=tensors[1]).latents, wanted)
+
+
+def test_options_come_as_one_object_or_one_by_one(pipe):
+    options = SamplerOptions(renoise_steps=1, fusion="linear")
+    together = pipe(FRAME0, FRAME1, options=options, num_inference_steps=2, output_type="latent").options
+    assert together == METHODS["gi"].resolve(SamplerOptions(2, renoise_steps=1, fusion="linear"))
+
+
+@pytest.mark.parametrize(
+    ("keywords", "message"),
+    [
+        ({"image": FRAME0}, "no keyword 'image'; the keyframes are frame0 and frame1"),
+        ({"sigmas": [1.0]}, "no keyword 'sigmas'; noise levels are the scheduler's own"),
+        ({"num_inference_step": 2}, "did you mean num_inference_steps"),
+        ({"prompt": "a cat"}, "the sampler's are num_inference_steps, "),
+        ({"frame1": FRAME1}, "expected frame0"),
+    ],
+)
+def test_keywords_of_other_pipelines(pipe, keywords, message):
+    with pytest.raises(TypeError, match=message):
+        pipe(**keywords)
+
+
+def test_a_chunk_size_alone_decodes_in_chunks_and_says_so_once(pipe, caplog):
+    messages.warn_once.cache_clear()
+    wanted = run(pipe, output_type="pt", decode="chunked", decode_chunk_size=2).frames
+    with caplog.at_level("WARNING", logger="gen_inbetween"):
+        for _ in range(2):
+            assert torch.equal(run(pipe, output_type="pt", decode_chunk_size=2).frames, wanted)
+    assert [message.split(":")[0] for message in caplog.messages] == ["decode_chunk_size=2"]
+    assert not torch.equal(run(pipe, output_type="pt").frames, wanted)
+    with pytest.raises(ValueError, match="chunk_size=2 with mode 'all'"):
+        run(pipe, output_type="pt", decode="all", decode_chunk_size=2)
+
+
+def test_the_method_follows_the_motion(tiny_pipe, caplog):
+    messages.warn_once.cache_clear()
+    pipe = tiny_pipe(motion="full", num_frames=4)
+    assert torch.equal(run(pipe).latents, run(pipe, method="gi").latents)
+    pipe.unload_motion()
+    with caplog.at_level("WARNING", logger="gen_inbetween"):
+        assert torch.equal(run(pipe).latents, run(pipe, method="trf").latents)
+    assert "method trf: the model has no backward motion loaded" in caplog.text
+
+
+def test_a_named_model_is_opened_with_its_motion(tiny_folder, tiny_pipe, monkeypatch, tmp_path):
+    shutil.copytree(tiny_folder, tmp_path / "svd-xt")
+    monkeypatch.setenv("GEN_INBETWEEN_MODELS", str(tmp_path))
+    assert InbetweenPipeline.from_pretrained("svd-xt").motion is None
+    save_motion(tiny_pipe(motion="lora").unet, tmp_path / "svd-xt" / MOTION_FILE, {"base_model": "tiny"})
+    assert InbetweenPipeline.from_pretrained("svd-xt").motion.rank == 4
+    with pytest.raises(ModelError, match="unknown model 'svd_xt': expected svd-xt, svd, svd-xt-1.1, pocket, a folder"):
+        InbetweenPipeline.from_pretrained("svd_xt")
+
+
+def test_the_bundled_model_is_opened_by_its_name():
+    pipe = InbetweenPipeline.from_pretrained("pocket")
+    assert pipe.motion is not None and has_backward_motion(pipe.unet)
+
+
+def test_a_folder_with_half_precision_weights_alone_needs_no_variant(tiny_pipe, tmp_path):
+    tiny_pipe().save_pretrained(tmp_path, variant="fp16")
+    assert InbetweenPipeline.from_pretrained(tmp_path).unet.config.num_frames == 6
+
+
+def test_motion_comes_goes_and_is_weighed(tiny_pipe, tmp_path):
+    file = tmp_path / MOTION_FILE
+    tuned = tiny_pipe(motion="full", num_frames=4)
+    save_motion(tuned.unet, file, {"base_model": "tiny"}, dtype=torch.float32)
+    pipe = tiny_pipe(num_frames=4)
+    stock = run(pipe, method="trf").latents
+    pipe.load_motion(file)
+    assert pipe.motion_scale == 1 and torch.equal(run(pipe).latents, run(tuned).latents)
+    pipe.load_motion(file, motion_scale=0.5)
+    assert pipe.motion_scale == 0.5
+    half = run(pipe).latents
+    pipe.motion_scale = 1
+    for attn in temporal_self_attentions(pipe.unet).values():
+        attn.processor.update_v.weight.data *= 0.5
+        attn.processor.update_out.weight.data *= 0.5
+    torch.testing.assert_close(run(pipe).latents, half, rtol=0, atol=1e-4)
+    with pytest.raises(ValueError, match="finite motion scale, got nan"):
+        pipe.motion_scale = float("nan")
+    pipe.unload_motion()
+    assert pipe.motion is None and torch.equal(run(pipe, method="trf").latents, stock)
 
 
 def test_given_latents_are_started_from(pipe):
@@ -105,7 +223,7 @@ def test_pinned_ends_hold_the_clean_keyframes(pipe):
 def test_cfg_plus_plus_is_an_option_of_the_fused_methods(pipe):
     options = {"method": "gi", "renoise_steps": 0, "max_guidance_scale": 1.0}
     euler, plus_plus = (run(pipe, cfg_plus_plus=value, **options) for value in (False, True))
-    assert (euler.passes, plus_plus.passes) == (4, 8)
+    assert (euler.unet_passes, plus_plus.unet_passes) == (4, 8)
     assert not torch.allclose(euler.latents, plus_plus.latents)
 
 
@@ -123,8 +241,52 @@ def test_output_types(pipe):
 
 
 def test_tuple_instead_of_output(pipe):
-    frames, latents, passes, options = run(pipe, method="svd", return_dict=False)
-    assert frames is latents and passes == 4 and options.num_inference_steps == 2
+    frames, latents, unet_passes, options = run(pipe, method="svd", return_dict=False)
+    assert frames is latents and unet_passes == 4 and options.num_inference_steps == 2
+
+
+def test_a_callback_sees_the_denoised_clip(pipe):
+    seen = []
+
+    def on_step(of, step, timestep, tensors):
+        seen.append(tensors)
+        return {}
+
+    latents = run(pipe, steps=3, callback_on_step_end=on_step, callback_on_step_end_tensor_inputs=["denoised"]).latents
+    assert all(tensors.keys() == {"denoised"} for tensors in seen)
+    torch.testing.assert_close(seen[-1]["denoised"], latents)  # the last step goes to sigma = 0
+    frames = decode_latents(pipe.vae, seen[0]["denoised"], mode="preview")
+    assert frames.shape == (1, 4, 3, 16, 24)
+
+
+def test_a_callback_of_diffusers_names_its_tensors_itself(pipe):
+    class Zero(PipelineCallback):
+        tensor_inputs = ["latents", "denoised"]
+
+        def callback_fn(self, pipeline, step_index, timesteps, callback_kwargs):
+            return {"latents": callback_kwargs["denoised"] * 0}
+
+    assert not run(pipe, callback_on_step_end=Zero()).latents.any()
+
+
+def test_a_callback_may_end_the_run(pipe):
+    def stop(of, step, timestep, tensors):
+        of.interrupt = step == 1
+        return {}
+
+    ended = run(pipe, method="svd", steps=5, callback_on_step_end=stop)
+    assert ended.unet_passes == 4 and pipe.interrupt and len(ended.frames) == 1
+    assert run(pipe, method="svd", steps=5).unet_passes == 10 and not pipe.interrupt  # the next run is whole again
+
+
+def test_guidance_answers_as_in_diffusers(tiny_pipe):
+    pipe = tiny_pipe(num_frames=4)
+    assert pipe.guidance_scale == 1 and not pipe.do_classifier_free_guidance
+    run(pipe, method="svd")
+    assert pipe.guidance_scale.shape == (1, 4, 1, 1, 1) and pipe.do_classifier_free_guidance
+    torch.testing.assert_close(pipe.guidance_scale.flatten(), torch.linspace(1, 3, 4))
+    run(pipe, method="svd", max_guidance_scale=1.0)
+    assert not pipe.do_classifier_free_guidance
 
 
 def test_callback_sees_and_changes_every_step(pipe):
@@ -174,22 +336,30 @@ def test_other_latent_channels_and_lengths(tiny_pipe):
     assert run(pipe, method="gi", num_frames=5, renoise_steps=0).latents.shape == (1, 5, 8, 8, 12)
 
 
-def test_saving_leaves_the_motion_out_and_in_place(pipe, tmp_path):
+def test_saving_writes_the_base_and_the_motion_beside_it(pipe, tmp_path):
     state = motion_state_dict(pipe.unet)
     pipe.save_pretrained(tmp_path)
     assert json.loads((tmp_path / "model_index.json").read_text())["_class_name"] == "StableVideoDiffusionPipeline"
     assert all(torch.equal(state[name], value) for name, value in motion_state_dict(pipe.unet).items())
-    again = InbetweenPipeline.from_pretrained(tmp_path)
+    without = InbetweenPipeline.from_pretrained(tmp_path, motion=None)
     stock = StableVideoDiffusionPipeline.from_pretrained(tmp_path)
-    assert again.motion is None and not has_backward_motion(again.unet)
-    assert set(again.unet.state_dict()) == set(stock.unet.state_dict())
+    assert without.motion is None and not has_backward_motion(without.unet)
+    assert set(without.unet.state_dict()) == set(stock.unet.state_dict())
+    again = InbetweenPipeline.from_pretrained(tmp_path)
+    assert all(torch.equal(state[name], value) for name, value in motion_state_dict(again.unet).items())
     again.set_progress_bar_config(disable=True)
-    assert torch.equal(run(again, method="trf").latents, run(pipe, method="trf").latents)
+    assert torch.equal(run(again, method="gi").latents, run(pipe, method="gi").latents)
+    again.save_pretrained(tmp_path / "twice")
+    assert InbetweenPipeline.from_pretrained(tmp_path / "twice").motion.sha256 == again.motion.sha256
 
 
-def test_gi_without_motion_says_where_to_get_one(tiny_pipe):
-    with pytest.raises(MissingMotionError, match="trf and vibid need none"):
+def test_gi_without_motion_says_where_to_get_one(tiny_pipe, tmp_path):
+    with pytest.raises(MissingMotionError, match="give that file as motion, or to `pipe.load_motion`.*need none"):
         run(tiny_pipe(), method="gi")
+    tiny_pipe(motion="full").save_pretrained(tmp_path)
+    pipe = InbetweenPipeline.from_pretrained(tmp_path, motion=None)
+    with pytest.raises(MissingMotionError, match=rf"beside it: `pipe.load_motion\('{tmp_path / MOTION_FILE}'\)`"):
+        run(pipe, method="gi")
 
 
 def test_a_motion_that_was_replaced_is_noticed(tiny_pipe):
@@ -214,7 +384,7 @@ def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
         ({"method": "svd", "steps": 0}, "num_inference_steps"),
         ({"method": "trf", "frame1": None}, "no frame1; svd works from frame0 alone"),
         ({"frame1": picture(1, (32, 16))}, r"keyframes .* alike, got \(1, 3, 16, 24\) and \(1, 3, 16, 32\)"),
-        ({"height": 32}, "given size None x 32, got 24 x 16 pixels: gen_inbetween.inbetween fits"),
+        ({"height": 32}, "given size 24 x 32, got 24 x 16 pixels: gen_inbetween.inbetween fits"),
         ({"frame0": picture(0, (25, 16)), "frame1": picture(0, (25, 16))}, "multiples of 2, got 25 x 16"),
         ({"num_frames": 1}, "at least 2, the keyframes, got 1"),
         ({"fps": 0}, "fps of at least 1, got 0"),
@@ -224,7 +394,7 @@ def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
         ({"output_type": "gif"}, "pil, np, pt, latent, got 'gif'"),
         ({"latents": torch.zeros(1, 4, 4, 8, 8)}, r"shape \(1, 4, 4, 8, 12\), got \(1, 4, 4, 8, 8\)"),
         ({"latents": torch.full((1, 4, 4, 8, 12), torch.nan)}, "finite latents"),
-        ({"callback_on_step_end_tensor_inputs": ["noise"]}, r"'latents' alone as a callback tensor, got \['noise'\]"),
+        ({"callback_on_step_end_tensor_inputs": ["noise"]}, r"out of latents, denoised, got \['noise'\]"),
     ],
 )
 def test_bad_arguments(pipe, given, message):
