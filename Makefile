@@ -3,13 +3,17 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint ablation clean
+.PHONY: demo test lint docs ablation clean
 
 demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
 
 test: lint
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+
+docs: $(VENV)/installed # into docs/_build/html; a warning fails
+	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 ablation: $(VENV)/installed # several hours on two cores; goes on where it was stopped
 	$(BIN)/python eval/train_variants.py
@@ -25,4 +29,4 @@ $(VENV)/installed: pyproject.toml constraints.txt
 	touch $@
 
 clean:
-	rm -rf $(VENV) outputs build *.egg-info .pytest_cache .ruff_cache .mypy_cache
+	rm -rf $(VENV) outputs build docs/_build docs/api docs/notebooks docs/reports *.egg-info .pytest_cache .ruff_cache .mypy_cache
