@@ -83,7 +83,7 @@ def plain_to_restructured(_: Sphinx, __: str, ___: str, ____: object, _____: obj
     """Docstrings here are plain text: a block is set off by indenting it, and |x|, *x and x_ mean themselves."""
     result: list[str] = []
     literal, section = False, False
-    for number, line in enumerate(lines):
+    for line in lines:
         if line.strip() and not line.startswith("    "):
             section = bool(SECTION.match(line.strip()))
             if literal and result[-1].strip():

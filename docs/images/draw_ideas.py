@@ -7,16 +7,13 @@ from __future__ import annotations
 
 from pathlib import Path
 
-import matplotlib
-
-matplotlib.use("svg")
-matplotlib.rcParams["svg.fonttype"] = "none"  # text stays text: small files, and readers can search them
-matplotlib.rcParams["svg.hashsalt"] = "gen_inbetween"  # the same file each time
 import matplotlib.pyplot as plt
 import numpy as np
 from matplotlib.axes import Axes
 from matplotlib.patches import FancyArrowPatch, Rectangle
 
+plt.rcParams["svg.fonttype"] = "none"  # text stays text: small files, and readers can search them
+plt.rcParams["svg.hashsalt"] = "gen_inbetween"  # the same file each time
 FOLDER = Path(__file__).resolve().parent
 FORWARD, BACKWARD, FROZEN = "#2b6cb0", "#c05621", "#cbd5e0"
 
