@@ -10,6 +10,9 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+UNIT = 64  # pixels: the shorter side of the frame in which lengths are given
+SIDE = 128  # larger frames are shrunk to this shorter side: motion is read here, not detail, and 64 is little for flow
+GRID = 8  # cells along the shorter side over which flow is averaged: a cell is about as large as a limb
 TREMBLE = 0.3  # pixels of 64 a frame: a cell's mean flow below it may be a flickering surface, and has no direction
 LEAST_PATH = 2.0  # pixels of 64 over the whole clip that a cell must see pass, to say which way they go
 

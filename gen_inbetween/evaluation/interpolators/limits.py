@@ -18,7 +18,7 @@ from PIL import Image
 from gen_inbetween.generation.auto import HEIGHT, PERCENTILE, Motion, measure_motion
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
-from gen_inbetween.media.scenes import THUMBNAIL, scene_cuts
+from gen_inbetween.media.scenes import scene_cuts, thumbnail
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
 
@@ -59,8 +59,7 @@ def triplets(films: Iterable[Path], places: Sequence[float] = PLACES) -> Iterato
         except VideoError as error:
             log.warning("left out: %s", error)
             continue
-        small = [frame.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX) for frame in frames]
-        cuts = scene_cuts(np.stack([np.asarray(frame, np.float32) / 255 for frame in small]))
+        cuts = scene_cuts(np.stack([thumbnail(frame) for frame in frames]))
         for gap in GAPS:
             for start in {int(place * (len(frames) - gap - 1)) for place in places if len(frames) > gap}:
                 if not any(start < cut <= start + gap for cut in cuts):

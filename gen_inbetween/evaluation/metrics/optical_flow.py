@@ -11,16 +11,13 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.data.synthetic import DESIGN_SIZE
 from gen_inbetween.evaluation.metrics.clip_metric import Sample, once_a_sample
+from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT
 
 try:
     import cv2
 except ImportError as error:
     raise ImportError("optical flow needs OpenCV: pip install 'gen_inbetween[eval]'", name="cv2") from error
-
-SIDE = 128  # larger frames are shrunk to this shorter side: DIS is as accurate there, and motion is read, not detail
-GRID = 8  # cells along the shorter side over which flow is averaged: a cell is about as large as a limb
 
 Image = NDArray[np.float32]
 
@@ -52,7 +49,7 @@ def measure_motion(frames: NDArray[np.uint8]) -> Motion:
     frames = shrink(frames)
     grey = to_grey(frames)
     flow = np.stack(list(flows(grey[:-1], grey[1:])))
-    return Motion(frames, flow, DESIGN_SIZE / min(frames.shape[1:3]))
+    return Motion(frames, flow, UNIT / min(frames.shape[1:3]))
 
 
 def shrink(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:

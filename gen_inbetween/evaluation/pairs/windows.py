@@ -17,7 +17,7 @@ from PIL import Image
 
 from gen_inbetween.evaluation.metrics.optical_flow import cv2, flows, to_grey
 from gen_inbetween.evaluation.pairs.pair import PairError
-from gen_inbetween.media.scenes import THUMBNAIL, scene_cuts
+from gen_inbetween.media.scenes import scene_cuts, thumbnail
 from gen_inbetween.media.video import stream_frames
 
 MOTION_HEIGHT = 256  # pixels to which frames are resized before their motion is measured, aspect kept
@@ -86,8 +86,7 @@ def scan(path: Path, stride: int = 1) -> Scan:
     thumbnails, moved = [], []
     latest: deque[NDArray[np.uint8]] = deque(maxlen=stride + 1)
     for frame in frames:
-        small = frame.resize((THUMBNAIL, THUMBNAIL), Image.Resampling.BOX)
-        thumbnails.append(np.asarray(small, dtype=np.float32) / 255)
+        thumbnails.append(thumbnail(frame))
         latest.append(_prepared(frame))
         if len(latest) > stride:
             moved.append(flow_amount(latest[0], latest[-1]))

@@ -28,15 +28,12 @@ from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import Span, Timed, spans
 from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.interpolation.retiming.timing import plan_times
-from gen_inbetween.interpolation.reversals import bounce, turns
+from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT, bounce, turns
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
 
 log = logging.getLogger("gen_inbetween")
 
-UNIT = 64  # pixels: the shorter side of the frame in which lengths are given
-SIDE = 128  # frames are brought to this shorter side: motion is read here, not detail, and 64 is little for a network
-GRID = 8  # cells along the shorter side over which flow is averaged: about as large as a limb
 STATIC = 1e-6  # pixels of 64 over a whole clip: no path to divide
 
 
