@@ -32,7 +32,7 @@ def clip_index(sample_index: int, count: int, seed: int) -> int:
     """Which of `count` clips is drawn at `sample_index`: every clip once in each epoch, in an order of its own.
 
     >>> [clip_index(index, 3, seed=0) for index in range(6)]
-    [2, 0, 1, 2, 1, 0]
+    [1, 0, 2, 0, 1, 2]
     """
     epoch, position = divmod(sample_index, count)
     return _order(epoch, count, seed)[position]
