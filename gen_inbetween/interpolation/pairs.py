@@ -59,7 +59,7 @@ def inbetween_frames(
 ) -> list[Image.Image]:
     """The frames of `interpolate_pair`, of two RGB images.
 
-    exact_ends: the ends are the two given; otherwise as the interpolator redraws them (`redrawing.py`), so that no
+    exact_ends: the ends are the two given; otherwise as the interpolator redraws them (`pairs.redrawn`), so that no
         frame is sharper than the others. progress: show a bar on stderr.
     """
     check_pair(first, last, num_frames)

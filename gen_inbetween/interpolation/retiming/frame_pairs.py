@@ -1,10 +1,10 @@
-"""The spans of a video: each pair of neighbouring frames, and whether anything is to be drawn between the two.
+"""Pairs of neighbouring video frames, with scene cuts and repeated frames.
 
-    frame --- span --- frame --- span (held: a cut) --- frame ------- span (repeats left out) ------- frame
+    frame --- pair --- frame --- pair (hold: a cut) --- frame ------- pair (repeats left out) ------- frame
 
-A span over a scene cut is held: each side keeps its own picture. So is one between two equal frames. A frame is judged
-a cut by what is usual in the NEIGHBOURS frames before and after it (`scenes.py`), so that a window of about twenty
-frames is in memory, however long the video is.
+Nothing is drawn within a pair over a scene cut: each side keeps its own picture (hold). Nor between two equal frames.
+A frame is judged a cut by what is usual in the NEIGHBOURS frames before and after it (`scenes.py`), so that a window of
+about twenty frames is in memory, however long the video is.
 """
 
 from __future__ import annotations
@@ -30,7 +30,7 @@ LONGEST_RUN = 8  # repeats: drawings held for 8 frames are 7.5 a second at 60; w
 
 
 @dataclass(frozen=True)
-class Timed:
+class TimedFrame:
     """A source frame (RGB) and when it is shown, in seconds (or any other unit, the same for all)."""
 
     image: Image.Image
@@ -38,33 +38,33 @@ class Timed:
 
 
 @dataclass(frozen=True)
-class Span:
-    """Two frames shown one after the other. held: nothing is drawn between them, the nearer one is shown."""
+class FramePair:
+    """Two frames shown one after the other. hold: nothing is drawn between them, the nearer one is shown."""
 
-    first: Timed
-    last: Timed
-    held: bool
-    cut: bool = False  # held because another scene begins
+    first: TimedFrame
+    last: TimedFrame
+    hold: bool
+    cut: bool = False  # hold because another scene begins
 
 
 @dataclass(frozen=True)
 class _Step:
-    first: Timed
-    last: Timed
+    first: TimedFrame
+    last: TimedFrame
     change: float  # mean over the thumbnail, values in [0, 1]
     alike: bool  # the last repeats the first, but for noise
     equal: bool  # bit for bit
     cut: bool = False
 
 
-def spans(
-    frames: Iterable[Timed], *, cuts: bool = True, duplicates: Duplicates = "keep", seam: bool = False
-) -> Iterator[Span]:
-    """The spans between frames, in constant memory.
+def frame_pairs(
+    frames: Iterable[TimedFrame], *, cuts: bool = True, duplicates: Duplicates = "keep", seam: bool = False
+) -> Iterator[FramePair]:
+    """The pairs of neighbouring frames, in constant memory.
 
     Args:
         frames: of one size, at times that rise.
-        cuts: hold the spans over scene cuts.
+        cuts: hold the pairs over scene cuts.
         duplicates: "replace" leaves out frames that repeat the one before, so that motion runs evenly from the first of
             a run to the frame after it (RIFE's rule); runs before a cut, at the end, or of more than LONGEST_RUN
             repeats stay as they are.
@@ -83,13 +83,13 @@ def spans(
             pausing = len(run) > LONGEST_RUN
             if not pausing:
                 continue
-            yield from map(_span, run)
+            yield from map(_pair, run)
         elif run and not step.cut:
-            yield Span(run[0].first, step.last, held=False)
+            yield FramePair(run[0].first, step.last, hold=False)
         else:
-            yield from map(_span, (*run, step))
+            yield from map(_pair, (*run, step))
         run = []
-    yield from map(_span, run)
+    yield from map(_pair, run)
 
 
 def check_duplicates(duplicates: str) -> None:
@@ -98,12 +98,12 @@ def check_duplicates(duplicates: str) -> None:
         raise InterpolatorError(f"duplicates is {' or '.join(get_args(Duplicates))}, got {duplicates!r}")
 
 
-def _span(step: _Step) -> Span:
-    return Span(step.first, step.last, held=step.cut or step.equal, cut=step.cut)
+def _pair(step: _Step) -> FramePair:
+    return FramePair(step.first, step.last, hold=step.cut or step.equal, cut=step.cut)
 
 
-def _steps(frames: Iterable[Timed]) -> Iterator[_Step]:
-    before: tuple[Timed, np.ndarray] | None = None
+def _steps(frames: Iterable[TimedFrame]) -> Iterator[_Step]:
+    before: tuple[TimedFrame, np.ndarray] | None = None
     number = -1
     for number, frame in enumerate(frames):
         if min(frame.image.size) < SMALLEST:
@@ -118,7 +118,7 @@ def _steps(frames: Iterable[Timed]) -> Iterator[_Step]:
         raise InterpolatorError(f"expected two frames or more, to find others between them; got {number + 1}")
 
 
-def _check_order(first: Timed, last: Timed, number: int) -> None:
+def _check_order(first: TimedFrame, last: TimedFrame, number: int) -> None:
     if first.image.size != last.image.size:
         sizes = [f"{frame.image.width} x {frame.image.height}" for frame in (first, last)]
         raise InterpolatorError(f"frame {number} is {sizes[1]}, the ones before {sizes[0]}: fit them to one size first")
@@ -129,7 +129,7 @@ def _check_order(first: Timed, last: Timed, number: int) -> None:
         )
 
 
-def _step(first: Timed, last: Timed, change: np.ndarray) -> _Step:
+def _step(first: TimedFrame, last: TimedFrame, change: np.ndarray) -> _Step:
     alike = bool(change.max() < ALIKE)
     equal = alike and first.image.tobytes() == last.image.tobytes()
     return _Step(first, last, float(change.mean()), alike, equal)

@@ -10,13 +10,18 @@ from typing import Any
 
 import numpy as np
 from PIL import Image
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, check_kind
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
-from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, Span, Timed, check_duplicates, spans
-from gen_inbetween.interpolation.retiming.stream import retime_spans
+from gen_inbetween.interpolation.retiming.frame_pairs import (
+    Duplicates,
+    FramePair,
+    TimedFrame,
+    check_duplicates,
+    frame_pairs,
+)
+from gen_inbetween.interpolation.retiming.stream import retime_in_any_order
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
@@ -52,9 +57,9 @@ def retime(
             so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is shown half a new step early.
         loop: go on from the last frame to the first, which is not shown twice.
         passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, which
-            cures flicker of colour, and some of that of sharpness (figures: `redrawing.py`).
+            cures flicker of colour, and some of that of sharpness (figures: `pairs.redrawn`).
         cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
-        duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `spans`).
+        duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `frame_pairs`).
         interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
         iters: for the "+ref" kinds, steps from one frame to the next; 1 unless given.
         progress: show a bar on stderr.
@@ -87,16 +92,15 @@ def retime(
     opened = open_interpolator(interpolator)
     steps = 1 if iters is None else iters
     check_kind(opened.kind, 0.5, None, steps)
-    found = _spans_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
+    pairs = _pairs_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
     if (np.diff(timing.positions) < 0).any():
         log.info("the times turn back in places: there the clip runs backwards")
-    # The stream runs forwards; each of its frames is then put wherever it is wanted.
-    forwards, places = np.unique(timing.positions, return_inverse=True)
-    drawn = retime_spans(found, forwards.tolist(), opened, passthrough=passthrough, iters=steps)
-    shown = list(tqdm(drawn, opened.info.name, total=len(forwards), disable=not progress))
+    frames = retime_in_any_order(
+        pairs, timing.positions, opened, passthrough=passthrough, iters=steps, progress=progress
+    )
     settings = {
         "method": "retime",
-        "num_frames": len(places),
+        "num_frames": len(frames),
         "fps": timing.fps,
         "curve": None if times is not None else {"knots": path.knots, "kind": path.kind},
         "positions": timing.positions.tolist(),
@@ -107,25 +111,24 @@ def retime(
         "duplicates": duplicates,
         "iters": steps,
     }
-    return Clip([shown[place] for place in places], timing.fps, _record(clip, images, opened, settings))
+    return Clip(frames, timing.fps, _record(clip, images, opened, settings))
 
 
-def _spans_of(images: list[Image.Image], *, cuts: bool, duplicates: Duplicates, loop: bool) -> list[Span]:
-    timed = [Timed(image, float(index)) for index, image in enumerate(images)]
+def _pairs_of(images: list[Image.Image], *, cuts: bool, duplicates: Duplicates, loop: bool) -> list[FramePair]:
+    frames = [TimedFrame(image, float(index)) for index, image in enumerate(images)]
     if loop:
-        timed.append(Timed(images[0], float(len(images))))
-    found = list(spans(timed, cuts=cuts, duplicates=duplicates, seam=loop))
-    begin = [f"{span.last.seconds:g}" for span in found if span.cut]
+        frames.append(TimedFrame(images[0], float(len(images))))
+    pairs = list(frame_pairs(frames, cuts=cuts, duplicates=duplicates, seam=loop))
+    begin = [f"{pair.last.seconds:g}" for pair in pairs if pair.cut]
     if begin:
         log.info("scene cuts are kept: a scene begins with frame %s", ", ".join(begin))
-    return found
+    return pairs
 
 
 def _record(
     clip: Clip | Sequence[Frame], images: list[Image.Image], interpolator: FrameInterpolator, settings: dict[str, Any]
 ) -> dict[str, Any]:
     """The manifest, with that of the clip it was made of inside."""
-    given = (clip.fps, clip.manifest) if isinstance(clip, Clip) else (None, None)
-    hashes = [image_sha256(image) for image in images]
-    source = {"fps": given[0], "frames": hashes, "manifest": given[1]}
+    fps, manifest = (clip.fps, clip.manifest) if isinstance(clip, Clip) else (None, None)
+    source = {"fps": fps, "frames": [image_sha256(image) for image in images], "manifest": manifest}
     return manifests.record(source=source, interpolator=asdict(interpolator.info), settings=settings)

@@ -1,30 +1,42 @@
-"""A video file at another rate, or slower, in constant memory: read, interpolated and written frame by frame.
+"""Retiming of video files: another frame rate, slow motion, curves and loops.
 
     frame k of the output shows the source at k / (fps * scale) seconds; there are round(duration * scale * fps) of them
 
-An MP4 is written in finished pieces (`segments.py`), from which a run that was killed goes on.
+Frames are read, interpolated and written one by one, in constant memory; only a curve or a loop holds all of them. An
+MP4 is written in finished pieces (`segments.py`), from which a run that was killed goes on.
 """
 
 from __future__ import annotations
 
+import itertools
 import logging
+import math
 import os
 import time
-from collections.abc import Sequence
+from collections import deque
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, get_args
 
+import numpy as np
 import torch
+from PIL import Image
 from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
-from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, check_duplicates
-from gen_inbetween.interpolation.retiming.timing import check_phase
-from gen_inbetween.interpolation.retiming.video_frames import Counts, Drawing, curved_frames, streamed_frames
+from gen_inbetween.interpolation.retiming.frame_pairs import (
+    Duplicates,
+    FramePair,
+    TimedFrame,
+    check_duplicates,
+    frame_pairs,
+)
+from gen_inbetween.interpolation.retiming.stream import MEETS, retime_in_any_order, retime_pairs
+from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.audio import Audio, Sound, codecs_of
 from gen_inbetween.media.folder import image_files
 from gen_inbetween.media.segments import Segments
@@ -37,6 +49,39 @@ from gen_inbetween.runtime.hashing import file_sha256, files_sha256
 log = logging.getLogger("gen_inbetween")
 
 LINEAR = parse_curve("linear")
+IN_MEMORY = 4e9  # bytes of frames that a curve or a loop may hold
+
+
+@dataclass
+class Counts:
+    """Scene cuts and repeated frames of the source, counted while it is read."""
+
+    cuts: int = 0
+    duplicates: int = 0  # frames that repeat the one before: bit for bit, or left out
+
+
+@dataclass(frozen=True)
+class Drawing:
+    """Which frames are drawn, and how: see `retime_video`."""
+
+    source: TimedVideo
+    rate: Fraction  # frames a second of the output
+    slowing: Fraction  # how many times as long
+    interpolator: FrameInterpolator
+    passthrough: bool
+    cuts: bool
+    duplicates: Duplicates
+    iters: int
+    phase: float  # which part of its step each frame shows, 0 to below 1
+
+    @property
+    def total(self) -> int:
+        """How many frames the output has."""
+        return max(1, round(Fraction(self.source.duration) * self.slowing * self.rate))
+
+    def time(self, number: int) -> float:
+        """What frame `number` of the output shows: seconds of the source."""
+        return float((number + Fraction(self.phase)) / (self.rate * self.slowing))
 
 
 @dataclass(frozen=True)
@@ -86,7 +131,7 @@ def retime_video(
         scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
         curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
         interpolator: a name of INTERPOLATORS, a file of weights, or an open one (then `device` is its own).
-        iters, passthrough, cuts, duplicates: as in `stream.retime_stream`.
+        iters, passthrough, cuts, duplicates: as in `retiming.retime`.
         phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
             no source frame, and so cures flicker of sharpness; all is shown half a new step early.
         audio: "keep" copies the sound unchanged, "stretch" makes it `scale` times as long at its own pitch, "drop"
@@ -122,27 +167,126 @@ def retime_video(
         "source": {"path": str(path.resolve()), "sha256": _source_sha256(path)},
         "interpolator": asdict(opened.info),
         "settings": settings,
-        "versions": manifests.versions(),
     }
     drawing = Drawing(source, rate, slowing, opened, **how)
-    parts = Segments(out, drawing.total, rate, identity) if out.suffix.lower() == ".mp4" else None
+    parts = (
+        Segments(out, drawing.total, rate, identity | {"versions": manifests.versions()})
+        if out.suffix.lower() == ".mp4"
+        else None
+    )
     done, counts = parts.begin(resume) if parts else 0, Counts()
     if bent == LINEAR and not loop:
-        frames = streamed_frames(drawing, done, counts)
+        frames = _streamed_frames(drawing, done, counts)
         frames = iter(tqdm(frames, out.name, drawing.total, initial=done, unit="frame", disable=not progress))
     else:
-        frames = curved_frames(drawing, done, counts, bent, loop, progress)
+        frames = _curved_frames(drawing, done, counts, bent, loop, progress)
     if parts:
         parts.write(frames, done)
         parts.join(sound, source.sample_aspect)
     else:
         write_video(frames, out, float(rate))
-    made = RetimedVideo(
+    result = RetimedVideo(
         out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
         float(rate), float(drawing.total / rate), time.monotonic() - begun,
     )  # fmt: skip
-    _write_manifest(made, identity)
-    return made
+    counted = {key: value for key, value in asdict(result).items() if key not in ("path", "seconds")}
+    record = manifests.record(**identity, counts=counted, seconds=round(result.seconds, 3))
+    manifests.write(record, manifests.path_beside(out))
+    return result
+
+
+def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Image.Image]:
+    """The frames from number `done` on, the very ones that a run from the start gives.
+
+    Interpolators with a reference walk through a pair from frame to frame: drawing begins where the pair does. All
+    frames before are still read, so that cuts and repeats are judged as they would be, and counted.
+    """
+    frames = (TimedFrame(image, seconds) for image, seconds in drawing.source.frames())
+    pairs = _count_pairs(frames, drawing, counts)
+    for pair in pairs:
+        length = pair.last.seconds - pair.first.seconds
+        if drawing.time(done) < pair.last.seconds - MEETS * length:
+            break
+    steps = Fraction(pair.first.seconds) * drawing.rate * drawing.slowing - Fraction(drawing.phase)
+    begin = min(done, max(0, math.ceil(steps)))
+    drawn = retime_pairs(
+        itertools.chain([pair], pairs),
+        map(drawing.time, range(begin, drawing.total)),
+        drawing.interpolator,
+        passthrough=drawing.passthrough,
+        iters=drawing.iters,
+    )
+    yield from itertools.islice(drawn, done - begin, None)
+
+
+def _curved_frames(
+    drawing: Drawing, done: int, counts: Counts, curve: PathCurve, loop: bool, progress: bool
+) -> Iterator[Image.Image]:
+    """The frames from number `done` on along a curve, or of a loop. VideoError: too many for the memory."""
+    images, times = _read_all(drawing)
+    end = len(images) - (not loop)
+    duration = drawing.source.duration
+    timing = plan_times(
+        len(images),
+        len(images) / duration,
+        fps=float(drawing.rate),
+        duration=float(duration * drawing.slowing),
+        phase=drawing.phase,
+        curve=curve,
+        loop=loop,
+    )
+    shown = [*times, duration]  # frame k at shown[k]; whatever the rate, positions become seconds become positions
+    seconds = timing.positions / end * shown[end]
+    positions = np.interp(seconds, shown, np.arange(len(shown))).clip(0, end)
+    frames = [TimedFrame(image, float(number)) for number, image in enumerate(images)]
+    if loop:
+        frames.append(TimedFrame(images[0], float(end)))
+    drawn = retime_in_any_order(
+        _count_pairs(frames, drawing, counts, seam=float(end) if loop else None),
+        positions,
+        drawing.interpolator,
+        passthrough=drawing.passthrough,
+        iters=drawing.iters,
+        progress=progress,
+    )
+    yield from drawn[done:]
+
+
+def _read_all(drawing: Drawing) -> tuple[list[Image.Image], list[float]]:
+    """All frames of the source and their times in seconds."""
+    images, times = [], []
+    for image, seconds in drawing.source.frames():
+        count = len(drawing.source.times) + drawing.total
+        if 3 * image.width * image.height * count > IN_MEMORY:
+            raise VideoError(
+                f"a curve or a loop holds all frames in memory, here {count} of {image.width}x{image.height}: choose a "
+                "shorter part with start and stop"
+            )
+        images.append(image)
+        times.append(seconds)
+    return images, times
+
+
+def _count_pairs(
+    frames: Iterable[TimedFrame], drawing: Drawing, counts: Counts, seam: float | None = None
+) -> Iterator[FramePair]:
+    """The pairs of the frames; cuts and repeats are counted. seam: when a loop shows its first frame again."""
+    unpaired: deque[float] = deque()
+
+    def noting_times() -> Iterator[TimedFrame]:
+        for frame in frames:
+            unpaired.append(frame.seconds)
+            yield frame
+
+    options: dict[str, Any] = {"cuts": drawing.cuts, "duplicates": drawing.duplicates, "seam": seam is not None}
+    for pair in frame_pairs(noting_times(), **options):
+        left_out = -1
+        while unpaired[0] < pair.last.seconds:
+            unpaired.popleft()
+            left_out += 1
+        counts.duplicates += left_out + (pair.hold and not pair.cut and pair.last.seconds != seam)
+        counts.cuts += pair.cut
+        yield pair
 
 
 def _check_apart(path: Path, out: Path) -> None:
@@ -194,10 +338,3 @@ def _source_sha256(path: Path) -> str:
     if path.is_file():
         return file_sha256(path)
     return files_sha256(image_files(path))
-
-
-def _write_manifest(made: RetimedVideo, identity: dict[str, Any]) -> None:
-    counts = {key: value for key, value in asdict(made).items() if key not in ("path", "seconds")}
-    record = {"format": manifests.FORMAT, "made": manifests.now(), **identity, "counts": counts}
-    record |= {"machine": manifests.machine(), "seconds": round(made.seconds, 3)}
-    manifests.write(record, manifests.path_beside(made.path))

@@ -25,7 +25,7 @@ from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import Array
-from gen_inbetween.interpolation.retiming.frame_pairs import Span, Timed, spans
+from gen_inbetween.interpolation.retiming.frame_pairs import FramePair, TimedFrame, frame_pairs
 from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT, bounce, turns
@@ -98,16 +98,16 @@ def speed_profile(
             opened.
     """
     opened = open_interpolator(interpolator)
-    timed = [Timed(load_image(frame), float(index)) for index, frame in enumerate(frames)]
-    found = list(spans(timed, cuts=cuts))
-    seen = [_motion(span, opened) for span in tqdm(found, f"pace by {opened.info.name}", disable=not progress)]
-    lengths, cameras, cells = (np.stack(column) for column in zip(*seen, strict=True))
-    turned, shares = np.full(max(len(found) - 1, 0), np.nan), []
-    for scene in _scenes([span.cut for span in found]):
+    timed = [TimedFrame(load_image(frame), float(index)) for index, frame in enumerate(frames)]
+    pairs = list(frame_pairs(timed, cuts=cuts))
+    motions = [_motion(pair, opened) for pair in tqdm(pairs, f"pace by {opened.info.name}", disable=not progress)]
+    lengths, cameras, cells = (np.stack(column) for column in zip(*motions, strict=True))
+    turned, shares = np.full(max(len(pairs) - 1, 0), np.nan), []
+    for scene in _scenes([pair.cut for pair in pairs]):
         turned[scene.start : scene.stop - 1] = turns(cells[scene], cameras[scene])
         shares.append(bounce(cells[scene], cameras[scene]))
     most = max((share for share in shares if not np.isnan(share)), default=float("nan"))
-    return SpeedProfile(np.where([span.cut for span in found], np.nan, lengths), turned, most)
+    return SpeedProfile(np.where([pair.cut for pair in pairs], np.nan, lengths), turned, most)
 
 
 def _scenes(cuts: list[bool]) -> Iterator[slice]:
@@ -118,17 +118,17 @@ def _scenes(cuts: list[bool]) -> Iterator[slice]:
             yield slice(before + 1, after)
 
 
-def _motion(span: Span, interpolator: FrameInterpolator) -> tuple[NDArray, NDArray, NDArray]:
+def _motion(pair: FramePair, interpolator: FrameInterpolator) -> tuple[NDArray, NDArray, NDArray]:
     """Of one step, in pixels of 64: mean length (), the camera's (2,), and the rest in cells (rows, columns, 2)."""
-    width, height = span.first.image.size
+    width, height = pair.first.image.size
     scale = SIDE / min(width, height)
     size = round(width * scale), round(height * scale)
-    if span.held:
+    if pair.hold:
         flow = torch.zeros(1, 2, *reversed(size))
     else:
         a, b = (
             frame_tensor(frame.image.resize(size, Image.Resampling.BICUBIC), interpolator.device)
-            for frame in (span.first, span.last)
+            for frame in (pair.first, pair.last)
         )
         flows = interpolator.flows(a, b, 0.5)
         flow = (flows.to1 - flows.to0).cpu() * (UNIT / min(size))

@@ -1,83 +1,89 @@
-"""Any times out of a video of any length: the frames shown then, one after the other, in constant memory.
+"""Frames of a video at any times, one after the other, in constant memory.
 
-    t in the span from a to b, at t_a and t_b:    frame = f(a, b, (t - t_a) / (t_b - t_a))
+    t within a pair a, b shown at t_a and t_b:    frame = f(a, b, (t - t_a) / (t_b - t_a))
 
-Times that meet a source frame show it bit for bit. Kinds that look at a reference walk: each next frame of a span
+Times that meet a source frame show it bit for bit. Kinds that look at a reference walk: each next frame of a pair
 looks at the one before it (InterpAny-Clearer, section 3.2), so that many frames between two stay one motion. Nothing is
-worn away by that: 127 steps of tiny-di are as near to the truth as single ones, 28.54 dB and 28.53. Midpoint networks
-share their halves.
+lost by that: 127 steps of tiny-di are as near to the truth as single ones, 28.54 dB and 28.53. Midpoint networks share
+their halves.
 """
 
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
 
+import numpy as np
 from PIL import Image
 from torch import Tensor
+from tqdm import tqdm
 
-from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Reference, check_kind
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Reference
 from gen_inbetween.interpolation.pairs import between_frames, frame_tensor, redrawn, tensor_frame
-from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, Span, Timed, check_duplicates, spans
+from gen_inbetween.interpolation.retiming.curves import Array
+from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
 
-__all__ = ["Duplicates", "Timed", "retime_spans", "retime_stream"]
-
-MEETS = 1e-6  # of a span: a time this near to a source frame is the frame's
+MEETS = 1e-6  # of a pair's time: a time this near to a source frame is the frame's
 
 
-def retime_stream(
-    frames: Iterable[Timed],
+def retime_pairs(
+    pairs: Iterable[FramePair],
     times: Iterable[float],
     interpolator: FrameInterpolator,
     *,
     passthrough: bool = True,
-    cuts: bool = True,
-    duplicates: Duplicates = "keep",
     iters: int = 1,
 ) -> Iterator[Image.Image]:
-    """The frames shown at `times`; frames are read as they are needed, and no further than the last time.
+    """The frames shown at `times`; pairs are read as they are needed, and no further than the last time.
 
     Args:
-        frames: two or more, of one size, sides of SMALLEST pixels or more, at times that rise.
+        pairs: one or more, each beginning where the one before ends (`frame_pairs`).
         times: in the unit of the frames' seconds, rising or equal; before the first frame and after the last one, that
             frame is shown.
-        passthrough: source frames appear as they are; False: as the interpolator draws them (`redrawing.py`), so that
+        passthrough: source frames appear as they are; False: as the interpolator draws them (`pairs.redrawn`), so that
             no frame is sharper than its neighbours.
-        cuts, duplicates: see `spans`. Over a cut the nearer side's frame is repeated.
         iters: for the "+ref" kinds, steps from one frame to the next, or from the source frame to the first.
 
     Raises:
-        InterpolatorError: here: duplicates or iters that cannot be; while reading: frames as in `spans`, times that
-            fall.
+        InterpolatorError: while reading: frames as in `frame_pairs`, times that fall.
     """
-    check_duplicates(duplicates)
-    check_kind(interpolator.kind, 0.5, None, iters)
-    found = spans(frames, cuts=cuts, duplicates=duplicates)
-    return retime_spans(found, times, interpolator, passthrough=passthrough, iters=iters)
-
-
-def retime_spans(
-    spans: Iterable[Span], times: Iterable[float], interpolator: FrameInterpolator, *, passthrough: bool, iters: int
-) -> Iterator[Image.Image]:
-    """`retime_stream` of spans: one or more, each beginning where the one before ends."""
-    asked = _rising(times)
+    rising = _check_rising(times)
     source = _Source(interpolator, passthrough, iters)
-    waiting: float | None = None
-    for number, span in enumerate(spans):
-        waiting = next(asked, None) if number == 0 else waiting
-        width = span.last.seconds - span.first.seconds
-        places: list[float] = []
-        while waiting is not None and waiting < span.last.seconds - MEETS * width:
-            places.append((waiting - span.first.seconds) / width)
-            waiting = next(asked, None)
-        yield from _within(span, places, source)
-        if waiting is None:
+    time: float | None = None
+    for number, pair in enumerate(pairs):
+        time = next(rising, None) if number == 0 else time
+        length = pair.last.seconds - pair.first.seconds
+        shares: list[float] = []
+        while time is not None and time < pair.last.seconds - MEETS * length:
+            shares.append((time - pair.first.seconds) / length)
+            time = next(rising, None)
+        yield from _within(pair, shares, source)
+        if time is None:
             return
-    while waiting is not None:  # at the last frame and after it
-        yield source(span.last.image)
-        waiting = next(asked, None)
+    while time is not None:  # at the last frame and after it
+        yield source(pair.last.image)
+        time = next(rising, None)
 
 
-def _rising(times: Iterable[float]) -> Iterator[float]:
+def retime_in_any_order(
+    pairs: Iterable[FramePair],
+    times: Array,
+    interpolator: FrameInterpolator,
+    *,
+    passthrough: bool,
+    iters: int,
+    progress: bool,
+) -> list[Image.Image]:
+    """The frames of `retime_pairs` at times (N,) that may turn back; each different one is drawn once.
+
+    The stream runs forwards; its frames are then put wherever they are wanted. progress: show a bar on stderr.
+    """
+    forwards, order = np.unique(times, return_inverse=True)
+    frames = retime_pairs(pairs, forwards.tolist(), interpolator, passthrough=passthrough, iters=iters)
+    drawn = list(tqdm(frames, interpolator.info.name, total=len(forwards), unit="frame", disable=not progress))
+    return [drawn[number] for number in order]
+
+
+def _check_rising(times: Iterable[float]) -> Iterator[float]:
     before = -float("inf")
     for time in times:
         if not time >= before:  # written so that NaN fails too
@@ -102,25 +108,25 @@ class _Source:
         return self._last[1]
 
 
-def _within(span: Span, places: list[float], source: _Source) -> Iterator[Image.Image]:
-    """The frames at `places` of a span, below 1; those at 0 or before are its first frame."""
-    inside = [place for place in places if place > MEETS]
-    yield from (source(span.first.image) for _ in places[len(inside) :])
-    if span.held:
-        yield from (source(span.first.image if place < 0.5 else span.last.image) for place in inside)
+def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[Image.Image]:
+    """The frames at `shares` of a pair's time, below 1; those at 0 or before are its first frame."""
+    inside = [share for share in shares if share > MEETS]
+    yield from (source(pair.first.image) for _ in shares[len(inside) :])
+    if pair.hold:
+        yield from (source(pair.first.image if share < 0.5 else pair.last.image) for share in inside)
     elif inside:
         device = source.interpolator.device
-        a, b = (frame_tensor(frame.image, device) for frame in (span.first, span.last))
+        a, b = (frame_tensor(frame.image, device) for frame in (pair.first, pair.last))
         yield from map(tensor_frame, _walk(a, b, inside, source.interpolator, source.iters))
 
 
-def _walk(a: Tensor, b: Tensor, places: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:
-    """The frames at rising places in (0, 1) between a and b."""
+def _walk(a: Tensor, b: Tensor, shares: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:
+    """The frames at rising shares in (0, 1) of the way from a to b."""
     if not interpolator.kind.endswith("+ref"):
-        yield from between_frames(a, b, places, interpolator, iters)
+        yield from between_frames(a, b, shares, interpolator, iters)
         return
     reference: Reference | None = None
-    for place in places:
-        frame = interpolator(a, b, place, ref=reference, iters=iters)
-        reference = frame, place
+    for share in shares:
+        frame = interpolator(a, b, share, ref=reference, iters=iters)
+        reference = frame, share
         yield frame

@@ -20,7 +20,7 @@ from PIL import Image
 
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.interpolator import InterpolatorError
-from gen_inbetween.interpolation.retiming import video_frames
+from gen_inbetween.interpolation.retiming import retime_video as retime_video_module
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media import segments
 from gen_inbetween.media.audio import tempos
@@ -287,8 +287,8 @@ def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
         most.append(len(alive))
         return original(image, seconds)
 
-    original = video_frames.Timed
-    monkeypatch.setattr(video_frames, "Timed", watched)
+    original = retime_video_module.TimedFrame
+    monkeypatch.setattr(retime_video_module, "TimedFrame", watched)
     for length in (60, 240):
         most.clear()
         source = encode(tmp_path / f"{length}.mp4", moving(length))
@@ -381,7 +381,7 @@ def test_a_curve_bends_time_and_a_loop_closes_it(tmp_path):
 
 
 def test_what_needs_all_frames_at_once_says_when_they_are_too_many(tmp_path, monkeypatch):
-    monkeypatch.setattr(video_frames, "IN_MEMORY", 100_000)
+    monkeypatch.setattr(retime_video_module, "IN_MEMORY", 100_000)
     with pytest.raises(VideoError, match="choose a shorter part"):
         retime_video(encode(tmp_path / "a.mp4", moving(20)), tmp_path / "b.mp4", loop=True, interpolator="blend")
 
@@ -412,7 +412,7 @@ def test_a_folder_that_only_seems_open_is_found_before_the_work(tmp_path, monkey
 
     source = encode(tmp_path / "a.mp4", moving(4))
     monkeypatch.setattr(Path, "mkdir", closed)  # root may write wherever os.access is asked, but not on every disk
-    monkeypatch.setattr(video_frames, "spans", lambda *a, **k: pytest.fail("work was begun"))
+    monkeypatch.setattr(retime_video_module, "frame_pairs", lambda *a, **k: pytest.fail("work was begun"))
     with pytest.raises(OutputError, match="cannot write .*b.mp4: Permission denied"):
         retime_video(source, tmp_path / "b.mp4", fps=20, interpolator="blend")
 

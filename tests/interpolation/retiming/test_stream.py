@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 import weakref
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 
 import numpy as np
 import pytest
@@ -13,11 +13,11 @@ from torch import Tensor
 
 from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, load_interpolator
 from gen_inbetween.interpolation.baselines import Still
-from gen_inbetween.interpolation.interpolator import Flows, Reference
+from gen_inbetween.interpolation.interpolator import Flows, FrameInterpolator, Reference
 from gen_inbetween.interpolation.midpoints import by_halving, halvings
 from gen_inbetween.interpolation.pairs import redrawn
-from gen_inbetween.interpolation.retiming.frame_pairs import LONGEST_RUN, Timed, spans
-from gen_inbetween.interpolation.retiming.stream import retime_stream
+from gen_inbetween.interpolation.retiming.frame_pairs import LONGEST_RUN, Duplicates, TimedFrame, frame_pairs
+from gen_inbetween.interpolation.retiming.stream import retime_pairs
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
 
 SIZE = 24, 16
@@ -47,8 +47,8 @@ def flat(level: float) -> Image.Image:
     return Image.new("RGB", SIZE, (round(level),) * 3)
 
 
-def flats(*levels: float, step: float = 1.0) -> list[Timed]:
-    return [Timed(flat(level), index * step) for index, level in enumerate(levels)]
+def flats(*levels: float, step: float = 1.0) -> list[TimedFrame]:
+    return [TimedFrame(flat(level), index * step) for index, level in enumerate(levels)]
 
 
 def levels(images: Iterator[Image.Image]) -> list[int]:
@@ -57,13 +57,31 @@ def levels(images: Iterator[Image.Image]) -> list[int]:
     return [int(image.max()) for image in found]
 
 
-def shown(frames: list[Timed], times: list[float], interpolator: Still | None = None, **options: object) -> list[int]:
-    return levels(retime_stream(frames, times, interpolator or load_interpolator("blend"), **options))
+def retime_frames(
+    frames: Iterable[TimedFrame],
+    times: Iterable[float],
+    interpolator: FrameInterpolator,
+    *,
+    cuts: bool = True,
+    duplicates: Duplicates = "keep",
+    **options: bool,
+) -> Iterator[Image.Image]:
+    return retime_pairs(frame_pairs(frames, cuts=cuts, duplicates=duplicates), times, interpolator, **options)
+
+
+def shown(
+    frames: list[TimedFrame], times: list[float], interpolator: Still | None = None, **options: object
+) -> list[int]:
+    return levels(retime_frames(frames, times, interpolator or load_interpolator("blend"), **options))
 
 
 def test_any_time_is_mixed_from_the_frames_around_it():
     assert shown(flats(0, 10, 20, 40), [0, 0.5, 1, 1.3, 2.25, 2.9, 3]) == [0, 5, 10, 13, 25, 38, 40]
-    uneven = [Timed(flat(0), 0.0), Timed(flat(10), 0.1), Timed(flat(20), 1.1)]  # seconds, not numbers, count
+    uneven = [
+        TimedFrame(flat(0), 0.0),
+        TimedFrame(flat(10), 0.1),
+        TimedFrame(flat(20), 1.1),
+    ]  # seconds, not numbers, count
     assert shown(uneven, [0.05, 0.1, 0.6]) == [5, 10, 15]
 
 
@@ -74,8 +92,8 @@ def test_before_the_first_frame_and_after_the_last_one_that_frame_stands():
 def test_times_at_source_frames_show_them_bit_for_bit():
     generator = np.random.default_rng(0)
     noise = [Image.fromarray(generator.integers(0, 256, (*SIZE[::-1], 3), np.uint8)) for _ in range(4)]
-    frames = [Timed(image, index / 3) for index, image in enumerate(noise)]
-    found = list(retime_stream(frames, [0, 1 / 3 + 1e-9, 2 / 3 - 1e-9, 1.0], Dimmed()))
+    frames = [TimedFrame(image, index / 3) for index, image in enumerate(noise)]
+    found = list(retime_frames(frames, [0, 1 / 3 + 1e-9, 2 / 3 - 1e-9, 1.0], Dimmed()))
     assert [image.tobytes() for image in found] == [image.tobytes() for image in noise]
     assert shown(flats(10, 20), [2e-6], Dimmed()) == [8]  # further away than 1e-6 of the span: drawn
 
@@ -144,7 +162,7 @@ def test_cuts_are_judged_as_in_a_whole_file():
     generator = np.random.default_rng(1)
     values = np.concatenate([base + np.cumsum(generator.uniform(1, 4, count)) for base, count in SCENES])
     frames = flats(*values)
-    held = [index + 1 for index, span in enumerate(spans(frames)) if span.held]
+    held = [index + 1 for index, pair in enumerate(frame_pairs(frames)) if pair.hold]
     assert held == scene_cuts(np.stack([thumbnail(frame.image) for frame in frames])) == [12, 15, 40]
 
 
@@ -154,12 +172,14 @@ SCENES = ((10, 12), (150, 3), (60, 25), (5, 9))
 def test_two_frames_are_a_pair_and_fast_motion_is_no_cut():
     assert shown(flats(0, 200), [0.5]) == [100]
     assert shown(flats(0, 60, 120, 180, 240), [0.5, 3.5]) == [30, 210]
-    assert [span.held for span in spans(flats(0, 0, 0, 200, 200, 200))] == [True] * 5  # stills: the change is a cut
+    assert [pair.hold for pair in frame_pairs(flats(0, 0, 0, 200, 200, 200))] == [
+        True
+    ] * 5  # stills: the change is a cut
 
 
 def test_repeats_do_not_turn_every_step_of_an_animation_on_twos_into_a_cut():
     frames = flats(*(level for level in range(0, 250, 25) for _ in range(2)))
-    assert [span.held for span in spans(frames)] == [True, False] * 9 + [True]
+    assert [pair.hold for pair in frame_pairs(frames)] == [True, False] * 9 + [True]
 
 
 def test_runs_of_repeats_are_kept_or_replaced_by_even_motion():
@@ -184,10 +204,10 @@ def test_noise_of_a_codec_does_not_hide_a_repeat_but_is_shown_as_it_came():
     generator = np.random.default_rng(2)
     noisy = [Image.fromarray(generator.integers(99, 101, (96, 96, 3)).astype(np.uint8)) for _ in range(2)]
     moved = Image.new("RGB", (96, 96), (115,) * 3)
-    frames = [Timed(image, float(index)) for index, image in enumerate((*noisy, moved))]
-    found = list(retime_stream(frames, [0, 1, 2], load_interpolator("blend"), duplicates="replace"))
+    frames = [TimedFrame(image, float(index)) for index, image in enumerate((*noisy, moved))]
+    found = list(retime_frames(frames, [0, 1, 2], load_interpolator("blend"), duplicates="replace"))
     assert abs(np.asarray(found[1]).mean() - (99.5 + 115) / 2) < 1
-    kept = list(retime_stream(frames, [0, 1, 2], load_interpolator("blend")))
+    kept = list(retime_frames(frames, [0, 1, 2], load_interpolator("blend")))
     assert kept[1].tobytes() == noisy[1].tobytes()
 
 
@@ -195,20 +215,20 @@ def test_a_stream_reads_no_further_than_it_must_and_holds_a_window_only():
     alive: set[int] = set()
     most = 0
 
-    def film(count: int) -> Iterator[Timed]:
+    def film(count: int) -> Iterator[TimedFrame]:
         nonlocal most
         for index in range(count):
             image = flat(index % 50)
             alive.add(index)
             weakref.finalize(image, alive.discard, index)
             most = max(most, len(alive))
-            yield Timed(image, index / 10)
+            yield TimedFrame(image, index / 10)
 
     blend = load_interpolator("blend")
-    count = sum(1 for _ in retime_stream(film(300), (k / 25 for k in range(750)), blend))
+    count = sum(1 for _ in retime_frames(film(300), (k / 25 for k in range(750)), blend))
     assert count == 750 and most <= 24
     source = film(300)
-    list(retime_stream(source, [0.0, 0.05], blend))
+    list(retime_frames(source, [0.0, 0.05], blend))
     assert next(source).seconds < 3
 
 
@@ -217,22 +237,17 @@ def test_a_stream_reads_no_further_than_it_must_and_holds_a_window_only():
     [
         ([], [0], "two frames or more.*got 0"),
         (flats(1), [0], "two frames or more.*got 1"),
-        ([Timed(flat(1), 0), Timed(Image.new("RGB", (32, 16)), 1)], [0], "frame 1 is 32 x 16, the ones before 24 x 16"),
-        ([Timed(Image.new("RGB", (40, 15)), i) for i in range(2)], [0], "at least 16 x 16 pixels, got 40 x 15"),
-        ([Timed(flat(1), 0.0), Timed(flat(2), 0.0)], [0], "times of frames to rise; frame 1 is shown at 0,"),
+        (
+            [TimedFrame(flat(1), 0), TimedFrame(Image.new("RGB", (32, 16)), 1)],
+            [0],
+            "frame 1 is 32 x 16, the ones before 24 x 16",
+        ),
+        ([TimedFrame(Image.new("RGB", (40, 15)), i) for i in range(2)], [0], "at least 16 x 16 pixels, got 40 x 15"),
+        ([TimedFrame(flat(1), 0.0), TimedFrame(flat(2), 0.0)], [0], "times of frames to rise; frame 1 is shown at 0,"),
         (flats(1, 2), [0.5, 0.4], "times that rise, got 0.4 after 0.5"),
         (flats(1, 2), [float("nan")], "times that rise, got nan"),
     ],
 )
 def test_what_cannot_be_retimed_is_refused(frames, times, message):
     with pytest.raises(InterpolatorError, match=message):
-        list(retime_stream(frames, times, load_interpolator("blend")))
-
-
-def test_wrong_options_are_refused_before_anything_is_read():
-    untouched = iter(flats(1, 2))
-    with pytest.raises(InterpolatorError, match="keep or replace, got 'drop'"):
-        retime_stream(untouched, [0], load_interpolator("blend"), duplicates="drop")
-    with pytest.raises(InterpolatorError, match="leave ref and iters alone"):
-        retime_stream(untouched, [0], load_interpolator("blend"), iters=2)
-    assert len(list(untouched)) == 2
+        list(retime_frames(frames, times, load_interpolator("blend")))
