@@ -28,7 +28,7 @@ from gen_inbetween.evaluation.methods import BASELINES, open_baseline
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
-from gen_inbetween.evaluation.metrics.set_metric import SetMetric
+from gen_inbetween.evaluation.metrics.set_metric import SetMetricSpec
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import read_list, write_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
@@ -80,14 +80,9 @@ class Colours(FeatureExtractor):
         return frames.float().mean((2, 3))
 
 
-class ColourDistance(SetMetric):
-    name, backbone, counted, minimum = "fd_colours[inner,8]", "colours", "inner", 8
-
-    def __init__(self):
-        super().__init__(Colours())
-
-
-STAND_INS = {each.name: each for each in (MeanError, Brightness, Undefined, Broken, ColourDistance)}
+COLOUR_DISTANCE = SetMetricSpec("fd_colours[inner,8]", "colours", "inner", "Distance between mean colours.")
+STAND_INS = {each.name: each for each in (MeanError, Brightness, Undefined, Broken)}
+STAND_INS[COLOUR_DISTANCE.name] = lambda: COLOUR_DISTANCE(Colours())
 
 
 @pytest.fixture(autouse=True)

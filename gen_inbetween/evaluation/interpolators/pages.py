@@ -13,7 +13,7 @@ from PIL import Image
 from gen_inbetween.evaluation.interpolators.gaps import TRUTH, Frames, Moment, Scores, made_between
 from gen_inbetween.evaluation.interpolators.limits import Trial, shares
 from gen_inbetween.evaluation.interpolators.speed import Cost
-from gen_inbetween.evaluation.report.measures import measures
+from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.pictures import copy_small_png
 from gen_inbetween.evaluation.report.plots import TEXT, save, styles
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval, holm, paired_difference
@@ -28,22 +28,22 @@ SHOWN_GAP, COLUMNS = 8, 5
 def gap_tables(scores: Scores) -> str:
     """One table a measure: a row for each interpolator, a column for each gap."""
     pages = []
-    for name, measure in measures(scores.values).items():
+    for name, metric in describe_metrics(scores.values).items():
         rows = {
             label: [bootstrap_interval(values) for values in gaps.values()]
             for label, gaps in scores.values[name].items()
             if any(gaps.values())
         }
         digits = decimals([cell.mean for row in rows.values() for cell in row])
-        head = [f"{name} ({measure.better} is better)", *(f"gap {gap}" for gap in scores.gaps)]
+        head = [f"{name} ({metric.better} is better)", *(f"gap {gap}" for gap in scores.gaps)]
         cells = [[label, *(estimate(cell, digits) for cell in row)] for label, row in rows.items()]
-        pages.append(f"{table(head, cells)}\n{measure.meaning}")
+        pages.append(f"{table(head, cells)}\n{metric.meaning}")
     return "\n\n".join(pages)
 
 
-def difference_table(scores: Scores, reference: str = "blend", measure: str = "psnr[inner]") -> str:
+def difference_table(scores: Scores, reference: str = "blend", metric: str = "psnr[inner]") -> str:
     """Paired differences from the reference: moments differ far more from each other than interpolators do."""
-    found = scores.values[measure]
+    found = scores.values[metric]
     apart = {
         label: [paired_difference(gaps[gap], found[reference][gap]) for gap in scores.gaps]
         for label, gaps in found.items()
@@ -54,7 +54,7 @@ def difference_table(scores: Scores, reference: str = "blend", measure: str = "p
         [label, *(f"{estimate(cell, 2, signed=True)}, {probability(next(corrected))}" for cell in row)]
         for label, row in apart.items()
     ]
-    return table([f"{measure}, less that of {reference}", *(f"gap {gap}" for gap in scores.gaps)], rows)
+    return table([f"{metric}, less that of {reference}", *(f"gap {gap}" for gap in scores.gaps)], rows)
 
 
 def gap_plot(sets: Mapping[str, Scores], path: Path) -> Path:

@@ -1,14 +1,16 @@
-"""What a clip, or a set of clips, is measured by. A name says what is measured, on which frames, at which size.
+"""Metrics of clips and of sets of clips, by name.
 
-`METRICS` maps each name to what makes the metric; `open_metric` makes it. Two kinds: a `ClipMetric` scores one clip at
-a time, a `SetMetric` compares two sets of clips. Both are torchmetrics objects (`update`, `compute`, `reset`).
+A name says what is measured, on which frames, at which size. `METRICS` maps each name to what makes the metric;
+`open_metric` makes it. Two kinds: a `ClipMetric` scores one clip at a time, a `SetMetric` compares two sets of clips.
+Both are torchmetrics objects (`update`, `compute`, `reset`).
 
     metric = open_metric("psnr[inner]")
     metric.update(Sample(frames, truth))
     metric.compute()
 
 Importing this package loads no backbone and no torchmetrics; asking for a name loads what the name needs. Published
-weights are looked for as weights.py says; a file elsewhere is given by hand: `InceptionFrechet(Inception(path))`.
+weights are looked for as weights.py says; a file elsewhere is given by hand, as the extractor of a metric of sets:
+`METRICS["fid_inception[inner,299]"](Inception(path))`.
 """
 
 from __future__ import annotations
@@ -21,7 +23,7 @@ from typing import TYPE_CHECKING, Any, Protocol
 from gen_inbetween.runtime.messages import nearest_names
 
 if TYPE_CHECKING:
-    from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
+    from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family
     from gen_inbetween.evaluation.metrics.set_metric import SetMetric
 
 _MODULES = ("fidelity", "perceptual", "motion", "truth", "sets")  # each ends in a tuple METRICS
@@ -33,16 +35,23 @@ class UnknownMetric(ValueError):
 
 
 class Factory(Protocol):
-    """A subclass of ClipMetric, or whatever else has the metric's name and makes it."""
+    """A subclass of ClipMetric, or a SetMetricSpec: it has the metric's name and makes it."""
 
     @property
     def name(self) -> str: ...
+    @property
+    def unit(self) -> str: ...
+    @property
+    def better(self) -> Better: ...
+    @property
+    def family(self) -> Family: ...
 
     def __call__(self) -> ClipMetric | SetMetric: ...
 
 
 @cache
-def _registry() -> dict[str, Factory]:
+def load_metrics() -> dict[str, Factory]:
+    """METRICS: what makes each metric, by name; ImportError where a package is missing, saying which to install."""
     try:
         modules = [import_module(f".{module}", __name__) for module in _MODULES]
     except ModuleNotFoundError as error:
@@ -57,7 +66,7 @@ def _registry() -> dict[str, Factory]:
 def __getattr__(name: str) -> Any:
     if name != "METRICS":
         raise AttributeError(f"module {__name__!r} has no attribute {name!r}")
-    return _registry()
+    return load_metrics()
 
 
 def open_metric(name: str) -> ClipMetric | SetMetric:
@@ -68,7 +77,7 @@ def open_metric(name: str) -> ClipMetric | SetMetric:
         MissingWeights: where a backbone's file is not on this machine and cannot be fetched; says where to put it.
         ImportError: where a package is missing; says which to install.
     """
-    registry = _registry()
+    registry = load_metrics()
     if name not in registry:
         near = [known for known in registry if name and name in known]
         near = near or nearest_names(name, registry, count=3, cutoff=0.3) or sorted(registry)

@@ -1,4 +1,4 @@
-"""What a measure of one clip looks like: a score for each clip, and the mean over all clips that have one."""
+"""Base class of metrics of single clips, and the sample they score."""
 
 from __future__ import annotations
 
@@ -16,6 +16,14 @@ from numpy.typing import NDArray
 from gen_inbetween.data.synthetic import SyntheticClip
 
 Better = Literal["higher", "lower", "truth"]
+Family = Literal[  # the headings of a report, in the order of reading
+    "Motion against the generator's exact truth",
+    "Against the true clip",
+    "Against the true clip, as a network sees it",
+    "Motion, from the clip alone",
+    "Sets of clips",
+    "Other measures",
+]
 
 
 @dataclass(frozen=True)
@@ -65,12 +73,14 @@ class ClipMetric(torchmetrics.Metric):
         name: the key in METRICS; frame range, resize and backbone are part of it.
         unit: what the figure counts, as a table prints it.
         better: "higher", "lower", or "truth": the nearer to the true clip's own value, the better.
+        family: the heading that a report shows it under.
         needs: which fields of the Sample the score is made of, beside the frames.
     """
 
     name: ClassVar[str]
     unit: ClassVar[str]
     better: ClassVar[Better]
+    family: ClassVar[Family] = "Other measures"
     needs: ClassVar[frozenset[str]] = frozenset()
     full_state_update = False
     values: list[torch.Tensor]
@@ -99,15 +109,15 @@ class ClipMetric(torchmetrics.Metric):
 T = TypeVar("T")
 
 
-def once_a_sample(function: Callable[[Sample], T]) -> Callable[[Sample], T]:
-    """`function(sample)`, kept in the sample as `functools.cached_property` would: it lives as long as that."""
+def cached_per_sample(function: Callable[[Sample], T]) -> Callable[[Sample], T]:
+    """Decorator: keeps a function's result on the Sample, as `functools.cached_property` would."""
     key = f"{function.__module__}.{function.__qualname__}"
 
     @wraps(function)
-    def kept(sample: Sample) -> T:
+    def cached(sample: Sample) -> T:
         if key not in sample.__dict__:
             sample.__dict__[key] = function(sample)
-        found: T = sample.__dict__[key]
-        return found
+        result: T = sample.__dict__[key]
+        return result
 
-    return kept
+    return cached

@@ -1,4 +1,4 @@
-"""How near a clip is to the true one, frame by frame, and to the keyframes it was given."""
+"""Frame-by-frame metrics against the true clip: PSNR, SSIM, error at the ends, sharpness."""
 
 from __future__ import annotations
 
@@ -9,22 +9,27 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Sample
+from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
 
 ROUNDING = 1 / 12  # variance of rounding to whole grey levels: the least squared error that 8-bit frames can speak of
 WINDOW = 11  # pixels: the Gaussian window of SSIM, cut at 3.5 sigma
 
 
 def true_clip(sample: Sample) -> NDArray[np.uint8]:
+    """The true clip of a sample, (F, H, W, 3); ValueError where it has none."""
     if sample.truth is None:
         raise ValueError("expected a sample with the true clip, got none: give Sample(frames, truth)")
     return sample.truth
 
 
-class _Psnr(ClipMetric):
+class _Fidelity(ClipMetric):
+    family: ClassVar[Family] = "Against the true clip"
+    needs = frozenset({"truth"})
+
+
+class _Psnr(_Fidelity):
     unit = "dB"
     better: ClassVar[Better] = "higher"
-    needs = frozenset({"truth"})
     span: ClassVar[slice]
 
     def score(self, sample: Sample) -> float:
@@ -51,7 +56,7 @@ class PsnrAll(_Psnr):
     span = slice(None)
 
 
-class SsimInner(ClipMetric):
+class SsimInner(_Fidelity):
     """Structural similarity, -1 to 1, mean over the frames between the keyframes; higher is better.
 
     Wang, Bovik, Sheikh and Simoncelli 2004: RGB, Gaussian window of sigma 1.5, K = (0.01, 0.03), range 255, mean over
@@ -61,7 +66,6 @@ class SsimInner(ClipMetric):
     name = "ssim[inner]"
     unit = "1"
     better: ClassVar[Better] = "higher"
-    needs = frozenset({"truth"})
 
     def score(self, sample: Sample) -> float:
         frames, truth = (
@@ -72,7 +76,7 @@ class SsimInner(ClipMetric):
         return float(similarity[..., edge:-edge, edge:-edge].mean())
 
 
-class EndpointError(ClipMetric):
+class EndpointError(_Fidelity):
     """Mean absolute difference of the first and last frame to the keyframes, grey levels of 255; lower is better.
 
     It says how well a method meets its ends only while these are its own: score frames from before the given keyframes
@@ -82,14 +86,13 @@ class EndpointError(ClipMetric):
     name = "endpoint_error"
     unit = "grey levels"
     better: ClassVar[Better] = "lower"
-    needs = frozenset({"truth"})
 
     def score(self, sample: Sample) -> float:
         ends = [0, -1]
         return float(np.abs(sample.frames[ends].astype(np.int16) - true_clip(sample)[ends]).mean())
 
 
-class Sharpness(ClipMetric):
+class Sharpness(_Fidelity):
     """Gradient energy of the inner frames over that of the true ones; 1 is right, blur lies below, noise above.
 
     Sum of the squared differences of neighbouring pixels, both directions, all channels: Tenengrad's idea with the
@@ -99,15 +102,18 @@ class Sharpness(ClipMetric):
     name = "sharpness"
     unit = "of the true clip's"
     better: ClassVar[Better] = "truth"
-    needs = frozenset({"truth"})
 
     def score(self, sample: Sample) -> float:
-        made, true = (gradient_energy(clip[1:-1]) for clip in (sample.frames, true_clip(sample)))
-        return made / true if true else float("nan")
+        energy, true_energy = (gradient_energy(clip[1:-1]) for clip in (sample.frames, true_clip(sample)))
+        return energy / true_energy if true_energy else float("nan")
 
 
 def gradient_energy(frames: NDArray[np.uint8]) -> float:
-    """Sum of the squared differences of neighbouring pixels of frames (F, H, W, C)."""
+    """Sum of the squared differences of neighbouring pixels of frames (F, H, W, C).
+
+    >>> gradient_energy(np.array([[[[0], [10]], [[0], [10]]]], np.uint8))
+    200.0
+    """
     pixels = frames.astype(np.float32)
     return float(sum(np.square(np.diff(pixels, axis=axis)).sum(dtype=np.float64) for axis in (1, 2)))
 

@@ -1,4 +1,4 @@
-"""Distances between two sets of feature vectors: pure arithmetic, float64, no network in sight.
+"""Frechet and kernel distances between two sets of feature vectors, in float64.
 
 Frechet distance of two Gaussians (Dowson & Landau 1982; on Inception features it is FID, Heusel et al. 2017):
 
@@ -28,11 +28,11 @@ class RankDeficient(UserWarning):
     """A Frechet distance from no more samples than features; says both numbers."""
 
 
-def frechet_distance(real: ArrayLike, made: ArrayLike) -> float:
+def frechet_distance(real: ArrayLike, generated: ArrayLike) -> float:
     """Frechet distance of the Gaussians fitted to two sets, in squared units of the features; 0 for equal sets.
 
     Args:
-        real, made: (N, D) and (M, D) features, N and M of two or more. Covariances divide by N - 1.
+        real, generated: (N, D) and (M, D) features, N and M of two or more. Covariances divide by N - 1.
 
     Warns:
         RankDeficient: where a set has D samples or fewer. The distance is then biased upwards by an amount that falls
@@ -40,8 +40,14 @@ def frechet_distance(real: ArrayLike, made: ArrayLike) -> float:
 
     Raises:
         ValueError: for other shapes, or values that are not finite.
+
+    Sets of equal covariance are as far apart as the square of the distance of their means:
+
+    >>> points = np.array([[0.0], [1.0], [2.0]])
+    >>> round(frechet_distance(points, points + 3.0), 6)
+    9.0
     """
-    sets = _checked(real, made)
+    sets = _check_sets(real, generated)
     num_features = sets[0].shape[1]
     if min(map(len, sets)) <= num_features:
         warnings.warn(
@@ -55,37 +61,19 @@ def frechet_distance(real: ArrayLike, made: ArrayLike) -> float:
     return _frechet(mean0 - mean1, _short(spread0), _short(spread1))
 
 
-def frechet_distance_of_statistics(mean0: ArrayLike, cov0: ArrayLike, mean1: ArrayLike, cov1: ArrayLike) -> float:
-    """The same from means (D,) and covariances (D, D), as published statistics files hold them.
-
-    Raises:
-        ValueError: for shapes that do not fit each other, or a covariance that is not symmetric.
-    """
-    means = [np.asarray(mean, np.float64) for mean in (mean0, mean1)]
-    covariances = [np.asarray(cov, np.float64) for cov in (cov0, cov1)]
-    size = means[0].size
-    if any(mean.shape != (size,) for mean in means) or any(cov.shape != (size, size) for cov in covariances):
-        shapes = [value.shape for value in (*means, *covariances)]
-        raise ValueError(f"expected two means (D,) and two covariances (D, D), got {shapes}")
-    roots = []
-    for cov in covariances:
-        if not np.allclose(cov, cov.T, rtol=1e-5, atol=1e-8 * np.abs(cov).max()):
-            raise ValueError("expected a symmetric covariance; were the rows of a sample given instead?")
-        values, vectors = np.linalg.eigh((cov + cov.T) / 2)
-        roots.append(np.sqrt(values.clip(0))[:, None] * vectors.T)  # rounding leaves zeros slightly negative
-    return _frechet(means[0] - means[1], *roots)
-
-
-def kernel_distance(real: ArrayLike, made: ArrayLike) -> float:
+def kernel_distance(real: ArrayLike, generated: ArrayLike) -> float:
     """Unbiased squared maximum mean discrepancy with the cubic kernel of KID. Near 0, also below it, for equal laws.
 
     Args:
-        real, made: (N, D) and (M, D) features, N and M of two or more.
+        real, generated: (N, D) and (M, D) features, N and M of two or more.
 
     Raises:
         ValueError: for other shapes, or values that are not finite.
+
+    >>> round(kernel_distance([[0.0], [0.0]], [[1.0], [1.0]]), 6)
+    7.0
     """
-    x, y = _checked(real, made)
+    x, y = _check_sets(real, generated)
 
     def kernel(a: Matrix, b: Matrix) -> Matrix:
         return (a @ b.T / x.shape[1] + 1) ** 3
@@ -100,7 +88,7 @@ def kernel_distance(real: ArrayLike, made: ArrayLike) -> float:
 def extrapolated(
     distance: Callable[[Matrix, Matrix], float],
     real: Rows,
-    made: Rows,
+    generated: Rows,
     generator: np.random.Generator,
     *,
     paired: bool = True,
@@ -114,8 +102,8 @@ def extrapolated(
 
     Args:
         distance: e.g. `frechet_distance`.
-        real, made: features by clip: N arrays (n, D), or one array (N, D) where a clip has one row. Clips are drawn,
-            not rows: frames of one clip are no independent samples.
+        real, generated: features by clip: N arrays (n, D), or one array (N, D) where a clip has one row. Clips are
+            drawn, not rows: frames of one clip are no independent samples.
         generator: of the draws.
         paired: clip i of both sets is of the same scene, so both are drawn with the same indices. False for
             unrelated sets, which may also differ in number.
@@ -124,20 +112,24 @@ def extrapolated(
     Raises:
         ValueError: for fewer than eight clips, or paired sets that differ in number.
     """
-    if min(len(real), len(made)) < 8:
-        raise ValueError(f"expected eight clips or more to extrapolate from, got {len(real)} and {len(made)}")
-    if paired and len(real) != len(made):
-        raise ValueError(f"expected as many clips in both sets, got {len(real)} and {len(made)}; or pass paired=False")
+    if min(len(real), len(generated)) < 8:
+        raise ValueError(f"expected eight clips or more to extrapolate from, got {len(real)} and {len(generated)}")
+    if paired and len(real) != len(generated):
+        raise ValueError(
+            f"expected as many clips in both sets, got {len(real)} and {len(generated)}; or pass paired=False"
+        )
 
-    def drawn(step: float) -> float:
-        chosen = generator.permutation(len(real))[: round(len(real) / step)]
-        other = chosen if paired else generator.permutation(len(made))[: round(len(made) / step)]
-        return distance(_stack([real[i] for i in chosen]), _stack([made[i] for i in other]))
+    def distance_of_draw(step: float) -> float:
+        indices = generator.permutation(len(real))[: round(len(real) / step)]
+        others = indices if paired else generator.permutation(len(generated))[: round(len(generated) / step)]
+        return distance(_stack([real[i] for i in indices]), _stack([generated[i] for i in others]))
 
     steps = np.linspace(1, 4, sizes)
     with warnings.catch_warnings():
         warnings.simplefilter("ignore", RankDeficient)  # what it warns of is what is taken away here
-        values = [drawn(1)] + [float(np.mean([drawn(step) for _ in range(repeats)])) for step in steps[1:]]
+        values = [distance_of_draw(1)] + [
+            float(np.mean([distance_of_draw(step) for _ in range(repeats)])) for step in steps[1:]
+        ]
     inverse = [len(real) / round(len(real) / step) for step in steps]  # 1 / N as drawn, in units of the whole's
     return float(np.polyfit(inverse, values, 1)[1])
 
@@ -146,7 +138,7 @@ def _stack(clips: Rows) -> Matrix:
     return np.concatenate([np.atleast_2d(np.asarray(clip, np.float64)) for clip in clips])
 
 
-def _checked(*sets: ArrayLike) -> list[Matrix]:
+def _check_sets(*sets: ArrayLike) -> list[Matrix]:
     arrays = [np.asarray(rows, np.float64) for rows in sets]
     shapes = [rows.shape for rows in arrays]
     if any(len(shape) != 2 or shape[0] < 2 for shape in shapes) or len({shape[1:] for shape in shapes}) != 1:

@@ -1,4 +1,4 @@
-"""Two ways to tell, without the true clip, that pictures were laid over each other instead of things being moved."""
+"""Ghosting and dissolving: energy of blended keyframes, share of fading."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What a clip's motion looks like, without the true clip: all from the optical flow of `optical_flow.py`.
+"""Motion metrics of a clip alone, from its optical flow.
 
 Read them beside the true clips' own row: hands that go up and down and balls that bounce turn round in truth, too.
 """
@@ -10,7 +10,7 @@ from typing import ClassVar
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Sample
+from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
 from gen_inbetween.evaluation.metrics.ghosting import blended_energy, faded_share
 from gen_inbetween.evaluation.metrics.optical_flow import Motion, in_cells, motion_of, warp
 from gen_inbetween.interpolation.reversals import bounce
@@ -19,7 +19,11 @@ STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is fr
 LEAST_CHANGE = 1.0  # grey levels between the keyframes, on average, from which on something is expected to move
 
 
-class MotionAmount(ClipMetric):
+class _Motion(ClipMetric):
+    family: ClassVar[Family] = "Motion, from the clip alone"
+
+
+class MotionAmount(_Motion):
     """Mean length of the optical flow over all pixels and steps, pixels of 64 a frame.
 
     As much as the true clip has is right: less is a clip that shrinks from moving, more is trembling.
@@ -33,7 +37,7 @@ class MotionAmount(ClipMetric):
         return float(motion_of(sample).step().mean())
 
 
-class SpeedUniformity(ClipMetric):
+class SpeedUniformity(_Motion):
     """Coefficient of variation of the motion of each step (mean flow) along the clip; 0 is the same in each.
 
     As uneven as the true clip is right: falling things gather speed. A clip that stands and then jumps has
@@ -49,7 +53,7 @@ class SpeedUniformity(ClipMetric):
         return float(step.std() / step.mean()) if step.mean() > 1e-3 else float("nan")
 
 
-class Bounce(ClipMetric):
+class Bounce(_Motion):
     """The share of the motion that runs back along its own way: 0 on a straight run, 1 there and back again.
 
     At each place (cells of an eighth of the shorter side) flow is summed over time: what passes leaves its whole way,
@@ -73,7 +77,7 @@ class Bounce(ClipMetric):
         return bounce(in_cells(flow - camera[:, None, None]), camera)
 
 
-class Freeze(ClipMetric):
+class Freeze(_Motion):
     """The share of steps in which nothing moves, though the keyframes differ; lower is better.
 
     Nothing moves where no cell (an eighth of the shorter side) has a mean flow of 0.1 pixel of 64. NaN for a pair of
@@ -97,7 +101,7 @@ def fastest(motion: Motion) -> NDArray[np.float64]:
     return np.linalg.norm(in_cells(motion.flow), axis=-1).max((1, 2)).astype(np.float64) * motion.unit
 
 
-class Flicker(ClipMetric):
+class Flicker(_Motion):
     """Trembling of brightness: mean over time of the median second difference along the flow, grey levels; lower.
 
     |I_t-1 - 2 I_t + I_t+1|, both neighbours looked up where the flow says that the pixel came from and goes to. What
@@ -118,7 +122,7 @@ class Flicker(ClipMetric):
         return float(np.mean([np.median(np.abs(bend).mean(-1)) for bend in bends]))
 
 
-class Ghosting(ClipMetric):
+class Ghosting(_Motion):
     """How far frames are two pictures laid over each other, 0 to 1; lower is better.
 
     Each inner frame is explained by the keyframes, warped onto it by flow: by one of them, or by their blend, window by
@@ -135,7 +139,7 @@ class Ghosting(ClipMetric):
         return blended_energy(motion_of(sample))
 
 
-class Dissolve(ClipMetric):
+class Dissolve(_Motion):
     """The share of the change in time that is a fade in place, not motion, 0 to 1; lower is better.
 
     Near 1 for a cross-dissolve, about 0.1 where things move. NaN for a clip in which nothing changes.

@@ -1,4 +1,4 @@
-"""The drawn objects of a sample, followed through its frames and through the true ones by the same tracker."""
+"""Tracks and colour maps of the drawn objects of a synthetic clip."""
 
 from __future__ import annotations
 
@@ -10,7 +10,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.data.synthetic import DESIGN_SIZE, SyntheticClip
 from gen_inbetween.data.tracking import Tracks, likeness, track
-from gen_inbetween.evaluation.metrics.clip_metric import Sample, once_a_sample
+from gen_inbetween.evaluation.metrics.clip_metric import Sample, cached_per_sample
 
 FAINT = 0.5  # of the strength of colour in the true frame: below it an object is a ghost, and counts as not found
 TRUSTED = 5.0  # pixels of 64 that the tracker may be off in the true frame; where it is more, nothing is asked there
@@ -54,8 +54,9 @@ def drawing(sample: Sample) -> tuple[NDArray[np.uint8], SyntheticClip]:
     return frames.astype(np.uint8), truth
 
 
-@once_a_sample
+@cached_per_sample
 def objects_of(sample: Sample) -> Objects:
+    """The objects, followed through the sample's frames and through the true ones by the same tracker."""
     frames, truth = drawing(sample)
     scale = DESIGN_SIZE / truth.frames.shape[1]
     made, true = (in_design_pixels(track(clip, truth), scale) for clip in (frames, truth.frames))
@@ -67,6 +68,7 @@ def objects_of(sample: Sample) -> Objects:
 
 
 def in_design_pixels(tracks: Tracks, scale: float) -> Tracks:
+    """Tracks with their places multiplied by `scale`."""
     return replace(tracks, centre=tracks.centre * scale, front=tracks.front * scale, rear=tracks.rear * scale)
 
 
@@ -79,12 +81,15 @@ def way_back(along: NDArray[np.float64]) -> float:
     """The longest way that `along` (N,), a place along a line over time, goes back: 0 where it only goes on.
 
     NaNs are left out; 0 where nothing is left.
+
+    >>> way_back(np.array([0.0, 4.0, 1.0, 5.0]))
+    3.0
     """
     along = along[~np.isnan(along)]
     return float((np.maximum.accumulate(along) - along).max()) if len(along) else 0.0
 
 
-@once_a_sample
+@cached_per_sample
 def colour_maps(sample: Sample) -> list[tuple[NDArray[np.float32], NDArray[np.float32]]]:
     """For each colour of each object, (F, S, S) how much of it is in each pixel: of the clip, and of the true clip.
 

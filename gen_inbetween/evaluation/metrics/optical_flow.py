@@ -1,4 +1,4 @@
-"""Optical flow of a clip, by OpenCV's DIS (Kroeger, Timofte, Dai and Van Gool 2016), worked out once for all measures.
+"""Optical flow of a clip, computed once for all motion metrics.
 
 Lengths are in pixels of a frame whose shorter side is 64, so that a figure means the same at every size.
 """
@@ -11,7 +11,7 @@ from dataclasses import dataclass
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.evaluation.metrics.clip_metric import Sample, once_a_sample
+from gen_inbetween.evaluation.metrics.clip_metric import Sample, cached_per_sample
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT
 
 try:
@@ -39,8 +39,9 @@ class Motion:
         return np.linalg.norm(self.flow, axis=-1).mean((1, 2), dtype=np.float64) * self.unit
 
 
-@once_a_sample
+@cached_per_sample
 def motion_of(sample: Sample) -> Motion:
+    """`measure_motion` of a sample's frames, kept with it."""
     return measure_motion(sample.frames)
 
 

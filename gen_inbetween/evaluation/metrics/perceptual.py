@@ -1,16 +1,17 @@
-"""How far each made frame is from the true one of its time, as a picture network sees it. Native size, no resize."""
+"""Perceptual distances between generated and true frames, at native size."""
 
 from __future__ import annotations
 
 from abc import abstractmethod
 from pathlib import Path
+from typing import ClassVar
 
 import torch
 from torch import Tensor, nn
 
 from gen_inbetween.evaluation.metrics.backbones.efficientnet import SCALE, SHIFT, feature_maps, open_network
 from gen_inbetween.evaluation.metrics.backbones.lpips import Lpips, squared_difference
-from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Sample
+from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Family, Sample
 
 AT_ONCE = 1024 * 576  # maps of a VGG16 take a gigabyte for that many pixels
 
@@ -19,6 +20,7 @@ class PerceptualDistance(ClipMetric):
     """Mean over the inner frames of `between`, as many at once as have AT_ONCE pixels."""
 
     unit, better, needs = "", "lower", frozenset({"truth"})
+    family: ClassVar[Family] = "Against the true clip, as a network sees it"
 
     def __init__(self, network: nn.Module) -> None:
         super().__init__()

@@ -1,4 +1,4 @@
-"""What is right and wrong with the objects of a drawn clip, against the generator's exact truth.
+"""Object metrics of synthetic clips, against the generator's exact truth.
 
 Objects are followed by their colours (`tracking.py`), in the clip and in the true one alike. Lengths are in pixels of a
 64-pixel frame. The shares of clips are 0 or 1 for a clip: whether what they name is to be seen in it.
@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.data.synthetic import DESIGN_SIZE
 from gen_inbetween.data.tracking import Tracks
-from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Sample
+from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
 from gen_inbetween.evaluation.metrics.objects import Objects, colour_maps, doubled, drawing, extra_way_back, objects_of
 
 BACK = 3.0  # pixels of 64 to run back, or tail-first, before it counts: a tracker's wobble stays below
@@ -25,6 +25,7 @@ LEAST_BACKGROUND = 50  # pixels of background without which nothing is said abou
 
 
 class _Truth(ClipMetric):
+    family: ClassVar[Family] = "Motion against the generator's exact truth"
     needs = frozenset({"synthetic"})
 
 
@@ -180,6 +181,11 @@ class BackgroundFlicker(_Truth):
 
 
 def mean_or_nan(values: NDArray[np.float64]) -> float:
+    """The mean of the values that are there; NaN where none is.
+
+    >>> mean_or_nan(np.array([1.0, np.nan, 3.0]))
+    2.0
+    """
     known = values[~np.isnan(values)]
     return float(known.mean()) if len(known) else float("nan")
 

@@ -10,7 +10,7 @@ from pathlib import Path
 from PIL import Image
 
 from gen_inbetween.evaluation.report.comparisons import typical_pairs
-from gen_inbetween.evaluation.report.measures import Measure
+from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.scores import Scores
 from gen_inbetween.evaluation.report.tables import decimals, figure
 from gen_inbetween.evaluation.settings import TRUTH
@@ -26,20 +26,20 @@ FPS = 7
 Clips = Callable[[str, str, int], Frames]  # (method, pair, seed) -> the clip; TRUTH is a method here, whatever the seed
 
 
-def rows_of(scores: Scores, measure: Measure, methods: Sequence[str], pair: int, clips: Clips) -> dict[str, Frames]:
+def rows_of(scores: Scores, metric: MetricInfo, methods: Sequence[str], pair: int, clips: Clips) -> dict[str, Frames]:
     """label -> frames: the true clip, then each method that made this pair, with its value of the measure."""
     name = scores.pairs[pair]
     shown: dict[str, Frames] = {f"truth: {name}": clips(TRUTH, name, scores.seeds[0])}
     for method in methods:
         seed = scores.seed_of(method, name)
         if seed is not None:
-            value = float(scores.table[measure.name, method][pair, scores.seeds.index(seed)])
-            shown[f"{method}: {figure(value, decimals([value]))} {measure.unit}".rstrip()] = clips(method, name, seed)
+            value = float(scores.table[metric.name, method][pair, scores.seeds.index(seed)])
+            shown[f"{method}: {figure(value, decimals([value]))} {metric.unit}".rstrip()] = clips(method, name, seed)
     return shown
 
 
 def section_pictures(
-    scores: Scores, measure: Measure, methods: Sequence[str], chooser: str, clips: Clips, folder: Path, stem: str
+    scores: Scores, metric: MetricInfo, methods: Sequence[str], chooser: str, clips: Clips, folder: Path, stem: str
 ) -> dict[str, str]:
     """Sheets and videos of all methods on the pairs where the method `chooser` is typical, best and worst.
 
@@ -47,20 +47,20 @@ def section_pictures(
         "typical" -> "name of the pair", and so on; the files are folder/sheets/<stem>-typical.png and
         folder/videos/<stem>-typical.mp4.
     """
-    chosen = typical_pairs(scores, measure, chooser)
+    chosen = typical_pairs(scores, metric, chooser)
     for kind, pair in chosen.items():
-        shown = rows_of(scores, measure, methods, pair, clips)
+        shown = rows_of(scores, metric, methods, pair, clips)
         save_image(folder / "sheets" / f"{stem}-{kind}.png", sheet(shown))
         columns = len(shown) if len(shown) <= 4 else math.ceil(math.sqrt(1.5 * len(shown)))  # about as wide as a screen
         write_video(side_by_side(shown, columns=columns), folder / "videos" / f"{stem}-{kind}.mp4", FPS)
     return {kind: scores.pairs[pair] for kind, pair in chosen.items()}
 
 
-def method_sheet(scores: Scores, measure: Measure, method: str, clips: Clips, path: Path) -> bool:
+def method_sheet(scores: Scores, metric: MetricInfo, method: str, clips: Clips, path: Path) -> bool:
     """One sheet of a method's own typical, best and worst pair, each under the true clip; False where it has none."""
     shown: dict[str, Frames] = {}
-    for kind, pair in typical_pairs(scores, measure, method).items():
-        rows = rows_of(scores, measure, [method], pair, clips)
+    for kind, pair in typical_pairs(scores, metric, method).items():
+        rows = rows_of(scores, metric, [method], pair, clips)
         shown |= {f"{kind}, {label}": frames for label, frames in rows.items()}
     if shown:
         save_image(path, sheet(shown))

@@ -11,7 +11,7 @@ from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
 from gen_inbetween.evaluation.report.comparisons import Comparison, against, comparable, mean_of
-from gen_inbetween.evaluation.report.measures import Measure
+from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.scores import Group, Scores
 from gen_inbetween.evaluation.report.statistics import Estimate, bootstrap_interval
 from gen_inbetween.runtime.files import replaced
@@ -42,16 +42,16 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def forest(scores: Scores, shown: Sequence[Measure], methods: Sequence[str], reference: str) -> Figure:
+def forest(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> Figure:
     """Paired differences from the reference, a panel for each measure, a line for each method."""
     others = [method for method in methods if method != reference]
     figure, panels = _panels(len(shown), height=0.9 + 0.27 * len(others), shared=True)
-    for panel, measure in zip(panels, shown, strict=True):
-        found = against(scores, measure, reference)
+    for panel, metric in zip(panels, shown, strict=True):
+        found = against(scores, metric, reference)
         _differences(panel, [found[method] for method in others])
-        panel.set_title(measure.title, fontsize=TEXT)
-        words = "difference of distances" if measure.better == "truth" else "difference"
-        panel.set_xlabel(f"{words}, {measure.unit}".removesuffix(", "), fontsize=TEXT)
+        panel.set_title(metric.title, fontsize=TEXT)
+        words = "difference of distances" if metric.better == "truth" else "difference"
+        panel.set_xlabel(f"{words}, {metric.unit}".removesuffix(", "), fontsize=TEXT)
     panels[0].set_yticks(range(len(others)), others)  # the panels share their lines
     panels[0].set_ylim(len(others) - 0.5, -0.5)
     figure.suptitle(f"Paired difference from {reference}, 95 % interval over pairs", fontsize=11)
@@ -71,25 +71,25 @@ def _differences(panel: Axes, found: Sequence[Comparison]) -> None:
 
 
 def by_group(
-    scores: Scores, shown: Sequence[Measure], methods: Sequence[str], groups: Sequence[Group], axis: str
+    scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], groups: Sequence[Group], axis: str
 ) -> Figure:
     """Measures over groups of pairs, a panel for each measure, a line for each method."""
     figure, panels = _panels(len(shown), height=2.9)
     look = styles(methods)
-    for panel, measure in zip(panels, shown, strict=True):
+    for panel, metric in zip(panels, shown, strict=True):
         for method, shift in zip(methods, _beside(len(methods)), strict=True):
-            values = comparable(scores, measure, method)
+            values = comparable(scores, metric, method)
             found = [bootstrap_interval(values[group.members]) for group in groups]
             places = [place + shift for place in range(len(groups))]
             panel.plot(places, [each.mean for each in found], linewidth=1.2, color=look[method]["color"])
             for place, each in zip(places, found, strict=True):
                 _bar(panel, place, each, look[method])
-        _name(panel, measure, axis, [group.label for group in groups])
+        _name(panel, metric, axis, [group.label for group in groups])
     _legend(figure, look)
     return figure
 
 
-def against_passes(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> Figure | None:
+def against_passes(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> Figure | None:
     """Measures over what a clip costs in UNet passes; None where nobody counted them.
 
     Costs stand in order but not to scale: methods of equal cost are set beside each other.
@@ -100,12 +100,12 @@ def against_passes(scores: Scores, shown: Sequence[Measure], methods: Sequence[s
     steps = sorted(set(cost.values()))
     figure, panels = _panels(len(shown), height=2.9)
     look = styles(list(cost))
-    for panel, measure in zip(panels, shown, strict=True):
+    for panel, metric in zip(panels, shown, strict=True):
         for step, passes in enumerate(steps):
             equal = [method for method in cost if cost[method] == passes]
             for method, shift in zip(equal, _beside(len(equal)), strict=True):
-                _bar(panel, step + shift, bootstrap_interval(comparable(scores, measure, method)), look[method])
-        _name(panel, measure, "UNet passes a clip", [str(passes) for passes in steps])
+                _bar(panel, step + shift, bootstrap_interval(comparable(scores, metric, method)), look[method])
+        _name(panel, metric, "UNet passes a clip", [str(passes) for passes in steps])
         panel.set_xlim(-0.6, len(steps) - 0.4)
     _legend(figure, look)
     return figure
@@ -117,9 +117,9 @@ def _beside(count: int) -> list[float]:
     return [step * (place - (count - 1) / 2) for place in range(count)]
 
 
-def _name(panel: Axes, measure: Measure, axis: str, places: Sequence[str]) -> None:
-    panel.set_title(measure.title, fontsize=TEXT)
-    panel.set_ylabel(measure.axis, fontsize=TEXT)
+def _name(panel: Axes, metric: MetricInfo, axis: str, places: Sequence[str]) -> None:
+    panel.set_title(metric.title, fontsize=TEXT)
+    panel.set_ylabel(metric.axis, fontsize=TEXT)
     panel.set_xlabel(axis, fontsize=TEXT)
     panel.set_xticks(range(len(places)), places)
     panel.grid(axis="y", linewidth=0.4, alpha=0.6)

@@ -20,7 +20,7 @@ from gen_inbetween.evaluation.clip_store import read_clip
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
 from gen_inbetween.evaluation.report.html import page, write_copy
-from gen_inbetween.evaluation.report.measures import measures
+from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.pictures import Clips
 from gen_inbetween.evaluation.report.scores import Scores, read_scores
 from gen_inbetween.evaluation.report.sections import Material, own_pictures, section
@@ -69,7 +69,7 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
 def gather(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any]) -> Material:
     """Everything the sections need."""
     sets = read_json(output / "sets.json")
-    known = measures([*scores.metrics, *sets])
+    known = describe_metrics([*scores.metrics, *sets])
     scored = [name for name in known if name in scores.metrics]
     drawn = [name for name in run.report.headline if name in scored] or scored[:DRAWN]
     chooser = run.report.picture_metric if run.report.picture_metric in scored else drawn[0]
@@ -77,9 +77,9 @@ def gather(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any])
         output=output,
         scores=scores,
         sets=sets,
-        measures=known,
+        metrics=known,
         headline=tuple(known[name] for name in drawn),
-        picture_measure=known[chooser],
+        picture_metric=known[chooser],
         reference=run.reference if run.reference in scores.methods else None,
         clips=clips_of(output, run, scores, facts["size"]),
     )
@@ -122,7 +122,7 @@ def compose(material: Material, run: EvalRun, facts: Mapping[str, Any], command:
     yield "## Failures"
     yield from failures(run, there, facts["failures"])
     yield "## What each measure means"
-    rows = ([f"`{each.name}`", each.unit, each.better, plain(each.meaning)] for each in material.measures.values())
+    rows = ([f"`{each.name}`", each.unit, each.better, plain(each.meaning)] for each in material.metrics.values())
     yield table(["measure", "unit", "better", "meaning"], rows).replace("---:", "---")
     yield "## Configuration"
     yield "```yaml\n" + yaml.safe_dump(facts["config"], sort_keys=False, allow_unicode=True) + "```"

@@ -12,7 +12,7 @@ from typing import Any
 from matplotlib.figure import Figure
 
 from gen_inbetween.evaluation.report import plots, tables
-from gen_inbetween.evaluation.report.measures import Measure
+from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.pictures import Clips, method_sheet, section_pictures
 from gen_inbetween.evaluation.report.scores import Scores
 from gen_inbetween.evaluation.report.tables import plain
@@ -27,19 +27,19 @@ class Material:
     output: Path
     scores: Scores
     sets: Mapping[str, Mapping[str, Any]]  # sets.json
-    measures: Mapping[str, Measure]  # by name: first of single clips, then of sets
-    headline: tuple[Measure, ...]
-    picture_measure: Measure
+    metrics: Mapping[str, MetricInfo]  # by name: first of single clips, then of sets
+    headline: tuple[MetricInfo, ...]
+    picture_metric: MetricInfo
     reference: str | None
     clips: Clips
 
     @property
-    def clip_measures(self) -> list[Measure]:
-        return [measure for name, measure in self.measures.items() if name in self.scores.metrics]
+    def clip_metrics(self) -> list[MetricInfo]:
+        return [metric for name, metric in self.metrics.items() if name in self.scores.metrics]
 
     @property
-    def set_measures(self) -> list[Measure]:
-        return [measure for name, measure in self.measures.items() if name in self.sets]
+    def set_metrics(self) -> list[MetricInfo]:
+        return [metric for name, metric in self.metrics.items() if name in self.sets]
 
 
 def section(material: Material, title: str, methods: Sequence[str], number: int) -> Iterator[str]:
@@ -55,7 +55,7 @@ def section(material: Material, title: str, methods: Sequence[str], number: int)
         yield from compared(material, methods, material.reference, stem)
     if len(methods) > 1:
         yield "### What the data say of the order"
-        yield tables.order(material.scores, material.clip_measures, methods)
+        yield tables.order(material.scores, material.clip_metrics, methods)
     yield from by_groups(material, methods, stem)
     yield from costs(material, methods, stem)
     yield from pictures(material, methods, stem)
@@ -63,24 +63,24 @@ def section(material: Material, title: str, methods: Sequence[str], number: int)
 
 def figures(material: Material, methods: Sequence[str]) -> Iterator[str]:
     """Means family by family, of the best seed, of sets."""
-    for family, shown in groupby(material.clip_measures, key=lambda measure: measure.family):
+    for family, shown in groupby(material.clip_metrics, key=lambda metric: metric.family):
         yield f"### {family}"
         yield tables.means(material.scores, list(shown), methods)
     seeds = len(material.scores.seeds)
-    chosen = [measure for measure in material.clip_measures if measure.against_truth and measure.better != "truth"]
+    chosen = [metric for metric in material.clip_metrics if metric.against_truth and metric.better != "truth"]
     if seeds > 1 and chosen:
         yield f"### The best of {seeds} seeds of each pair"
         yield "A method without noise has one clip of each pair."
         yield tables.best_of_seeds(material.scores, chosen, methods)
-    if material.set_measures:
+    if material.set_metrics:
         yield "### Sets of clips"
-        yield tables.sets(material.sets, material.set_measures, methods)
+        yield tables.sets(material.sets, material.set_metrics, methods)
 
 
 def compared(material: Material, methods: Sequence[str], reference: str, stem: str) -> Iterator[str]:
     """Differences from the reference, family by family."""
     yield f"### Paired differences from {plain(reference)}"
-    for number, (family, group) in enumerate(groupby(material.clip_measures, key=lambda measure: measure.family)):
+    for number, (family, group) in enumerate(groupby(material.clip_metrics, key=lambda metric: metric.family)):
         shown = list(group)
         yield f"{family}:"
         yield tables.differences(material.scores, shown, methods, reference)
@@ -100,8 +100,8 @@ def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator
             continue
         yield f"### By {words}"
         yield f"Columns: {axis}."
-        for measure in material.headline:
-            yield tables.grouped(scores, measure, methods, groups, short)
+        for metric in material.headline:
+            yield tables.grouped(scores, metric, methods, groups, short)
         if len(methods) <= MAXIMUM_DRAWN:
             drawn = plots.by_group(scores, material.headline, methods, groups, axis)
             yield picture(material, drawn, f"{stem}-by-{short}", f"by {words}")
@@ -119,13 +119,13 @@ def costs(material: Material, methods: Sequence[str], stem: str) -> Iterator[str
 
 def pictures(material: Material, methods: Sequence[str], stem: str) -> Iterator[str]:
     """Sheets and videos of typical, best and worst pairs."""
-    measure, scores, output = material.picture_measure, material.scores, material.output
+    metric, scores, output = material.picture_metric, material.scores, material.output
     chooser = material.reference if material.reference and material.reference in methods else methods[0]
-    chosen = section_pictures(scores, measure, methods, chooser, material.clips, output, stem)
+    chosen = section_pictures(scores, metric, methods, chooser, material.clips, output, stem)
     if not chosen:
         return
     yield "### Pictures"
-    yield f"Pairs on which {plain(chooser)} is typical (the median), best and worst by `{measure.name}`."
+    yield f"Pairs on which {plain(chooser)} is typical (the median), best and worst by `{metric.name}`."
     for kind, pair in chosen.items():
         yield f"![{kind}: {pair}](sheets/{stem}-{kind}.png)"
     yield "As videos: " + ", ".join(f"[{kind}](videos/{stem}-{kind}.mp4)" for kind in chosen) + "."
@@ -133,14 +133,14 @@ def pictures(material: Material, methods: Sequence[str], stem: str) -> Iterator[
 
 def own_pictures(material: Material) -> Iterator[str]:
     """A sheet for each method of the run, of the pairs that are typical, best and worst for itself."""
-    measure, scores = material.picture_measure, material.scores
+    metric, scores = material.picture_metric, material.scores
     links = []
     for number, method in enumerate(scores.methods, 1):
         path = material.output / "sheets" / f"own-{number}.png"
-        if method_sheet(scores, measure, method, material.clips, path):
+        if method_sheet(scores, metric, method, material.clips, path):
             links.append(f"[{plain(method)}](sheets/{path.name})")
     if links:
-        yield f"Each method's own typical, best and worst pair by `{measure.name}`: {', '.join(links)}."
+        yield f"Each method's own typical, best and worst pair by `{metric.name}`: {', '.join(links)}."
 
 
 def picture(material: Material, figure: Figure, name: str, caption: str) -> str:

@@ -10,7 +10,7 @@ from typing import Any
 import numpy as np
 
 from gen_inbetween.evaluation.report.comparisons import Comparison, against, best_seed, comparable, tiers
-from gen_inbetween.evaluation.report.measures import Measure
+from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.scores import Group, Scores
 from gen_inbetween.evaluation.report.statistics import Estimate, bootstrap_interval
 from gen_inbetween.evaluation.settings import TRUTH
@@ -18,20 +18,20 @@ from gen_inbetween.evaluation.settings import TRUTH
 ARROWS = {"higher": "↑", "lower": "↓", "truth": "→ truth"}
 
 
-def heading(measure: Measure, counts: Iterable[int] = ()) -> str:
+def heading(metric: MetricInfo, counts: Iterable[int] = ()) -> str:
     """A column's name, unit and direction, and N where it is the same in all cells that have a value."""
     shared = set(counts) - {0}
-    parts = [f"`{measure.name}`", measure.unit, ARROWS[measure.better]]
+    parts = [f"`{metric.name}`", metric.unit, ARROWS[metric.better]]
     if len(shared) == 1:
         parts.append(f"N = {shared.pop()}")
     return " ".join(filter(None, parts))
 
 
-def contrast_heading(measure: Measure, counts: Iterable[int] = ()) -> str:
+def contrast_heading(metric: MetricInfo, counts: Iterable[int] = ()) -> str:
     """As `heading`, of what methods are compared by: for some measures the distance from the true clip's value."""
-    if measure.better != "truth":
-        return heading(measure, counts)
-    return heading(measure, counts).replace(f" {ARROWS['truth']}", f", distance from the truth's {ARROWS['lower']}")
+    if metric.better != "truth":
+        return heading(metric, counts)
+    return heading(metric, counts).replace(f" {ARROWS['truth']}", f", distance from the truth's {ARROWS['lower']}")
 
 
 def estimates(columns: Mapping[str, Mapping[str, Estimate]], bold: Mapping[str, Iterable[str]]) -> list[list[str]]:
@@ -56,61 +56,61 @@ def _label(label: str) -> str:
     return "*true clips*" if label == TRUTH else plain(label)
 
 
-def means(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> str:
+def means(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """Rows methods, columns measures; bold: better than every other row, by the paired tests."""
     columns, bold = {}, {}
-    for measure in shown:
+    for metric in shown:
         labels = [TRUTH, *methods] if _true_clips(scores, shown) else list(methods)
-        column = {label: _mean(scores, measure, label) for label in labels}
-        name = heading(measure, (value.count for value in column.values()))
-        columns[name], bold[name] = column, winner(scores, measure, methods)
+        column = {label: _mean(scores, metric, label) for label in labels}
+        name = heading(metric, (value.count for value in column.values()))
+        columns[name], bold[name] = column, winner(scores, metric, methods)
     return table(["method", *columns], estimates(columns, bold))
 
 
-def _true_clips(scores: Scores, shown: Sequence[Measure]) -> bool:
-    return any(_mean(scores, measure, TRUTH).count for measure in shown)
+def _true_clips(scores: Scores, shown: Sequence[MetricInfo]) -> bool:
+    return any(_mean(scores, metric, TRUTH).count for metric in shown)
 
 
-def _mean(scores: Scores, measure: Measure, label: str) -> Estimate:
-    known = (measure.name, label) in scores.table
-    return bootstrap_interval(scores.by_pair(measure.name, label) if known else np.nan)
+def _mean(scores: Scores, metric: MetricInfo, label: str) -> Estimate:
+    known = (metric.name, label) in scores.table
+    return bootstrap_interval(scores.by_pair(metric.name, label) if known else np.nan)
 
 
-def winner(scores: Scores, measure: Measure, methods: Sequence[str]) -> list[str]:
+def winner(scores: Scores, metric: MetricInfo, methods: Sequence[str]) -> list[str]:
     """The one method that is better than every other, if there is one."""
-    order = tiers(scores, measure, methods)
+    order = tiers(scores, metric, methods)
     return order[0] if len(order) > 1 and len(order[0]) == 1 else []
 
 
-def best_of_seeds(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> str:
+def best_of_seeds(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """As `means`, of the best seed of each pair."""
     columns = {}
-    for measure in shown:
-        column = {label: bootstrap_interval(best_seed(scores, measure, label)) for label in methods}
-        columns[heading(measure, (value.count for value in column.values()))] = column
+    for metric in shown:
+        column = {label: bootstrap_interval(best_seed(scores, metric, label)) for label in methods}
+        columns[heading(metric, (value.count for value in column.values()))] = column
     return table(["method", *columns], estimates(columns, {}))
 
 
-def order(scores: Scores, shown: Sequence[Measure], methods: Sequence[str]) -> str:
+def order(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """What the data say of the order of these methods, measure by measure."""
     rows = []
-    for measure in shown:
-        found = tiers(scores, measure, methods)
+    for metric in shown:
+        found = tiers(scores, metric, methods)
         names = [", ".join(map(plain, tier)) for tier in found]
         groups = [f"({text})" if len(tier) > 1 else text for text, tier in zip(names, found, strict=True)]
         text = " > ".join(groups) if len(found) > 1 else "not distinguished" if found else NOTHING
-        rows.append([contrast_heading(measure), text])
+        rows.append([contrast_heading(metric), text])
     return table(["measure", "order, better first"], rows).replace("---:", ":---")
 
 
-def differences(scores: Scores, shown: Sequence[Measure], methods: Sequence[str], reference: str) -> str:
+def differences(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> str:
     """Paired differences from the reference; the rows are the other methods."""
     others = [method for method in methods if method != reference]
     rows = [[plain(method)] for method in others]
     header = ["method"]
-    for measure in shown:
-        found = against(scores, measure, reference)
-        header.append(contrast_heading(measure, (found[method].difference.count for method in others)))
+    for metric in shown:
+        found = against(scores, metric, reference)
+        header.append(contrast_heading(metric, (found[method].difference.count for method in others)))
         digits = decimals(found[method].difference.mean for method in others)
         for row, method in zip(rows, others, strict=True):
             row.append(_compared(found[method], digits))
@@ -124,13 +124,13 @@ def _compared(comparison: Comparison, digits: int) -> str:
     return f"{text} **{comparison.verdict}**" if comparison.verdict else text
 
 
-def grouped(scores: Scores, measure: Measure, methods: Sequence[str], groups: Sequence[Group], name: str) -> str:
+def grouped(scores: Scores, metric: MetricInfo, methods: Sequence[str], groups: Sequence[Group], name: str) -> str:
     """One measure, a column for each group of pairs."""
     columns = {}
     for group in groups:
-        column = {label: bootstrap_interval(comparable(scores, measure, label)[group.members]) for label in methods}
+        column = {label: bootstrap_interval(comparable(scores, metric, label)[group.members]) for label in methods}
         columns[f"{name} {group.label} (pairs: {int(group.members.sum())})"] = column
-    return table([contrast_heading(measure), *columns], estimates(columns, {}))
+    return table([contrast_heading(metric), *columns], estimates(columns, {}))
 
 
 def cost(scores: Scores, methods: Sequence[str]) -> str:
@@ -143,15 +143,15 @@ def cost(scores: Scores, methods: Sequence[str]) -> str:
     return table(["method", "clips", "UNet passes a clip", "seconds a clip"], rows)
 
 
-def sets(found: Mapping[str, Mapping[str, Any]], shown: Sequence[Measure], methods: Sequence[str]) -> str:
+def sets(found: Mapping[str, Mapping[str, Any]], shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """Distances between sets of clips, as `sets.json` has them: plain with its interval, and extrapolated."""
     rows = [[plain(method)] for method in methods]
     header = ["method"]
-    for measure in shown:
-        values = {method: found[measure.name].get(method) for method in methods}
+    for metric in shown:
+        values = {method: found[metric.name].get(method) for method in methods}
         known = {method: value for method, value in values.items() if value and value["value"] is not None}
         digits = decimals(value["value"] for value in known.values())
-        header += [heading(measure, (value["clips"] for value in known.values())), "extrapolated"]
+        header += [heading(metric, (value["clips"] for value in known.values())), "extrapolated"]
         best = _separate(known)
         for row, method in zip(rows, methods, strict=True):
             row += _distance(known.get(method), digits, bold=method == best)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import re
 import subprocess
 import sys
+from typing import get_args
 
 import numpy as np
 import pytest
@@ -18,19 +19,19 @@ from gen_inbetween.evaluation.metrics import METRICS, UnknownMetric, open_metric
 from gen_inbetween.evaluation.metrics.backbones.clip_features import ClipFeatures, projection, summarise
 from gen_inbetween.evaluation.metrics.backbones.efficientnet import EfficientNetLite0, EfficientNetLite0Half
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
-from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric
+from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Family
 from gen_inbetween.evaluation.metrics.frechet import frechet_distance, kernel_distance
-from gen_inbetween.evaluation.metrics.set_metric import SetMetric, TooFewClips
+from gen_inbetween.evaluation.metrics.set_metric import SetMetric, SetMetricSpec, TooFewClips
 from gen_inbetween.evaluation.metrics.sets import METRICS as SETS
-from gen_inbetween.evaluation.metrics.sets import (
-    ClipEfficientNetFrechet,
-    EfficientNetFrechet,
-    EfficientNetFrechetHalf,
-    EfficientNetKernel,
-)
+from gen_inbetween.evaluation.report.metric_info import describe_metric
 
 pytestmark = pytest.mark.filterwarnings("ignore::gen_inbetween.evaluation.metrics.frechet.RankDeficient")
 CLIPS = 8
+FRECHET, KERNEL = (METRICS[f"{kind}_efficientnet_lite0[inner,224]"] for kind in ("fd", "kd"))
+FRECHET_OF_CLIPS, FRECHET_HALF = (
+    METRICS["fd_clip_efficientnet_lite0[all,224]"],
+    METRICS["fd_efficientnet_lite0[inner,112]"],
+)
 
 
 class MeanColour(FeatureExtractor):
@@ -65,18 +66,19 @@ def test_names_tell_distance_frames_and_size():
     for each in SETS:
         name = re.fullmatch(r"([a-z]+_)(\w+)\[(inner|all),(\d+)\]", each.name)
         assert name and name[1] in prefixes[each.formula] and name[3] == each.counted, each.name
-        assert name[2] == each.backbone.removesuffix("_half") and each.__doc__ and METRICS[each.name] is each
+        assert name[2] == each.backbone.removesuffix("_half") and each.meaning and METRICS[each.name] is each
         published = each.backbone in ("inception", "i3d", "videomae")
         assert published == name[1].startswith(("fid_", "kid_", "fvd_")), "a stand-in has a name of its own"
-    for each, network in ((EfficientNetFrechet, EfficientNetLite0), (EfficientNetFrechetHalf, EfficientNetLite0Half)):
+    for each, network in ((FRECHET, EfficientNetLite0), (FRECHET_HALF, EfficientNetLite0Half)):
         assert int(re.findall(r"\d+", each.name)[-1]) == network.size
 
 
 def test_registry_names_are_unique_and_described():
     assert len(METRICS) > len(SETS) and all(name == factory.name for name, factory in METRICS.items())
     for name, factory in METRICS.items():
-        assert factory.__doc__ and factory.better in ("higher", "lower", "truth"), name
-        assert issubclass(factory, (ClipMetric, SetMetric))
+        assert describe_metric(name).meaning and factory.better in ("higher", "lower", "truth"), name
+        assert isinstance(factory, SetMetricSpec) or issubclass(factory, ClipMetric)
+        assert factory.family in get_args(Family)[:-1], name
     with pytest.raises(UnknownMetric, match=r"no metric 'fid'; the nearest: fid_inception\[inner,299\]"):
         open_metric("fid")
 
@@ -95,15 +97,13 @@ def test_a_missing_extra_is_named(monkeypatch):
 
     monkeypatch.setattr(metrics, "import_module", nothing)
     with pytest.raises(ImportError, match=r"measuring needs torchmetrics: pip install 'gen_inbetween\[eval\]'"):
-        metrics._registry.__wrapped__()
+        metrics.load_metrics.__wrapped__()
 
 
-@pytest.mark.parametrize(
-    ("metric_class", "formula"), [(EfficientNetFrechet, frechet_distance), (EfficientNetKernel, kernel_distance)]
-)
-def test_inner_frames_count_and_reset_forgets(metric_class, formula):
+@pytest.mark.parametrize(("spec", "formula"), [(FRECHET, frechet_distance), (KERNEL, kernel_distance)])
+def test_inner_frames_count_and_reset_forgets(spec, formula):
     real, made = random_clips(0), random_clips(1)
-    metric = filled(metric_class(MeanColour()), real, made)
+    metric = filled(spec(MeanColour()), real, made)
     features = [clips[:, 1:-1].mean((2, 3)).reshape(-1, 3) for clips in (real, made)]
     assert metric.features(real[0]).shape == (3, 3) and metric.level == "frame"
     assert float(metric.compute()) == pytest.approx(formula(*features), rel=1e-4)
@@ -113,7 +113,7 @@ def test_inner_frames_count_and_reset_forgets(metric_class, formula):
 
 def test_clip_level_counts_every_frame_and_has_one_row():
     real, made = random_clips(2), random_clips(3)
-    metric = filled(ClipEfficientNetFrechet(ClipFeatures(MeanColour())), real, made)
+    metric = filled(FRECHET_OF_CLIPS(ClipFeatures(MeanColour())), real, made)
     rows = [metric.features(clip) for clip in real]
     assert metric.level == "clip" and {row.shape for row in rows} == {(1, 96)}
     without_keyframes = real[0].copy()
@@ -125,7 +125,7 @@ def test_clip_level_counts_every_frame_and_has_one_row():
 
 
 def test_too_few_clips_are_refused_with_the_numbers():
-    metric = filled(EfficientNetKernel(MeanColour()), random_clips(4), random_clips(5, count=7))
+    metric = filled(KERNEL(MeanColour()), random_clips(4), random_clips(5, count=7))
     with pytest.raises(
         TooFewClips, match=r"kd_efficientnet_lite0\[inner,224\] compares sets of 8 clips or more, got 7"
     ):
@@ -137,8 +137,8 @@ def test_too_few_clips_are_refused_with_the_numbers():
 def test_states_of_several_processes_are_joined():
     """Two processes with a part of the clips each: torchmetrics' own gathering, which here reads both states."""
     real, made = random_clips(7), random_clips(8)
-    whole = filled(EfficientNetFrechet(MeanColour()), real, made).compute()
-    parts = [filled(EfficientNetFrechet(MeanColour()), real[part], made[part]) for part in (slice(3), slice(3, None))]
+    whole = filled(FRECHET(MeanColour()), real, made).compute()
+    parts = [filled(FRECHET(MeanColour()), real[part], made[part]) for part in (slice(3), slice(3, None))]
     states = [{name: getattr(part, name) for name in part._defaults} for part in parts]
     names = iter(parts[0]._defaults)
 

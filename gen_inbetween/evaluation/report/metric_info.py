@@ -1,32 +1,24 @@
-"""What a report says about each measure, taken from the measure itself: unit, direction, family, meaning."""
+"""Unit, direction, family and meaning of each metric, for tables and plots."""
 
 from __future__ import annotations
 
 import inspect
 from collections.abc import Iterable
 from dataclasses import dataclass
-from typing import Literal
+from typing import Literal, get_args
 
-from gen_inbetween.evaluation import metrics
-
-_FAMILIES = {
-    "truth": "Motion against the generator's exact truth",
-    "fidelity": "Against the true clip",
-    "perceptual": "Against the true clip, as a network sees it",
-    "motion": "Motion, from the clip alone",
-    "sets": "Sets of clips",
-}
-_OTHER = "Other measures"
+from gen_inbetween.evaluation.metrics import METRICS
+from gen_inbetween.evaluation.metrics.clip_metric import Better, Family
 
 
 @dataclass(frozen=True)
-class Measure:
+class MetricInfo:
     """One metric, as tables and plots name it."""
 
     name: str
     unit: str  # "" where a figure has none
-    better: Literal["higher", "lower", "truth"]
-    family: str
+    better: Better
+    family: Family
     meaning: str  # one paragraph
     against_truth: bool  # whether the score is made from the true clip, so that the best of several seeds makes sense
 
@@ -47,23 +39,25 @@ class Measure:
         return f"{words}, {self.unit}" if self.unit else words
 
 
-def measures(names: Iterable[str]) -> dict[str, Measure]:
-    """The measures of that name, by family in the order of reading, inside a family as given.
+def describe_metrics(names: Iterable[str]) -> dict[str, MetricInfo]:
+    """The metrics of that name, by family in the order of reading, inside a family as given.
 
     Opens no metric, so that a report can be written where the backbones are not.
     """
-    found = [_measure(name) for name in names]
-    order = [*_FAMILIES.values(), _OTHER]
-    return {each.name: each for each in sorted(found, key=lambda each: order.index(each.family))}
+    order = get_args(Family)
+    infos = sorted(map(describe_metric, names), key=lambda info: order.index(info.family))
+    return {info.name: info for info in infos}
 
 
-def _measure(name: str) -> Measure:
-    metric = metrics.METRICS[name]
-    return Measure(
+def describe_metric(name: str) -> MetricInfo:
+    """One metric of METRICS; a metric of clips says what it means in its docstring."""
+    metric = METRICS[name]
+    meaning = getattr(metric, "meaning", None) or (inspect.getdoc(metric) or "").split("\n\n")[0]
+    return MetricInfo(
         name,
         unit="" if metric.unit == "1" else metric.unit,  # a ratio needs no unit beside its name
         better=metric.better,
-        family=_FAMILIES.get(metric.__module__.rsplit(".", 1)[-1], _OTHER),
-        meaning=" ".join((inspect.getdoc(metric) or "").split("\n\n")[0].split()),
+        family=metric.family,
+        meaning=" ".join(meaning.split()),
         against_truth=bool(getattr(metric, "needs", ())),
     )
