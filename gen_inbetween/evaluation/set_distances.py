@@ -109,7 +109,7 @@ def measure_distance(metric: SetMetric, real: Sequence[Features], generated: Seq
         warnings.simplefilter("ignore", RankDeficient)  # said once, for the plain value
         draws = generator.integers(count, size=(resamples, count))  # a pair's two clips stay together
         resampled = [distance(_pick(real, draw), _pick(generated, draw)) for draw in draws]
-        unbiased = metric.formula == "kernel"  # at any number of clips, so nothing is extrapolated
+        unbiased = metric.spec.formula == "kernel"  # at any number of clips, so nothing is extrapolated
         limit = value if unbiased else extrapolated(distance, real, generated, generator)
     reach = 1.96 * float(np.std(resampled))
     return {"value": value, "extrapolated": limit, "low": value - reach, "high": value + reach}
