@@ -1,1 +1,1 @@
-"""The harness: frozen lists of pairs, methods run over them, scores, intervals and a report."""
+"""Evaluation: frozen lists of pairs, methods, metrics, statistics and reports."""

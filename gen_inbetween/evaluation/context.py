@@ -1,4 +1,4 @@
-"""Evaluation context: pairs, methods, metrics and processes, opened and checked up front."""
+"""Evaluation context: pairs, methods, metrics and processes, opened and checked."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Methods of an evaluation: the interface, true clips, folders of other tools, baselines.
+"""Evaluation methods: the interface, true clips, folders of other tools, baselines.
 
 A method is a row of the tables. What differs from one kind to another is asked of the method itself, so that a new
 kind is a subclass of `Method` (or of `GeneratedMethod`, if it makes clips) and a line where methods are opened.

@@ -1,4 +1,8 @@
-"""Result files of an evaluation: results.jsonl (a row a clip), sets.json (distances of sets), run.json (how made).
+"""Result files of an evaluation: results.jsonl, sets.json and run.json.
+
+    results.jsonl   a row a clip
+    sets.json       distances of sets, by metric and method
+    run.json        how all of it was made
 
 results.jsonl and sets.json hold figures only; but for the seconds they are the same after a killed run, or when several
 processes made them. A figure that does not exist (the metric does not apply) is null.

@@ -1,4 +1,4 @@
-"""Evaluation runs: from a configuration to tables, in phases that can be shared and resumed.
+"""Evaluation runs: from a configuration to tables, in resumable phases.
 
     generate -> score -> compare sets -> write down
 

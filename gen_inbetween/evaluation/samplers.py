@@ -1,4 +1,7 @@
-"""Samplers of the library as methods of an evaluation, one model open at a time."""
+"""Samplers of the library as evaluation methods.
+
+Options are resolved and weights hashed up front; one model is open at a time.
+"""
 
 from __future__ import annotations
 

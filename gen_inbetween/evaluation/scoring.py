@@ -1,4 +1,4 @@
-"""Scores and features of single clips, each in a file of its own.
+"""Scores and features of single clips, one file each.
 
     output/scores/<label>-<key>/<pair>/seed<k>-<identity>.json                 {metric: value}
     output/features/<features>/<label>-<key>/<pair>/seed<k>-<identity>.npy     (n, D) float32

@@ -1,4 +1,4 @@
-"""Distances between the set of generated clips and the set of true ones.
+"""Distances between sets of generated and of true clips.
 
 They are taken over the pairs that all methods have. A distance of about a hundred clips is biased and noisy, so three
 things stand beside it: how many clips, the value extrapolated to infinitely many (`metrics.frechet.extrapolated`), and

@@ -1,4 +1,4 @@
-"""What an evaluation is told: one YAML file says which methods run on which pairs and how they are measured."""
+"""Settings of an evaluation (validated dataclass), as one YAML file gives them."""
 
 from __future__ import annotations
 

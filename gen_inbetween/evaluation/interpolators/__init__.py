@@ -1,1 +1,1 @@
-"""Measurements of interpolators: by gap, speed, memory."""
+"""Measurements of interpolators: quality by gap, limits, speed, memory."""

@@ -1,4 +1,4 @@
-"""Interpolators on the same moments at growing gaps: how good each is, and from which gap on it is not.
+"""Quality of interpolators by the gap between the two given frames.
 
 A moment is 17 frames of which none is left out; gap g takes the g + 1 frames in its middle, gives the ends and asks for
 the g - 1 between them. So gaps differ and nothing else does.

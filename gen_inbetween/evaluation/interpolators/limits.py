@@ -1,4 +1,4 @@
-"""Where flow stops being right: the limits of method "auto", tried on triplets of film whose middle frame is known.
+"""Limits of method "auto", tried on triplets of film with a known middle.
 
 For each triplet what `routing.measure_motion` sees between its ends, and how far the interpolated middle frame is from
 the true one. Good is a middle frame that 99 % of its pixels meet to 25 grey levels: small things that move are few

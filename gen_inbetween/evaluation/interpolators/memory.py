@@ -1,4 +1,7 @@
-"""Peak memory of `retime_video` against the length of the film: each length in a process of its own."""
+"""Peak memory of `retime_video` by length of the film.
+
+Each length is measured in a process of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The figures of interpolators as tables, a plot and sheets."""
+"""Tables, a plot and sheets of interpolators' figures."""
 
 from __future__ import annotations
 

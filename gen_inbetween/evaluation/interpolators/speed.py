@@ -1,6 +1,7 @@
-"""What a frame costs, on one thread. CPU seconds, which a busy machine changes little: on a free one, seconds.
+"""CPU seconds of one interpolated frame, on one thread.
 
-The first frame of a pair is dearer where an interpolator keeps what it found out about the pair.
+A busy machine changes CPU seconds little; on a free one they are seconds. The first frame of a pair is dearer where
+an interpolator keeps what it found out about the pair.
 """
 
 from __future__ import annotations

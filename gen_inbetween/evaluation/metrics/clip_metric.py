@@ -1,4 +1,4 @@
-"""Base class of metrics of single clips, and the sample they score."""
+"""Base class of metrics of single clips, and the Sample they score."""
 
 from __future__ import annotations
 

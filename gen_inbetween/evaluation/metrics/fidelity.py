@@ -1,4 +1,4 @@
-"""Frame-by-frame metrics against the true clip: PSNR, SSIM, error at the ends, sharpness."""
+"""Frame-by-frame metrics against the true clip: PSNR, SSIM, endpoint error, sharpness."""
 
 from __future__ import annotations
 

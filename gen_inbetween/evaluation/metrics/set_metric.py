@@ -1,4 +1,4 @@
-"""Metric between two sets of clips, and the table row that defines one."""
+"""Metric between two sets of clips, and the specification of one."""
 
 from __future__ import annotations
 

@@ -1,4 +1,6 @@
-"""Pairs from a copy of DAVIS-2017 (davischallenge.org), which is not distributed here.
+"""Pairs from a local copy of DAVIS-2017 (davischallenge.org).
+
+The dataset is not distributed here.
 
     ROOT/JPEGImages/480p/bear/00000.jpg           or 1080p/, or Full-Resolution/ as the 2017 archive calls it
     ROOT/ImageSets/2017/train.txt, val.txt, ...   names of sequences, one a line; without them every folder is taken

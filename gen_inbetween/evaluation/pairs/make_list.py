@@ -1,4 +1,4 @@
-"""Making lists of pairs: from videos, from the DAVIS dataset, from the synthetic generator.
+"""Making of pair lists, from videos, DAVIS or synthetic clips.
 
 What cannot be used is refused by name, with the reason, and the rest goes on. Which windows are taken follows from the
 files and the settings alone: the same files give the same list.

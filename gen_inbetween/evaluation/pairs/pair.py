@@ -1,4 +1,4 @@
-"""One pair: a true clip, of which a method gets the first and the last frame, and all that a list knows of it.
+"""Pair: a true clip, whose ends are the keyframes, and its record.
 
 Its `source` is a dictionary of one of three kinds; `sources.py` opens them.
 """

@@ -1,6 +1,7 @@
-"""Frozen lists of pairs: which clips a method is measured on, so that anyone can measure on the same.
+"""Frozen lists of pairs, read and written as JSON lines.
 
-A list is a JSON-lines file. The first line says what it is, every other line is one pair.
+A list says which clips a method is measured on, so that anyone can measure on the same. A list is a JSON-lines file.
+The first line says what it is, every other line is one pair.
 
     {"format": "gen_inbetween pairs 1", "name": "packages", "made_by": "python eval/prepare.py ...", "note": "..."}
     {"name": "cam01-000-25", "source": {...}, "num_frames": 25, "fps": 60, "motion": 1.73, "sha256": "...", ...}

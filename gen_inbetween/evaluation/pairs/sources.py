@@ -1,4 +1,4 @@
-"""Opening the true clip of a pair, and making sure that it is the clip the list was made with.
+"""True clips of pairs: decoding, and verification against the hashes of the list.
 
 Two things can differ from what the list knows, and they are told apart. Other *files* (or another generator of
 synthetic clips) are another clip: an error that names them. The same files decoded to other *pixels* are the same clip

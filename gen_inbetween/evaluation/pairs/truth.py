@@ -1,4 +1,7 @@
-"""True clips at the size of an evaluation: what keyframes are taken from, and what made clips are held against."""
+"""True clips at the size of an evaluation.
+
+Keyframes are taken from them, and generated clips compared with them.
+"""
 
 from __future__ import annotations
 

@@ -1,6 +1,7 @@
-"""Where in a video the pairs are taken from: windows without a cut, with motion, that cover its range of motion.
+"""Windows of a video that become pairs: no cuts, varied motion.
 
-A window of n frames at stride s is the frames start, start + s, ..., start + (n - 1) s of the file.
+Taken together they cover the range of motion of the video. A window of n frames at stride s is the frames start,
+start + s, ..., start + (n - 1) s of the file.
 """
 
 from __future__ import annotations

@@ -1,1 +1,1 @@
-"""Evaluation reports: tables, plots, statistics."""
+"""Evaluation reports: statistics, tables, plots, pictures, HTML."""

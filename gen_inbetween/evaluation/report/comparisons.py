@@ -1,4 +1,7 @@
-"""Methods held against the reference and against each other, by what the scores of a run allow."""
+"""Comparisons of methods with the reference and with each other.
+
+What may be said follows from the scores of a run.
+"""
 
 from __future__ import annotations
 

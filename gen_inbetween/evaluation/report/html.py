@@ -1,4 +1,7 @@
-"""A report as one HTML page, made from its Markdown, and as a copy in a repository with small pictures beside it."""
+"""HTML page of a report, and the copy for a repository.
+
+The page is made from the Markdown; the copy has small pictures beside it.
+"""
 
 from __future__ import annotations
 

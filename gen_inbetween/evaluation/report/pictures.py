@@ -1,4 +1,7 @@
-"""What the figures look like: sheets and videos of typical, best and worst pairs, the true clip first."""
+"""Sheets and videos of typical, best and worst pairs.
+
+The true clip comes first.
+"""
 
 from __future__ import annotations
 

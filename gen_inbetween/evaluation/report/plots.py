@@ -1,4 +1,7 @@
-"""The plots of a report. Colours that colour-blind readers can tell apart, and a marker of its own for each method."""
+"""Plots of a report: paired differences, groups, cost.
+
+Colours are told apart by colour-blind readers too, and each method has a marker of its own.
+"""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""The report of an evaluation: report.md and report.html with their plots, sheets and videos, from what a run left.
+"""Evaluation report: report.md and report.html with plots, sheets and videos.
 
 Everything is read back from the output folder (results.jsonl, sets.json, run.json and the clips), so a report can be
 written again, with other sections or after a reading has been added, without computing anything anew.

@@ -1,4 +1,7 @@
-"""The scores of a run as arrays: `results.jsonl`, a row a clip, read into (pair, seed) tables by method and metric."""
+"""Score arrays of a run, read from `results.jsonl`.
+
+A row a clip becomes a (pair, seed) table for each method and metric.
+"""
 
 from __future__ import annotations
 

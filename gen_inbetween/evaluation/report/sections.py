@@ -1,4 +1,4 @@
-"""One section of a report: the tables, plots and pictures of a few methods that are to be seen together."""
+"""Section of a report: tables, plots and pictures of some methods."""
 
 from __future__ import annotations
 

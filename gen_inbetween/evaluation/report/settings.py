@@ -1,4 +1,4 @@
-"""What a report is told: how methods are grouped, which measures are drawn, where the copy for the repository goes."""
+"""Settings of a report: sections, headline metrics, committed copy."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What may be said about measured values: intervals, paired differences, and a ranking that keeps to what is shown.
+"""Bootstrap intervals, paired differences, and rankings of methods.
 
 Everything here is about one number a pair of keyframes. Several seeds of one pair are not independent, so they are
 averaged before they come here: the pair is the unit that is resampled and tested. NaN means that the measure does not

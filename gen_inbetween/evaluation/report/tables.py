@@ -1,4 +1,4 @@
-"""The tables of a report, as GitHub's Markdown."""
+"""Tables of a report, as GitHub's Markdown."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""One feature vector for a clip, from the features of its frames: what is seen, where it goes, how far it travels.
+"""Clip-level features, summarised from the features of its frames.
 
 Where no video network can be had, motion can still be read off the path f_0 ... f_{F-1} that a clip draws in the
 feature space of a picture network. Three parts, all in the units of the features, so that none drowns the others:

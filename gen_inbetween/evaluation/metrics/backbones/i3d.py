@@ -1,8 +1,9 @@
-"""I3D of Kinetics-400 for FVD (Unterthiner et al. 2018), the TorchScript file of StyleGAN-V, which most papers use.
+"""I3D of Kinetics-400 for FVD (Unterthiner et al. 2018).
 
-The file holds code and weights; it resizes (bilinear, 224 x 224) and rescales by itself. Its content is known by hash
-before any of it is run. TATS' `i3d_pretrained_400.pt` is the same network with a resize of its own; it is not offered,
-so that FVD with I3D has one meaning here.
+The TorchScript file is that of StyleGAN-V, which most papers use. The file holds code and weights; it resizes
+(bilinear, 224 x 224) and rescales by itself. Its content is known by hash before any of it is run. TATS'
+`i3d_pretrained_400.pt` is the same network with a resize of its own; it is not offered, so that FVD with I3D has one
+meaning here.
 """
 
 from __future__ import annotations

@@ -1,4 +1,4 @@
-"""The InceptionV3 of FID (Heusel et al. 2017), as pytorch-fid has it.
+"""InceptionV3 of FID (Heusel et al. 2017), as pytorch-fid has it.
 
 It is Google's network of 2015, not torchvision's: 1008 classes, average pools that leave the padding out of the mean,
 and a maximum pool in the last block. Written out here because every library that offers it (pytorch-fid, clean-fid,

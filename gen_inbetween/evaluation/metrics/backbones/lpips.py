@@ -1,4 +1,4 @@
-"""LPIPS 0.1 (Zhang et al. 2018) in plain torch: the trunks of AlexNet and VGG16, and the learned heads.
+"""LPIPS 0.1 (Zhang et al. 2018) in plain torch.
 
 At five depths, the feature vectors of both pictures are scaled to unit length, subtracted, squared, weighted by a head
 with one weight a channel, and averaged over all places; the distance is the sum over the depths. The heads come with

@@ -1,9 +1,10 @@
-"""VideoMAE v2, ViT-g tuned on Something-Something v2, for the FVD of Ge et al. 2024 ("On the content bias in FVD").
+"""VideoMAE v2 for the FVD of Ge et al. 2024.
 
-The file is the one `cd-fvd` fetches. It has the layout of the authors' code; `hub_names` renames it to that of
-Hugging Face's `VideoMAEModel`, which is the same network: tubelets of 2 x 14 x 14, fixed sine positions, query and
-value biases but none for keys. As in cd-fvd: values in [0, 1] without mean and deviation, a plain bilinear stretch to
-224 x 224, sixteen frames, the norm of the mean over all tokens.
+The network is ViT-g tuned on Something-Something v2 ("On the content bias in FVD"). The file is the one `cd-fvd`
+fetches. It has the layout of the authors' code; `hub_names` renames it to that of Hugging Face's `VideoMAEModel`,
+which is the same network: tubelets of 2 x 14 x 14, fixed sine positions, query and value biases but none for keys. As
+in cd-fvd: values in [0, 1] without mean and deviation, a plain bilinear stretch to 224 x 224, sixteen frames, the
+norm of the mean over all tokens.
 """
 
 from __future__ import annotations

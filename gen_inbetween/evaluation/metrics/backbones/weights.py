@@ -1,4 +1,4 @@
-"""Files of published backbones: where they are looked for, how they are fetched, what is said when they are missing.
+"""Weight files of published backbones: finding, fetching, checking by SHA-256.
 
 A figure called FID is FID only with the very weights everybody uses, so each file is known by its SHA-256 and no other
 content is loaded, wherever it came from: a cut-off download, a login page saved as weights, and the state of some other
