@@ -1,30 +1,32 @@
-"""YAML -> a validated frozen dataclass. A key that the dataclass does not have is an error that names the nearest one.
+"""Configuration files: YAML to a validated frozen dataclass.
 
     @dataclass(frozen=True)
-    class Optimiser:
+    class Optimizer:
         lr: float = 1e-4
 
     @dataclass(frozen=True)
     class Training:
         steps: int
-        optimiser: Optimiser = Optimiser()
+        optimizer: Optimizer = Optimizer()
 
-    config = load(Training, "configs/train/full.yaml", overrides=["steps=10", "optimiser.lr=3e-4"])
+    config = load(Training, "configs/train/full.yaml", overrides=["steps=10", "optimizer.lr=3e-4"])
 
-The object stays at the edge of the program: what it says is passed on as plain arguments.
+A key that the dataclass does not have is an error that names the nearest one. The object stays
+at the edge of the program: what it says is passed on as plain arguments.
 """
 
 from __future__ import annotations
 
+import copy
 import dataclasses
 import os
 import typing
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable, Iterator, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import TypeAdapter, ValidationError
+from pydantic import ConfigDict, TypeAdapter, ValidationError
 
 from gen_inbetween.runtime.messages import nearest_names
 
@@ -67,7 +69,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
 
 def overridden(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
     """A copy of a mapping with "key=value" lines applied; ConfigError names a line that is not of that form."""
-    merged = _deep_copy(values)
+    merged = copy.deepcopy(dict(values))
     for override in overrides:
         _apply(merged, override)
     return merged
@@ -78,11 +80,10 @@ def from_mapping(
 ) -> Config:
     """`load` for a mapping that is already in memory; `where` opens the error messages."""
     merged = overridden(values, overrides)
-    _check_keys(cls, merged, where, prefix="")
     try:
         return adapter(cls).validate_python(merged)
     except ValidationError as error:
-        raise ConfigError(f"{where}: {_first_problem(error)}") from None
+        raise ConfigError(f"{where}: {_unknown_key(cls, error) or first_problem(error)}") from None
 
 
 def to_mapping(config: Any) -> dict[str, Any]:
@@ -91,14 +92,12 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """pydantic's validator of a dataclass, built once: that takes a hundredth of a second."""
+    """pydantic's validator of a dataclass, built once: that takes a hundredth of a second. It refuses unknown keys."""
     if cls not in _adapters:
+        for section in _dataclasses_in(cls):
+            section.__pydantic_config__ = ConfigDict(extra="forbid")
         _adapters[cls] = TypeAdapter(cls)
     return _adapters[cls]
-
-
-def _deep_copy(values: Mapping[str, Any]) -> dict[str, Any]:
-    return {key: _deep_copy(value) if isinstance(value, Mapping) else value for key, value in values.items()}
 
 
 def _apply(values: dict[str, Any], override: str) -> None:
@@ -117,32 +116,38 @@ def _apply(values: dict[str, Any], override: str) -> None:
         raise ConfigError(f"override {override!r}: {' '.join(str(error).split())}") from error
 
 
-def _check_keys(cls: Any, values: Mapping[str, Any], where: str, prefix: str) -> None:
-    if not dataclasses.is_dataclass(cls):
-        return
-    known = [field.name for field in dataclasses.fields(cls) if field.init]
-    for key in values:
-        if key not in known:
-            near = nearest_names(key, known)
-            hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(known)}"
-            raise ConfigError(f"{where}: unknown key {prefix + str(key)!r}; {hint}")
-    hints = typing.get_type_hints(cls)
-    for key, value in values.items():
-        section = _dataclass_in(hints[key])
-        for item in value if isinstance(value, list) else [value]:
-            if section is not None and isinstance(item, Mapping):
-                _check_keys(section, item, where, prefix=f"{prefix}{key}.")
+def _dataclasses_in(hint: Any) -> Iterator[Any]:
+    """The dataclass of a field's type, also out of `Section | None`, lists and mappings, then those of its fields."""
+    if isinstance(hint, type) and dataclasses.is_dataclass(hint):
+        yield hint
+        for inner in typing.get_type_hints(hint).values():
+            yield from _dataclasses_in(inner)
+    for argument in typing.get_args(hint):
+        yield from _dataclasses_in(argument)
 
 
-def _dataclass_in(hint: Any) -> Any:
-    """The dataclass of a field's type, also out of `Section | None` and of lists; None where there is none."""
-    candidates = (hint, *typing.get_args(hint))
-    return next((each for each in candidates if isinstance(each, type) and dataclasses.is_dataclass(each)), None)
+def _unknown_key(cls: Any, error: ValidationError) -> str | None:
+    """What to say of the first key that a dataclass does not have; None: there is none."""
+    paths = (problem["loc"] for problem in error.errors() if problem["type"] == "unexpected_keyword_argument")
+    path = next(paths, None)
+    if path is None:
+        return None
+    section = cls
+    for part in path[:-1]:
+        inner = typing.get_type_hints(section).get(str(part))  # None: the number of an item, or the key of a mapping
+        section = next(_dataclasses_in(inner), section)
+    known = [field.name for field in dataclasses.fields(section) if field.init]
+    near = nearest_names(path[-1], known)
+    prefix = "".join(f"{part}." for part in path[:-1])
+    hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    return f"unknown key {prefix + str(path[-1])!r}; {hint}"
 
 
-def _first_problem(error: ValidationError) -> str:
+def first_problem(error: ValidationError) -> str:
+    """What is wrong first, in one line, with the key it is wrong with."""
     problem = error.errors()[0]
-    key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str | int)) or "(top level)"
+    key = ".".join(str(part) for part in problem["loc"] if isinstance(part, str | int))
     if problem["type"] in ("missing", "missing_argument"):
         return f"{key!r} is missing and has no default"
-    return f"{key!r}: {problem['msg']}, got {problem['input']!r}"
+    message = problem["msg"].removeprefix("Value error, ")
+    return f"{key!r}: {message}, got {problem['input']!r}" if key else message

@@ -23,6 +23,8 @@ class Training:
     kind: Literal["vae", "unet"] = "unet"
     optimiser: Optimiser = field(default_factory=Optimiser)
     warm_up: Optimiser | None = None
+    phases: tuple[Optimiser, ...] = ()
+    named: dict[str, Optimiser] = field(default_factory=dict)
 
 
 def write(tmp_path, text):
@@ -49,6 +51,9 @@ def test_null_override_clears_a_value(tmp_path):
         ("steps: 1\noptimiser: {lrr: 1}", [], r"unknown key 'optimiser.lrr'; did you mean 'optimiser.lr'\?"),
         ("steps: 1\nwarm_up: {zzz: 1}", [], "unknown key 'warm_up.zzz'; known here: lr, betas"),
         ("steps: 1", ["optimizer.lr=1"], r"unknown key 'optimizer'; did you mean 'optimiser'\?"),
+        ("steps: 1\nphases: [{lr: 1}, {lrr: 1}]", [], r"unknown key 'phases.1.lrr'; did you mean 'phases.1.lr'\?"),
+        ("steps: 1\nnamed: {a: {lrr: 1}}", [], r"unknown key 'named.a.lrr'; did you mean 'named.a.lr'\?"),
+        ("sede: 1", [], r"unknown key 'sede'; did you mean 'seed'\?"),  # also where another is missing
         ("seed: 1", [], "'steps' is missing"),
         ("steps: many", [], "'steps': .*got 'many'"),
         ("steps: 1\nkind: clip", [], "'kind': .*'vae' or 'unet'"),

@@ -14,6 +14,8 @@ from typing import Any
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
+from gen_inbetween.runtime.config import first_problem
+
 _NAME = re.compile(r"[A-Za-z0-9][A-Za-z0-9._-]{0,99}")
 _SHA256 = re.compile(r"[0-9a-f]{64}")
 EXACTLY = ConfigDict(extra="forbid")
@@ -87,16 +89,6 @@ class Pair:
         wrong = next(_faults(self), None)
         if wrong:
             raise PairError(f"pair {self.name!r}: {wrong}")
-
-
-def first_problem(error: ValidationError) -> str:
-    """What is wrong first, in one line, with the key it is wrong with."""
-    problem = error.errors()[0]
-    key = ".".join(map(str, problem["loc"]))
-    if problem["type"] == "missing":
-        return f"{key!r} is missing"
-    message = problem["msg"].removeprefix("Value error, ")
-    return f"{key!r}: {message}, got {problem['input']!r}" if key else message
 
 
 def _faults(pair: Pair) -> Iterator[str]:

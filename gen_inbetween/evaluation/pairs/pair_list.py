@@ -20,8 +20,9 @@ from typing import Any
 
 from pydantic import TypeAdapter, ValidationError
 
-from gen_inbetween.evaluation.pairs.pair import EXACTLY, Pair, PairError, first_problem
+from gen_inbetween.evaluation.pairs.pair import EXACTLY, Pair, PairError
 from gen_inbetween.evaluation.pairs.sources import TrueClip, open_pair
+from gen_inbetween.runtime.config import first_problem
 from gen_inbetween.runtime.files import write_json_lines
 
 __all__ = ["Pair", "PairError", "PairList", "TrueClip", "open_pair", "read_list", "write_list"]
