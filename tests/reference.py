@@ -1,4 +1,4 @@
-"""The method done naively, to hold the fast form against: two UNets, whole attention maps turned by hand, plain loops.
+"""The method done naively, to hold the fast form against: two UNets, whole attention maps rotated by hand, plain loops.
 
 Nothing here uses gen_inbetween's samplers, denoisers or processors; it follows the papers' equations in v-prediction.
 """
@@ -13,6 +13,13 @@ from diffusers.models.attention_processor import AttnProcessor2_0
 from torch import Tensor, nn
 
 
+def karras_sigmas(num_inference_steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
+    """Noise levels from `sigma_max` down to `sigma_min`, then 0: float64 (steps + 1,). (Karras et al. 2022, eq. 5.)"""
+    ramp = torch.linspace(0, 1, num_inference_steps, dtype=torch.float64)
+    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
+    return torch.cat([(high + ramp * (low - high)) ** rho, torch.zeros(1, dtype=torch.float64)])
+
+
 def temporal_layers(unet: nn.Module) -> dict[str, nn.Module]:
     return {
         name: module for name, module in unet.named_modules() if name.endswith("temporal_transformer_blocks.0.attn1")
@@ -20,7 +27,7 @@ def temporal_layers(unet: nn.Module) -> dict[str, nn.Module]:
 
 
 class WholeMap:
-    """Plain attention that forms its map; `source` makes it use another layer's map, turned by 180 degrees."""
+    """Plain attention that forms its map; `source` makes it use another layer's map, rotated by 180 degrees."""
 
     def __init__(self, source: WholeMap | None = None) -> None:
         self.source, self.map = source, None

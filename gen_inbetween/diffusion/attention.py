@@ -1,13 +1,16 @@
-"""Backward motion attends through the forward motion's temporal attention map, turned by 180 degrees.
+"""Backward motion through the forward motion's temporal attention map, rotated by 180 degrees.
 
-With A the map, V the values and J the flip of time, the turned map is J A J, and
+With A the map, V the values and J the flip of time, the rotated attention map is J A J, and
 
     (J A J) V = J (A (J V)):
 
 flip the values, attend with the forward query and key, flip the result. The map itself is never formed; it travels as
 the (query, key) it is made of, so any fused attention kernel can be used. (Generative Inbetweening, arXiv 2408.15239.)
 
-The paper's ablation leaves the turning out: backward motion then attends by its own query and key, A' V, and these may
+    add_backward_motion(unet)  # `motion`: a BidirectionalAttnProcessor in every temporal self-attention layer
+    set_direction(unet, "both")  # the next batch is [forward; backward]
+
+The paper's ablation leaves the rotation out: backward motion then attends by its own query and key, A' V, and these may
 be tuned like the values.
 """
 
@@ -34,17 +37,17 @@ class BidirectionalAttnProcessor(nn.Module):
 
     - "forward" (the default): stock SVD, whatever the updates hold. With `keep_attention` the (query, key) are kept for
       the "backward" pass that follows, which must be of the same batch.
-    - "backward": values and output projections with their updates, under the turned map of the last kept forward pass,
-      or, where `rotate` is false, under the map of this very pass.
+    - "backward": values and output projections with their updates, under the rotated attention map of the last kept
+      forward pass, or, where `rotate` is false, under the map of this very pass.
     - "both": [forward; backward] along the batch, each in its own order of time; nothing is kept.
 
     Args:
         update_v: the difference that backward motion adds to `to_v`; maps (..., channels) to (..., inner channels).
         update_out: the difference it adds to `to_out`; maps (..., inner channels) to (..., channels).
         kernel: "sdpa" or "xformers"; see `open_kernel` for the errors.
-        rotate: whether backward motion attends through the turned map.
+        rotate: whether backward motion attends through the rotated attention map.
         update_q, update_k: the differences it adds to `to_q` and `to_k`, None for none; only without rotation, since a
-            turned map is made of forward motion's query and key alone.
+            rotated map is made of forward motion's query and key alone.
     """
 
     def __init__(
@@ -101,7 +104,7 @@ class BidirectionalAttnProcessor(nn.Module):
             query, key = (split_heads(self.project(*pair, x), attn.heads) for pair in pairs)
             out = self.kernel(query, key, value)
         elif attention is None:
-            raise RuntimeError("no attention to turn: run a forward pass with keep_attention=True before this one")
+            raise RuntimeError("no attention map to rotate: run a forward pass with keep_attention=True first")
         else:
             out = self.kernel(*attention, value.flip(TIME)).flip(TIME)
         return self.project(attn.to_out[0], self.update_out, merge_heads(out))

@@ -13,6 +13,7 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
+from diffusers import EulerDiscreteScheduler
 from torch import Tensor
 
 Generator = torch.Generator | list[torch.Generator] | None  # a list holds one per pair
@@ -76,41 +77,25 @@ def denoise(
     return c_skip * x + c_out * v.to(x.dtype)
 
 
-def karras_sigmas(num_inference_steps: int, sigma_min: float, sigma_max: float, rho: float = 7.0) -> Tensor:
-    """Noise levels from `sigma_max` down to `sigma_min`, then 0 (Karras et al., equation 5).
-
-    Returns:
-        float64 tensor (num_inference_steps + 1,).
-
-    Raises:
-        ValueError: fewer than one step, or not 0 < sigma_min < sigma_max.
-    """
-    if num_inference_steps < 1:
-        raise ValueError(f"expected num_inference_steps of at least 1, got {num_inference_steps}")
-    if not 0 < sigma_min < sigma_max:
-        raise ValueError(f"expected 0 < sigma_min < sigma_max, got {sigma_min} and {sigma_max}")
-    ramp = torch.linspace(0, 1, num_inference_steps, dtype=torch.float64)
-    low, high = sigma_min ** (1 / rho), sigma_max ** (1 / rho)
-    return torch.cat([(high + ramp * (low - high)) ** rho, torch.zeros(1, dtype=torch.float64)])
-
-
 def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
-    """The noise levels of a checkpoint's own scheduler config: float32 (num_inference_steps + 1,), ending in 0.
+    """The noise levels of a checkpoint's own scheduler: float32 (num_inference_steps + 1,), falling, ending in 0.
 
     Raises:
         ValueError: the scheduler is not SVD's kind. `DPMSolver`, `UniPC` and `Heun` made with `from_config` from SVD's
             scheduler carry its sigmas no longer, without saying so; that is caught here.
     """
     expected = {"prediction_type": "v_prediction", "timestep_type": "continuous", "use_karras_sigmas": True}
-    config = scheduler.config
-    wrong = {name: config.get(name) for name, value in expected.items() if config.get(name) != value}
-    limits = config.get("sigma_min"), config.get("sigma_max")
-    if type(scheduler).__name__ != "EulerDiscreteScheduler" or wrong or None in limits:
+    wrong = {name: scheduler.config.get(name) for name, value in expected.items()}
+    wrong = {name: value for name, value in wrong.items() if value != expected[name]}
+    is_euler = isinstance(scheduler, EulerDiscreteScheduler)
+    if not is_euler or wrong:
         raise ValueError(
-            f"expected SVD's EulerDiscreteScheduler with {expected} and sigma_min, sigma_max; got "
-            f"{type(scheduler).__name__} with {wrong or limits}: load the scheduler from the checkpoint again"
+            f"expected SVD's EulerDiscreteScheduler with {expected}; got {type(scheduler).__name__}"
+            f"{f' with {wrong}' if wrong else ''}: load the scheduler from the checkpoint again"
         )
-    return karras_sigmas(num_inference_steps, *limits).float()
+    scheduler.set_timesteps(num_inference_steps)
+    sigmas: Tensor = scheduler.sigmas
+    return sigmas
 
 
 def sample_sigma(

@@ -1,6 +1,9 @@
-"""Forward and backward motion fused into one denoised clip, by one UNet.
+"""Forward and backward motion fused into one denoised clip by one UNet.
 
     D(x) = w D_forward(x) + (1 - w) J D_backward(J x),      D_* = D_uncond + g (D_cond - D_uncond)
+
+    denoise = FusedDenoiser(unet, keyframes, guidance_scales(1, 3, 25), fusion_weights("linear", 25), rotate=True)
+    guided, unconditional = denoise(x, sigma)
 
 with J the flip of time, w the weight of forward motion per frame and g the guidance per frame, counted by each
 direction in its own order of time. Every step after the UNet is affine with weights that sum to one, so fusing the
@@ -109,12 +112,12 @@ class GuidedDenoiser:
 
 
 class FusedDenoiser(GuidedDenoiser):
-    """`denoised = denoise(x, sigma)` of both motions: x is (pair, frame, channel, height, width), in forward order.
+    """`denoise(x, sigma)` of both motions: x is (pair, frame, channel, height, width), in forward order.
 
     Args:
         weight: weight of forward motion on each frame, (num_frames,).
-        rotate: backward motion as the UNet's motion has it, through forward motion's map, turned (or by its own, if it
-            was trained without rotation); needs `motion.add_backward_motion`. Without, both are stock SVD, which is
+        rotate: backward motion as the UNet's motion has it, through the rotated attention map (or by its own, if it was
+            trained without rotation); needs `motion.add_backward_motion`. Without, both are stock SVD, which is
             time reversal fusion.
 
     The other arguments are `GuidedDenoiser`'s.
@@ -151,7 +154,7 @@ class FusedDenoiser(GuidedDenoiser):
 
 
 class MotionDenoiser(GuidedDenoiser):
-    """`denoised = denoise(x, sigma)` of stock SVD from one keyframe; x is in that direction's own order of time.
+    """`denoise(x, sigma)` of stock SVD from one keyframe; x is in that direction's own order of time.
 
     Args:
         direction: "forward" starts at frame0; "backward" starts at frame1 and runs towards frame0.

@@ -29,7 +29,7 @@ UNET_FILES = tuple(
 )
 _LAYER = r"(^|\.)temporal_transformer_blocks\.\d+\.attn1\."
 TRAINED_LAYER = re.compile(_LAYER + r"(to_v|to_out\.0)$")
-UNROTATED_LAYER = re.compile(_LAYER + r"(to_q|to_k|to_v|to_out\.0)$")  # what may be tuned where nothing is turned
+UNROTATED_LAYER = re.compile(_LAYER + r"(to_q|to_k|to_v|to_out\.0)$")  # what may be tuned without rotation
 
 
 class MotionError(ValueError):
@@ -67,13 +67,13 @@ class MotionInfo:
     alpha: float | None
     sha256: str  # of the tensors, whatever the file around them
     metadata: dict[str, Any] = field(default_factory=dict, repr=False)
-    rotate: bool = True  # attends through the turned map; only our own file can say otherwise
+    rotate: bool = True  # attends through the rotated attention map; only our own file can say otherwise
 
     def __str__(self) -> str:
         update = f"LoRA of rank {self.rank}, alpha {self.alpha:g}" if self.rank and self.alpha else "full difference"
-        turned = "" if self.rotate else " without rotation"
+        rotation = "" if self.rotate else " without rotation"
         frames = f", {self.num_frames} frames" if self.num_frames else ""
-        return f"{update}{turned}, from {self.base_model or 'an unnamed base'}{frames}, sha256 {self.sha256[:12]}"
+        return f"{update}{rotation}, from {self.base_model or 'an unnamed base'}{frames}, sha256 {self.sha256[:12]}"
 
 
 @contextmanager

@@ -1,4 +1,4 @@
-"""The turned attention map, held against the map itself."""
+"""The rotated attention map, held against the map itself."""
 
 from __future__ import annotations
 
@@ -49,7 +49,7 @@ def naive(attn, forward_x, backward_x):
         return forward, WholeMap(plain)(tuned, backward_x)
 
 
-def test_both_directions_in_one_batch_equal_the_turned_map(layer, forward_x, backward_x):
+def test_both_directions_in_one_batch_equal_the_rotated_map(layer, forward_x, backward_x):
     layer.processor.direction = "both"
     out = layer(torch.cat([forward_x, backward_x]))
     wanted = torch.cat(naive(layer, forward_x, backward_x))

@@ -149,7 +149,7 @@ def test_a_file_of_the_first_format_rotates(build: Build, tmp_path: Path) -> Non
     assert info.rotate and rotates(other)
 
 
-def test_queries_and_keys_under_a_turned_map_are_refused(build: Build, tmp_path: Path) -> None:
+def test_queries_and_keys_under_a_rotated_map_are_refused(build: Build, tmp_path: Path) -> None:
     state = motion_state_dict(build(motion="full", rotate=False, projections="qkvo"))
     write_motion(tmp_path / "motion.safetensors", state)
     with pytest.raises(MotionError, match=r"to_[qk].weight; expected to_v and to_out.0 of"):

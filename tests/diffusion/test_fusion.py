@@ -93,14 +93,14 @@ def test_time_reversal_symmetry(tiny_pipe):
     assert (clip - clip.flip(1)).abs().max() > 0.1  # the clip itself is no palindrome
 
 
-def test_the_update_and_the_turned_map_both_matter(unet, tiny_pipe):
+def test_the_update_and_the_rotated_map_both_matter(unet, tiny_pipe):
     x, keyframes = make_case(5)
     stock = tiny_pipe(dtype=torch.float64).unet
     reversed_only = fused(stock, keyframes, rotate=False)(x, SIGMA).guided
     add_backward_motion(stock)
-    turned = fused(stock, keyframes)(x, SIGMA).guided
+    rotated = fused(stock, keyframes)(x, SIGMA).guided
     tuned = fused(unet, keyframes)(x, SIGMA).guided
-    assert (turned - reversed_only).abs().max() > 1e-4 and (tuned - turned).abs().max() > 1e-4
+    assert (rotated - reversed_only).abs().max() > 1e-4 and (tuned - rotated).abs().max() > 1e-4
 
 
 def test_guidance_of_one_skips_the_unconditional_half(unet):

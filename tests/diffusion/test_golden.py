@@ -13,7 +13,7 @@ from safetensors.torch import load_file
 from gen_inbetween.diffusion import conditioning
 from gen_inbetween.diffusion import sampling as solvers
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning
-from gen_inbetween.diffusion.edm import karras_sigmas
+from gen_inbetween.diffusion.edm import scheduler_sigmas
 from gen_inbetween.diffusion.motion import (
     load_motion_state_dict,
     motion_state_dict,
@@ -108,8 +108,8 @@ def test_sampled_latents(pipe, expected, case, monkeypatch, name, options):
     assert next(injected, None) is None  # every recorded draw was used
 
 
-def test_noise_levels(expected, case):
-    sigmas = karras_sigmas(case["steps"], 0.002, 700.0).float()
+def test_noise_levels(pipe, expected, case):
+    sigmas = scheduler_sigmas(pipe.scheduler, case["steps"])
     torch.testing.assert_close(sigmas, expected["sample.sigmas"], rtol=1e-6, atol=0)
     torch.testing.assert_close(sigmas[:-1].log() / 4, expected["sample.timesteps"], rtol=1e-5, atol=1e-6)
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import pytest
 import torch
 from cases import make_case, raw
-from reference import sample_gi, sample_trf, sample_vibid, two_unets
+from reference import karras_sigmas, sample_gi, sample_trf, sample_vibid, two_unets
 
 from gen_inbetween.diffusion import sampling as solvers
-from gen_inbetween.diffusion.edm import Denoised, karras_sigmas
+from gen_inbetween.diffusion.edm import Denoised
 from gen_inbetween.diffusion.fusion import open_denoisers
 from gen_inbetween.diffusion.methods import METHODS, find_method, repeat_early_order, time_travel_order
 from gen_inbetween.diffusion.motion import motion_state_dict
