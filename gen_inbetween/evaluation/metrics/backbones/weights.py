@@ -9,20 +9,17 @@ from __future__ import annotations
 
 import logging
 import os
-import shutil
+import socket
 from dataclasses import dataclass
 from http.client import HTTPException
 from pathlib import Path
 from typing import Any
-from urllib.request import Request, urlopen
 
 import torch
 from torch import Tensor
-from tqdm import tqdm
 from transformers import PretrainedConfig
 from transformers.utils import logging as transformers_logging
 
-from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import file_sha256
 
 CACHE_VARIABLE = "GEN_INBETWEEN_CACHE"
@@ -74,24 +71,17 @@ class WeightsFile:
         if os.environ.get("HF_HUB_OFFLINE", "").upper() in {"1", "ON", "YES", "TRUE"}:
             raise MissingWeights(self._explain("HF_HUB_OFFLINE is set, so nothing is fetched"))
         log.info("fetching %s (%d MB) into %s", self.names[0], self.megabytes, target.parent)
+        before = socket.getdefaulttimeout()
+        socket.setdefaulttimeout(TIMEOUT)  # torch asks for none
         try:
-            request = Request(self.url, headers={"User-Agent": "gen_inbetween"})
-            with urlopen(request, timeout=TIMEOUT) as response, replaced(target) as temporary:
-                size = int(response.headers.get("Content-Length") or 0) or None
-                with (
-                    temporary.open("wb") as file,
-                    tqdm.wrapattr(response, "read", total=size, desc=target.name, leave=False) as stream,
-                ):
-                    shutil.copyfileobj(stream, file)
-                if file_sha256(temporary) != self.sha256:
-                    kind = response.headers.get_content_type()
-                    raise MissingWeights(
-                        self._explain(
-                            f"the address gave {temporary.stat().st_size:,} bytes of {kind} with another hash"
-                        )
-                    )
+            target.parent.mkdir(parents=True, exist_ok=True)
+            torch.hub.download_url_to_file(self.url, str(target), hash_prefix=self.sha256)
+        except RuntimeError as error:
+            raise MissingWeights(self._explain(f"the address gave another file: {error}")) from error
         except (OSError, HTTPException) as error:  # no such host, a refusal such as 404, a broken line, a full disk
-            raise MissingWeights(self._explain(f"fetching it failed: {error.__cause__ or error}")) from error
+            raise MissingWeights(self._explain(f"fetching it failed: {error}")) from error
+        finally:
+            socket.setdefaulttimeout(before)
         return target
 
     def _explain(self, reason: str) -> str:
