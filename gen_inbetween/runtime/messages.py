@@ -1,4 +1,4 @@
-"""Messages to people: the nearest known name, and notices given once."""
+"""Messages to people: the nearest known name, notices given once or not at all."""
 
 from __future__ import annotations
 
@@ -25,3 +25,15 @@ def nearest_names(name: object, names: Iterable[str], *, count: int = 1, cutoff:
 def warn_once(message: str) -> None:
     """Log a notice the first time it is due in this process: a batch of a thousand clips gives it once."""
     log.warning("%s", message)
+
+
+def silence_torchvision_notice() -> None:
+    """Keep transformers from saying, when its image processors are first imported, that they do without torchvision.
+
+    It is meant to be so: torchvision fails beside any torch but the one it was built for. To be called before.
+    """
+    logging.getLogger("transformers.utils.import_utils").addFilter(_is_other_notice)
+
+
+def _is_other_notice(record: logging.LogRecord) -> bool:
+    return "requires torchvision" not in record.getMessage()

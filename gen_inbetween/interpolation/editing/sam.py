@@ -19,6 +19,7 @@ from gen_inbetween.interpolation.editing.grabcut import Point, masks_from_clicks
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, ModelError, models_folder
+from gen_inbetween.runtime.messages import silence_torchvision_notice
 
 __all__ = ["Box", "Point", "masks_from_clicks", "masks_from_sam"]
 
@@ -113,6 +114,7 @@ def _dtype_of(values: torch.Tensor) -> torch.dtype:
 
 
 def _load_sam(model: str | os.PathLike[str], device: str | torch.device) -> tuple[Any, Any]:
+    silence_torchvision_notice()
     from transformers import SamModel, SamProcessor
 
     folder = Path(model).expanduser()
