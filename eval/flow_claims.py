@@ -30,8 +30,8 @@ from gen_inbetween.evaluation.pairs.sources import open_pair
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval, paired_difference
 from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.distance_index import estimate_distance_index
 from gen_inbetween.interpolation.pairs import frame_tensor
-from gen_inbetween.interpolation.path_distance import estimate_index
 from gen_inbetween.runtime.files import write_json, write_text
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
 from gen_inbetween.training.interpolator.video_triplets import UNSURE
@@ -75,7 +75,7 @@ def film(folder: Path) -> Iterator[Question]:
         frames = [small(Image.fromarray(frame)) for frame in open_pair(pair, folder).frames[: GAP + 1]]
         way = dis_flow(frames[0], frames[GAP])
         for step in (2, 4, 6):
-            index = estimate_index(dis_flow(frames[0], frames[step]), way, step / GAP, still=UNSURE**2)
+            index = estimate_distance_index(dis_flow(frames[0], frames[step]), way, step / GAP, still=UNSURE**2)
             yield Question(pair.name, frames[0], frames[GAP], frames[step], step / GAP, index)
 
 

@@ -209,7 +209,7 @@ def open_interpolation(
 ) -> tuple[Callable[[Image.Image, Image.Image, int], list[Image.Image]], dict[str, Any]]:
     """An interpolator of INTERPOLATORS or a file of weights, at equal steps of time; and the version and hash of it."""
     interpolator = load_interpolator(name, device=device)
-    check_kind(interpolator.kind, 0.5, None, iters)
+    check_kind(interpolator.info.kind, 0.5, None, iters)
 
     def interpolate(frame0: Image.Image, frame1: Image.Image, num_frames: int) -> list[Image.Image]:
         return inbetween_frames(frame0, frame1, num_frames, interpolator, iters=iters)

@@ -118,7 +118,7 @@ def interpolated(
     record = {
         "interpolator": asdict(interpolator.info),
         "settings": {name: getattr(settings, name) for name in DEFAULTS if name in FLOW_TAKES},
-        "interpolations": interpolations(interpolator.kind, settings.num_frames, settings.iters),
+        "interpolations": interpolations(interpolator.info.kind, settings.num_frames, settings.iters),
         "unet_passes": 0,
         **cost,
         "frames_sha256": images_sha256(frames),

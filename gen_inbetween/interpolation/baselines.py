@@ -1,4 +1,4 @@
-"""The two interpolators that know no motion: what every other one has to beat.
+"""Baseline interpolators without motion: blend and nearest.
 
 blend     (1 - t) a + t b
 nearest   a before the middle, b from the middle on
@@ -11,8 +11,8 @@ from torch import Tensor
 
 from gen_inbetween.interpolation.interpolator import (
     Flows,
+    FrameInterpolator,
     InterpolatorInfo,
-    Kind,
     Reference,
     Time,
     check_frames,
@@ -23,20 +23,17 @@ from gen_inbetween.interpolation.interpolator import (
 NO_WEIGHTS = "none needed: there are no weights"
 
 
-class Still:
+class Still(FrameInterpolator):
     """An interpolator without motion. `hard`: take the nearer frame instead of blending both."""
-
-    kind: Kind = "index"  # each pixel may have its own time
-    multiple = 1
 
     def __init__(self, *, hard: bool, device: str | torch.device = "cpu") -> None:
         self.hard, self.device = hard, torch.device(device)
         name = "nearest" if hard else "blend"
-        self.info = InterpolatorInfo(name, name, "-", self.kind, self.multiple, NO_WEIGHTS)
+        self.info = InterpolatorInfo(name, name, "-", "index", 1, NO_WEIGHTS)  # each pixel may have its own time
 
     def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
         """See `FrameInterpolator`."""
-        check_kind(self.kind, t, ref, iters)
+        check_kind(self.info.kind, t, ref, iters)
         mask = self.flows(a, b, t).mask
         return mask * a + (1 - mask) * b
 

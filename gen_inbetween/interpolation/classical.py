@@ -1,4 +1,4 @@
-"""Interpolation without any weights: OpenCV's DIS flow both ways, carried to t, looked up in both frames, blended.
+"""DIS interpolator: classical optical flow, splatting and blending, without weights.
 
 1. F_01, F_10        dense inverse search (Kroeger et al., ECCV 2016)
 2. each flow vector is carried along itself to where it is at t, and arrives as the motion there: vectors that
@@ -11,6 +11,7 @@ Good while things move by less than their own size; beyond that the search finds
 
 from __future__ import annotations
 
+from functools import cached_property
 from typing import Any
 
 import numpy as np
@@ -19,15 +20,15 @@ from torch import Tensor
 
 from gen_inbetween.interpolation.interpolator import (
     Flows,
+    FrameInterpolator,
     InterpolatorInfo,
-    Kind,
+    PairInterpolator,
     Reference,
     Time,
     check_frames,
     check_kind,
     time_map,
 )
-from gen_inbetween.interpolation.last_pair import LastPair
 from gen_inbetween.interpolation.warping import splat, warp
 
 SHARPNESS = 40.0  # how fast a vector loses weight with the error it leaves, per unit of a [0, 1] signal
@@ -36,35 +37,52 @@ FAINT = 1e-6  # weight below which no vector has arrived
 GREY = (0.299, 0.587, 0.114)
 
 
-class DisInterpolator:
-    """A `FrameInterpolator` on the CPU; each pixel may have its own time. ImportError: OpenCV is not installed."""
-
-    kind: Kind = "index"
-    multiple = 1
+class DisInterpolator(FrameInterpolator):
+    """OpenCV's DIS flow, on the CPU; each pixel may have its own time. ImportError: OpenCV is not installed."""
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
         opencv()
-        self._both_ways = LastPair(lambda a, b: (dis_flow(a, b), dis_flow(b, a)))
         self.info = InterpolatorInfo(
-            "dis", "DIS", "OpenCV, medium preset at full resolution", self.kind, self.multiple, "Apache-2.0 (OpenCV)"
+            "dis", "DIS", "OpenCV, medium preset at full resolution", "index", 1, "Apache-2.0 (OpenCV)"
         )
 
-    @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
         """See `FrameInterpolator`."""
-        check_kind(self.kind, t, ref, iters)
-        flows = self.flows(a, b, t)
-        frame = flows.mask * warp(a, flows.to0) + (1 - flows.mask) * warp(b, flows.to1)
+        return self.pair(a, b).at(t, ref=ref, iters=iters)
+
+    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
+        """See `FrameInterpolator`."""
+        return self.pair(a, b).flows(t)
+
+    def pair(self, a: Tensor, b: Tensor) -> DisPair:
+        """See `FrameInterpolator`."""
+        check_frames(a, b)
+        return DisPair(self, a, b)
+
+
+class DisPair(PairInterpolator):
+    """Two frames, with the flow both ways once it has been needed."""
+
+    @cached_property
+    def both_ways(self) -> tuple[Tensor, Tensor]:
+        """F_01 and F_10, (B, 2, H, W) pixels each."""
+        return dis_flow(self.a, self.b), dis_flow(self.b, self.a)
+
+    @torch.no_grad()
+    def at(self, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
+        """See `FrameInterpolator`."""
+        check_kind(self.interpolator.info.kind, t, ref, iters)
+        flows = self.flows(t)
+        frame = flows.mask * warp(self.a, flows.to0) + (1 - flows.mask) * warp(self.b, flows.to1)
         return frame.clamp(0, 1)
 
     @torch.no_grad()
-    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
+    def flows(self, t: Time) -> Flows:
         """See `FrameInterpolator`."""
-        check_frames(a, b)
-        times = time_map(t, a)
-        flow01, flow10 = self._both_ways(a, b)
-        motion, times = motion_at(a, b, flow01, flow10, times)
+        times = time_map(t, self.a)
+        flow01, flow10 = self.both_ways
+        motion, times = motion_at(self.a, self.b, flow01, flow10, times)
         to0, to1 = -times * motion, (1 - times) * motion
         share0 = (1 - times) * warp(trust(flow01, flow10), to0)
         share1 = times * warp(trust(flow10, flow01), to1)
@@ -99,8 +117,8 @@ def motion_at(a: Tensor, b: Tensor, flow01: Tensor, flow10: Tensor, times: Tenso
     weight = first[:, 3:] + second[:, 3:]
     carried = (first[:, :3] + second[:, :3]) / weight.clamp(min=FAINT)
     # Where nothing arrived: what is known at the same place.
-    still_there = torch.cat(((1 - times) * flow01 - times * flow10, times), 1)
-    arrived = torch.where(weight > FAINT, carried, still_there)
+    unmoved = torch.cat(((1 - times) * flow01 - times * flow10, times), 1)
+    arrived = torch.where(weight > FAINT, carried, unmoved)
     return arrived[:, :2], arrived[:, 2:]
 
 

@@ -1,19 +1,24 @@
-"""What every interpolator is: two frames and a time in, the frame between them out.
+"""Interface of frame interpolators: two frames and a time in, the frame between out.
 
     frame_t = interpolator(a, b, t)                   a, b (B, 3, H, W) in [0, 1]; t = 0 is a, t = 1 is b
 
+    pair = interpolator.pair(a, b)                    many times of one pair: what they share is computed once
+    frames = [pair.at(t) for t in times]
+
 The kinds differ in what the time may be (reference: RIFE, ECCV 2022; InterpAny-Clearer, ECCV 2024):
-    midpoint     knows t = 1/2 only; other times are reached by halving (`midpoints.py`)
+    midpoint     knows t = 1/2 only; other times are reached by halving (`recursive_midpoint.py`)
     time         one number for the whole frame
-    index        a path-distance map: how far each pixel has come on its way from a to b; one number is uniform speed
+    index        a distance index: a map of how far each pixel has come on its way from a to b; one number is uniform
+                 speed
     time+ref, index+ref   as above, and looks at a frame whose time it knows; so it may walk to t in `iters` steps
 """
 
 from __future__ import annotations
 
 import math
+from abc import ABC, abstractmethod
 from dataclasses import dataclass
-from typing import Literal, Protocol, TypeAlias
+from typing import Literal, TypeAlias
 
 import torch
 from torch import Tensor
@@ -34,7 +39,7 @@ class InterpolatorError(ValueError):
 
 @dataclass(frozen=True)
 class InterpolatorInfo:
-    """What was loaded."""
+    """Name, version, kind and licence of an interpolator."""
 
     name: str  # what it was opened as: a name of INTERPOLATORS or the file's name
     architecture: str  # "IFNet", "IFNet v4", "Super SloMo", "FILM", "DIS", ...
@@ -56,14 +61,13 @@ class Flows:
     mask: Tensor  # (B, 1, H, W) in [0, 1]
 
 
-class FrameInterpolator(Protocol):
+class FrameInterpolator(ABC):
     """The one call of every interpolator, learned or not."""
 
     info: InterpolatorInfo
-    kind: Kind
-    multiple: int
     device: torch.device
 
+    @abstractmethod
     def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
         """The frames at `t` between `a` and `b`.
 
@@ -79,11 +83,29 @@ class FrameInterpolator(Protocol):
         Raises:
             InterpolatorError: shapes, range, a time or a reference that this kind cannot take.
         """
-        ...
 
+    @abstractmethod
     def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
         """The flows at `t`, cropped to the frames. InterpolatorError: t not 1/2 where only that is known."""
-        ...
+
+    def pair(self, a: Tensor, b: Tensor) -> PairInterpolator:
+        """This interpolator set to two frames, which must not be written into while it is used."""
+        return PairInterpolator(self, a, b)
+
+
+class PairInterpolator:
+    """An interpolator set to two frames. Kinds whose times share work keep it here, and override what uses it."""
+
+    def __init__(self, interpolator: FrameInterpolator, a: Tensor, b: Tensor) -> None:
+        self.interpolator, self.a, self.b = interpolator, a, b
+
+    def at(self, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
+        """The frames at `t`: see `FrameInterpolator.__call__`."""
+        return self.interpolator(self.a, self.b, t, ref=ref, iters=iters)
+
+    def flows(self, t: Time) -> Flows:
+        """The flows at `t`: see `FrameInterpolator.flows`."""
+        return self.interpolator.flows(self.a, self.b, t)
 
 
 def check_frames(a: Tensor, b: Tensor) -> None:
@@ -126,7 +148,7 @@ def check_kind(kind: Kind, t: Time, ref: Reference | None, iters: int) -> None:
     if isinstance(t, Tensor) and t.ndim > 1 and not kind.startswith("index"):
         raise InterpolatorError(
             f"an interpolator of kind {kind!r} takes one time for a frame, not a map {tuple(t.shape)}; if its weights "
-            "were trained with path-distance maps, load them with kind='index' (or 'index+ref')"
+            "were trained with distance-index maps, load them with kind='index' (or 'index+ref')"
         )
     if iters < 1:
         raise InterpolatorError(f"expected iters to be 1 or more, got {iters}")

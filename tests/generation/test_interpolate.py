@@ -20,7 +20,14 @@ from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.interpolate import plan_flow
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.settings import Settings
-from gen_inbetween.interpolation import INTERPOLATORS, Flows, InterpolatorInfo, interpolate_pair, load_interpolator
+from gen_inbetween.interpolation import (
+    INTERPOLATORS,
+    Flows,
+    FrameInterpolator,
+    InterpolatorInfo,
+    interpolate_pair,
+    load_interpolator,
+)
 from gen_inbetween.interpolation.pairs import interpolations
 from gen_inbetween.media.fit import crossfade, fit_pair
 from gen_inbetween.runtime.config import load
@@ -51,14 +58,14 @@ def keyframes(tmp_path):
     return tmp_path / "first.png", tmp_path / "last.png"
 
 
-class Moving:
+class Moving(FrameInterpolator):
     """A stand-in: every frame is `shade`, and all that is seen moves by `pixels` to the right."""
 
-    kind, multiple, device = "time", 1, torch.device("cpu")
+    device = torch.device("cpu")
 
     def __init__(self, pixels=0.0, shade=0.25, sha256="made up"):
         self.pixels, self.shade = pixels, shade
-        self.info = InterpolatorInfo("moving", "stand-in", "1", self.kind, 1, "none", sha256=sha256)
+        self.info = InterpolatorInfo("moving", "stand-in", "1", "time", 1, "none", sha256=sha256)
 
     def __call__(self, a, b, t, *, ref=None, iters=1):
         return torch.full_like(a, self.shade)

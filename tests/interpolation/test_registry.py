@@ -112,8 +112,8 @@ def test_no_two_versions_look_alike():
 def test_the_paper_family_is_recognised_and_its_kind_chosen(index_channels, name, asked, kind, tmp_path):
     torch.save(published(index_channels), tmp_path / name)
     interpolator = load_interpolator(tmp_path / name, kind=asked)
-    assert (interpolator.info.architecture, interpolator.kind) == ("IFNet", kind)
-    assert interpolator.multiple == 32 and interpolator.network.index_channels == index_channels
+    assert (interpolator.info.architecture, interpolator.info.kind) == ("IFNet", kind)
+    assert interpolator.info.multiple == 32 and interpolator.network.index_channels == index_channels
     assert not hasattr(interpolator.network.block_tea, "conv0")  # the teacher is for training
 
 
@@ -138,7 +138,11 @@ def test_every_way_of_saving_it_is_the_same(tmp_path):
 def test_super_slomo_is_recognised_with_its_date(new_format, tmp_path):
     torch.save(slomo_checkpoint(), tmp_path / "SuperSloMo.ckpt", _use_new_zipfile_serialization=new_format)
     interpolator = load_interpolator(tmp_path)  # its folder will do
-    assert (interpolator.info.architecture, interpolator.kind, interpolator.multiple) == ("Super SloMo", "time", 32)
+    assert (interpolator.info.architecture, interpolator.info.kind, interpolator.info.multiple) == (
+        "Super SloMo",
+        "time",
+        32,
+    )
     assert interpolator.network.compat and interpolator.info.parameters == 39_610_473
     assert "training data" in interpolator.info.license
     with pytest.raises(InterpolatorError, match="full size only"):
@@ -221,7 +225,7 @@ def test_kinds_and_scales_out_of_range_are_refused(tmp_path):
         load_interpolator(tmp_path / "flownet.pkl", scale=8)
     with pytest.raises(InterpolatorError, match="blend is of kind index and has no scale"):
         load_interpolator("blend", scale=0.5)
-    assert load_interpolator(tmp_path / "flownet.pkl", scale=0.25).multiple == 128
+    assert load_interpolator(tmp_path / "flownet.pkl", scale=0.25).info.multiple == 128
 
 
 def test_converted_weights_are_the_same_and_say_what_they_are(tmp_path):

@@ -1,6 +1,6 @@
 """Each thing at its own pace: two frames, masks on the first, and a curve for each says how far it has come when.
 
-    frame_t = interpolator(frame0, frame1, D_t)        D_t: the path-distance map of `index_maps.py`
+    frame_t = interpolator(frame0, frame1, D_t)        D_t: the distance index of `index_maps.py`
 
 (the editor of InterpAny-Clearer, ECCV 2024.) What can be edited is when each thing is where on its way from frame0 to
 frame1; the way itself is the interpolator's estimate, and stays.
@@ -21,7 +21,7 @@ from tqdm import tqdm
 
 from gen_inbetween.interpolation.editing.index_maps import FEATHER, Curve, feathered_layers, index_map, layer_positions
 from gen_inbetween.interpolation.editing.masks import Mask, open_masks
-from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
 from gen_inbetween.interpolation.pairs import check_pair, frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
@@ -81,9 +81,9 @@ def edit_motion(
     positions = layer_positions(curves, background, times, len(opened))
     network = open_interpolator(interpolator)
     iters = check_takes_maps(network, iters)
-    a, b = (frame_tensor(frame, network.device) for frame in (first, last))
+    pair = network.pair(*(frame_tensor(frame, network.device) for frame in (first, last)))
     frames = [
-        _frame(first, last, a, b, index_map(layers, values), network, iters)
+        _frame(first, last, pair, index_map(layers, values), iters)
         for values in tqdm(positions, desc="edit", unit="frame", disable=not progress)
     ]
     settings = {
@@ -101,25 +101,24 @@ def edit_motion(
 
 def check_takes_maps(interpolator: FrameInterpolator, iters: int | None = None) -> int:
     """The steps to take with this interpolator. InterpolatorError: it takes one time for the whole frame only."""
-    if not interpolator.kind.startswith("index"):
+    if not interpolator.info.kind.startswith("index"):
+        info = interpolator.info
         raise InterpolatorError(
-            f"{interpolator.info.name} is of kind {interpolator.kind!r}, one time for the whole frame; moving things "
-            f"at different paces needs one that takes a map: {', '.join(MAP_TAKERS)}"
+            f"{info.name} is of kind {info.kind!r}, one time for the whole frame; moving things at different paces "
+            f"needs one that takes a map: {', '.join(MAP_TAKERS)}"
         )
     if iters is None:
-        return REFERENCE_ITERS if interpolator.kind.endswith("+ref") else 1
+        return REFERENCE_ITERS if interpolator.info.kind.endswith("+ref") else 1
     return iters
 
 
-def _frame(
-    first: Image.Image, last: Image.Image, a: Tensor, b: Tensor, index: Tensor, network: FrameInterpolator, iters: int
-) -> Image.Image:
+def _frame(first: Image.Image, last: Image.Image, pair: PairInterpolator, index: Tensor, iters: int) -> Image.Image:
     """The frame at a map (1, H, W); the given ones where everything is there."""
     if not bool(index.any()):
         return first
     if bool((index == 1).all()):
         return last
-    return tensor_frame(network(a, b, index[None].to(network.device), iters=iters))
+    return tensor_frame(pair.at(index[None].to(pair.a.device), iters=iters))
 
 
 def edit_record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:

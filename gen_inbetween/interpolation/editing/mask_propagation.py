@@ -17,9 +17,10 @@ import torch
 from PIL import Image
 from torch import Tensor
 
-from gen_inbetween.interpolation.classical import DisInterpolator, dis_flow
+from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.editing.grabcut import redraw_outline
 from gen_inbetween.interpolation.editing.masks import Bool, uncovered
+from gen_inbetween.interpolation.interpolator import PairInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.interpolation.warping import warp
 
@@ -52,10 +53,10 @@ def follow_masks(frames: Sequence[Image.Image], masks: Bool) -> Iterator[Bool]:
         yield now
 
 
-def masks_between(a: Tensor, b: Tensor, masks_a: Bool, masks_b: Bool, t: float, flow: DisInterpolator) -> Tensor:
-    """The masks (M, H, W) of two neighbouring frames (1, 3, H, W), carried to t in [0, 1] between them: in [0, 1]."""
+def masks_between(pair: PairInterpolator, masks_a: Bool, masks_b: Bool, t: float) -> Tensor:
+    """The masks (M, H, W) of a pair of frames (1, 3, H, W), carried to t in [0, 1] between: (M, H, W) in [0, 1]."""
     first, last = (torch.from_numpy(masks).float()[None] for masks in (masks_a, masks_b))
     if t in (0, 1):
         return (last if t else first)[0]
-    way = flow.flows(a, b, t)
-    return (way.mask * warp(first, way.to0) + (1 - way.mask) * warp(last, way.to1))[0]
+    flows = pair.flows(t)
+    return (flows.mask * warp(first, flows.to0) + (1 - flows.mask) * warp(last, flows.to1))[0]

@@ -10,7 +10,7 @@ knows the way itself, so here its frames are looked up at different times. Masks
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
 from pathlib import Path
@@ -27,9 +27,9 @@ from gen_inbetween.interpolation.classical import DisInterpolator, opencv
 from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grown
 from gen_inbetween.interpolation.editing.edit_motion import edit_record
 from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions
-from gen_inbetween.interpolation.editing.mask_propagation import CPU, follow_masks, masks_between
+from gen_inbetween.interpolation.editing.mask_propagation import follow_masks, masks_between
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
-from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
@@ -108,28 +108,32 @@ def retime_objects(
 class _Layers:
     """A clip at any position (in frames): its picture, its masks, its clean plate; frames between are drawn."""
 
-    def __init__(self, frames: Sequence[Image.Image], masks: list[Bool], draw: FrameInterpolator) -> None:
-        self.frames, self.masks, self.draw = frames, masks, draw
+    def __init__(self, frames: Sequence[Image.Image], masks: list[Bool], interpolator: FrameInterpolator) -> None:
+        self.frames, self.masks, self.interpolator = frames, masks, interpolator
         self.plates = [Image.fromarray(plate) for plate in clean_plates(frames, masks)]
-        self.flow = DisInterpolator()
-        self.picture = lru_cache(8)(lambda at: self._drawn(self.frames, at))
-        self.plate = lru_cache(8)(lambda at: self._drawn(self.plates, at))
+        dis = DisInterpolator()
+        # Things stand at different times of the clip, so a few pictures and pairs of each are asked for in turn.
+        self.frame_pair = lru_cache(4)(lambda number: self._pair(interpolator, self.frames, number))
+        self.plate_pair = lru_cache(4)(lambda number: self._pair(interpolator, self.plates, number))
+        self.flow_pair = lru_cache(4)(lambda number: self._pair(dis, self.frames, number))
+        self.picture = lru_cache(8)(lambda at: self._draw(self.frames, self.frame_pair, at))
+        self.plate = lru_cache(8)(lambda at: self._draw(self.plates, self.plate_pair, at))
         self.cover = lru_cache(8)(self._cover)
 
-    def _drawn(self, images: Sequence[Image.Image], at: float) -> Pixels:
+    def _pair(self, interpolator: FrameInterpolator, images: Sequence[Image.Image], number: int) -> PairInterpolator:
+        """Images `number` and the next one."""
+        return interpolator.pair(*(frame_tensor(images[k], interpolator.device) for k in (number, number + 1)))
+
+    def _draw(self, images: Sequence[Image.Image], pair: Callable[[int], PairInterpolator], at: float) -> Pixels:
         before, t = self._between(at)
-        if t == 0:
-            return np.asarray(images[before])
-        a, b = (frame_tensor(images[number], self.draw.device) for number in (before, before + 1))
-        return np.asarray(tensor_frame(self.draw(a, b, t)))
+        return np.asarray(images[before] if t == 0 else tensor_frame(pair(before).at(t)))
 
     def _cover(self, at: float) -> NDArray[np.float32]:
         """(M, H, W) in [0, 1]"""
         before, t = self._between(at)
         if t == 0:
             return self.masks[before].astype(np.float32)
-        a, b = (frame_tensor(self.frames[number], CPU) for number in (before, before + 1))
-        return masks_between(a, b, self.masks[before], self.masks[before + 1], t, self.flow).numpy()
+        return masks_between(self.flow_pair(before), self.masks[before], self.masks[before + 1], t).numpy()
 
     def _between(self, at: float) -> tuple[int, float]:
         before = min(int(at), len(self.frames) - 1)

@@ -1,12 +1,12 @@
-"""What an interpolation network computes on the way to its frame; the losses of training need all of it."""
+"""Output and interface of interpolation networks: frame, flows, masks, matches."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from dataclasses import dataclass
-from typing import Protocol
+from typing import Any
 
-from torch import Tensor
+from torch import Tensor, nn
 
 
 @dataclass(frozen=True)
@@ -40,10 +40,15 @@ class Estimate:
     between: Tensor | None = None  # Super SloMo: (B, 4, H, W) pixels, the flow from a to b, then from b to a
 
 
-class InterpolationNetwork(Protocol):
-    """An nn.Module; H and W are multiples of `multiple`, and index has `index_channels` channels (None for 0)."""
+class InterpolationNetwork(nn.Module):
+    """forward(a, b, index, **shared) -> Estimate. H and W are multiples of `multiple`.
+
+    index: (B, index_channels, H, W), None for 0 channels; shared: what `prepare` returned for these two frames.
+    """
 
     index_channels: int
     multiple: int
 
-    def __call__(self, a: Tensor, b: Tensor, index: Tensor | None) -> Estimate: ...
+    def prepare(self, a: Tensor, b: Tensor) -> dict[str, Any]:
+        """Keywords of `forward` that are the same at every time between a and b (B, 3, H, W); here none."""
+        return {}

@@ -1,7 +1,8 @@
-"""FILM (ECCV 2022) from a file of the user: the TorchScript port of dajes/frame-interpolation-pytorch (Apache-2.0).
+"""FILM (ECCV 2022), from a TorchScript archive of the user.
 
-The archive brings its own network: film_net_fp32.pt and film_net_fp16.pt take two frames whose sides are multiples of
-64 and a time (B, 1), and were trained at t = 1/2 only. Other times are reached by halving.
+The port is dajes/frame-interpolation-pytorch's (Apache-2.0). The archive brings its own network: film_net_fp32.pt and
+film_net_fp16.pt take two frames whose sides are multiples of 64 and a time (B, 1), and were trained at t = 1/2 only.
+Other times are reached by halving.
 """
 
 from __future__ import annotations
@@ -17,9 +18,9 @@ from torch.nn import functional
 
 from gen_inbetween.interpolation.interpolator import (
     Flows,
+    FrameInterpolator,
     InterpolatorError,
     InterpolatorInfo,
-    Kind,
     Reference,
     Time,
     check_frames,
@@ -27,7 +28,7 @@ from gen_inbetween.interpolation.interpolator import (
     padding_to,
     time_map,
 )
-from gen_inbetween.interpolation.midpoints import batch_by_halving
+from gen_inbetween.interpolation.recursive_midpoint import recursive_midpoint_batch
 
 PARTS = {"extract", "predict_flow", "fuse"}  # the top modules of the port
 INFO = InterpolatorInfo("film", "FILM", "film_net, TorchScript", "midpoint", 64, "Apache-2.0")
@@ -41,15 +42,12 @@ def is_torchscript(path: Path) -> bool:
         return any("/code/" in name for name in archive.namelist())
 
 
-class FilmInterpolator:
-    """A `FrameInterpolator` over the archive at `path`, computing in float32.
+class FilmInterpolator(FrameInterpolator):
+    """The network of the archive at `path`, computing in float32.
 
     A TorchScript archive is a program: torch runs it in its own interpreter, without Python, but open only one from a
     source you trust. InterpolatorError: the archive cannot be opened, or holds another network.
     """
-
-    kind: Kind = "midpoint"
-    multiple = INFO.multiple
 
     def __init__(self, path: Path, sha256: str, device: torch.device) -> None:
         self.device = device
@@ -71,8 +69,8 @@ class FilmInterpolator:
     def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
         """See `FrameInterpolator`."""
         check_frames(a, b)
-        check_kind(self.kind, t, ref, iters)
-        return batch_by_halving(self._middle, a, b, time_map(t, a)[:, 0, 0, 0].tolist())
+        check_kind(self.info.kind, t, ref, iters)
+        return recursive_midpoint_batch(self._middle, a, b, time_map(t, a)[:, 0, 0, 0].tolist())
 
     def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
         """Not to be had: the archive returns frames only. Always InterpolatorError."""
@@ -80,7 +78,7 @@ class FilmInterpolator:
 
     def _middle(self, a: Tensor, b: Tensor) -> Tensor:
         height, width = a.shape[-2:]
-        padding = padding_to((height, width), self.multiple)
+        padding = padding_to((height, width), self.info.multiple)
         a, b = (functional.pad(image, padding, mode="replicate") for image in (a, b))
         frame = self.network(a, b, a.new_full((len(a), 1), 0.5))
         return frame[..., :height, :width].clamp(0, 1)

@@ -13,10 +13,10 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 
-from torch import Tensor, cat, nn
+from torch import Tensor, cat
 
 from gen_inbetween.interpolation.networks.blocks import ContextNet, IFBlock, Unet, merge
-from gen_inbetween.interpolation.networks.estimate import Estimate, Teacher
+from gen_inbetween.interpolation.networks.estimate import Estimate, InterpolationNetwork, Teacher
 from gen_inbetween.interpolation.warping import warp
 
 SCALES = (4.0, 2.0, 1.0)
@@ -24,7 +24,7 @@ WIDTHS = (240, 150, 90)
 CONTEXT_WIDTH = 16
 
 
-class IFNet(nn.Module):
+class IFNet(InterpolationNetwork):
     """The paper family.
 
     Args:

@@ -14,7 +14,7 @@ from typing import Literal
 from torch import Tensor, cat, nn
 
 from gen_inbetween.interpolation.networks.blocks import BlockStyle, IFBlock, merge
-from gen_inbetween.interpolation.networks.estimate import Estimate
+from gen_inbetween.interpolation.networks.estimate import Estimate, InterpolationNetwork
 from gen_inbetween.interpolation.warping import warp
 
 FAR = 32.0  # pixels: 4.0 and 4.1 start again at twice the scales when the second block moves both flows further
@@ -99,7 +99,7 @@ def build_encoder(layout: Layout) -> nn.Module | None:
     return nn.Sequential(first, slope, middle[0], slope, middle[1], slope, last)
 
 
-class IFNetV4(nn.Module):
+class IFNetV4(InterpolationNetwork):
     """One of LAYOUTS. scale: the flow is estimated at this fraction of the frame's resolution (0.5 for 4K)."""
 
     index_channels = 1

@@ -17,7 +17,7 @@ import torch
 from torch import Tensor, cat, nn
 from torch.nn import functional
 
-from gen_inbetween.interpolation.networks.estimate import Estimate
+from gen_inbetween.interpolation.networks.estimate import Estimate, InterpolationNetwork
 from gen_inbetween.interpolation.warping import rescale, warp
 
 WIDTHS = (32, 64, 128, 256, 512, 512)
@@ -76,7 +76,7 @@ class Unet(nn.Module):
         return _rectify(x) if self.rectify_last else x
 
 
-class SuperSloMo(nn.Module):
+class SuperSloMo(InterpolationNetwork):
     """Both U-Nets. widths: of the U-Net's levels, fine to coarse; compat: behave as the published weights expect."""
 
     index_channels = 1

@@ -1,4 +1,4 @@
-"""tiny-di: the bundled interpolator. Small, path-distance indexed, and looks at a reference frame.
+"""tiny-di, the bundled interpolation network: small, distance-indexed, with a reference frame.
 
 1. F_01, F_10                 global matching at 1/4 of the size (`matching.py`)
 2. carried to t               what starts at x and has come the share D of its way F_01 is at x + D F_01, and brings
@@ -19,14 +19,14 @@ from __future__ import annotations
 import math
 from collections.abc import Sequence
 from dataclasses import replace
+from typing import Any
 
 import torch
-from torch import Tensor, cat, nn
+from torch import Tensor, cat
 from torch.nn import functional
 
-from gen_inbetween.interpolation.last_pair import LastPair
 from gen_inbetween.interpolation.networks.blocks import ContextNet, IFBlock, Unet, merge
-from gen_inbetween.interpolation.networks.estimate import Estimate, Matches
+from gen_inbetween.interpolation.networks.estimate import Estimate, InterpolationNetwork, Matches
 from gen_inbetween.interpolation.networks.matching import CELL, Matching
 from gen_inbetween.interpolation.warping import rescale, rescale_flow, splat, warp
 
@@ -36,7 +36,7 @@ SPREAD = 1e-2  # weight with which what arrives also reaches the cells around, t
 LEVELS = 4
 
 
-class TinyDI(nn.Module):
+class TinyDI(InterpolationNetwork):
     """widths: of the two blocks; depth: convolutions in each; matching_width, context_width: of the other parts."""
 
     index_channels = 5
@@ -57,29 +57,47 @@ class TinyDI(nn.Module):
         self.block1 = IFBlock(23, widths[1], depth=depth)
         self.contextnet = ContextNet(context_width)
         self.unet = Unet(context_width)
-        self._matched = LastPair(self.matching)
 
-    def forward(self, a: Tensor, b: Tensor, index: Tensor | None, small: int | None = None) -> Estimate:
+    def forward(
+        self,
+        a: Tensor,
+        b: Tensor,
+        index: Tensor | None,
+        small: int | None = None,
+        matches: tuple[Matches, Matches] | None = None,
+    ) -> Estimate:
         """a, b (B, 3, H, W) in [0, 1]; index (B, 5, H, W); H and W multiples of 16.
 
         small: frames are matched at 1 / small of their size, a power of two; None: as large as CELLS allows.
+        matches: of these two frames, where `prepare` has found them already.
 
         The estimate's first flow is what was carried, the others come from the blocks; `.matches` is from a to b and
         back.
         """
         assert index is not None
         height, width = a.shape[-2:]
-        small = small or 2 ** math.ceil(max(0.0, math.log(height * width / CELL**2 / CELLS, 4)))
-        unit = max(self.multiple, COARSE * small)
-        padding = (0, -width % unit, 0, -height % unit)
-        a, b, index = (functional.pad(x, padding, mode="replicate") for x in (a, b, index))
-        estimate = self._estimate(a, b, index, small)
-        return estimate if not any(padding) else _cropped(estimate, height, width)
+        small = small or _matching_scale(height, width)
+        a, b, index = (self._pad(x, small) for x in (a, b, index))
+        estimate = self._estimate(a, b, index, small, matches or self._match(a, b, small))
+        return estimate if estimate.frame.shape[-2:] == (height, width) else _crop(estimate, height, width)
 
-    def _estimate(self, a: Tensor, b: Tensor, index: Tensor, small: int) -> Estimate:
-        there, back = self._match(functional.avg_pool2d(a, small), functional.avg_pool2d(b, small))
+    def prepare(self, a: Tensor, b: Tensor) -> dict[str, Any]:
+        """The matches of two frames, which are the same at every time between them."""
+        small = _matching_scale(*a.shape[-2:])
+        return {"matches": self._match(self._pad(a, small), self._pad(b, small), small)}
+
+    def _pad(self, x: Tensor, small: int) -> Tensor:
+        unit = max(self.multiple, COARSE * small)
+        height, width = x.shape[-2:]
+        return functional.pad(x, (0, -width % unit, 0, -height % unit), mode="replicate")
+
+    def _match(self, a: Tensor, b: Tensor, small: int) -> tuple[Matches, Matches]:
+        return self.matching(functional.avg_pool2d(a, small), functional.avg_pool2d(b, small))
+
+    def _estimate(self, a: Tensor, b: Tensor, index: Tensor, small: int, matches: tuple[Matches, Matches]) -> Estimate:
+        forth, back = matches
         zoom = CELL * small
-        carried, certainty = carry(there, back, functional.avg_pool2d(index[:, :1], zoom))
+        carried, certainty = carry(forth, back, functional.avg_pool2d(index[:, :1], zoom))
         flow, certainty = rescale_flow(carried, zoom), rescale(certainty, zoom)
         logit = torch.logit(1 - index[:, :1], eps=0.05)  # near in time counts more, until a block knows better
         flows, masks, merged = [flow], [logit.sigmoid()], []
@@ -96,28 +114,24 @@ class TinyDI(nn.Module):
         context = self.contextnet(a, flow[:, :2]), self.contextnet(b, flow[:, 2:])
         repair = self.unet(cat((a, b, *warped, logit, flow), 1), *context).float()
         frame = (merged[-1] + 2 * repair - 1).clamp(0, 1)
-        return Estimate(frame, flows, masks, merged, matches=(there, back))
-
-    def train(self, mode: bool = True) -> TinyDI:
-        self._matched.forget()  # while it trains, the weights that matched a pair change
-        super().train(mode)
-        return self
-
-    def _match(self, a: Tensor, b: Tensor) -> tuple[Matches, Matches]:
-        """Outside of training the matches of the last pair are remembered."""
-        return self.matching(a, b) if torch.is_grad_enabled() else self._matched(a, b)
+        return Estimate(frame, flows, masks, merged, matches=(forth, back))
 
 
-def carry(there: Matches, back: Matches, index: Tensor) -> tuple[Tensor, Tensor]:
+def _matching_scale(height: int, width: int) -> int:
+    """The power of two by which a frame is reduced so that at most CELLS cells of it are matched."""
+    return 2 ** math.ceil(max(0.0, math.log(height * width / CELL**2 / CELLS, 4)))
+
+
+def carry(forth: Matches, back: Matches, index: Tensor) -> tuple[Tensor, Tensor]:
     """Flows from the frame at `index` (B, 1, h, w) to both frames (B, 4, h, w), in cells, and how sure they are.
 
     A cell counts by the certainty of its match, and by how near its frame is in time. Where nothing arrives, the
     neighbourhood does (the sums are spread over ever larger cells), and the certainty (B, 1, h, w) is small.
     """
     index1 = warp(index, back.flow)  # the share that what is seen in b has come, by where it was in a
-    values0 = cat((-index * there.flow, (1 - index) * there.flow), 1)
+    values0 = cat((-index * forth.flow, (1 - index) * forth.flow), 1)
     values1 = cat((index1 * back.flow, -(1 - index1) * back.flow), 1)
-    sums = splat(values0, index * there.flow, there.certainty * (1.05 - index))
+    sums = splat(values0, index * forth.flow, forth.certainty * (1.05 - index))
     sums = sums + splat(values1, (1 - index1) * back.flow, back.certainty * (0.05 + index1))
     certainty = sums[:, -1:]
     height, width = sums.shape[-2:]
@@ -130,7 +144,7 @@ def carry(there: Matches, back: Matches, index: Tensor) -> tuple[Tensor, Tensor]
     return sums[:, :-1] / sums[:, -1:].clamp(min=1e-6), certainty.clamp(max=1)
 
 
-def _cropped(estimate: Estimate, height: int, width: int) -> Estimate:
+def _crop(estimate: Estimate, height: int, width: int) -> Estimate:
     def cut(x: Tensor) -> Tensor:
         return x[..., :height, :width]
 

@@ -57,7 +57,7 @@ def retime(
             so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is shown half a new step early.
         loop: go on from the last frame to the first, which is not shown twice.
         passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, which
-            cures flicker of colour, and some of that of sharpness (figures: `pairs.redrawn`).
+            cures flicker of colour, and some of that of sharpness (figures: `pairs.pass_through`).
         cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
         duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `frame_pairs`).
         interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
@@ -91,7 +91,7 @@ def retime(
     check_duplicates(duplicates)
     opened = open_interpolator(interpolator)
     steps = 1 if iters is None else iters
-    check_kind(opened.kind, 0.5, None, steps)
+    check_kind(opened.info.kind, 0.5, None, steps)
     pairs = _pairs_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
     if (np.diff(timing.positions) < 0).any():
         log.info("the times turn back in places: there the clip runs backwards")

@@ -157,7 +157,7 @@ def retime_video(
     sound = _sound(source, out, slowing, bent != LINEAR, audio)
     check_duplicates(duplicates)
     opened = open_interpolator(interpolator, device)
-    check_kind(opened.kind, 0.5, None, iters)
+    check_kind(opened.info.kind, 0.5, None, iters)
     check_phase(phase)
     how: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
     how["phase"] = phase

@@ -18,7 +18,7 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Reference
-from gen_inbetween.interpolation.pairs import between_frames, frame_tensor, redrawn, tensor_frame
+from gen_inbetween.interpolation.pairs import between_frames, frame_tensor, pass_through, tensor_frame
 from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
 
@@ -39,8 +39,8 @@ def retime_pairs(
         pairs: one or more, each beginning where the one before ends (`frame_pairs`).
         times: in the unit of the frames' seconds, rising or equal; before the first frame and after the last one, that
             frame is shown.
-        passthrough: source frames appear as they are; False: as the interpolator draws them (`pairs.redrawn`), so that
-            no frame is sharper than its neighbours.
+        passthrough: source frames appear as they are; False: passed through the interpolator (`pairs.pass_through`), so
+            that no frame is sharper than its neighbours.
         iters: for the "+ref" kinds, steps from one frame to the next, or from the source frame to the first.
 
     Raises:
@@ -93,7 +93,7 @@ def _check_rising(times: Iterable[float]) -> Iterator[float]:
 
 
 class _Source:
-    """Source frames as they are to appear. What was redrawn last is remembered: held frames are asked for often."""
+    """Source frames as they are to appear. The last one passed through is kept: held frames come often."""
 
     def __init__(self, interpolator: FrameInterpolator, passthrough: bool, iters: int) -> None:
         self.interpolator, self.passthrough, self.iters = interpolator, passthrough, iters
@@ -104,7 +104,7 @@ class _Source:
             return image
         if self._last is None or self._last[0] is not image:
             frame = frame_tensor(image, self.interpolator.device)
-            self._last = image, tensor_frame(redrawn(frame, self.interpolator, self.iters))
+            self._last = image, tensor_frame(pass_through(frame, self.interpolator, self.iters))
         return self._last[1]
 
 
@@ -122,11 +122,12 @@ def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[I
 
 def _walk(a: Tensor, b: Tensor, shares: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:
     """The frames at rising shares in (0, 1) of the way from a to b."""
-    if not interpolator.kind.endswith("+ref"):
+    if not interpolator.info.kind.endswith("+ref"):
         yield from between_frames(a, b, shares, interpolator, iters)
         return
+    pair = interpolator.pair(a, b)
     reference: Reference | None = None
     for share in shares:
-        frame = interpolator(a, b, share, ref=reference, iters=iters)
+        frame = pair.at(share, ref=reference, iters=iters)
         reference = frame, share
         yield frame

@@ -12,7 +12,7 @@ Frame k of the new clip shows the old one, of n frames at `rate` a second, at it
     times            u_k themselves
 
 Phase 1/2 lets every frame of a whole factor m fall between two old ones, at (k + 1/2) / m: none is an old frame,
-sharper than its neighbours. That cures flicker where most else fails (figures: `pairs.redrawn`).
+sharper than its neighbours. That cures flicker where most else fails (figures: `pairs.pass_through`).
 
 25 frames at 7 a second: num_frames=97 shows them at 28 a second, three between any two; fps=24 makes 86 frames, 3.58 s.
 """

@@ -21,7 +21,7 @@ from numpy.typing import NDArray
 from torch import Generator, Tensor
 from torch.nn import functional
 
-from gen_inbetween.interpolation.path_distance import estimate_index
+from gen_inbetween.interpolation.distance_index import estimate_distance_index
 
 LAYERS = 4  # the background and the most things in front of it
 TEXTURE = 96  # pixels along a side of a layer's texture
@@ -101,8 +101,8 @@ def draw_triplets(
     gone, _ = motion(owner0, poses[0], poses[1], owner)
     gone_to_reference, _ = motion(owner0, poses[0], poses[3], owner)
     return Triplets(
-        a, target, b, _map(time), estimate_index(gone, there, _map(time)), reference, _map(reference_time),
-        estimate_index(gone_to_reference, there, _map(reference_time)), torch.cat((to0, to1), 1),
+        a, target, b, _map(time), estimate_distance_index(gone, there, _map(time)), reference, _map(reference_time),
+        estimate_distance_index(gone_to_reference, there, _map(reference_time)), torch.cat((to0, to1), 1),
         torch.cat((there, back), 1), torch.cat((seen0, seen1), 1), torch.cat((seen01, seen10), 1),
     )  # fmt: skip
 

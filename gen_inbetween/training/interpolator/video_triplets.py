@@ -8,7 +8,7 @@ one place and turned about together:
     mirror, reverse                                                                                   (Super SloMo)
 
 For the reference kinds a fourth frame is any one from the first to the last (InterpAny-Clearer, as published). Maps of
-path distances are estimated from the optical flow between the frames (`index_estimation.py`), and blurred. Estimated
+path distances are estimated from the optical flow between the frames (`distance_index.py`), and blurred. Estimated
 flows wander by pixels over plain walls, so what moves by less than UNSURE follows the time. (Moving layers of 128
 pixels with noise, DIS: from eps 0.25 to 16 the error of D falls from 0.094 to 0.056 where things stand still, and stays
 at 0.09 where they move by 4 pixels and more at another pace than the time, which is off by 0.18 there.)
@@ -26,9 +26,8 @@ from torch.utils.data import Dataset
 
 from gen_inbetween.data.clips import Clips
 from gen_inbetween.interpolation.classical import DisInterpolator, dis_flow
-from gen_inbetween.interpolation.editing.index_maps import blurred
+from gen_inbetween.interpolation.distance_index import blur_maps, estimate_distance_index
 from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
-from gen_inbetween.interpolation.path_distance import estimate_index
 from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.training.sample_order import clip_index, seeded
 
@@ -128,7 +127,8 @@ def with_distances(triplets: VideoTriplets, flow_of: FlowOf, blur: int, kind: Ki
     way = flow_of(triplets.a, triplets.b)
 
     def of(frame: Tensor, time: Tensor) -> Tensor:
-        estimated = blurred(estimate_index(flow_of(triplets.a, frame), way, time, still=UNSURE**2)[:, 0], blur)[:, None]
+        estimated = estimate_distance_index(flow_of(triplets.a, frame), way, time, still=UNSURE**2)
+        estimated = blur_maps(estimated[:, 0], blur)[:, None]
         return torch.where((time == 0) | (time == 1), time, estimated)  # at the ends nothing is left to estimate
 
     index = of(triplets.target, triplets.time)
@@ -147,6 +147,6 @@ def open_flow(name: str, device: torch.device) -> FlowOf:
     interpolator = load_interpolator(name, device=device)
     if isinstance(interpolator, DisInterpolator):
         return dis_flow
-    if interpolator.kind == "midpoint":
+    if interpolator.info.kind == "midpoint":
         raise InterpolatorError(f"{name} knows the flows at t = 0.5 only; distance maps need those between two frames")
     return lambda a, b: interpolator.flows(a, b, 0.0).to1

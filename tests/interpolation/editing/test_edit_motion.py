@@ -9,10 +9,17 @@ import numpy as np
 import pytest
 import torch
 from PIL import Image
+from torch import Tensor
 
-from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, interpolate_pair, load_interpolator
+from gen_inbetween.interpolation import (
+    FrameInterpolator,
+    InterpolatorError,
+    InterpolatorInfo,
+    interpolate_pair,
+    load_interpolator,
+)
 from gen_inbetween.interpolation.editing.edit_motion import edit_motion
-from gen_inbetween.interpolation.editing.index_maps import feathered_layers, index_maps
+from gen_inbetween.interpolation.editing.index_maps import FEATHER, feathered_layers, index_map, layer_positions
 from gen_inbetween.interpolation.editing.masks import MaskError, open_masks, uncovered
 from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
 from gen_inbetween.interpolation.networks.ifnet import IFNet
@@ -55,6 +62,12 @@ def left_of(frame: Image.Image, channel: int) -> float:
     return float(np.median(middles)) - 7.5
 
 
+def index_maps(masks: np.ndarray, curves: list, background: str, num_frames: int, feather: int = FEATHER) -> Tensor:
+    """The maps (num_frames, 1, H, W) of a clip, as `edit_motion` works them out one by one."""
+    layers, times = feathered_layers(masks, feather), torch.linspace(0, 1, num_frames, dtype=torch.float64)
+    return torch.stack([index_map(layers, at) for at in layer_positions(curves, background, times, len(masks))])
+
+
 def tiny_network(channels: int, kind: str) -> NetworkInterpolator:
     torch.manual_seed(0)
     network = IFNet(channels, widths=(8, 8, 4), depth=1, context_width=2).eval()
@@ -62,10 +75,10 @@ def tiny_network(channels: int, kind: str) -> NetworkInterpolator:
     return NetworkInterpolator(network, info, torch.device("cpu"))
 
 
-class KnownMotion:
+class KnownMotion(FrameInterpolator):
     """Carries every pixel of the first frame as far as the map says along a motion that is given, objects on top."""
 
-    kind, multiple, device = "index", 1, torch.device("cpu")
+    device = torch.device("cpu")
     info = InterpolatorInfo("known", "known", "", "index", 1, "none")
 
     def __init__(self, *moves: tuple[np.ndarray, int]) -> None:
@@ -76,6 +89,9 @@ class KnownMotion:
     def __call__(self, a, b, t, *, ref=None, iters=1):
         sums = splat(a, t * self.flow, self.weight)
         return (sums[:, :3] / sums[:, 3:].clamp(min=1e-6)).clamp(0, 1)
+
+    def flows(self, a, b, t):
+        raise AssertionError("not asked for")
 
 
 def test_each_object_is_where_its_curve_says():

@@ -7,8 +7,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from gen_inbetween.interpolation import load_interpolator
+from gen_inbetween.interpolation import InterpolatorInfo, load_interpolator
 from gen_inbetween.interpolation.networks import matching as matching_module
+from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
 from gen_inbetween.interpolation.networks.estimate import Matches
 from gen_inbetween.interpolation.networks.matching import Matching, cells
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI, carry
@@ -157,19 +158,20 @@ def test_every_tensor_of_the_estimate_has_the_size_of_the_frames(size: tuple[int
     assert len(estimate.flows) == (4 if size == (368, 368) else 3)
 
 
-def test_the_matches_of_the_last_pair_are_remembered_and_no_others() -> None:
+def test_the_matches_of_a_pair_are_found_once_and_serve_every_time(monkeypatch: pytest.MonkeyPatch) -> None:
     torch.manual_seed(0)
     network = TinyDI(**TINY).eval()
-    a, b, c = torch.rand(3, 1, 3, 32, 32).unbind(0)
-    index = torch.cat((torch.full((1, 2, 32, 32), 0.5), a), 1)
-    with torch.no_grad():
-        first = network(a, b, index)
-        again, other = network(a, b, index), network(a, c, index)
-        fresh = TinyDI(**TINY).eval()
-        fresh.load_state_dict(network.state_dict())
-        assert first.matches and again.matches and other.matches
-        assert again.matches[0] is first.matches[0] and torch.equal(again.frame, first.frame)
-        assert other.matches[0] is not first.matches[0] and torch.equal(other.frame, fresh(a, c, index).frame)
+    interpolator = NetworkInterpolator(
+        network, InterpolatorInfo("tiny", "tiny-di", "tiny", "index+ref", network.multiple, "none"), torch.device("cpu")
+    )
+    a, b = torch.rand(2, 1, 3, 36, 40).unbind(0)
+    alone = [interpolator(a, b, t, iters=2) for t in (0.25, 0.75)]
+    forwards = []
+    network.matching.register_forward_hook(lambda *call: forwards.append(call))
+    pair = interpolator.pair(a, b)
+    together = [pair.at(t, iters=2) for t in (0.25, 0.75)]
+    pair.flows(0.5)
+    assert len(forwards) == 1 and all(map(torch.equal, together, alone))
 
 
 def test_a_few_steps_of_training_bring_the_loss_down(triplets: Triplets) -> None:

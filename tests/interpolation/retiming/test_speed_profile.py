@@ -145,8 +145,7 @@ def test_slow_motion_has_a_fraction_of_the_speed():
 
 def test_a_profile_comes_from_midpoint_networks_too():
     class Halves:
-        kind, device = "midpoint", torch.device("cpu")
-        info = DIS.info
+        info, device = DIS.info, torch.device("cpu")
 
         def flows(self, a, b, t):
             assert t == 0.5

@@ -14,8 +14,8 @@ from torch import Tensor
 from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, load_interpolator
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.interpolator import Flows, FrameInterpolator, Reference
-from gen_inbetween.interpolation.midpoints import by_halving, halvings
-from gen_inbetween.interpolation.pairs import redrawn
+from gen_inbetween.interpolation.pairs import pass_through
+from gen_inbetween.interpolation.recursive_midpoint import count_midpoints, recursive_midpoint
 from gen_inbetween.interpolation.retiming.frame_pairs import LONGEST_RUN, Duplicates, TimedFrame, frame_pairs
 from gen_inbetween.interpolation.retiming.stream import retime_pairs
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
@@ -28,7 +28,6 @@ class Dimmed(Still):
 
     def __init__(self, kind: str = "time") -> None:
         super().__init__(hard=False)
-        self.kind = kind
         self.info = InterpolatorInfo("dimmed", "-", "-", kind, 1, "none")
         self.asked: list[tuple[float, float | None]] = []
 
@@ -115,7 +114,7 @@ def test_redrawing_pairs_a_frame_with_itself_and_is_done_once_for_a_held_one():
     assert shown(flats(10, 20), [0, 1, 1.1, 1.2, 1.3], dimmed, passthrough=False) == [8, 18, 18, 18, 18]
     assert dimmed.asked == [(0.5, None), (0.5, None)]
     frame = torch.rand(1, 3, 16, 16, generator=torch.Generator().manual_seed(0))
-    assert torch.equal(redrawn(frame, load_interpolator("nearest")), frame)
+    assert torch.equal(pass_through(frame, load_interpolator("nearest")), frame)
 
 
 def test_reference_kinds_walk_each_frame_looking_at_the_one_before():
@@ -147,8 +146,8 @@ def test_halving_128_times_keeps_few_halves_at_once():
         return Counted((a + b) / 2)
 
     times = [k / 128 for k in range(1, 128)]
-    found = list(map(float, by_halving(middle, 0.0, 1.0, times)))
-    assert found == times and len(held) == halvings(times) == 127 and max(held) <= 9
+    found = list(map(float, recursive_midpoint(middle, 0.0, 1.0, times)))
+    assert found == times and len(held) == count_midpoints(times) == 127 and max(held) <= 9
 
 
 def test_nothing_is_drawn_across_a_cut():

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections import Counter
 from dataclasses import fields
+from types import SimpleNamespace
 
 import pytest
 import torch
@@ -11,8 +12,8 @@ from torch import Tensor
 
 from gen_inbetween.data.clips import TrainingClip
 from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.distance_index import estimate_distance_index
 from gen_inbetween.interpolation.interpolator import InterpolatorError
-from gen_inbetween.interpolation.path_distance import estimate_index
 from gen_inbetween.training.interpolator import video_triplets
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
 from gen_inbetween.training.interpolator.video_triplets import (
@@ -168,7 +169,7 @@ def test_a_noisy_wall_follows_the_time() -> None:
     time = torch.full((1, 1, 1, 1), 0.3)
     size = time.expand(1, 1, 64, 64)
     videos = VideoTriplets(noise[0], noise[1], noise[2], time, size, noise[1], time, size)
-    trusted = estimate_index(dis_flow(videos.a, videos.target), dis_flow(videos.a, videos.b), time)
+    trusted = estimate_distance_index(dis_flow(videos.a, videos.target), dis_flow(videos.a, videos.b), time)
     index = with_distances(videos, open_flow("dis", torch.device("cpu")), 1, "index").index
     assert 0 < (index - 0.3).abs().mean() < 0.6 * (trusted - 0.3).abs().mean()
 
@@ -199,15 +200,15 @@ def test_maps_are_blurred_as_wide_as_is_said(monkeypatch: pytest.MonkeyPatch) ->
 
 
 def test_flows_of_other_interpolators_are_those_at_zero(monkeypatch: pytest.MonkeyPatch) -> None:
-    class Known:
-        kind = "time"
+    class Opened:
+        info = SimpleNamespace(kind="time")
 
         def flows(self, a, b, t):
             return type("Flows", (), {"to1": torch.full_like(a[:, :2], 3.0 + t)})
 
-    monkeypatch.setattr(video_triplets, "load_interpolator", lambda name, device: Known())
+    monkeypatch.setattr(video_triplets, "load_interpolator", lambda name, device: Opened())
     a = torch.rand(1, 3, 32, 32)
     assert torch.equal(open_flow("some", torch.device("cpu"))(a, a), torch.full((1, 2, 32, 32), 3.0))
-    Known.kind = "midpoint"
+    Opened.info.kind = "midpoint"
     with pytest.raises(InterpolatorError, match="t = 0.5 only"):
         open_flow("some", torch.device("cpu"))
