@@ -11,11 +11,13 @@ Good while things move by less than their own size; beyond that the search finds
 
 from __future__ import annotations
 
+from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any
+from typing import Any, Literal
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from gen_inbetween.interpolation.interpolator import (
@@ -93,11 +95,24 @@ class DisPair(PairInterpolator):
 
 def dis_flow(a: Tensor, b: Tensor) -> Tensor:
     """Optical flow from a to b: frames (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels, x and y."""
-    cv2 = opencv()
-    estimator = cv2.DISOpticalFlow_create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
-    estimator.setFinestScale(0)  # the preset stops at half the resolution, too coarse for small frames
-    flows = [estimator.calc(_grey(first), _grey(second), None) for first, second in zip(a, b, strict=True)]
+    flows = list(grey_dis_flows(map(_grey, a), map(_grey, b)))
     return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(a)
+
+
+def grey_dis_flows(
+    sources: Iterable[NDArray[np.uint8]],
+    targets: Iterable[NDArray[np.uint8]],
+    preset: Literal["ultrafast", "fast", "medium"] = "medium",
+) -> Iterator[NDArray[np.float32]]:
+    """OpenCV's DIS flow from each grey source (H, W) to its target: (H, W, 2) pixels, x and y, at full resolution.
+
+    preset: "medium" refines most; "ultrafast" is the quickest, at more noise.
+    """
+    cv2 = opencv()
+    estimator = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
+    estimator.setFinestScale(0)  # the presets stop at half the resolution, which loses objects of a few pixels
+    for source, target in zip(sources, targets, strict=True):
+        yield np.asarray(estimator.calc(source, target, None), np.float32)
 
 
 def _grey(frame: Tensor) -> np.ndarray:

@@ -6,14 +6,15 @@ from abc import abstractmethod
 from collections.abc import Callable
 from dataclasses import dataclass
 from functools import wraps
-from typing import ClassVar, Literal, TypeVar
+from typing import TYPE_CHECKING, ClassVar, Literal, TypeVar
 
 import numpy as np
 import torch
 import torchmetrics
 from numpy.typing import NDArray
 
-from gen_inbetween.data.synthetic import SyntheticClip
+if TYPE_CHECKING:
+    from gen_inbetween.data.synthetic import SyntheticClip
 
 Better = Literal["higher", "lower", "truth"]
 Family = Literal[  # the headings of a report, in the order of reading

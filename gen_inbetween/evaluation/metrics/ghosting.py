@@ -5,12 +5,13 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from gen_inbetween.evaluation.metrics.optical_flow import Image, Motion, flows, to_grey, warp
+from gen_inbetween.evaluation.metrics.optical_flow import ClipFlow, Image, to_grey, warp
+from gen_inbetween.interpolation.classical import grey_dis_flows
 
 WINDOW = 7  # pixels along a side over which one blend weight is sought
 
 
-def blended_energy(motion: Motion) -> float:
+def blended_energy(motion: ClipFlow) -> float:
     """How far the inner frames are blends of the two keyframes, each moved to fit: see motion.Ghosting.
 
     In each window W0 and W1 are the keyframes warped onto frame I by the flow from I to them. The best weight of
@@ -19,8 +20,8 @@ def blended_energy(motion: Motion) -> float:
     """
     grey, pixels = to_grey(motion.frames), motion.frames.astype(np.float32)
     inner = range(1, len(pixels) - 1)
-    to_first = flows([grey[t] for t in inner], [grey[0]] * len(inner), quick=True)
-    to_last = flows([grey[t] for t in inner], [grey[-1]] * len(inner), quick=True)
+    to_first = grey_dis_flows([grey[t] for t in inner], [grey[0]] * len(inner), "ultrafast")
+    to_last = grey_dis_flows([grey[t] for t in inner], [grey[-1]] * len(inner), "ultrafast")
     gained = possible = 0.0
     for t, back, ahead in zip(inner, to_first, to_last, strict=True):
         first, last = warp(pixels[0], back), warp(pixels[-1], ahead)
@@ -39,7 +40,7 @@ def in_window(products: Image) -> Image:
     return np.asarray(cv2.blur(products.sum(-1), (WINDOW, WINDOW)), np.float32)
 
 
-def faded_share(motion: Motion) -> float:
+def faded_share(motion: ClipFlow) -> float:
     """The share of all change in time that goes on as a fade: see motion.Dissolve.
 
     r is the change of brightness along the flow. Things that move leave none but for a moment where they cover or

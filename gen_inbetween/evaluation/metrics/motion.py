@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
 from gen_inbetween.evaluation.metrics.ghosting import blended_energy, faded_share
-from gen_inbetween.evaluation.metrics.optical_flow import Motion, in_cells, motion_of, warp
+from gen_inbetween.evaluation.metrics.optical_flow import ClipFlow, clip_flow, in_cells, warp
 from gen_inbetween.interpolation.reversals import bounce
 
 STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
@@ -34,7 +34,7 @@ class MotionAmount(_Motion):
     better: ClassVar[Better] = "truth"
 
     def score(self, sample: Sample) -> float:
-        return float(motion_of(sample).step().mean())
+        return float(clip_flow(sample).step().mean())
 
 
 class SpeedUniformity(_Motion):
@@ -49,7 +49,7 @@ class SpeedUniformity(_Motion):
     better: ClassVar[Better] = "truth"
 
     def score(self, sample: Sample) -> float:
-        step = motion_of(sample).step()
+        step = clip_flow(sample).step()
         return float(step.std() / step.mean()) if step.mean() > 1e-3 else float("nan")
 
 
@@ -71,7 +71,7 @@ class Bounce(_Motion):
     better: ClassVar[Better] = "truth"
 
     def score(self, sample: Sample) -> float:
-        motion = motion_of(sample)
+        motion = clip_flow(sample)
         flow = motion.flow * motion.unit
         camera = np.median(flow.reshape(len(flow), -1, 2), axis=1)
         return bounce(in_cells(flow - camera[:, None, None]), camera)
@@ -89,14 +89,14 @@ class Freeze(_Motion):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        motion = motion_of(sample)
+        motion = clip_flow(sample)
         first, last = motion.frames[[0, -1]].astype(np.int16)
         if np.abs(last - first).mean() < LEAST_CHANGE:
             return float("nan")
         return float((fastest(motion) < STILL).mean())
 
 
-def fastest(motion: Motion) -> NDArray[np.float64]:
+def fastest(motion: ClipFlow) -> NDArray[np.float64]:
     """(F - 1,) the flow of the cell that moves most in each step, pixels of 64."""
     return np.linalg.norm(in_cells(motion.flow), axis=-1).max((1, 2)).astype(np.float64) * motion.unit
 
@@ -113,7 +113,7 @@ class Flicker(_Motion):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        motion = motion_of(sample)
+        motion = clip_flow(sample)
         pixels, flow = motion.frames.astype(np.float32), motion.flow
         bends = [
             warp(pixels[t - 1], -flow[t - 1]) - 2 * pixels[t] + warp(pixels[t + 1], flow[t])
@@ -136,7 +136,7 @@ class Ghosting(_Motion):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        return blended_energy(motion_of(sample))
+        return blended_energy(clip_flow(sample))
 
 
 class Dissolve(_Motion):
@@ -150,7 +150,7 @@ class Dissolve(_Motion):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        return faded_share(motion_of(sample))
+        return faded_share(clip_flow(sample))
 
 
 METRICS = (MotionAmount, SpeedUniformity, Bounce, Freeze, Flicker, Ghosting, Dissolve)

@@ -5,13 +5,13 @@ Lengths are in pixels of a frame whose shorter side is 64, so that a figure mean
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 
 import numpy as np
 from numpy.typing import NDArray
 
 from gen_inbetween.evaluation.metrics.clip_metric import Sample, cached_per_sample
+from gen_inbetween.interpolation.classical import grey_dis_flows
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT
 
 try:
@@ -23,7 +23,7 @@ Image = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
-class Motion:
+class ClipFlow:
     """A clip of F frames at the size flow is worked out at, and its flow.
 
     frames: (F, h, w, 3) uint8. flow: (F - 1, h, w, 2), how far what is seen in frame f moves (right, down) to frame
@@ -40,17 +40,17 @@ class Motion:
 
 
 @cached_per_sample
-def motion_of(sample: Sample) -> Motion:
-    """`measure_motion` of a sample's frames, kept with it."""
-    return measure_motion(sample.frames)
+def clip_flow(sample: Sample) -> ClipFlow:
+    """`compute_clip_flow` of a sample's frames, kept with it."""
+    return compute_clip_flow(sample.frames)
 
 
-def measure_motion(frames: NDArray[np.uint8]) -> Motion:
+def compute_clip_flow(frames: NDArray[np.uint8]) -> ClipFlow:
     """The motion of frames (F, H, W, 3) uint8, F of two or more, any size from 16 x 16."""
     frames = shrink(frames)
     grey = to_grey(frames)
-    flow = np.stack(list(flows(grey[:-1], grey[1:])))
-    return Motion(frames, flow, UNIT / min(frames.shape[1:3]))
+    flow = np.stack(list(grey_dis_flows(grey[:-1], grey[1:], "fast")))
+    return ClipFlow(frames, flow, UNIT / min(frames.shape[1:3]))
 
 
 def shrink(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
@@ -65,17 +65,6 @@ def shrink(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
 
 def to_grey(frames: NDArray[np.uint8]) -> NDArray[np.uint8]:
     return np.stack([cv2.cvtColor(frame, cv2.COLOR_RGB2GRAY) for frame in frames]).astype(np.uint8)
-
-
-def flows(
-    sources: Iterable[NDArray[np.uint8]], targets: Iterable[NDArray[np.uint8]], *, quick: bool = False
-) -> Iterator[Image]:
-    """From each grey source (h, w) to its target: (h, w, 2) float32, pixels. `quick` halves the time, at more noise."""
-    preset = cv2.DISOPTICAL_FLOW_PRESET_ULTRAFAST if quick else cv2.DISOPTICAL_FLOW_PRESET_FAST
-    estimator = cv2.DISOpticalFlow.create(preset)
-    estimator.setFinestScale(0)  # full size: the presets' half size loses objects of a few pixels
-    for source, target in zip(sources, targets, strict=True):
-        yield np.asarray(estimator.calc(source, target, None), np.float32)  # type: ignore[call-overload]
 
 
 def warp(image: Image, flow: Image) -> Image:

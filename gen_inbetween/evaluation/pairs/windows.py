@@ -16,8 +16,9 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.evaluation.metrics.optical_flow import cv2, flows, to_grey
+from gen_inbetween.evaluation.metrics.optical_flow import cv2, to_grey
 from gen_inbetween.evaluation.pairs.pair import PairError
+from gen_inbetween.interpolation.classical import grey_dis_flows
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
 from gen_inbetween.media.video import stream_frames
 
@@ -73,7 +74,7 @@ def flow_amount(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
         raise PairError(
             f"expected frames of one size, got {first.shape[::-1]} and {second.shape[::-1]} (after resizing)"
         )
-    flow = next(flows([first], [second]))
+    flow = next(grey_dis_flows([first], [second], "fast"))
     return float(np.hypot(flow[..., 0], flow[..., 1]).mean())
 
 

@@ -16,7 +16,7 @@ from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.clip_metric import Sample
 from gen_inbetween.evaluation.metrics.motion import METRICS
-from gen_inbetween.evaluation.metrics.optical_flow import measure_motion, motion_of
+from gen_inbetween.evaluation.metrics.optical_flow import clip_flow, compute_clip_flow
 from gen_inbetween.interpolation.reversals import cancelled
 from gen_inbetween.media.video import read_frames
 
@@ -60,19 +60,19 @@ def scores(spoil: str, source: str = "drawn") -> dict[str, float]:
 
 def test_the_flow_is_the_true_flow_in_pixels_of_64() -> None:
     clip = make_clip(3, kind="car", num_objects=1, speed=2.0)
-    motion = measure_motion(clip.frames)
+    motion = compute_clip_flow(clip.frames)
     seen = clip.masks[:-1, 0]
     off = np.linalg.norm(motion.flow - clip.flow.transpose(0, 2, 3, 1), axis=-1)[seen]
     assert motion.unit == 1 and off.mean() < 0.5
-    large = measure_motion(make_clip(3, kind="car", num_objects=1, speed=2.0, size=256).frames)
+    large = compute_clip_flow(make_clip(3, kind="car", num_objects=1, speed=2.0, size=256).frames)
     assert large.frames.shape[1:3] == (128, 128)
     assert large.step().mean() == pytest.approx(motion.step().mean(), rel=0.25)
 
 
 def test_the_flow_of_a_sample_is_worked_out_once() -> None:
     sample = Sample(make_clip(0).frames)
-    assert motion_of(sample) is motion_of(sample)
-    assert motion_of(Sample(sample.frames)) is not motion_of(sample)
+    assert clip_flow(sample) is clip_flow(sample)
+    assert clip_flow(Sample(sample.frames)) is not clip_flow(sample)
 
 
 def test_bounce_in_closed_form() -> None:

@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
-from gen_inbetween.evaluation.metrics.backbones.weights import WeightsFile
+from gen_inbetween.evaluation.metrics.backbones.weights import CLIP_STAND_INS, WeightsFile
 
 FILE = WeightsFile(
     network="FVD's I3D",
@@ -22,7 +22,7 @@ FILE = WeightsFile(
     url="https://www.dropbox.com/s/ge9e5ujwgetktms/i3d_torchscript.pt?dl=1",
     sha256="bec6519f66ea534e953026b4ae2c65553c17bf105611c746d904657e5860a5e2",
     megabytes=51,
-    instead="fd_clip_efficientnet_lite0[all,224] or fd_clip_dinov2s[all,224]",
+    instead=CLIP_STAND_INS,
 )
 LEAST_FRAMES = 9  # time is halved three times, rounded up, and the last pool looks at two
 

@@ -18,7 +18,6 @@ from torch import Tensor, nn
 from gen_inbetween.evaluation.metrics.backbones.weights import WeightsFile
 
 Layer = tuple[int, int, int, int] | int  # outputs, kernel, stride, padding of a convolution; kernel of a pool
-INSTEAD = "pd_efficientnet_lite0[inner]"
 
 
 @dataclass(frozen=True)
@@ -37,28 +36,30 @@ def _vgg_layers() -> Iterator[Layer]:
         yield 2
 
 
+def torchvision_file(network: str, name: str, sha256: str, megabytes: int) -> WeightsFile:
+    """A trunk's file as torchvision publishes it."""
+    url = f"https://download.pytorch.org/models/{name}"
+    return WeightsFile(network, (name,), url, sha256, megabytes, instead="pd_efficientnet_lite0[inner]")
+
+
 TRUNKS = {
     "alex": Trunk(
-        WeightsFile(
-            network="LPIPS' AlexNet",
-            names=("alexnet-owt-7be5be79.pth",),
-            url="https://download.pytorch.org/models/alexnet-owt-7be5be79.pth",
-            sha256="7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
-            megabytes=244,
-            instead=INSTEAD,
+        torchvision_file(
+            "LPIPS' AlexNet",
+            "alexnet-owt-7be5be79.pth",
+            "7be5be791159472b1fbf3c69796f7cb30dca7ad8466c2df70058c37116cdee02",
+            244,
         ),
         "alex.pth",
         (1, 4, 7, 9, 11),
         ((64, 11, 4, 2), 3, (192, 5, 1, 2), 3, (384, 3, 1, 1), (256, 3, 1, 1), (256, 3, 1, 1)),
     ),
     "vgg": Trunk(
-        WeightsFile(
-            network="LPIPS' VGG16",
-            names=("vgg16-397923af.pth",),
-            url="https://download.pytorch.org/models/vgg16-397923af.pth",
-            sha256="397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
-            megabytes=553,
-            instead=INSTEAD,
+        torchvision_file(
+            "LPIPS' VGG16",
+            "vgg16-397923af.pth",
+            "397923af8e79cdbb6a7127f12361acd7a2f83e06b05044ddf496e83de57a5bf0",
+            553,
         ),
         "vgg.pth",
         (3, 8, 15, 22, 29),

@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import VideoMAEConfig, VideoMAEModel
 
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor, resized
-from gen_inbetween.evaluation.metrics.backbones.weights import WeightsFile, load_strictly
+from gen_inbetween.evaluation.metrics.backbones.weights import CLIP_STAND_INS, WeightsFile, load_strictly
 
 FILE = WeightsFile(
     network="content-debiased FVD's VideoMAE",
@@ -25,7 +25,7 @@ FILE = WeightsFile(
     url="https://huggingface.co/OpenGVLab/VideoMAE2/resolve/main/mae-g/vit_g_hybrid_pt_1200e_ssv2_ft.pth",
     sha256="5a210a92f035dff30c53b46157b612e7a1a5d3c99700e1b2d71da5c399ca7e70",
     megabytes=2024,
-    instead="fd_clip_efficientnet_lite0[all,224] or fd_clip_dinov2s[all,224]",
+    instead=CLIP_STAND_INS,
 )
 GIANT = {
     "hidden_size": 1408,

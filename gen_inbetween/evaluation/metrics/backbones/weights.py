@@ -22,6 +22,7 @@ from transformers.utils import logging as transformers_logging
 
 from gen_inbetween.runtime.hashing import file_sha256
 
+CLIP_STAND_INS = "fd_clip_efficientnet_lite0[all,224] or fd_clip_dinov2s[all,224]"  # in place of FVD
 CACHE_VARIABLE = "GEN_INBETWEEN_CACHE"
 TIMEOUT = 15  # seconds without an answer after which a host counts as out of reach
 log = logging.getLogger("gen_inbetween")
@@ -52,14 +53,14 @@ class WeightsFile:
             MissingWeights: with file, hash, address, folders, and the metrics that can be had instead.
         """
         if path is not None:
-            given = Path(path).expanduser()
-            if not given.is_file():
-                raise MissingWeights(self._explain(f"there is no file {given}"))
-            return self._checked(given)
-        found = [folder / name for folder in weights_folders() for name in self.names if (folder / name).is_file()]
-        return self._checked(found[0]) if found else self._fetch(weights_folders()[0] / self.names[0])
+            path = Path(path).expanduser()
+            if not path.is_file():
+                raise MissingWeights(self._explain(f"there is no file {path}"))
+            return self._check(path)
+        files = [folder / name for folder in weights_folders() for name in self.names if (folder / name).is_file()]
+        return self._check(files[0]) if files else self._fetch(weights_folders()[0] / self.names[0])
 
-    def _checked(self, path: Path) -> Path:
+    def _check(self, path: Path) -> Path:
         digest = file_sha256(path)
         if digest != self.sha256:
             raise MissingWeights(
@@ -109,17 +110,17 @@ def load_strictly(model_class: Any, config: PretrainedConfig, state: dict[str, T
     Raises:
         ValueError: naming tensors that are missing, left over, or of another shape.
     """
-    shown = transformers_logging.is_progress_bar_enabled()
+    progress_bars = transformers_logging.is_progress_bar_enabled()
     transformers_logging.disable_progress_bar()
     try:
         state = {name: value.float() for name, value in state.items()}
-        model, found = model_class.from_pretrained(
+        model, report = model_class.from_pretrained(
             None, config=config, state_dict=state, output_loading_info=True, ignore_mismatched_sizes=True
         )
     finally:
-        if shown:
+        if progress_bars:
             transformers_logging.enable_progress_bar()
-    wrong = {what: sorted(map(str, names))[:3] for what, names in found.items() if names}
+    wrong = {what: sorted(map(str, names))[:3] for what, names in report.items() if names}
     if wrong:
         raise ValueError(f"the state does not fit {model_class.__name__}: {wrong}")
     return model.eval()
