@@ -1,8 +1,8 @@
 """Limits of method "auto", tried on triplets of film with a known middle.
 
-For each triplet what `generation.auto.measure_motion` sees between its ends, and how far the interpolated middle frame is from
-the true one. Good is a middle frame that 99 % of its pixels meet to 25 grey levels: small things that move are few
-pixels, and a mean would pass over them.
+For each triplet: what `generation.auto.measure_motion` sees between its ends, and how far the interpolated middle frame
+is from the true one. Good is a middle frame that 99 % of its pixels meet to 25 grey levels: small things that move are
+few pixels, and a mean would pass over them.
 """
 
 from __future__ import annotations
