@@ -23,7 +23,6 @@ from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.retiming import retime_video as retime_video_module
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media import segments
-from gen_inbetween.media.audio import tempos
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import open_source, read_frames
 from gen_inbetween.media.video_writer import write_video
@@ -202,23 +201,6 @@ def test_animations_and_folders_go_in_and_out(tmp_path, kind):
     assert np.array_equal(shown(tmp_path / "b")[::2], shown(source))
 
 
-def test_a_folder_has_no_rate_and_a_video_has_its_own(tmp_path, caplog):
-    caplog.set_level("INFO", "gen_inbetween")
-    folder = write_video(moving(6), tmp_path / "folder", 10)
-    assert open_source(folder).between().duration == 6 / 24
-    assert "24 frames a second are assumed" in caplog.text
-    with pytest.raises(VideoError, match="its own rate"):
-        open_source(encode(tmp_path / "a.mp4", moving(3)), folder_rate=5).between()
-
-
-def test_an_animation_shows_each_frame_as_long_as_it_says(tmp_path):
-    frames = moving(4)
-    frames[0].save(tmp_path / "a.gif", save_all=True, append_images=frames[1:], duration=[100, 300, 0, 200])
-    timed = open_source(tmp_path / "a.gif").between()
-    assert timed.times.tolist() == pytest.approx([0, 0.1, 0.4, 0.5]) and timed.duration == pytest.approx(0.7)
-    assert timed.variable
-
-
 def test_an_unsaid_colour_matrix_is_that_of_the_size(tmp_path):
     for size, matrix in (((64, 80), "ITU601"), ((64, 592), "ITU709")):
         source = encode(tmp_path / "a.mp4", [Image.new("RGB", size, (200, 90, 40))] * 2, crf=4)
@@ -357,12 +339,6 @@ def test_sound_of_another_pace_is_dropped_with_a_notice(tmp_path, sounding, capl
         retime_video(sounding, tmp_path / "out.gif", fps=20, audio="keep")
     with pytest.raises(VideoError, match="keep, stretch, drop"):
         retime_video(sounding, tmp_path / "out.mp4", fps=20, audio="loud")
-
-
-def test_tempo_is_changed_in_steps_that_keep_every_sample():
-    for factor in (1 / 128, 0.3, 0.5, 0.9, 1.5, 2, 3, 7):
-        assert np.prod(tempos(factor)) == pytest.approx(factor)
-        assert all(0.5 - 1e-9 <= step <= 2 + 1e-9 for step in tempos(factor))
 
 
 # Curves and loops
