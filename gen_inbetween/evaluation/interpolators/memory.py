@@ -39,8 +39,8 @@ def peak_of_retiming(frames: int, interpolator: str = "blend") -> dict[str, floa
         film = write_video(moving_bars(frames), Path(folder) / "film.mp4", FPS)
         command = [sys.executable, "-c", PROGRAM, str(film), str(Path(folder) / "slow.mp4"), interpolator]
         run = subprocess.run(command, check=True, stdout=subprocess.PIPE, text=True)
-    found: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
-    return found
+    result: dict[str, float] = json.loads(run.stdout.splitlines()[-1])
+    return result
 
 
 def moving_bars(frames: int) -> Iterator[Image.Image]:

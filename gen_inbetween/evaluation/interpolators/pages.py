@@ -43,16 +43,16 @@ def gap_tables(scores: Scores) -> str:
 
 def difference_table(scores: Scores, reference: str = "blend", metric: str = "psnr[inner]") -> str:
     """Paired differences from the reference: moments differ far more from each other than interpolators do."""
-    found = scores.values[metric]
-    apart = {
-        label: [paired_difference(gaps[gap], found[reference][gap]) for gap in scores.gaps]
-        for label, gaps in found.items()
+    scores_of = scores.values[metric]
+    differences = {
+        label: [paired_difference(gaps[gap], scores_of[reference][gap]) for gap in scores.gaps]
+        for label, gaps in scores_of.items()
         if label not in (reference, TRUTH)
     }
-    corrected = iter(holm([cell.p for row in apart.values() for cell in row]))
+    corrected = iter(holm([cell.p for row in differences.values() for cell in row]))
     rows = [
         [label, *(f"{estimate(cell, 2, signed=True)}, {probability(next(corrected))}" for cell in row)]
-        for label, row in apart.items()
+        for label, row in differences.items()
     ]
     return table([f"{metric}, less that of {reference}", *(f"gap {gap}" for gap in scores.gaps)], rows)
 
@@ -62,15 +62,15 @@ def gap_plot(sets: Mapping[str, Scores], path: Path) -> Path:
     picture = Figure(figsize=(5.5 * len(sets), 3.6), layout="constrained")
     panels = np.atleast_1d(picture.subplots(1, len(sets), sharey=True))
     for panel, (title, scores) in zip(panels, sets.items(), strict=True):
-        found = scores.values["psnr[inner]"]
-        labels = [label for label in found if label != TRUTH]
+        psnr = scores.values["psnr[inner]"]
+        labels = [label for label in psnr if label != TRUTH]
         look = styles(labels)
         for shift, label in enumerate(labels):
-            cells = [bootstrap_interval(values) for values in found[label].values()]
+            cells = [bootstrap_interval(values) for values in psnr[label].values()]
             means = np.array([cell.mean for cell in cells])
             bars = np.abs(np.array([[cell.low, cell.high] for cell in cells]).T - means)
-            places = np.arange(len(cells)) + 0.06 * (shift - (len(labels) - 1) / 2)
-            panel.errorbar(places, means, bars, label=label, linewidth=1, markersize=5, **look[label])
+            xs = np.arange(len(cells)) + 0.06 * (shift - (len(labels) - 1) / 2)
+            panel.errorbar(xs, means, bars, label=label, linewidth=1, markersize=5, **look[label])
         panel.set_title(title, fontsize=TEXT + 1)
         panel.set_xticks(range(len(scores.gaps)), map(str, scores.gaps))
         panel.set_xlabel("gap, frames", fontsize=TEXT)
@@ -109,11 +109,11 @@ def speed_table(costs: Mapping[str, Cost], dis: float) -> str:
     return table(["CPU ms on one thread", "first frame of a pair", "each further one", "further, in DIS flows"], rows)
 
 
-def memory_table(found: Mapping[int, Mapping[str, float]]) -> str:
-    least = min(each["peak_mb"] for each in found.values())
+def memory_table(peaks: Mapping[int, Mapping[str, float]]) -> str:
+    least = min(each["peak_mb"] for each in peaks.values())
     rows = [
         [str(frames), f"{each['written']:.0f}", f"{each['peak_mb']:.0f}", f"{each['peak_mb'] - least:+.0f}"]
-        for frames, each in found.items()
+        for frames, each in peaks.items()
     ]
     return table(["source frames", "frames written", "peak MB of the process", "above the smallest"], rows)
 
@@ -123,8 +123,8 @@ def limits_table(trials: Sequence[Trial], displacements: Sequence[float], disagr
     rows = []
     for limit in disagreements:
         cells = [shares(trials, displacement, limit) for displacement in displacements]
-        shown = [f"{figure(good, 2)} / {figure(kept, 2)} of {count}" for count, good, kept in cells]
-        rows.append([f"disagreement {up_to(limit)}", *shown])
+        texts = [f"{figure(good, 2)} / {figure(kept, 2)} of {count}" for count, good, kept in cells]
+        rows.append([f"disagreement {up_to(limit)}", *texts])
     return table(["good / kept", *(f"displacement {up_to(limit)}" for limit in displacements)], rows)
 
 

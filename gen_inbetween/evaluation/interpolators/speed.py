@@ -64,8 +64,8 @@ def time_dis_flow(pairs: list[tuple[Tensor, Tensor]]) -> float:
     estimator = cv2.DISOpticalFlow.create(cv2.DISOPTICAL_FLOW_PRESET_MEDIUM)
     grey = [[cv2.cvtColor(pixels(frame), cv2.COLOR_RGB2GRAY) for frame in pair] for pair in pairs]
     flow = np.zeros((*grey[0][0].shape, 2), np.float32)
-    found = [cpu_seconds(estimator.calc, *pair, flow) for pair in grey for _ in range(REPEATS)]
-    return statistics.median(found[REPEATS:])
+    seconds = [cpu_seconds(estimator.calc, *pair, flow) for pair in grey for _ in range(REPEATS)]
+    return statistics.median(seconds[REPEATS:])
 
 
 def pixels(frame: Tensor) -> NDArray[np.uint8]:

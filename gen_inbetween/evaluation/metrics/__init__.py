@@ -79,7 +79,7 @@ def open_metric(name: str) -> ClipMetric | SetMetric:
     """
     registry = load_metrics()
     if name not in registry:
-        near = [known for known in registry if name and name in known]
+        near = [other for other in registry if name and name in other]
         near = near or nearest_names(name, registry, count=3, cutoff=0.3) or sorted(registry)
         raise UnknownMetric(f"there is no metric {name!r}; the nearest: {', '.join(near)}")
     from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights

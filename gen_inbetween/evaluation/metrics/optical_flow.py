@@ -71,8 +71,8 @@ def warp(image: Image, flow: Image) -> Image:
     """`image` (h, w) or (h, w, C) float32 looked up where `flow` (h, w, 2) points, bilinear, edges repeated."""
     height, width = flow.shape[:2]
     x, y = np.meshgrid(np.arange(width, dtype=np.float32), np.arange(height, dtype=np.float32))
-    place = x + flow[..., 0], y + flow[..., 1]
-    return np.asarray(cv2.remap(image, *place, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
+    coordinates = x + flow[..., 0], y + flow[..., 1]
+    return np.asarray(cv2.remap(image, *coordinates, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
 def in_cells(flow: Image) -> Image:

@@ -133,10 +133,10 @@ class TurnsBack(_Truth):
 
 def travel(objects: Objects, k: int) -> NDArray[np.float64] | None:
     """(2,) the unit vector that object k truly travels along, None where it hardly travels."""
-    places = objects.true.centre[objects.asked[:, k], k]
-    if len(places) < 2:
+    centres = objects.true.centre[objects.asked[:, k], k]
+    if len(centres) < 2:
         return None
-    way = (places[-1] - places[0]) * (1.0, float(objects.has_nose[k]))
+    way = (centres[-1] - centres[0]) * (1.0, float(objects.has_nose[k]))
     length = np.linalg.norm(way)
     return way / length if length >= TRAVELS else None
 
@@ -186,8 +186,8 @@ def mean_or_nan(values: NDArray[np.float64]) -> float:
     >>> mean_or_nan(np.array([1.0, np.nan, 3.0]))
     2.0
     """
-    known = values[~np.isnan(values)]
-    return float(known.mean()) if len(known) else float("nan")
+    present = values[~np.isnan(values)]
+    return float(present.mean()) if len(present) else float("nan")
 
 
 METRICS = (TrajectoryError, Lost, NoseFirst, TailFirst, TurnsBack, TwoCopies, BackgroundFlicker)

@@ -32,21 +32,21 @@ def davis_folder(root: Path, resolution: str) -> Path:
         raise PairError(f"{root} is not laid out as DAVIS-2017: expected the folder JPEGImages in it")
     folder = next((images / name for name in FOLDERS[resolution] if (images / name).is_dir()), None)
     if folder is None:
-        there = ", ".join(sorted(path.name for path in images.iterdir() if path.is_dir())) or "no folder"
-        raise PairError(f"{images} holds {there}; expected {' or '.join(FOLDERS[resolution])} for {resolution}")
+        folders = ", ".join(sorted(path.name for path in images.iterdir() if path.is_dir())) or "no folder"
+        raise PairError(f"{images} holds {folders}; expected {' or '.join(FOLDERS[resolution])} for {resolution}")
     return folder
 
 
 def davis_sequences(root: Path, folder: Path, refused: Refusals) -> list[str]:
     """Names of the sequences, in order: those of ImageSets/2017, or every folder where there is no such list."""
-    there = {path.name for path in folder.iterdir() if path.is_dir()}
+    folders = {path.name for path in folder.iterdir() if path.is_dir()}
     sets = sorted((root / "ImageSets" / "2017").glob("*.txt"))
-    named = {name for file in sets for name in file.read_text(encoding="utf-8").split()} or there
-    for name in sorted(named - there):
+    named = {name for file in sets for name in file.read_text(encoding="utf-8").split()} or folders
+    for name in sorted(named - folders):
         refused.add("in ImageSets/2017, but without a folder of frames", name)
-    for name in sorted(there - named):
+    for name in sorted(folders - named):
         refused.add("a folder, but not in ImageSets/2017", name)
-    return sorted(named & there)
+    return sorted(named & folders)
 
 
 def davis_pairs(

@@ -68,12 +68,12 @@ def typical_pairs(scores: Scores, metric: MetricInfo, method: str) -> dict[str, 
     With fewer than three pairs that have a value, some of the three are the same.
     """
     values = comparable(scores, metric, method)
-    known = [index for index in values.argsort(kind="stable") if values[index] == values[index]]
-    if not known:
+    order = [index for index in values.argsort(kind="stable") if values[index] == values[index]]
+    if not order:
         return {}
     if metric.direction == "higher":
-        known.reverse()
-    return {"typical": int(known[len(known) // 2]), "best": int(known[0]), "worst": int(known[-1])}
+        order.reverse()
+    return {"typical": int(order[len(order) // 2]), "best": int(order[0]), "worst": int(order[-1])}
 
 
 def mean_of(values: Array) -> float:

@@ -115,7 +115,7 @@ def _headings(tokens: Sequence[Token]) -> tuple[str, list[tuple[str, str]]]:
 
 def _with_players(children: Sequence[Token]) -> list[Token]:
     """Inline tokens with every link to a video made into its text and a player."""
-    found: list[Token] = []
+    result: list[Token] = []
     inside = False
     for token in children:
         source = str(token.attrGet("href") or "")
@@ -125,10 +125,10 @@ def _with_players(children: Sequence[Token]) -> list[Token]:
             player.content = str(_player(source))
         elif token.type == "link_close" and inside:
             inside = False
-            found.append(player)
+            result.append(player)
         else:
-            found.append(token)
-    return found
+            result.append(token)
+    return result
 
 
 def _player(source: str) -> Markup:

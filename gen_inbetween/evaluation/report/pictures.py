@@ -32,13 +32,13 @@ Clips = Callable[[str, str, int], Frames]  # (method, pair, seed) -> the clip; T
 def rows_of(scores: Scores, metric: MetricInfo, methods: Sequence[str], pair: int, clips: Clips) -> dict[str, Frames]:
     """label -> frames: the true clip, then each method that made this pair, with its value of the measure."""
     name = scores.pairs[pair]
-    shown: dict[str, Frames] = {f"truth: {name}": clips(TRUTH, name, scores.seeds[0])}
+    rows: dict[str, Frames] = {f"truth: {name}": clips(TRUTH, name, scores.seeds[0])}
     for method in methods:
         seed = scores.seed_of(method, name)
         if seed is not None:
             value = float(scores.table[metric.name, method][pair, scores.seeds.index(seed)])
-            shown[f"{method}: {figure(value, decimals([value]))} {metric.unit}".rstrip()] = clips(method, name, seed)
-    return shown
+            rows[f"{method}: {figure(value, decimals([value]))} {metric.unit}".rstrip()] = clips(method, name, seed)
+    return rows
 
 
 def section_pictures(
@@ -50,29 +50,29 @@ def section_pictures(
         "typical" -> "name of the pair", and so on; the files are folder/sheets/<stem>-typical.png and
         folder/videos/<stem>-typical.mp4.
     """
-    chosen = typical_pairs(scores, metric, chooser)
-    for kind, pair in chosen.items():
-        shown = rows_of(scores, metric, methods, pair, clips)
-        save_image(folder / "sheets" / f"{stem}-{kind}.png", sheet(shown))
-        columns = len(shown) if len(shown) <= 4 else math.ceil(math.sqrt(1.5 * len(shown)))  # about as wide as a screen
-        write_video(side_by_side(shown, columns=columns), folder / "videos" / f"{stem}-{kind}.mp4", FPS)
-    return {kind: scores.pairs[pair] for kind, pair in chosen.items()}
+    pairs = typical_pairs(scores, metric, chooser)
+    for kind, pair in pairs.items():
+        rows = rows_of(scores, metric, methods, pair, clips)
+        save_image(folder / "sheets" / f"{stem}-{kind}.png", sheet(rows))
+        columns = len(rows) if len(rows) <= 4 else math.ceil(math.sqrt(1.5 * len(rows)))  # about as wide as a screen
+        write_video(side_by_side(rows, columns=columns), folder / "videos" / f"{stem}-{kind}.mp4", FPS)
+    return {kind: scores.pairs[pair] for kind, pair in pairs.items()}
 
 
 def method_sheet(scores: Scores, metric: MetricInfo, method: str, clips: Clips, path: Path) -> bool:
     """One sheet of a method's own typical, best and worst pair, each under the true clip; False where it has none."""
-    shown: dict[str, Frames] = {}
+    sheet_rows: dict[str, Frames] = {}
     for kind, pair in typical_pairs(scores, metric, method).items():
         rows = rows_of(scores, metric, [method], pair, clips)
-        shown |= {f"{kind}, {label}": frames for label, frames in rows.items()}
-    if shown:
-        save_image(path, sheet(shown))
-    return bool(shown)
+        sheet_rows |= {f"{kind}, {label}": frames for label, frames in rows.items()}
+    if sheet_rows:
+        save_image(path, sheet(sheet_rows))
+    return bool(sheet_rows)
 
 
-def sheet(shown: Mapping[str, Frames]) -> Image.Image:
+def sheet(rows: Mapping[str, Frames]) -> Image.Image:
     """A contact sheet of small tiles, so that its labels can be read where a page shows it whole."""
-    small = {label: [_thumbnail(frame) for frame in frames] for label, frames in shown.items()}
+    small = {label: [_thumbnail(frame) for frame in frames] for label, frames in rows.items()}
     return contact_sheet(small, columns=SHEET_COLUMNS)
 
 

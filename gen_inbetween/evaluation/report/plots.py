@@ -45,13 +45,13 @@ def save(figure: Figure, path: Path) -> Path:
     return path
 
 
-def forest(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> Figure:
+def forest(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> Figure:
     """Paired differences from the reference, a panel for each measure, a line for each method."""
     others = [method for method in methods if method != reference]
-    figure, panels = _panels(len(shown), height=0.9 + 0.27 * len(others), shared=True)
-    for panel, metric in zip(panels, shown, strict=True):
-        found = against(scores, metric, reference)
-        _differences(panel, [found[method] for method in others])
+    figure, panels = _panels(len(metrics), height=0.9 + 0.27 * len(others), shared=True)
+    for panel, metric in zip(panels, metrics, strict=True):
+        comparisons = against(scores, metric, reference)
+        _differences(panel, [comparisons[method] for method in others])
         panel.set_title(metric.title, fontsize=TEXT)
         words = "difference of distances" if metric.better == "truth" else "difference"
         panel.set_xlabel(f"{words}, {metric.unit}".removesuffix(", "), fontsize=TEXT)
@@ -63,10 +63,10 @@ def forest(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], 
     return figure
 
 
-def _differences(panel: Axes, found: Sequence[Comparison]) -> None:
+def _differences(panel: Axes, comparisons: Sequence[Comparison]) -> None:
     colours = {"better": BETTER, "worse": WORSE, "": UNCLEAR}
     panel.axvline(0, color="black", linewidth=0.8)
-    for line, comparison in enumerate(found):
+    for line, comparison in enumerate(comparisons):
         colour = colours[comparison.verdict]
         _bar(panel, line, comparison.difference, {"color": colour, "marker": "o"}, across=True)
     panel.grid(axis="x", linewidth=0.4, alpha=0.6)
@@ -74,25 +74,25 @@ def _differences(panel: Axes, found: Sequence[Comparison]) -> None:
 
 
 def by_group(
-    scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], groups: Sequence[Group], axis: str
+    scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str], groups: Sequence[Group], axis: str
 ) -> Figure:
     """Measures over groups of pairs, a panel for each measure, a line for each method."""
-    figure, panels = _panels(len(shown), height=2.9)
+    figure, panels = _panels(len(metrics), height=2.9)
     look = styles(methods)
-    for panel, metric in zip(panels, shown, strict=True):
+    for panel, metric in zip(panels, metrics, strict=True):
         for method, shift in zip(methods, _beside(len(methods)), strict=True):
             values = comparable(scores, metric, method)
-            found = [bootstrap_interval(values[group.members]) for group in groups]
-            places = [place + shift for place in range(len(groups))]
-            panel.plot(places, [each.mean for each in found], linewidth=1.2, color=look[method]["color"])
-            for place, each in zip(places, found, strict=True):
-                _bar(panel, place, each, look[method])
+            estimates = [bootstrap_interval(values[group.members]) for group in groups]
+            xs = [x + shift for x in range(len(groups))]
+            panel.plot(xs, [mean.mean for mean in estimates], linewidth=1.2, color=look[method]["color"])
+            for x, mean in zip(xs, estimates, strict=True):
+                _bar(panel, x, mean, look[method])
         _name(panel, metric, axis, [group.label for group in groups])
     _legend(figure, look)
     return figure
 
 
-def against_passes(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> Figure | None:
+def against_passes(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str]) -> Figure | None:
     """Measures over what a clip costs in UNet passes; None where nobody counted them.
 
     Costs stand in order but not to scale: methods of equal cost are set beside each other.
@@ -101,9 +101,9 @@ def against_passes(scores: Scores, shown: Sequence[MetricInfo], methods: Sequenc
     if not cost:
         return None
     steps = sorted(set(cost.values()))
-    figure, panels = _panels(len(shown), height=2.9)
+    figure, panels = _panels(len(metrics), height=2.9)
     look = styles(list(cost))
-    for panel, metric in zip(panels, shown, strict=True):
+    for panel, metric in zip(panels, metrics, strict=True):
         for step, passes in enumerate(steps):
             equal = [method for method in cost if cost[method] == passes]
             for method, shift in zip(equal, _beside(len(equal)), strict=True):
@@ -117,14 +117,14 @@ def against_passes(scores: Scores, shown: Sequence[MetricInfo], methods: Sequenc
 def _beside(count: int) -> list[float]:
     """Shifts around 0 that set so many points next to each other, so that their intervals can be seen."""
     step = 0.7 / max(count, 4)
-    return [step * (place - (count - 1) / 2) for place in range(count)]
+    return [step * (index - (count - 1) / 2) for index in range(count)]
 
 
-def _name(panel: Axes, metric: MetricInfo, axis: str, places: Sequence[str]) -> None:
+def _name(panel: Axes, metric: MetricInfo, axis: str, ticks: Sequence[str]) -> None:
     panel.set_title(metric.title, fontsize=TEXT)
     panel.set_ylabel(metric.axis, fontsize=TEXT)
     panel.set_xlabel(axis, fontsize=TEXT)
-    panel.set_xticks(range(len(places)), places)
+    panel.set_xticks(range(len(ticks)), ticks)
     panel.grid(axis="y", linewidth=0.4, alpha=0.6)
 
 

@@ -69,17 +69,17 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
 def gather(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any]) -> Material:
     """Everything the sections need."""
     sets = read_json(output / "sets.json")
-    known = describe_metrics([*scores.metrics, *sets])
-    scored = [name for name in known if name in scores.metrics]
-    drawn = [name for name in run.report.headline if name in scored] or scored[:DRAWN]
-    chooser = run.report.picture_metric if run.report.picture_metric in scored else drawn[0]
+    infos = describe_metrics([*scores.metrics, *sets])
+    clip_metrics = [name for name in infos if name in scores.metrics]
+    headline = [name for name in run.report.headline if name in clip_metrics] or clip_metrics[:DRAWN]
+    picture_metric = run.report.picture_metric if run.report.picture_metric in clip_metrics else headline[0]
     return Material(
         output=output,
         scores=scores,
         sets=sets,
-        metrics=known,
-        headline=tuple(known[name] for name in drawn),
-        picture_metric=known[chooser],
+        metrics=infos,
+        headline=tuple(infos[name] for name in headline),
+        picture_metric=infos[picture_metric],
         reference=run.reference if run.reference in scores.methods else None,
         clips=clips_of(output, run, scores, facts["size"]),
     )
@@ -112,15 +112,15 @@ def compose(material: Material, run: EvalRun, facts: Mapping[str, Any], command:
     yield READ
     if material.sets:
         yield READ_SETS
-    there = material.scores.methods
+    scored_methods = material.scores.methods
     sections = run.report.sections or {"All methods": tuple(run.methods)}
     for number, (title, labels) in enumerate(sections.items(), 1):
-        with_clips = [label for label in labels if label in there]
+        with_clips = [label for label in labels if label in scored_methods]
         if with_clips:
             yield from section(material, title, with_clips, number)
     yield from own_pictures(material)
     yield "## Failures"
-    yield from failures(run, there, facts["failures"])
+    yield from failures(run, scored_methods, facts["failures"])
     yield "## What each measure means"
     rows = ([f"`{each.name}`", each.unit, each.better, plain(each.meaning)] for each in material.metrics.values())
     yield table(["measure", "unit", "better", "meaning"], rows).replace("---:", "---")
@@ -150,9 +150,9 @@ def _kind(system: str) -> str:
     return re.sub(r"-.*?-(x86_64|AMD64|aarch64|arm64)\b.*", r" \1", system)
 
 
-def failures(run: EvalRun, there: Sequence[str], failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
+def failures(run: EvalRun, scored_methods: Sequence[str], failed: Sequence[Mapping[str, Any]]) -> Iterator[str]:
     """What could not be made, scored or compared, counted by method, the first of each by name."""
-    absent = [label for label in run.methods if label not in there]
+    absent = [label for label in run.methods if label not in scored_methods]
     if absent:
         yield f"Without any scored clip, and therefore in no table: {', '.join(map(plain, absent))}."
     if not failed:
@@ -174,7 +174,7 @@ def _place(failure: Mapping[str, Any]) -> str:
 def read_json(path: Path) -> dict[str, Any]:
     """A JSON file that the harness wrote; EvaluationError where it is not there."""
     try:
-        found: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
+        content: dict[str, Any] = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError) as error:
         raise EvaluationError(f"{path}: cannot read what the evaluation wrote: {error}; run the evaluation") from error
-    return found
+    return content

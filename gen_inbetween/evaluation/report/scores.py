@@ -68,8 +68,8 @@ class Scores:
     def by_motion(self) -> list[Group]:
         """The pairs in three groups of about equal size by how much moves; fewer where many move equally much."""
         borders = np.unique(np.quantile(self.motion, [1 / 3, 2 / 3]))
-        place = np.searchsorted(borders, self.motion, side="left")
-        return [_motion_group(self.motion, place == number) for number in np.unique(place)]
+        groups = np.searchsorted(borders, self.motion, side="left")
+        return [_motion_group(self.motion, groups == number) for number in np.unique(groups)]
 
 
 def _mean_over_seeds(table: Array) -> Array:

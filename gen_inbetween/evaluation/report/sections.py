@@ -63,15 +63,17 @@ def section(material: Material, title: str, methods: Sequence[str], number: int)
 
 def figures(material: Material, methods: Sequence[str]) -> Iterator[str]:
     """Means family by family, of the best seed, of sets."""
-    for family, shown in groupby(material.clip_metrics, key=lambda metric: metric.family):
+    for family, metrics in groupby(material.clip_metrics, key=lambda metric: metric.family):
         yield f"### {family}"
-        yield tables.means(material.scores, list(shown), methods)
+        yield tables.means(material.scores, list(metrics), methods)
     seeds = len(material.scores.seeds)
-    chosen = [metric for metric in material.clip_metrics if metric.against_truth and metric.better != "truth"]
-    if seeds > 1 and chosen:
+    compared_with_truth = [
+        metric for metric in material.clip_metrics if metric.against_truth and metric.better != "truth"
+    ]
+    if seeds > 1 and compared_with_truth:
         yield f"### The best of {seeds} seeds of each pair"
         yield "A method without noise has one clip of each pair."
-        yield tables.best_of_seeds(material.scores, chosen, methods)
+        yield tables.best_of_seeds(material.scores, compared_with_truth, methods)
     if material.set_metrics:
         yield "### Sets of clips"
         yield tables.sets(material.sets, material.set_metrics, methods)
@@ -81,11 +83,11 @@ def compared(material: Material, methods: Sequence[str], reference: str, stem: s
     """Differences from the reference, family by family."""
     yield f"### Paired differences from {plain(reference)}"
     for number, (family, group) in enumerate(groupby(material.clip_metrics, key=lambda metric: metric.family)):
-        shown = list(group)
+        metrics = list(group)
         yield f"{family}:"
-        yield tables.differences(material.scores, shown, methods, reference)
-        drawn = plots.forest(material.scores, shown, methods, reference)
-        yield picture(material, drawn, f"{stem}-differences-{number + 1}", f"paired differences: {family}")
+        yield tables.differences(material.scores, metrics, methods, reference)
+        figure = plots.forest(material.scores, metrics, methods, reference)
+        yield picture(material, figure, f"{stem}-differences-{number + 1}", f"paired differences: {family}")
 
 
 def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator[str]:
@@ -103,8 +105,8 @@ def by_groups(material: Material, methods: Sequence[str], stem: str) -> Iterator
         for metric in material.headline:
             yield tables.grouped(scores, metric, methods, groups, short)
         if len(methods) <= MAXIMUM_DRAWN:
-            drawn = plots.by_group(scores, material.headline, methods, groups, axis)
-            yield picture(material, drawn, f"{stem}-by-{short}", f"by {words}")
+            figure = plots.by_group(scores, material.headline, methods, groups, axis)
+            yield picture(material, figure, f"{stem}-by-{short}", f"by {words}")
 
 
 def costs(material: Material, methods: Sequence[str], stem: str) -> Iterator[str]:
@@ -112,23 +114,23 @@ def costs(material: Material, methods: Sequence[str], stem: str) -> Iterator[str
     yield "### Cost"
     yield "Passes are counted: one clip once through the UNet. Seconds depend on the machine and on what else it does."
     yield tables.cost(material.scores, methods)
-    drawn = plots.against_passes(material.scores, material.headline, methods)
-    if drawn is not None:
-        yield picture(material, drawn, f"{stem}-passes", "against UNet passes")
+    figure = plots.against_passes(material.scores, material.headline, methods)
+    if figure is not None:
+        yield picture(material, figure, f"{stem}-passes", "against UNet passes")
 
 
 def pictures(material: Material, methods: Sequence[str], stem: str) -> Iterator[str]:
     """Sheets and videos of typical, best and worst pairs."""
     metric, scores, output = material.picture_metric, material.scores, material.output
     chooser = material.reference if material.reference and material.reference in methods else methods[0]
-    chosen = section_pictures(scores, metric, methods, chooser, material.clips, output, stem)
-    if not chosen:
+    pairs = section_pictures(scores, metric, methods, chooser, material.clips, output, stem)
+    if not pairs:
         return
     yield "### Pictures"
     yield f"Pairs on which {plain(chooser)} is typical (the median), best and worst by `{metric.name}`."
-    for kind, pair in chosen.items():
+    for kind, pair in pairs.items():
         yield f"![{kind}: {pair}](sheets/{stem}-{kind}.png)"
-    yield "As videos: " + ", ".join(f"[{kind}](videos/{stem}-{kind}.mp4)" for kind in chosen) + "."
+    yield "As videos: " + ", ".join(f"[{kind}](videos/{stem}-{kind}.mp4)" for kind in pairs) + "."
 
 
 def own_pictures(material: Material) -> Iterator[str]:

@@ -54,15 +54,15 @@ def bootstrap_interval(values: ArrayLike) -> Estimate:
     Values of 0 and 1 make it the interval of a share. Percentile intervals are somewhat too narrow below about 20
     values, and have no width where all values are equal.
     """
-    known = np.asarray(values, np.float64).ravel()
-    known = known[~np.isnan(known)]
-    if len(known) == 0:
+    sample = np.asarray(values, np.float64).ravel()
+    sample = sample[~np.isnan(sample)]
+    if len(sample) == 0:
         return Estimate(np.nan, np.nan, np.nan, 0)
-    if len(known) == 1:
-        return Estimate(float(known[0]), np.nan, np.nan, 1)
+    if len(sample) == 1:
+        return Estimate(float(sample[0]), np.nan, np.nan, 1)
     tail = 100 * (1 - LEVEL) / 2
-    low, high = np.percentile(_draws(len(known)) @ known / len(known), [tail, 100 - tail])
-    return Estimate(float(known.mean()), float(low), float(high), len(known))
+    low, high = np.percentile(_draws(len(sample)) @ sample / len(sample), [tail, 100 - tail])
+    return Estimate(float(sample.mean()), float(low), float(high), len(sample))
 
 
 @lru_cache(maxsize=64)
@@ -140,9 +140,9 @@ def ranking(values: Mapping[str, ArrayLike], better: Better) -> list[list[str]]:
     order = sorted(arrays, key=lambda name: sign * float(np.nanmean(arrays[name])))
     beats = _beaten(arrays, order, sign)
     tiers: list[list[str]] = []
-    for place, name in enumerate(order):
-        border = all((above, below) in beats for above in order[:place] for below in order[place:])
-        if place == 0 or border:
+    for index, name in enumerate(order):
+        border = all((above, below) in beats for above in order[:index] for below in order[index:])
+        if index == 0 or border:
             tiers.append([])
         tiers[-1].append(name)
     return tiers

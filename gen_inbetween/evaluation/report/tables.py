@@ -56,24 +56,24 @@ def _label(label: str) -> str:
     return "*true clips*" if label == TRUTH else plain(label)
 
 
-def means(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
+def means(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """Rows methods, columns measures; bold: better than every other row, by the paired tests."""
     columns, bold = {}, {}
-    for metric in shown:
-        labels = [TRUTH, *methods] if _true_clips(scores, shown) else list(methods)
+    for metric in metrics:
+        labels = [TRUTH, *methods] if _true_clips(scores, metrics) else list(methods)
         column = {label: _mean(scores, metric, label) for label in labels}
         name = heading(metric, (value.count for value in column.values()))
         columns[name], bold[name] = column, winner(scores, metric, methods)
     return table(["method", *columns], estimates(columns, bold))
 
 
-def _true_clips(scores: Scores, shown: Sequence[MetricInfo]) -> bool:
-    return any(_mean(scores, metric, TRUTH).count for metric in shown)
+def _true_clips(scores: Scores, metrics: Sequence[MetricInfo]) -> bool:
+    return any(_mean(scores, metric, TRUTH).count for metric in metrics)
 
 
 def _mean(scores: Scores, metric: MetricInfo, label: str) -> Estimate:
-    known = (metric.name, label) in scores.table
-    return bootstrap_interval(scores.by_pair(metric.name, label) if known else np.nan)
+    scored = (metric.name, label) in scores.table
+    return bootstrap_interval(scores.by_pair(metric.name, label) if scored else np.nan)
 
 
 def winner(scores: Scores, metric: MetricInfo, methods: Sequence[str]) -> list[str]:
@@ -82,38 +82,38 @@ def winner(scores: Scores, metric: MetricInfo, methods: Sequence[str]) -> list[s
     return order[0] if len(order) > 1 and len(order[0]) == 1 else []
 
 
-def best_of_seeds(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
+def best_of_seeds(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """As `means`, of the best seed of each pair."""
     columns = {}
-    for metric in shown:
+    for metric in metrics:
         column = {label: bootstrap_interval(best_seed(scores, metric, label)) for label in methods}
         columns[heading(metric, (value.count for value in column.values()))] = column
     return table(["method", *columns], estimates(columns, {}))
 
 
-def order(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
+def order(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """What the data say of the order of these methods, measure by measure."""
     rows = []
-    for metric in shown:
-        found = tiers(scores, metric, methods)
-        names = [", ".join(map(plain, tier)) for tier in found]
-        groups = [f"({text})" if len(tier) > 1 else text for text, tier in zip(names, found, strict=True)]
-        text = " > ".join(groups) if len(found) > 1 else "not distinguished" if found else NOTHING
+    for metric in metrics:
+        ranks = tiers(scores, metric, methods)
+        names = [", ".join(map(plain, tier)) for tier in ranks]
+        groups = [f"({text})" if len(tier) > 1 else text for text, tier in zip(names, ranks, strict=True)]
+        text = " > ".join(groups) if len(ranks) > 1 else "not distinguished" if ranks else NOTHING
         rows.append([contrast_heading(metric), text])
     return table(["measure", "order, better first"], rows).replace("---:", ":---")
 
 
-def differences(scores: Scores, shown: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> str:
+def differences(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> str:
     """Paired differences from the reference; the rows are the other methods."""
     others = [method for method in methods if method != reference]
     rows = [[plain(method)] for method in others]
     header = ["method"]
-    for metric in shown:
-        found = against(scores, metric, reference)
-        header.append(contrast_heading(metric, (found[method].difference.count for method in others)))
-        digits = decimals(found[method].difference.mean for method in others)
+    for metric in metrics:
+        comparisons = against(scores, metric, reference)
+        header.append(contrast_heading(metric, (comparisons[method].difference.count for method in others)))
+        digits = decimals(comparisons[method].difference.mean for method in others)
         for row, method in zip(rows, others, strict=True):
-            row.append(_compared(found[method], digits))
+            row.append(_compared(comparisons[method], digits))
     return table(header, rows)
 
 
@@ -143,36 +143,36 @@ def cost(scores: Scores, methods: Sequence[str]) -> str:
     return table(["method", "clips", "UNet passes a clip", "seconds a clip"], rows)
 
 
-def sets(found: Mapping[str, Mapping[str, Any]], shown: Sequence[MetricInfo], methods: Sequence[str]) -> str:
+def sets(distances: Mapping[str, Mapping[str, Any]], metrics: Sequence[MetricInfo], methods: Sequence[str]) -> str:
     """Distances between sets of clips, as `sets.json` has them: plain with its interval, and extrapolated."""
     rows = [[plain(method)] for method in methods]
     header = ["method"]
-    for metric in shown:
-        values = {method: found[metric.name].get(method) for method in methods}
-        known = {method: value for method, value in values.items() if value and value["value"] is not None}
-        digits = decimals(value["value"] for value in known.values())
-        header += [heading(metric, (value["clips"] for value in known.values())), "extrapolated"]
-        best = _separate(known)
+    for metric in metrics:
+        values = {method: distances[metric.name].get(method) for method in methods}
+        scored = {method: value for method, value in values.items() if value and value["value"] is not None}
+        digits = decimals(value["value"] for value in scored.values())
+        header += [heading(metric, (value["clips"] for value in scored.values())), "extrapolated"]
+        best = _separate(scored)
         for row, method in zip(rows, methods, strict=True):
-            row += _distance(known.get(method), digits, bold=method == best)
+            row += _distance(scored.get(method), digits, bold=method == best)
     return table(header, rows)
 
 
-def _separate(known: Mapping[str, Mapping[str, Any]]) -> str | None:
+def _separate(scored: Mapping[str, Mapping[str, Any]]) -> str | None:
     """The method whose interval ends below every other's."""
-    if len(known) < 2:
+    if len(scored) < 2:
         return None
-    first, *others = sorted(known, key=lambda method: _float(known[method]["value"]))
-    high = _float(known[first]["high"])
-    return first if all(high < _float(known[other]["low"]) for other in others) else None
+    first, *others = sorted(scored, key=lambda method: _float(scored[method]["value"]))
+    high = _float(scored[first]["high"])
+    return first if all(high < _float(scored[other]["low"]) for other in others) else None
 
 
 def _distance(value: Mapping[str, Any] | None, digits: int, *, bold: bool) -> list[str]:
     if value is None:
         return [NOTHING, NOTHING]
     mean, low, high = (_float(value[key]) for key in ("value", "low", "high"))
-    known = Estimate(mean, low, high, value["clips"])
-    text = estimate(known, digits)
+    interval = Estimate(mean, low, high, value["clips"])
+    text = estimate(interval, digits)
     return [f"**{text}**" if bold else text, figure(_float(value["extrapolated"]), digits)]
 
 

@@ -36,13 +36,13 @@ def read_backbone(path: Path) -> dict[str, Tensor]:
     state = {name.removeprefix("backbone."): value for name, value in values.items() if name.startswith("backbone.")}
     positions = []
     for node in graph.node:
-        place = node.name.removeprefix("/backbone/")
+        layer = node.name.removeprefix("/backbone/")
         folded = [values[name] for name in node.input if name in values and not name.startswith("backbone.")]
-        if place == node.name or not folded:
+        if layer == node.name or not folded:
             continue
         if node.op_type == "MatMul":
-            state[place.removesuffix("/MatMul").replace("/", ".") + ".weight"] = folded[0].T
-        elif place.startswith("embeddings/"):
+            state[layer.removesuffix("/MatMul").replace("/", ".") + ".weight"] = folded[0].T
+        elif layer.startswith("embeddings/"):
             positions += [value for value in folded if value.ndim == 3]
     state["embeddings.position_embeddings"] = np.concatenate(sorted(positions, key=lambda value: value.shape[1]), 1)
     state["embeddings.mask_token"] = np.zeros_like(state["embeddings.cls_token"][0])  # of training; a graph has none

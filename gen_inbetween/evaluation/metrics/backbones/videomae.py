@@ -48,17 +48,17 @@ def hub_names(state: dict[str, Tensor]) -> dict[str, Tensor]:
     """The encoder's state by the names of Hugging Face's checkpoints; without the final norm and the classifier."""
     renamed = {}
     for name, value in state.items():
-        place, _, kind = name.rpartition(".")
-        if place == "patch_embed.proj":
+        layer_name, _, kind = name.rpartition(".")
+        if layer_name == "patch_embed.proj":
             renamed[f"embeddings.patch_embeddings.projection.{kind}"] = value
-        elif place.startswith("blocks."):
-            _, block, place = place.split(".", 2)
+        elif layer_name.startswith("blocks."):
+            _, block, layer_name = layer_name.split(".", 2)
             layer = f"encoder.layer.{block}"
-            if place == "attn.qkv":
+            if layer_name == "attn.qkv":
                 for part, third in zip(("query", "key", "value"), value.chunk(3), strict=True):
                     renamed[f"{layer}.attention.attention.{part}.{kind}"] = third
             else:
-                renamed[f"{layer}.{_PLACES[place]}.{kind}"] = value
+                renamed[f"{layer}.{_PLACES[layer_name]}.{kind}"] = value
     return renamed
 
 
