@@ -1,6 +1,6 @@
-"""Backward motion through the forward motion's temporal attention map, rotated by 180 degrees.
+"""Backward motion through forward motion's rotated temporal attention map.
 
-With A the map, V the values and J the flip of time, the rotated attention map is J A J, and
+With A the map, V the values and J the flip of time, the map rotated by 180 degrees is J A J, and
 
     (J A J) V = J (A (J V)):
 
@@ -117,12 +117,20 @@ class BidirectionalAttnProcessor(nn.Module):
 
 
 def split_heads(x: Tensor, heads: int) -> Tensor:
-    """(positions, frames, heads * head_dim) -> (positions, heads, frames, head_dim)."""
+    """(positions, frames, heads * head_dim) -> (positions, heads, frames, head_dim).
+
+    >>> split_heads(torch.zeros(6, 25, 40), heads=5).shape
+    torch.Size([6, 5, 25, 8])
+    """
     return x.unflatten(-1, (heads, -1)).transpose(1, 2)
 
 
 def merge_heads(x: Tensor) -> Tensor:
-    """(positions, heads, frames, head_dim) -> (positions, frames, heads * head_dim)."""
+    """(positions, heads, frames, head_dim) -> (positions, frames, heads * head_dim).
+
+    >>> merge_heads(torch.zeros(6, 5, 25, 8)).shape
+    torch.Size([6, 25, 40])
+    """
     return x.transpose(1, 2).flatten(-2)
 
 

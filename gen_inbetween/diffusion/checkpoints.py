@@ -1,4 +1,7 @@
-"""Backward motion in and out of a UNet: load it, save it, convert a published one, export a whole tuned UNet.
+"""Backward motion loaded into a UNet, saved from it, converted between formats.
+
+    info = load_motion(pipe.unet, "backward_motion.safetensors")
+    save_motion(pipe.unet, "mine.safetensors", {"base_model": "stabilityai/stable-video-diffusion-img2vid"})
 
 One entry reads three formats into one internal form, a difference from the base (motion.motion_state_dict):
 our `backward_motion.safetensors`, the authors' folder with a whole tuned UNet, and LoRA files of PEFT or diffusers.

@@ -1,4 +1,4 @@
-"""Conditioning of SVD's UNet on two keyframes: VAE latents, CLIP embeddings, time ids.
+"""Conditioning inputs of SVD's UNet: keyframes' VAE latents, CLIP embeddings, time ids.
 
     keyframes = encode_keyframes(pipe, frames_to_tensor(frame0), frames_to_tensor(frame1), num_frames=25)
 
@@ -9,6 +9,7 @@ into directions.
 
 from __future__ import annotations
 
+import os
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -22,9 +23,10 @@ from PIL import Image
 from torch import Tensor
 
 from gen_inbetween.diffusion.edm import Generator
+from gen_inbetween.media.image import load_image
 
-Picture = Image.Image | np.ndarray | Tensor
-Frames = Picture | list[Image.Image] | list[np.ndarray] | list[Tensor]
+Picture = Image.Image | np.ndarray | Tensor | str | os.PathLike[str]
+Frames = Picture | list[Image.Image] | list[np.ndarray] | list[Tensor] | list[str]
 Pipe = Any  # a StableVideoDiffusionPipeline: it registers its parts at run time, where a type checker cannot see them
 
 FORWARD, BACKWARD = 0, 1  # along the axis "direction"
@@ -157,8 +159,8 @@ def frames_to_tensor(frames: Frames, name: str = "frame") -> Tensor:
     """A keyframe, or one per pair, as float32 (pair, 3, height, width) in [-1, 1].
 
     Args:
-        frames: an RGB PIL image, a numpy array (H, W, 3) or (pair, H, W, 3), a tensor (3, H, W) or (pair, 3, H, W), or
-            a list of one of these kinds. Arrays and tensors hold uint8 values, or others in [0, 1].
+        frames: an RGB PIL image, a numpy array (H, W, 3) or (pair, H, W, 3), a tensor (3, H, W) or (pair, 3, H, W), the
+            path of an image file, or a list of one of these kinds. Arrays and tensors hold uint8, or values in [0, 1].
         name: how errors call it.
 
     Raises:
@@ -184,6 +186,8 @@ def frames_to_tensor(frames: Frames, name: str = "frame") -> Tensor:
 
 def picture_to_tensor(picture: Picture, name: str) -> Tensor:
     """Float32 (..., 3, height, width), of uint8 values in [0, 1]; TypeError, ValueError: another type or mode."""
+    if isinstance(picture, (str, os.PathLike)):
+        picture = load_image(picture)
     if isinstance(picture, Image.Image):
         if picture.mode != "RGB":
             raise ValueError(f"expected {name} as an RGB image, got {picture.mode}: convert it, `image.convert('RGB')`")
@@ -194,6 +198,7 @@ def picture_to_tensor(picture: Picture, name: str) -> Tensor:
         picture = torch.from_numpy(picture.copy()).movedim(-1, -3)
     if not isinstance(picture, Tensor):
         raise TypeError(
-            f"expected {name} as a PIL image, a numpy array, a tensor or a list of them, got {type(picture).__name__}"
+            f"expected {name} as a PIL image, a numpy array, a tensor, a path or a list of them, got "
+            f"{type(picture).__name__}"
         )
     return picture.float() / 255 if picture.dtype == torch.uint8 else picture.float()

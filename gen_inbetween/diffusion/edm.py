@@ -1,10 +1,10 @@
-"""Stable Video Diffusion as an EDM denoiser (Karras et al. 2022, arXiv 2206.00364, with v-prediction):
+"""Stable Video Diffusion as an EDM denoiser with v-prediction.
 
     D(x; sigma) = c_skip x + c_out U(cat[c_in x, z], c_noise)
     c_skip = 1 / (sigma^2 + 1)    c_out = -sigma / sqrt(sigma^2 + 1)
     c_in = 1 / sqrt(sigma^2 + 1)  c_noise = log(sigma) / 4
 
-where U is the UNet and z the image latents that stand beside every frame.
+where U is the UNet and z the image latents that stand beside every frame (Karras et al. 2022, arXiv 2206.00364).
 """
 
 from __future__ import annotations

@@ -36,6 +36,9 @@ FUSION_WEIGHTS: dict[str, Callable[[int], Tensor]] = {
 def fusion_weights(fusion: str, num_frames: int) -> Tensor:
     """The weight of forward motion on each frame, (num_frames,): "average" is 0.5, "linear" falls from 1 to 0.
 
+    >>> fusion_weights("linear", 5).tolist()
+    [1.0, 0.75, 0.5, 0.25, 0.0]
+
     Raises:
         ValueError: another name.
     """
@@ -48,6 +51,11 @@ def guidance_scales(minimum: float, maximum: float, num_frames: int, fusion: str
     """Guidance on each frame, (num_frames,), in a direction's own order of time: SVD's ramp away from its keyframe.
 
     With "average" fusion both directions take the mean of the ramp and its flip, so a frame is guided alike by both.
+
+    >>> guidance_scales(1, 3, 5).tolist()
+    [1.0, 1.5, 2.0, 2.5, 3.0]
+    >>> guidance_scales(1, 3, 5, "average").tolist()
+    [2.0, 2.0, 2.0, 2.0, 2.0]
     """
     ramp = torch.linspace(minimum, maximum, num_frames, dtype=torch.float64)
     return (ramp + ramp.flip(0)) / 2 if fusion == "average" else ramp

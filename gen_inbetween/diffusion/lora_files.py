@@ -1,7 +1,8 @@
-"""Backward motion as LoRA files, in PEFT's names and in diffusers':
+"""Backward motion as LoRA files of PEFT and of diffusers.
 
     base_model.model.<layer>.lora_A.weight      adapter_model.safetensors, with adapter_config.json beside it
     unet.<layer>.lora_A.weight, unet.<layer>.lora.down.weight      pytorch_lora_weights.safetensors
+
 The update is scale * lora_B @ lora_A. Its scale, alpha / rank, is not in the tensors: it is read from the file's own
 records, and a file without any is refused, because a guessed scale would load and be wrong.
 """

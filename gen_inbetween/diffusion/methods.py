@@ -1,4 +1,4 @@
-"""The sampling methods: which denoiser, which loop, which order of steps, which options, at what cost.
+"""Sampling methods: denoiser, loop, order of steps, options and cost of each.
 
 method = find_method("gi")
 options = method.resolve(SamplerOptions(num_inference_steps=25))  # every other option: the method's default

@@ -1,7 +1,9 @@
-"""Backward motion as files: ours, and the published one. Only tensors are read here; no UNet is built.
+"""Motion files: our own format, and the published tuned UNet.
 
-A motion is a difference from a base model, in the names of `motion.motion_state_dict`. Ours is stored as such. The
-authors publish a whole tuned 14-frame UNet instead, so the difference is taken tensor by tensor between mapped files:
+Only tensors are read here; no UNet is built. A motion is a difference from a base model, in the names of
+`motion.motion_state_dict`. Ours is stored as such. The authors publish a whole tuned 14-frame UNet instead, so the
+difference is taken tensor by tensor between mapped files:
+
     delta = float32(tuned) - float32(base)    for to_v.weight, to_out.0.weight and to_out.0.bias of the temporal attn1
 (keyframe_interpolation.py of jeanne-wang/svd_keyframe_interpolation does the same with three UNets in memory).
 """

@@ -1,4 +1,4 @@
-"""Options of a sampler, and the modes of the decoder: plain values, read without torch."""
+"""Options of a sampler and modes of the decoder, importable without torch."""
 
 from __future__ import annotations
 

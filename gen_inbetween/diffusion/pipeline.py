@@ -48,6 +48,7 @@ from gen_inbetween.diffusion.motion import (
 )
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
 from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
+from gen_inbetween.diffusion.sampling import OnStep, keep_x
 from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
 from gen_inbetween.runtime.messages import nearest_names, warn_once
 
@@ -222,7 +223,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             output_type: "pil", "np", "pt" or "latent".
             return_dict: False for a tuple (frames, latents, unet_passes, options).
             callback_on_step_end: called as (pipe, step, timestep, tensors) after each step that is made, repeats
-                counted; "latents" in the dict it returns go on. It may set `pipe.interrupt`.
+                counted; "latents" in the dict it returns, if any, go on. It may set `pipe.interrupt`.
             callback_on_step_end_tensor_inputs: which tensors it gets: "latents", and "denoised", the clip as the model
                 sees it at this step (`decode_latents(pipe.vae, denoised, mode="preview")` shows it).
             sampler_options: the fields of `SamplerOptions`, one by one: num_inference_steps=25, max_guidance_scale=3.0,
@@ -233,15 +234,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             ValueError, TypeError: an argument out of its range; the message says what was expected.
             RuntimeError: the motion's processors were replaced, or the UNet's output is not finite.
         """
-        options = merge_options(options, sampler_options)
         chosen = self.choose_method(method)
-        options = chosen.resolve(options)
-        if isinstance(callback_on_step_end, (PipelineCallback, MultiPipelineCallbacks)):
-            callback_on_step_end_tensor_inputs = callback_on_step_end.tensor_inputs
-        unknown = set(callback_on_step_end_tensor_inputs) - set(self._callback_tensor_inputs)
-        if unknown:
-            known = ", ".join(self._callback_tensor_inputs)
-            raise ValueError(f"expected callback tensors out of {known}, got {sorted(unknown)}")
+        options = chosen.resolve(merge_options(options, sampler_options))
         num_frames = self.unet.config.num_frames if num_frames is None else num_frames
         conditioning: dict[str, Any] = {
             "fps": fps,
@@ -250,30 +244,27 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         }
         check_arguments(num_frames, output_type, **conditioning)
         decode = choose_decode(decode, decode_chunk_size)
+        on_step_end = self._open_callback(callback_on_step_end, callback_on_step_end_tensor_inputs)
         self._check_motion(chosen)
         first, last = self._open_keyframes(chosen, frame0, frame1, height, width)
         clips = clips_per_pair(num_videos_per_prompt, generator, len(first))
         first, last = (frame.repeat_interleave(clips, 0) for frame in (first, last))
+
         order = chosen.step_order(options)
         assert options.num_inference_steps is not None
         sigmas = scheduler_sigmas(self.scheduler, options.num_inference_steps).to(self._execution_device)
-
         keyframes = encode_keyframes(self, first, last, num_frames=num_frames, generator=generator, **conditioning)
         ends = encode_ends(self, first, last) if options.pin_ends else None
         noise = self._draw_noise(keyframes, generator, latents)
         denoisers = open_denoisers(chosen, self.unet, keyframes, options, split_guidance=split_guidance)
-        self._guidance_scale = denoisers[0].guidance.unsqueeze(0)
-        self._num_timesteps = len(order)
+
+        self._guidance_scale, self._num_timesteps = denoisers[0].guidance.unsqueeze(0), len(order)
         self.interrupt = False
         with self.progress_bar(total=len(order)) as bar:
 
             def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
                 bar.update()
-                if callback_on_step_end is None:
-                    return x
-                tensors = {"latents": x, "denoised": denoised}
-                wanted = {name: tensors[name] for name in callback_on_step_end_tensor_inputs}
-                return callback_on_step_end(self, step, edm_scalings(sigma)[-1], wanted).get("latents", x)
+                return on_step_end(step, sigma, x, denoised)
 
             x = chosen.sample(
                 *denoisers,
@@ -299,6 +290,26 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         if not has_motion:
             warn_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
         return find_method(default_method(has_motion))
+
+    def _open_callback(
+        self, callback: OnStepEnd | PipelineCallback | MultiPipelineCallbacks | None, names: Sequence[str]
+    ) -> OnStep:
+        """The loop's `on_step` that calls a callback of diffusers' kind with the tensors of these names."""
+        if callback is None:
+            return keep_x
+        if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
+            names = callback.tensor_inputs
+        unknown = set(names) - set(self._callback_tensor_inputs)
+        if unknown:
+            known = ", ".join(self._callback_tensor_inputs)
+            raise ValueError(f"expected callback tensors out of {known}, got {sorted(unknown)}")
+
+        def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
+            tensors = {"latents": x, "denoised": denoised}
+            changed = callback(self, step, edm_scalings(sigma)[-1], {name: tensors[name] for name in names})
+            return (changed or {}).get("latents", x)
+
+        return on_step
 
     def _check_motion(self, method: Method) -> None:
         """That what the method needs is in the UNet at this moment."""

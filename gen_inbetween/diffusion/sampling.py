@@ -1,4 +1,6 @@
-"""The sampling loops: steps from noise level to noise level.
+"""Sampling loops: steps from noise level to noise level.
+
+    x = sample_euler(denoise, sigmas[0] * noise, sigmas, plain_order(25))
 
 A model is anything called as `guided, unconditional = denoise(x, sigma)`; a step to the noise level sigma' is
 

@@ -1,4 +1,4 @@
-"""Named models and their weights, on this machine or on the Hugging Face hub.
+"""Named models and their weights, on this machine or the hub.
 
 Three places are looked at, in this order: the path itself, the folder `$GEN_INBETWEEN_MODELS/<name>`, the hub's cache.
 Nothing here touches the network except `fetch_file`, and nothing touches it when the module is imported.

@@ -109,13 +109,16 @@ def test_frames_become_tensors():
     torch.testing.assert_close(frames_to_tensor((tensor[0] + 1) / 2), tensor)
 
 
-def test_every_kind_of_picture_is_the_same_picture():
+def test_every_kind_of_picture_is_the_same_picture(tmp_path):
     images = [picture(0), picture(1)]
     wanted = frames_to_tensor(images)
     arrays = [np.asarray(image) for image in images]
     tensors = [torch.from_numpy(array.copy()).permute(2, 0, 1) for array in arrays]
     for frames in (arrays, np.stack(arrays), tensors, torch.stack(tensors)):
         assert torch.equal(frames_to_tensor(frames), wanted)
+    for index, image in enumerate(images):
+        image.save(tmp_path / f"{index}.png")
+    assert torch.equal(frames_to_tensor([tmp_path / "0.png", str(tmp_path / "1.png")]), wanted)
     floats = np.stack(arrays) / 255
     torch.testing.assert_close(frames_to_tensor(floats), wanted)
     torch.testing.assert_close(frames_to_tensor(torch.from_numpy(floats).movedim(-1, 1)), wanted)
@@ -124,7 +127,8 @@ def test_every_kind_of_picture_is_the_same_picture():
 @pytest.mark.parametrize(
     ("frames", "message"),
     [
-        ("cat.png", "frame0 as a PIL image, a numpy array, a tensor or a list of them, got str"),
+        (3, "frame0 as a PIL image, a numpy array, a tensor, a path or a list of them, got int"),
+        ("cat.png", "no such file: cat.png"),
         (picture(0).convert("RGBA"), "RGB image, got RGBA: convert it"),
         ([picture(0), picture(0, (40, 32))], "one size for every frame0"),
         (torch.zeros(1, 4, 8, 8), r"shape \(3, H, W\) or \(pair, 3, H, W\), got \(1, 4, 8, 8\)"),

@@ -394,7 +394,10 @@ def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
         ({"output_type": "gif"}, "pil, np, pt, latent, got 'gif'"),
         ({"latents": torch.zeros(1, 4, 4, 8, 8)}, r"shape \(1, 4, 4, 8, 12\), got \(1, 4, 4, 8, 8\)"),
         ({"latents": torch.full((1, 4, 4, 8, 12), torch.nan)}, "finite latents"),
-        ({"callback_on_step_end_tensor_inputs": ["noise"]}, r"out of latents, denoised, got \['noise'\]"),
+        (
+            {"callback_on_step_end": print, "callback_on_step_end_tensor_inputs": ["noise"]},
+            r"out of latents, denoised, got \['noise'\]",
+        ),
     ],
 )
 def test_bad_arguments(pipe, given, message):
