@@ -33,7 +33,7 @@ from tqdm import tqdm
 from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import to_mapping
-from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.recipe import run_recipe
@@ -106,7 +106,7 @@ def train(run: Run, resume: str | None) -> None:
     bar = tqdm(steps, run.output.name, initial=start, total=run.steps, disable=not accelerator.is_main_process)
     if validate and start == 0:
         look(accelerator, state, validate, 0)  # before anything is learned: what later losses are compared with
-    with measured(accelerator.device) as cost:
+    with measure_cost(accelerator.device) as cost:
         for step in bar:
             loss = take_step(run, accelerator, unet, state, batches)
             bar.set_postfix(loss=f"{loss:.4f}")

@@ -29,7 +29,7 @@ from tqdm import tqdm
 from gen_inbetween.data.clips import ClipFolder
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, weights_file
 from gen_inbetween.runtime.config import to_mapping
-from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.recipe import run_recipe
 from gen_inbetween.training.accelerator import open_accelerator
@@ -86,7 +86,7 @@ def train(run: Run, resume: str | None) -> None:
     )  # fmt: skip
     if validate and start == 0:
         look(accelerator, training, validate, 0)  # before anything is learned
-    with measured(device) as cost:
+    with measure_cost(device) as cost:
         for step in bar:
             loss = take_step(run, accelerator, training, recipe, batches)
             bar.set_postfix(loss=f"{loss:.4f}")

@@ -35,13 +35,13 @@ def settings_of(
 ) -> dict[str, Any]:
     """What the file says, then the options given, then --set: only what was said; the defaults are in one place."""
     from gen_inbetween.generation.settings import Settings
-    from gen_inbetween.runtime.config import from_mapping, overridden, read_mapping
+    from gen_inbetween.runtime.config import apply_overrides, from_mapping, read_mapping
 
     values = {} if config is None else read_mapping(config)
     width, height = parse_size(size)
     options |= {"width": width, "height": height}
     values |= {key: value for key, value in options.items() if value is not None}
-    values = overridden(values, overrides or ())
+    values = apply_overrides(values, overrides or ())
     if values.get("motion") == "none":
         values["motion"] = None
     from_mapping(Settings, values, where="options" if config is None else str(config))

@@ -1,4 +1,4 @@
-"""Clips to learn from: windows of videos and of folders of frames, or synthetic ones.
+"""Training clips: windows of videos and frame folders, or synthetic ones.
 
     video:  |---- scene ----|cut|------ scene ------|      a window never reaches over a cut
              [ clip 0 ][ clip 1 ]  [ clip 2 ][ clip 3 ]    num_frames frames, every `stride`-th of the video

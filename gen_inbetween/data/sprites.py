@@ -1,4 +1,4 @@
-"""The things that move in synthetic clips: rigid parts of plain shapes, each with an affine map a frame.
+"""Objects of synthetic clips: rigid parts under affine maps.
 
 Local coordinates of an object: x towards its nose, y to its right, pixels of a 64 x 64 frame.
 """

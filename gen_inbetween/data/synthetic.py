@@ -1,4 +1,4 @@
-"""Clips whose motion has a direction in time, drawn from a seed, with the exact truth beside them.
+"""Synthetic clips with an arrow of time and exact ground truth.
 
 Generative inbetweening is about the arrow of time: a clip sampled backwards from its last keyframe must still run
 forwards. The clips made here show that arrow: things travel nose-first (their front is painted in a warm colour, their

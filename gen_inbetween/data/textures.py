@@ -1,4 +1,4 @@
-"""Backgrounds of synthetic clips: blotches of noise, or photographs made soft and nearly grey."""
+"""Backgrounds of synthetic clips: noise, or softened photographs."""
 
 from __future__ import annotations
 

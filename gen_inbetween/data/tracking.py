@@ -1,7 +1,7 @@
-"""Follow the objects of a synthetic clip through generated frames, by the colours the generator gave them.
+"""Tracking of a synthetic clip's objects through generated frames, by colour.
 
 Every object of `synthetic.py` has a warm front and a cool rear. What counts is the direction of a pixel's chroma (its
-colour less its grey), which survives blur, shading and a faint ghost. An object is searched near its last place.
+colour less its grey), which survives blur, shading and a faint ghost. An object is searched near its last position.
 """
 
 from __future__ import annotations

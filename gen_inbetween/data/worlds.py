@@ -1,4 +1,4 @@
-"""Richer synthetic clips: textured objects, cameras, occluders and photographs, with exact truth.
+"""Richer synthetic clips: textures, cameras, occluders, exact ground truth.
 
 Beside the plain world of `synthetic.py`: outlined, shaded and textured objects of several sizes, up to four at once;
 walkers with knees and arms, wheels, balls that cast a shadow; posts and walls in front; flat drawn landscapes and sharp

@@ -27,7 +27,7 @@ from gen_inbetween.interpolation.interpolator import check_kind
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_interpolator
 from gen_inbetween.media.fit import crossfade
-from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.hashing import short_hash, stamp
 from gen_inbetween.runtime.messages import nearest_names
 
@@ -164,7 +164,7 @@ class Baseline(GeneratedMethod):
 
     def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
         """As `Method.generate`; the seed is not looked at."""
-        with measured(torch.device("cpu")) as cost:
+        with measure_cost(torch.device("cpu")) as cost:
             frames = self.interpolate(frame0, frame1, pair.num_frames)
         return GeneratedClip(frames, passes=0, **cost)
 

@@ -36,7 +36,7 @@ from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime.config import from_mapping
-from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.hashing import cached_file_sha256, short_hash
 
 if TYPE_CHECKING:
@@ -86,7 +86,7 @@ class Sampler(GeneratedMethod):
         levers = choose_levers(settings, self.spec, device)
         apply_levers(pipe, levers, device)
         settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
-        with measured(device) as cost:
+        with measure_cost(device) as cost:
             output = run_pipeline(pipe, frame0, frame1, settings, progress=False)
         return GeneratedClip(list(output.frames[0]), output.unet_passes, **cost)
 
@@ -182,7 +182,7 @@ class AutoSampler(Sampler):
 
     def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
         """As `Sampler.generate`; of an interpolated clip the ends are the keyframes."""
-        with measured(torch.device(self.interpolator.device)) as cost:
+        with measure_cost(torch.device(self.interpolator.device)) as cost:
             if measure_motion(frame0, frame1, self.interpolator).tiny:
                 frames = inbetween_frames(frame0, frame1, pair.num_frames, self.interpolator, iters=self.iters)
             else:

@@ -27,7 +27,7 @@ from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
-from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.devices import check_device
 from gen_inbetween.runtime.hashing import tensor_sha256
 
@@ -146,7 +146,7 @@ def sampled(
     settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
     apply_levers(pipe, levers, place)
     fitted0, fitted1, geometry = fit_pair(*opened, int(settings.width or 0), int(settings.height or 0), settings.fit)
-    with measured(place) as cost:
+    with measure_cost(place) as cost:
         output = run_pipeline(pipe, fitted0, fitted1, settings, progress)
     frames = output.frames[0]
     if settings.exact_ends:

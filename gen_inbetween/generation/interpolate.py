@@ -20,7 +20,7 @@ from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_in
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.cost import measured
+from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.hashing import images_sha256
 
 LENGTH = 25  # frames of a clip that nobody gave a length: SVD-XT's, at which methods are compared with each other
@@ -112,7 +112,7 @@ def interpolated(
     assert settings.width and settings.height and settings.num_frames and settings.iters
     frame0, frame1, geometry = fit_pair(*opened, settings.width, settings.height, settings.fit)
     how: dict[str, Any] = {"iters": settings.iters, "exact_ends": settings.exact_ends, "progress": progress}
-    with measured(interpolator.device) as cost:
+    with measure_cost(interpolator.device) as cost:
         made = inbetween_frames(frame0, frame1, settings.num_frames, interpolator, **how)
     frames = [geometry.undo(frame) for frame in made]
     record = {

@@ -1,4 +1,4 @@
-"""The sound of a retimed video: copied packet by packet, or stretched in time with its pitch kept.
+"""Sound of a retimed video: copied, or stretched at its own pitch.
 
 Stretching is FFmpeg's atempo filter (waveform similarity overlap-add), in steps between 1/2 and 2, beyond which it
 would skip samples.
@@ -70,11 +70,11 @@ class Sound:
             name = source.codec_context.name
             if self.scale == 1 and _can_be_copied(name, output):
                 return self._copied(index, output.add_stream_from_template(source))
-            made = output.add_stream("aac", rate=min(source.codec_context.sample_rate, _RATE), layout=_layout(source))
-            made.bit_rate = _BITS
-            return self._stretched(index, made)
+            stream = output.add_stream("aac", rate=min(source.codec_context.sample_rate, _RATE), layout=_layout(source))
+            stream.bit_rate = _BITS
+            return self._stretched(index, stream)
 
-    def _copied(self, index: int, made: Any) -> Iterator[Any]:
+    def _copied(self, index: int, stream: Any) -> Iterator[Any]:
         """From the packet before the first one heard: a decoder needs it, and players pass over it in silence."""
         with av.open(str(self.path)) as container:
             source: Any = container.streams.audio[index]
@@ -88,10 +88,10 @@ class Sound:
                 if time >= self.end:
                     return
                 packet.pts = packet.dts = packet.pts - shift
-                packet.stream = made
+                packet.stream = stream
                 yield packet
 
-    def _stretched(self, index: int, made: Any) -> Iterator[Any]:
+    def _stretched(self, index: int, stream: Any) -> Iterator[Any]:
         with av.open(str(self.path)) as container:
             source = container.streams.audio[index]
             push, pull = self._graph(source)
@@ -99,13 +99,13 @@ class Sound:
                 for frame in _decoded(packet):
                     push(frame)
                     for out in pull():
-                        yield from made.encode(out)
+                        yield from stream.encode(out)
                 if packet.pts is not None and packet.pts * source.time_base >= self.end:
                     break
             push(None)
             for out in pull():
-                yield from made.encode(out)
-            yield from made.encode(None)
+                yield from stream.encode(out)
+            yield from stream.encode(None)
 
     def _graph(self, source: Any) -> tuple[Any, Any]:
         """Cut out the range, fill holes with silence so that nothing after them comes early, change the tempo."""
@@ -152,6 +152,12 @@ def _decoded(packet: Any) -> list[Any]:
 
 
 def tempos(factor: float) -> list[float]:
-    """`factor` as a product of equal steps between 1/2 and 2."""
+    """`factor` as a product of equal steps between 1/2 and 2.
+
+    >>> tempos(4)
+    [2.0, 2.0]
+    >>> tempos(0.81)
+    [0.81]
+    """
     steps = max(1, math.ceil(abs(math.log2(factor)) - 1e-9))
     return [factor ** (1 / steps)] * steps

@@ -1,4 +1,4 @@
-"""A clip: frames of one size, their rate, and the manifest that says how they were made."""
+"""A clip: frames of one size with their rate and manifest."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Clips beside each other with their names on: one picture of chosen frames, or one video that plays them together."""
+"""Contact sheets and side-by-side videos of labelled clips."""
 
 from __future__ import annotations
 

@@ -1,8 +1,8 @@
-"""Video source: a video file, read by PyAV, or by decord where that is exact.
+"""Video source: a video file, read by PyAV or decord.
 
-decord, where it is installed, is several times faster at jumping about, and is chosen only for what it decodes to the
-same frames: 8-bit H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM, of at least 64 x 64 pixels. (It fails on AV1;
-from MPEG program streams, 10-bit H.264 and narrower videos its frames are wrong.)
+PyAV reads everything. decord, where it is installed, is several times faster at jumping about, and is chosen only for
+what it decodes to the same frames: 8-bit H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM, of at least 64 x 64
+pixels. (It fails on AV1; from MPEG program streams, 10-bit H.264 and narrower videos its frames are wrong.)
 
 Where a container rounds its time stamps (Matroska: to milliseconds) and they lie on the grid of a constant rate, the
 grid is meant: 33 ms, 67 ms, 100 ms are 1/30, 2/30, 3/30 s.

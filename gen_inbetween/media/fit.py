@@ -1,4 +1,4 @@
-"""Fitting keyframes to the size a model wants, and undoing it; the cross-fade.
+"""Fitting keyframes to a model's size, undoing it, and cross-fades.
 
 Frames keep their aspect unless told otherwise, two keyframes go through one geometry, and the geometry can be undone:
 bars added for the model do not reach the written clip.

@@ -1,4 +1,4 @@
-"""Images from files, arrays and tensors, as upright 8-bit RGB, and back to tensors."""
+"""Images from files, arrays and tensors, and back to tensors."""
 
 from __future__ import annotations
 
@@ -163,11 +163,19 @@ def _flatten(image: Image.Image, background: Colour) -> Image.Image:
 
 
 def to_signal(pixels: torch.Tensor) -> torch.Tensor:
-    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1], as the models take frames."""
+    """uint8 (..., H, W, 3) -> float32 (..., 3, H, W) in [-1, 1], as the models take frames.
+
+    >>> to_signal(torch.tensor([[[0, 255, 51]]], dtype=torch.uint8)).flatten().tolist()
+    [-1.0, 1.0, -0.6000000238418579]
+    """
     return pixels.movedim(-1, -3).float() / 127.5 - 1
 
 
 def to_pixels(signal: torch.Tensor) -> NDArray[np.uint8]:
-    """(..., 3, H, W), clamped to [-1, 1] -> uint8 (..., H, W, 3)."""
+    """(..., 3, H, W), clamped to [-1, 1] -> uint8 (..., H, W, 3).
+
+    >>> to_pixels(torch.tensor([[[-1.0]], [[0.0]], [[9.0]]])).tolist()
+    [[[0, 128, 255]]]
+    """
     pixels: NDArray[np.uint8] = ((signal.clamp(-1, 1) + 1) * 127.5).round().to(torch.uint8).movedim(-3, -1).numpy()
     return pixels

@@ -1,4 +1,4 @@
-"""Packets of a video file that may be damaged: their times, and the frames that can be decoded."""
+"""Packets of a possibly damaged video: time stamps and decodable frames."""
 
 from __future__ import annotations
 
@@ -43,15 +43,15 @@ def time_stamps(container: Any, stream: Any, path: Path) -> tuple[NDArray[np.int
 def constant_rate(
     ticks: NDArray[np.int64], tick: Fraction, rates: tuple[Fraction | None, ...]
 ) -> tuple[Fraction | None, NDArray[np.int64]]:
-    """The constant rate on whose grid all time stamps lie, as well as they can be told, and their places on it."""
+    """The constant rate on whose grid all time stamps lie, as well as they can be told, and their steps on it."""
     elapsed = (ticks - ticks[0]) * float(tick)
     for rate in rates:
         if not rate or tick * rate > COARSEST and tick * rate != 1:
             continue
-        places = np.rint(elapsed * float(rate)).astype(np.int64)
-        off = np.abs(elapsed - places / float(rate)).max()
-        if off <= 1.01 * tick and (np.diff(places) > 0).all():
-            return Fraction(rate), places
+        steps = np.rint(elapsed * float(rate)).astype(np.int64)
+        off = np.abs(elapsed - steps / float(rate)).max()
+        if off <= 1.01 * tick and (np.diff(steps) > 0).all():
+            return Fraction(rate), steps
     return None, ticks
 
 

@@ -1,4 +1,6 @@
-"""Scene cuts: changes of a thumbnail far beyond what is usual around them."""
+"""Scene cuts, found by changes of a thumbnail.
+
+A cut is a change far beyond what is usual around it."""
 
 from __future__ import annotations
 
@@ -33,5 +35,9 @@ def scene_cuts(thumbnails: np.ndarray) -> list[int]:
 
 
 def is_cut(change: float, around: Sequence[float] | np.ndarray) -> bool:
-    """Whether a mean change of the thumbnail is a cut, given those of the steps around it (none: nothing moves)."""
+    """Whether a mean change of the thumbnail is a cut, given those of the steps around it (none: nothing moves).
+
+    >>> is_cut(0.2, [0.01, 0.02]), is_cut(0.2, [0.1, 0.15])
+    (True, False)
+    """
     return change > CUT_CHANGE and (len(around) == 0 or change > CUT_RATIO * float(np.median(around)))

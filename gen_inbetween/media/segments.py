@@ -1,8 +1,8 @@
-"""Writing a long video in finished pieces, so that a run that was killed goes on where it was.
+"""Resumable writing of a long MP4 in finished pieces.
 
-Each piece is a small MP4 of its own that appears whole (`atomic.py`), in a hidden folder beside the output whose name
-is a hash of what is being made: other settings never find these pieces. At the end their packets are joined as they
-are, with the sound; a run that was stopped gives the very frames of one that was not.
+Each piece is a small MP4 of its own that appears whole, in a hidden folder beside the output whose name is a hash of
+what is being made: other settings never find these pieces. At the end their packets are joined as they are, with the
+sound; a run that was stopped gives the very frames of one that was not.
 """
 
 from __future__ import annotations
@@ -88,9 +88,9 @@ class Segments:
     def _write_piece(self, number: int, images: Iterator[Image.Image]) -> None:
         path, length = self.paths[number], self._length(number)
         write_video(itertools.islice(images, length), path, float(self.rate))
-        if (there := _frames_in(path)) != length:
+        if (count := _frames_in(path)) != length:
             path.unlink()
-            raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + there} of {self.total} were made")
+            raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + count} of {self.total} were made")
 
     def join(self, sound: Sound | None, sample_aspect: Fraction | None) -> None:
         """Put the pieces and the sound together as `out`; throw the pieces away, also those of other settings."""
@@ -110,7 +110,7 @@ class Segments:
         for folder in self.folder.parent.glob(f".{glob.escape(self.out.name)}.*.parts"):
             shutil.rmtree(folder, ignore_errors=True)
 
-    def _packets(self, made: Any) -> Iterator[Any]:
+    def _packets(self, stream: Any) -> Iterator[Any]:
         """The packets of all pieces, counted in frames from the first piece's first."""
         for number, path in enumerate(self.paths):
             with av.open(str(path)) as piece:
@@ -122,7 +122,7 @@ class Segments:
                         continue
                     packet.pts, packet.dts = (number * FRAMES + round(at * unit) for at in (packet.pts, packet.dts))
                     packet.duration, packet.time_base = 1, 1 / self.rate
-                    packet.stream = made
+                    packet.stream = stream
                     yield packet
 
 

@@ -1,4 +1,4 @@
-"""Video sources: what containers, animations and folders of images have in common.
+"""Video sources: the base of containers, animations and folders.
 
 A source gives its frames in two ways. `frames()` counts them, and gives every one or fails. `between()` goes by the
 times they are shown at, which constant and variable rates both have: of a damaged video what cannot be decoded is left

@@ -67,8 +67,12 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
     return values or {}
 
 
-def overridden(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
-    """A copy of a mapping with "key=value" lines applied; ConfigError names a line that is not of that form."""
+def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict[str, Any]:
+    """A copy of a mapping with "key=value" lines applied; ConfigError names a line that is not of that form.
+
+    >>> apply_overrides({"steps": 3}, ["steps=10", "optimizer.lr=3e-4"])
+    {'steps': 10, 'optimizer': {'lr': '3e-4'}}
+    """
     merged = copy.deepcopy(dict(values))
     for override in overrides:
         _apply(merged, override)
@@ -79,7 +83,7 @@ def from_mapping(
     cls: type[Config], values: Mapping[str, Any], overrides: Iterable[str] = (), *, where: str = "settings"
 ) -> Config:
     """`load` for a mapping that is already in memory; `where` opens the error messages."""
-    merged = overridden(values, overrides)
+    merged = apply_overrides(values, overrides)
     try:
         return adapter(cls).validate_python(merged)
     except ValidationError as error:
@@ -136,10 +140,10 @@ def _unknown_key(cls: Any, error: ValidationError) -> str | None:
     for part in path[:-1]:
         inner = typing.get_type_hints(section).get(str(part))  # None: the number of an item, or the key of a mapping
         section = next(_dataclasses_in(inner), section)
-    known = [field.name for field in dataclasses.fields(section) if field.init]
-    near = nearest_names(path[-1], known)
+    names = [field.name for field in dataclasses.fields(section) if field.init]
+    near = nearest_names(path[-1], names)
     prefix = "".join(f"{part}." for part in path[:-1])
-    hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(known)}"
+    hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(names)}"
     return f"unknown key {prefix + str(path[-1])!r}; {hint}"
 
 

@@ -1,4 +1,4 @@
-"""What a run cost on the machine it ran on: seconds and peak memory, for the manifest."""
+"""Seconds and peak memory of a run, for its manifest."""
 
 from __future__ import annotations
 
@@ -12,7 +12,7 @@ import torch
 
 
 @contextmanager
-def measured(device: torch.device) -> Iterator[dict[str, Any]]:
+def measure_cost(device: torch.device) -> Iterator[dict[str, Any]]:
     """Yield a dict that holds "seconds" and "peak_memory" once the block is left.
 
     peak_memory is {"gb": 1e9 bytes, "of": what was measured}: on a GPU the tensors of this block at their most; else

@@ -1,4 +1,4 @@
-"""The device that computes: the best there is, or the one named."""
+"""The device that computes: the best available, or one by name."""
 
 from __future__ import annotations
 

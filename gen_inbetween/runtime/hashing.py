@@ -1,4 +1,4 @@
-"""SHA-256 of files, JSON values, images, arrays and tensors, in hexadecimal digits.
+"""SHA-256 of files, JSON values, images, arrays and tensors.
 
 Each is of what matters alone: an image's pixels and not its metadata, a tensor's values and not its layout.
 """

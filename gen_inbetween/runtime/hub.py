@@ -73,9 +73,9 @@ def find_file(source: str, names: Sequence[str]) -> Path | None:
     if source not in HUB_IDS:  # a name stays that model, whatever folder of that name lies in the working directory
         folders.insert(0, Path(source).expanduser())
     for folder in filter(None, folders):
-        found = next((folder / name for name in names if (folder / name).is_file()), None)
-        if found:
-            return found
+        file = next((folder / name for name in names if (folder / name).is_file()), None)
+        if file:
+            return file
     for name in names:
         try:
             cached = try_to_load_from_cache(HUB_IDS.get(source, source), name)
@@ -88,9 +88,9 @@ def find_file(source: str, names: Sequence[str]) -> Path | None:
 
 def fetch_file(hub_id: str, name: str) -> Path:
     """One file of a hub repository, from this machine if it is there, otherwise downloaded. ModelError says why not."""
-    found = find_file(hub_id, [name])
-    if found:
-        return found
+    file = find_file(hub_id, [name])
+    if file:
+        return file
     with hub_errors(hub_id):
         return Path(hf_hub_download(hub_id, name))
 

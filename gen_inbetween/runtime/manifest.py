@@ -1,6 +1,7 @@
-"""What made this clip: every setting, seed, version and hash, as JSON beside it, so that it can be made again.
+"""Manifests: JSON beside a clip that says how it was made.
 
-A manifest is a plain dict (written by `write`, read by `read`); `replaying.replay` makes the clip again and compares.
+Every setting, seed, version and hash is in it, so that `generation.replay` can make the clip again and compare. A
+manifest is a plain dict, written by `write` and read by `read`.
 """
 
 from __future__ import annotations
@@ -26,7 +27,11 @@ class ManifestError(ValueError):
 
 
 def path_beside(clip: str | os.PathLike[str]) -> Path:
-    """Where the manifest of a saved clip stands: `clip.mp4` -> `clip.json`; a folder -> `manifest.json` in it."""
+    """Where the manifest of a saved clip stands: beside a file, in a folder of frames.
+
+    >>> path_beside("clip.mp4").name
+    'clip.json'
+    """
     clip = Path(clip)
     return clip / "manifest.json" if clip.is_dir() else clip.with_suffix(".json")
 

@@ -1,4 +1,4 @@
-"""Messages to people: the nearest known name, notices given once or not at all."""
+"""Messages to people: nearest known names, and notices given once."""
 
 from __future__ import annotations
 

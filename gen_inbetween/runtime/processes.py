@@ -1,4 +1,4 @@
-"""Processes of a launcher such as `accelerate launch`, which share one piece of work."""
+"""Processes of a launcher such as `accelerate launch`."""
 
 from __future__ import annotations
 
