@@ -27,12 +27,19 @@ def modules() -> dict[str, ast.Module]:
 
 
 def imports_of(module: str, tree: ast.AST) -> set[str]:
-    """Every module that `module` imports, at the top or inside a function, own ones as "gen_inbetween.name"."""
+    """Every module that `module` imports, at the top or inside a function, own ones as "gen_inbetween.name".
+
+    Imports for types alone (under `if TYPE_CHECKING`) are left out: nothing runs by them.
+    """
     package = ["gen_inbetween", *module.split(".")]
     if not (LIBRARY / module.replace(".", "/")).is_dir():
         package.pop()
     found: set[str] = set()
+    types = [node for node in ast.walk(tree) if isinstance(node, ast.If) and ast.unparse(node.test) == "TYPE_CHECKING"]
+    skipped = {inner for node in types for statement in node.body for inner in ast.walk(statement)}
     for node in ast.walk(tree):
+        if node in skipped:
+            continue
         if isinstance(node, ast.Import):
             found |= {alias.name for alias in node.names}
         elif isinstance(node, ast.ImportFrom):
