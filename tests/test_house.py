@@ -131,12 +131,18 @@ def test_every_setting_is_a_keyword_with_the_same_default():
     import inspect
     from dataclasses import fields
 
+    from gen_inbetween.diffusion.options import SamplerOptions
     from gen_inbetween.generation.generate import inbetween
     from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.memory.options import MemoryOptions
 
     keywords = {name: parameter.default for name, parameter in inspect.signature(inbetween).parameters.items()}
-    keywords = {name: default for name, default in keywords.items() if name not in ("frame0", "frame1", "progress")}
-    assert keywords == {item.name: item.default for item in fields(Settings)}
+    settings = {name: item.default for name, item in Settings.__dataclass_fields__.items()}
+    options = {item.name for kind in (SamplerOptions, MemoryOptions) for item in fields(kind)}
+    assert {name: settings.get(name) for name in Settings.__annotations__} == {
+        name: default for name, default in keywords.items() if name in settings
+    }
+    assert settings.keys() == options | keywords.keys() & settings.keys()
 
 
 def test_inference_configs_are_settings():

@@ -1,13 +1,15 @@
-"""The `inbetween` command: reads options, calls the library, writes files.
+"""The `inbetween` command.
 
-Imports of the library stand inside the commands: --help should not wait for torch."""
+It reads options, calls the library and writes files. Imports of the library stand inside the commands: --help should
+not wait for torch.
+"""
 
 from __future__ import annotations
 
 import os
 import sys
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated
 
 import typer
 
@@ -27,8 +29,9 @@ from gen_inbetween.cli.options import (
     Seed,
     Size,
     Steps,
-    Vram,
+    VramGb,
     settings_of,
+    settings_said,
 )
 
 if TYPE_CHECKING:
@@ -52,7 +55,7 @@ Examples:
   inbetween run first.png last.png -o clip.mp4
   inbetween run first.jpg last.jpg -o clip.gif --method trf --steps 25 --seed 3
   inbetween run first.jpg last.jpg -o clip.mp4 --model svd-xt --motion backward_motion.safetensors
-  inbetween run first.jpg last.jpg -o clip.mp4 --method flow --frames 17
+  inbetween run first.jpg last.jpg -o clip.mp4 --method interpolate --frames 17
   inbetween run first.jpg last.jpg -o clip.mp4 --method auto --model svd-xt
   inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fps=12"""
 )
@@ -76,26 +79,30 @@ def run(
         str | None, typer.Option(help="crop, pad or stretch the keyframes to the size. [default: crop]")
     ] = None,
     device: Device = None,
-    vram: Vram = None,
+    vram_gb: VramGb = None,
     override: Overrides = None,
 ) -> None:
     """Make the video between two keyframes; its manifest stands beside it."""
-    from gen_inbetween.generation.generate import inbetween
+    settings = settings_of(
+        config,
+        override,
+        size,
+        model=model,
+        motion=motion,
+        method=method,
+        interpolator=interpolator,
+        num_frames=num_frames,
+        num_inference_steps=steps,
+        seed=seed,
+        fit=fit,
+        device=device,
+        vram_gb=vram_gb,
+    )
+    from gen_inbetween.generation.generate import generate_clip
     from gen_inbetween.media.clip import check_output
 
-    options: dict[str, Any] = {
-        "model": model,
-        "motion": motion,
-        "method": method,
-        "interpolator": interpolator,
-        "num_frames": num_frames,
-        "seed": seed,
-        "fit": fit,
-    }
-    options |= {"num_inference_steps": steps, "device": device, "vram": vram}
-    settings = settings_of(config, override, size, **options)
     check_output(out)
-    _announce(inbetween(frame0, frame1, **settings), out)
+    _announce(generate_clip(frame0, frame1, settings), out)
 
 
 @app.command(
@@ -111,10 +118,10 @@ def replay(
     frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
     frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
     interpolator: Annotated[
-        Path | None, typer.Option(help="Where the file of weights of a flow clip is now, if it moved.")
+        Path | None, typer.Option(help="Where the weights of an interpolated clip are now, if they moved.")
     ] = None,
 ) -> None:
-    """Make a clip again from its manifest; compare the latents, or a flow clip's frames (status 1: they differ)."""
+    """Make a clip again from its manifest; compare latents, or interpolated frames (status 1: they differ)."""
     from gen_inbetween.media.clip import check_output
 
     if out is not None:
@@ -172,14 +179,15 @@ def batch(
     from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
 
     chosen = parse_shard(shard)
-    entries = read_pairs(pairs, out, settings_of(config, override))
+    settings_of(config, override)  # checked before the list is read
+    entries = read_pairs(pairs, out, settings_said(config, override))
 
     def notify(pair: Pair, state: str) -> None:
         typer.echo(f"{state}: {pair.out}")
 
     summary = run_batch(entries, shard=chosen, notify=notify)
     if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks for all
-        typer.echo(f"{summary.made} made, {summary.skipped} already there, {len(summary.failures)} failed")
+        typer.echo(f"{summary.generated} made, {summary.skipped} already there, {len(summary.failures)} failed")
     if summary.failures:
         raise typer.Exit(1)
 
@@ -200,8 +208,8 @@ def _announce(clip: Clip, out: Path) -> None:
     from gen_inbetween.runtime.manifest import path_beside
 
     clip.save(out)
-    made = clip.manifest or {}
-    typer.echo(f"{out}: {clip!r}, {made['unet_passes']} UNet passes, {made['seconds']:.1f} s; see {path_beside(out)}")
+    passes, seconds = clip.manifest["unet_passes"], clip.manifest["seconds"]
+    typer.echo(f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(out)}")
 
 
 if __name__ == "__main__":  # `accelerate launch -m gen_inbetween.cli.app batch ...`

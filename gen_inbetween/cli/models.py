@@ -1,4 +1,4 @@
-"""The commands about models and their weights: `inbetween plan`, `models` and `convert`."""
+"""Commands about models and their weights: `inbetween plan`, `models`, `convert`."""
 
 from __future__ import annotations
 
@@ -8,55 +8,65 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import reported
-from gen_inbetween.cli.options import Frames, Interpolator, Model, Size, Steps, parse_size
+from gen_inbetween.cli.options import Frames, Interpolator, Model, Size, Steps, settings_of
 
 
 @reported
 def plan(
     model: Model = "svd-xt",
-    method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, flow or auto.")] = "gi",
+    method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, interpolate or auto.")] = "gi",
     interpolator: Interpolator = None,
     size: Size = None,
     num_frames: Frames = None,
     steps: Steps = None,
-    vram: Annotated[float | None, typer.Option(help="GB to fit into. [default: the table of all sizes only]")] = None,
+    vram_gb: Annotated[
+        float | None,
+        typer.Option("--vram-gb", "--vram", help="GB to fit into. [default: the table of all sizes only]"),
+    ] = None,
 ) -> None:
     """Predict memory and UNet passes of a run, counted on the configuration: no diffusion model is loaded."""
-    width, height = parse_size(size)
-    shape: dict[str, Any] = {"width": width, "height": height, "num_frames": num_frames}
-    if method in ("flow", "auto") or interpolator is not None:
-        from gen_inbetween.generation.auto import plan_route
+    settings = settings_of(
+        None,
+        None,
+        size,
+        method=method,
+        interpolator=interpolator,
+        num_frames=num_frames,
+        num_inference_steps=steps,
+        vram_gb=vram_gb,
+        model=None if method in ("flow", "interpolate") else model,
+    )
+    sampler: str | None = settings.method
+    if sampler in ("interpolate", "auto") or interpolator is not None:
+        from gen_inbetween.generation.generate import describe_plan
 
-        told = {"interpolator": interpolator, "num_inference_steps": steps, "vram": vram}
-        line, sampling = plan_route(model, method, **shape, **told)
+        line, sampler = describe_plan(settings)
         typer.echo(line)
-        if sampling is None:
-            return
-        method = sampling
-    from gen_inbetween.diffusion.options import SamplerOptions
+    if sampler is None:
+        return
     from gen_inbetween.memory.plan import plan as make_plan
 
-    options = SamplerOptions(num_inference_steps=steps)
-    typer.echo(str(make_plan(model, method=method, vram_gb=vram, options=options, **shape)))
+    shape: dict[str, Any] = {"width": settings.width, "height": settings.height, "num_frames": num_frames}
+    typer.echo(str(make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)))
 
 
 @reported
 def models() -> None:
-    """List the named models: size, frames, licence, and where they are."""
+    """List the named models: size, frames, license, and where they are."""
     from gen_inbetween.models.registry import MODELS, resolve_model
     from gen_inbetween.runtime.hub import ModelError
 
     for name, spec in MODELS.items():
         try:
             spec = resolve_model(name)
-            place = spec.source if Path(spec.source).is_dir() else f"not here; `hf download {spec.source}` gets it"
+            source = spec.source if Path(spec.source).is_dir() else f"not here; `hf download {spec.source}` gets it"
         except ModelError as error:
-            place = str(error)
+            source = str(error)
         motion = "with" if spec.motion else "no"
         typer.echo(
             f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.license}"
         )
-        typer.echo(f"    {place}")
+        typer.echo(f"    {source}")
 
 
 @reported
@@ -77,11 +87,11 @@ def convert(
     interpolator's weights into safetensors."""
     if interpolator:
         if base is not None or unet is not None:
-            raise ValueError("--base and --unet go with backward motion, --interpolator with flow: give one kind")
+            raise ValueError("--base and --unet go with backward motion, --interpolator alone: give one kind")
         from gen_inbetween.interpolation.weights.convert import convert_interpolator
 
-        found = convert_interpolator(source, target)
-        typer.echo(f"{target}: {found.architecture} {found.version}, kind {found.kind}, {found.license}")
+        info = convert_interpolator(source, target)
+        typer.echo(f"{target}: {info.architecture} {info.version}, kind {info.kind}, {info.license}")
         return
     from gen_inbetween.diffusion.checkpoints import convert as convert_motion
     from gen_inbetween.diffusion.checkpoints import export_unet
@@ -93,8 +103,9 @@ def convert(
         pipe = open_pipeline(unet, device="cpu", motion=source)
         typer.echo(f"{export_unet(pipe.unet, target)}: the whole tuned UNet")
         return
-    info = convert_motion(source, target, base=base)
-    typer.echo(f"{target}: {info.format} of {info.base_model}, rank {info.rank or 'full'}, sha256 {info.sha256[:12]}")
+    motion = convert_motion(source, target, base=base)
+    rank = motion.rank or "full"
+    typer.echo(f"{target}: {motion.format} of {motion.base_model}, rank {rank}, sha256 {motion.sha256[:12]}")
 
 
 def add_to(app: typer.Typer) -> None:
@@ -108,7 +119,7 @@ _PLAN = """\b
 Examples:
   inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram 16
   inbetween plan --model svd-xt --method vibid
-  inbetween plan --method flow --interpolator rife --frames 49"""
+  inbetween plan --method interpolate --interpolator rife --frames 49"""
 
 _MODELS = "\b\nExample:\n  inbetween models"
 

@@ -1,29 +1,32 @@
-"""The options that commands share, and how a line of them becomes settings."""
+"""Options that commands share, and their settings."""
 
 from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
+
+if TYPE_CHECKING:
+    from gen_inbetween.generation.settings import Settings
 
 Model = Annotated[str, typer.Option(help="A name `inbetween models` lists, a diffusers SVD folder, or a hub id.")]
 Motion = Annotated[str | None, typer.Option(help="A file or folder, or 'none'. [default: the model's own]")]
 Method = Annotated[
     str | None,
     typer.Option(
-        help="gi, trf, vibid or svd; flow: no diffusion model; auto: flow for tiny motion. "
+        help="gi, trf, vibid or svd; interpolate: no diffusion model; auto: interpolate tiny motion. "
         "[default: gi with motion, else trf]"
     ),
 ]
 Interpolator = Annotated[
-    str | None, typer.Option(help="flow, auto: a name (rife, dis, ...) or a file of weights. [default: tiny-di]")
+    str | None, typer.Option(help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: tiny-di]")
 ]
 Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
 Steps = Annotated[int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]
 Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own]")]
-Vram = Annotated[float | None, typer.Option(help="GB to plan for. [default: what is free]")]
+VramGb = Annotated[float | None, typer.Option("--vram-gb", "--vram", help="GB to plan for. [default: what is free]")]
 Seed = Annotated[int | None, typer.Option(help="The seed is the video. [default: 0]")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; repeatable.")]
@@ -32,10 +35,20 @@ ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of settings; 
 
 def settings_of(
     config: Path | None, overrides: Sequence[str] | None, size: str | None = None, **options: Any
-) -> dict[str, Any]:
-    """What the file says, then the options given, then --set: only what was said; the defaults are in one place."""
+) -> Settings:
+    """The settings of a line; what the file says, then the options given, then --set, the later winning."""
     from gen_inbetween.generation.settings import Settings
-    from gen_inbetween.runtime.config import apply_overrides, from_mapping, read_mapping
+    from gen_inbetween.runtime.config import from_mapping
+
+    values = settings_said(config, overrides, size, **options)
+    return from_mapping(Settings, values, where="options" if config is None else str(config))
+
+
+def settings_said(
+    config: Path | None, overrides: Sequence[str] | None, size: str | None = None, **options: Any
+) -> dict[str, Any]:
+    """Those settings alone that a line, or its file, gives; nothing is checked yet."""
+    from gen_inbetween.runtime.config import apply_overrides, read_mapping
 
     values = {} if config is None else read_mapping(config)
     width, height = parse_size(size)
@@ -44,7 +57,6 @@ def settings_of(
     values = apply_overrides(values, overrides or ())
     if values.get("motion") == "none":
         values["motion"] = None
-    from_mapping(Settings, values, where="options" if config is None else str(config))
     return values
 
 

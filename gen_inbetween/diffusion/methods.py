@@ -13,9 +13,9 @@ from typing import Literal
 
 from torch import Tensor
 
-from gen_inbetween.diffusion.options import SamplerOptions
+from gen_inbetween.diffusion.options import WITHOUT_SAMPLING, SamplerOptions
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
-from gen_inbetween.runtime.messages import nearest_names
+from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 
 def plain_order(num_inference_steps: int) -> list[int]:
@@ -173,12 +173,16 @@ METHODS: dict[str, Method] = {
 }
 
 
-FLOW, AUTO = WITHOUT_SAMPLING = "flow", "auto"  # methods of `inbetween` that are not, or not always, a way to sample
-
-
 def default_method(has_motion: bool) -> str:
     """The method of a run that names none: gi where a backward motion is loaded, else trf, which needs none."""
     return "gi" if has_motion else "trf"
+
+
+def choose_method(name: str | None, has_motion: bool) -> Method:
+    """The method of this name; for None gi where there is a backward motion, otherwise trf, and the log says so."""
+    if name is None and not has_motion:
+        warn_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
+    return find_method(default_method(has_motion) if name is None else name)
 
 
 def find_method(name: str) -> Method:

@@ -6,6 +6,7 @@ import math
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+INTERPOLATE, AUTO = WITHOUT_SAMPLING = "interpolate", "auto"  # methods of `inbetween` that need not sample
 DecodeMode = Literal["streamed", "all", "chunked", "preview"]
 Fusion = Literal["average", "linear"]
 

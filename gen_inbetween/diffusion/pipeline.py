@@ -38,7 +38,7 @@ from gen_inbetween.diffusion.conditioning import (
 from gen_inbetween.diffusion.decoding import choose_decode, decode_latents
 from gen_inbetween.diffusion.edm import Generator, edm_scalings, scheduler_sigmas
 from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import Method, default_method, find_method
+from gen_inbetween.diffusion.methods import Method, choose_method
 from gen_inbetween.diffusion.motion import (
     get_motion_scale,
     has_backward_motion,
@@ -50,7 +50,7 @@ from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
 from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
 from gen_inbetween.diffusion.sampling import OnStep, keep_x
 from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
-from gen_inbetween.runtime.messages import nearest_names, warn_once
+from gen_inbetween.runtime.messages import nearest_names
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
@@ -284,12 +284,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
 
     def choose_method(self, name: str | None) -> Method:
         """The method of this name; None: gi where a backward motion is loaded, otherwise trf, and the log says so."""
-        if name is not None:
-            return find_method(name)
-        has_motion = self.motion is not None or has_backward_motion(self.unet)
-        if not has_motion:
-            warn_once("method trf: the model has no backward motion loaded, which gi needs (motion=FILE gives it one)")
-        return find_method(default_method(has_motion))
+        return choose_method(name, self.motion is not None or has_backward_motion(self.unet))
 
     def _open_callback(
         self, callback: OnStepEnd | PipelineCallback | MultiPipelineCallbacks | None, names: Sequence[str]

@@ -6,7 +6,7 @@ from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
 from typing import Any
 
-from gen_inbetween.diffusion.methods import AUTO, FLOW
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.evaluation.clip_store import EvalClip
 from gen_inbetween.evaluation.methods import (
     Method,
@@ -29,6 +29,7 @@ from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.processes import launched_processes
 
+INTERPOLATES = (INTERPOLATE, "flow")  # the second is its name in configurations of version 0.1
 KINDS = ("method", "baseline", "folder")
 
 
@@ -77,7 +78,7 @@ def open_context(run: EvalRun) -> EvalContext:
     processes = launched_processes()
     place = default_device() if processes is None else processes.device
     device = place.type if place.type == "cpu" else str(place)  # accelerate numbers processors, too: "cpu:1"
-    samples = any(entry.get("method", FLOW) != FLOW for entry in run.methods.values())
+    samples = any(entry.get("method", INTERPOLATE) not in INTERPOLATES for entry in run.methods.values())
     spec = open_spec(run.model) if samples or run.width is None or run.height is None else None
     width, height = (value or getattr(spec, side) for side, value in (("width", run.width), ("height", run.height)))
     methods = open_methods(run, spec if samples else None, (width, height), device)
@@ -138,7 +139,7 @@ def open_method(
         return open_folder(label, entry, size)
     if "baseline" in entry:
         return open_baseline(label, entry, size, run.output, device)
-    if entry["method"] == FLOW:
+    if entry["method"] in INTERPOLATES:
         return open_interpolate(label, entry, size, run.output, device)
     assert spec is not None  # there is one where anything samples
     dtype = run.dtype or ("float32" if device == "cpu" else "float16")  # as `models.open_pipeline` chooses

@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
-from gen_inbetween.diffusion.methods import find_method
+from gen_inbetween.diffusion.methods import default_method, find_method
 from gen_inbetween.diffusion.motion import add_backward_motion
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import SamplerOptions
@@ -22,18 +22,16 @@ from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.evaluation.clip_store import GeneratedClip
 from gen_inbetween.evaluation.methods import GeneratedMethod
 from gen_inbetween.evaluation.settings import EvaluationError
-from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_motion, sampling_method
-from gen_inbetween.generation.generate import run_pipeline
-from gen_inbetween.generation.interpolate import FLOWS_ALONE, check_belonging
-from gen_inbetween.generation.resolve import check_length, check_size, choose_levers, decide
-from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
+from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_motion
+from gen_inbetween.generation.resolve import check_fields, resolve_run
+from gen_inbetween.generation.sample import sample
+from gen_inbetween.generation.settings import INTERPOLATION_ONLY, Settings
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
-from gen_inbetween.memory.options import apply_levers
 from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.models.loading import fetch_weights, open_pipeline
 from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measure_cost
@@ -49,7 +47,7 @@ UNTUNED = "untuned"
 PAIRS_OWN = ("fps", "motion_bucket_id")  # what a model is told of a pair, unless the method says it for all
 OWN = (
     "method", "motion", "noise_aug_strength", "decode", "decode_chunk_size",
-    *SAMPLER_OPTIONS, *FLOWS_ALONE, *PAIRS_OWN,
+    *(item.name for item in fields(SamplerOptions)), *INTERPOLATION_ONLY, *PAIRS_OWN,
 )  # fmt: skip
 THE_RUNS = tuple(item.name for item in fields(Settings) if item.name not in OWN)
 
@@ -76,19 +74,13 @@ class Sampler(GeneratedMethod):
         Raises:
             ValueError: a size or count of frames that the model cannot do. RuntimeError: the clip is not finite.
         """
-        check_length(pair.num_frames, self.spec.num_frames)
-        device = torch.device(str(self.settings.device))
-        pipe = open_with_motion(self.spec, str(device), str(self.settings.dtype), self.motion)
         own = {name: getattr(pair, name) for name in PAIRS_OWN if name not in self.fixed}
         own = {name: value for name, value in own.items() if value is not None}
         settings = replace(self.settings, num_frames=pair.num_frames, seed=noise_seed(seed, pair), **own)
-        settings = decide(settings, self.spec, pipe)
-        levers = choose_levers(settings, self.spec, device)
-        apply_levers(pipe, levers, device)
-        settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
-        with measure_cost(device) as cost:
-            output = run_pipeline(pipe, frame0, frame1, settings, progress=False)
-        return GeneratedClip(list(output.frames[0]), output.unet_passes, **cost)
+        run = resolve_run(settings, open_configs(self.spec), has_motion=self.motion is not None)
+        pipe = open_with_motion(self.spec, str(run.device), str(self.settings.dtype), self.motion)
+        clip = sample(pipe, run, frame0, frame1)
+        return GeneratedClip(clip.frames, clip.unet_passes, clip.seconds, clip.peak_memory)
 
 
 def noise_seed(seed: int, pair: Pair) -> int:
@@ -120,11 +112,11 @@ def open_sampler(
         raise EvaluationError(f"{shared!r} is not a method's to choose: it is the same for all methods of a run")
     rest = {"model": spec.name, "width": size[0], "height": size[1], "device": device, "dtype": dtype}
     settings = from_mapping(Settings, {**entry, **rest, "exact_ends": False}, where="its options")
-    check_belonging(settings)
-    check_size(*size, open_configs(spec).size_factor)
+    check_fields(settings)
+    open_configs(spec).check_size(*size)
     method = find_method(str(settings.method))
-    options = method.resolve(SamplerOptions(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS}))
-    motion = spec.motion if settings.motion == "default" else settings.motion
+    options = method.resolve(settings.sampler)
+    motion = None if (file := spec.motion_file(settings.motion)) is None else str(file)
     if method.needs_motion and motion is None:
         raise MissingMotionError(spec.name)
     motion_sha256 = motion_hash(motion)  # also where the method leaves it alone: that it is there is checked
@@ -145,11 +137,7 @@ def open_sampler(
 
 def open_spec(model: str) -> ModelSpec:
     """`models.resolve_model`, fetching the weights: their hash is part of what decides a clip."""
-    spec = resolve_model(model)
-    if not Path(spec.source).is_dir():
-        open_pipeline(model, device="cpu", motion=None, shared=False)
-        spec = resolve_model(model)
-    return spec
+    return fetch_weights(resolve_model(model))
 
 
 def motion_hash(motion: str | None) -> str | None:
@@ -167,7 +155,7 @@ def motion_hash(motion: str | None) -> str | None:
 def open_with_motion(spec: ModelSpec, device: str, dtype: str, motion: str | None) -> InbetweenPipeline:
     """The model with a motion: a file, none, or "untuned", which turns the attention map and adds nothing."""
     named = None if motion == UNTUNED else motion
-    pipe = open_pipeline(spec.name, device=device, dtype=getattr(torch, dtype), motion=named, shared=False)
+    pipe = open_pipeline(spec, device=device, dtype=getattr(torch, dtype), motion=named, shared=False)
     if motion == UNTUNED:
         add_backward_motion(pipe.unet)
     return pipe
@@ -205,8 +193,8 @@ def open_auto(
         ValueError: as `open_sampler`, or an interpolator that cannot be opened. ImportError: its package.
     """
     rest = {key: value for key, value in entry.items() if key not in ("interpolator", "iters")}
-    request = Settings(method="auto", motion=entry.get("motion", "default"))
-    sampler = open_sampler(label, {**rest, "method": sampling_method(request, spec)}, size, output, spec, device, dtype)
+    method = default_method(spec.motion_file(entry.get("motion", "default")) is not None)
+    sampler = open_sampler(label, {**rest, "method": method}, size, output, spec, device, dtype)
     interpolator = load_interpolator(entry.get("interpolator") or DEFAULT, device=device)
     iters = entry.get("iters") or 1
     auto = {"version": interpolator.info.version, "sha256": interpolator.info.sha256, "iters": iters}

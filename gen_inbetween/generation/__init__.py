@@ -1,1 +1,1 @@
-"""From two keyframes to a clip and its manifest."""
+"""Generation: from two keyframes to a clip and its manifest."""

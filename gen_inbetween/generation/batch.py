@@ -1,4 +1,4 @@
-"""Many pairs, one process per GPU, on nothing but files: a JSONL list of pairs in, a folder of clips out.
+"""Batches: a JSONL list of pairs in, a folder of clips out, one process per GPU.
 
 Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}; paths are relative to the list. What
 stands in the output folder under its final name is finished (it is renamed there last), so a batch that was stopped
@@ -12,7 +12,7 @@ import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, fields
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -41,7 +41,7 @@ class Pair:
 class Summary:
     """What became of a batch: counts, and one message ("pairs.jsonl:3: ...") for each line that failed."""
 
-    made: int = 0
+    generated: int = 0
     skipped: int = 0
     failures: list[str] = field(default_factory=list)
 
@@ -73,18 +73,18 @@ def read_pairs(
     except (OSError, UnicodeDecodeError) as error:
         raise ValueError(f"{path}: cannot read the list of pairs: {error}") from error
     entries: list[Pair | str] = []
-    taken: dict[Path, int] = {}
+    lines_of: dict[Path, int] = {}
     for number, text in enumerate(lines, start=1):
         if not text.strip():
             continue
         try:
             pair = _parse(text, number, path, Path(out), defaults)
-            if pair.out in taken:
-                raise ValueError(f"the same output as line {taken[pair.out]}: {pair.out.name}")
+            if pair.out in lines_of:
+                raise ValueError(f"the same output as line {lines_of[pair.out]}: {pair.out.name}")
         except ValueError as error:
             entries.append(f"{path.name}:{number}: {error}")
             continue
-        taken[pair.out] = number
+        lines_of[pair.out] = number
         entries.append(pair)
     if not entries:
         raise ValueError(f'{path}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
@@ -146,25 +146,23 @@ def run_batch(
             summary.skipped += 1
             notify(entry, "skipped")
         else:
-            notify(entry, _make(entry, summary, device=None if state is None else str(state.device)))
+            notify(entry, _generate(entry, summary, device=None if state is None else str(state.device)))
     return summary if state is None else _gather(summary)
 
 
-def _make(pair: Pair, summary: Summary, device: str | None) -> str:
-    from gen_inbetween.generation.generate import inbetween  # here: a bad list is refused without waiting for torch
+def _generate(pair: Pair, summary: Summary, device: str | None) -> str:
+    from gen_inbetween.generation import generate  # here: a bad list is refused without waiting for torch
 
-    settings = {item.name: getattr(pair.settings, item.name) for item in fields(pair.settings)}
-    if device is not None:
-        settings["device"] = device
+    settings = pair.settings if device is None else replace(pair.settings, device=device)
     try:
         pair.out.parent.mkdir(parents=True, exist_ok=True)
-        inbetween(pair.frame0, pair.frame1, **settings, progress=False).save(pair.out)
+        generate.generate_clip(pair.frame0, pair.frame1, settings, progress=False).save(pair.out)
     except Exception as error:  # one bad pair must not cost the thousand after it; it is named and counted
         summary.failures.append(f"{pair.where}: {error}")
         log.error("%s", summary.failures[-1])
         log.debug("traceback", exc_info=True)
         return "failed"
-    summary.made += 1
+    summary.generated += 1
     return "made"
 
 
@@ -173,4 +171,4 @@ def _gather(summary: Summary) -> Summary:
 
     parts: list[Summary] = gather_object([summary])
     failures = [failure for part in parts for failure in part.failures]
-    return Summary(sum(part.made for part in parts), sum(part.skipped for part in parts), failures)
+    return Summary(sum(part.generated for part in parts), sum(part.skipped for part in parts), failures)

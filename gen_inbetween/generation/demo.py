@@ -1,4 +1,4 @@
-"""The demonstration: every method on the bundled pairs, side by side, so that what they do differently can be seen."""
+"""Demonstration: every method on the bundled pairs, side by side."""
 
 from __future__ import annotations
 

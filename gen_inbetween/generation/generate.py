@@ -1,84 +1,100 @@
-"""The main path, two keyframes in and a clip out: open, fit, plan, run, put the keyframes back, record it all."""
+"""The main path: two keyframes in, a clip and its manifest out.
+
+    clip = inbetween("first.png", "last.png", seed=3)
+    clip.save("clip.mp4")
+
+open the keyframes -> decide (`resolve`) -> open the model -> fit -> sample or interpolate -> ends put back -> manifest
+"""
 
 from __future__ import annotations
 
-import logging
 import os
 import warnings
-from collections.abc import Callable
-from dataclasses import asdict, fields, replace
-from typing import Any, Literal
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, fields, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal
 
 import torch
 from PIL import Image
 
-from gen_inbetween.diffusion.methods import AUTO, FLOW
-from gen_inbetween.diffusion.pipeline import InbetweenOutput, InbetweenPipeline
-from gen_inbetween.generation.auto import route
-from gen_inbetween.generation.interpolate import check_belonging, interpolated
-from gen_inbetween.generation.resolve import approximations, choose_levers, decide
-from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
+from gen_inbetween.diffusion.methods import default_method
+from gen_inbetween.diffusion.motion import has_backward_motion
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, HEIGHT, choose_method, fill_shape
+from gen_inbetween.generation.interpolate import describe_interpolation, interpolate_keyframes, open_for
+from gen_inbetween.generation.resolve import approximations, check_fields, configs_of, resolve_run
+from gen_inbetween.generation.sample import sample
+from gen_inbetween.generation.settings import DEFAULTS, SAMPLING_FIELDS, Settings
+from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.media.image import Frame, load_image
-from gen_inbetween.memory.options import Levers, apply_levers
+from gen_inbetween.memory.options import MemoryOptions
+from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.loading import open_pipeline
-from gen_inbetween.models.registry import ModelSpec, resolve_model
+from gen_inbetween.models.loading import fetch_weights, open_pipeline
+from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
-from gen_inbetween.runtime.cost import measure_cost
-from gen_inbetween.runtime.devices import check_device
+from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import tensor_sha256
+from gen_inbetween.runtime.messages import nearest_names
 
-log = logging.getLogger("gen_inbetween")
+if TYPE_CHECKING:
+    from gen_inbetween.diffusion.edm import Generator
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline, OnStepEnd
+    from gen_inbetween.generation.earlier import EarlierClip
 
 
 def inbetween(
     frame0: Frame,
     frame1: Frame,
     *,
+    # the model and the method
     model: str | os.PathLike[str] = "auto",
     motion: str | os.PathLike[str] | None = "default",
     method: str | None = None,
     interpolator: str | os.PathLike[str] | None = None,
     iters: int | None = None,
+    # the clip
     seed: int = 0,
     num_frames: int | None = None,
-    num_inference_steps: int | None = None,
     width: int | None = None,
     height: int | None = None,
     fit: Literal["crop", "pad", "stretch"] = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     exact_ends: bool = True,
+    # what the model is told of it
     fps: int = 7,
     motion_bucket_id: int = 127,
     noise_aug_strength: float = 0.02,
-    min_guidance_scale: float | None = None,
-    max_guidance_scale: float | None = None,
-    fusion: Literal["average", "linear"] | None = None,
-    renoise_steps: int | None = None,
-    renoise_ratio: float | None = None,
-    renoise_span: int | None = None,
-    cfg_plus_plus: bool | None = None,
-    pin_ends: bool | None = None,
-    kernel: Literal["sdpa", "xformers"] = "sdpa",
-    split_guidance: bool | None = None,
-    decode: Literal["streamed", "all", "chunked", "preview"] | None = None,
-    decode_chunk_size: int | None = None,
+    # the machine
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
-    vram: float | None = None,
+    vram_gb: float | None = None,
+    # your own
+    pipeline: InbetweenPipeline | None = None,
+    generator: Generator = None,
+    callback_on_step_end: OnStepEnd | None = None,
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     progress: bool = True,
+    **options: Any,
 ) -> Clip:
     """Make the video between two keyframes.
 
     Args:
         frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W).
-        method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "flow" interpolates and opens none; "auto" takes
-            flow where the motion is tiny (`routing.py`) and says so.
-        model ... vram: see `settings.Settings`, which gives each one's range; None means "decide for me".
+        model ... vram_gb: see `Settings`, which gives each one's range; None means "decide for me".
+        method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "interpolate" opens none; "auto" interpolates
+            where the motion is tiny (`generation.auto`) and says so.
+        pipeline: an `InbetweenPipeline` of your own in place of model, motion, device, dtype and kernel. How it is
+            offloaded stays as it is, unless `offload` asks for another way.
+        generator: draws the noise in place of `seed`.
+        callback_on_step_end, callback_on_step_end_tensor_inputs: as `InbetweenPipeline.__call__` takes them.
         progress: show a progress bar on stderr.
+        options: those of the sampler (`SamplerOptions`: num_inference_steps=25, max_guidance_scale=2.0, ...) and of the
+            memory (`MemoryOptions`: decode="all", offload="model", ...).
 
     Returns:
         A `Clip`: num_frames PIL images with `.fps`, `.manifest` and `.save(path)`. Its ends are the fitted keyframes,
@@ -86,109 +102,212 @@ def inbetween(
 
     Raises:
         ValueError: a setting out of its range or of another method, a frame that cannot be opened, an unknown model.
+        TypeError: a keyword that is no setting.
         MissingMotionError: method="gi" on a model without backward motion.
     """
-    given = {name: value for name, value in locals().items() if name in _NAMES}
-    for name, plain in _PLAIN.items():
-        given[name] = None if given[name] is None else plain(given[name])
-    settings = from_mapping(Settings, given, where="inbetween()")
-    opened = load_image(frame0, background=background), load_image(frame1, background=background)
-    return make_clip((frame0, frame1), opened, settings, progress)
-
-
-_NAMES = tuple(item.name for item in fields(Settings))
-_PLAIN: dict[str, Callable[[Any], str]] = {
-    "model": str,
-    "motion": str,
-    "interpolator": str,
-    "device": str,
-    "dtype": lambda dtype: str(dtype).removeprefix("torch."),
-}
-
-
-def make_clip(
-    sources: tuple[Frame, Frame],
-    opened: tuple[Image.Image, Image.Image],
-    settings: Settings,
-    progress: bool,
-    expected: dict[str, Any] | None = None,
-) -> Clip:
-    """The clip of two opened keyframes; `expected`: the manifest whose weights it must be made with."""
-    check_belonging(settings)
-    check_device(settings.device)
-    keyframes = keyframes_record(sources, opened)
-    if keyframes["frame0"]["sha256"] == keyframes["frame1"]["sha256"]:
-        warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
-    routing = expected.get("routing") if expected else None
-    if settings.method == AUTO:
-        settings, routing = route(opened, settings)
-    make = interpolated if settings.method == FLOW else sampled
-    clip = make(opened, settings, progress, expected)
-    routed = {"routing": routing} if routing else {}
-    clip.manifest = manifests.record(frames=keyframes, **routed, **clip.manifest)
-    return clip
-
-
-def sampled(
-    opened: tuple[Image.Image, Image.Image], settings: Settings, progress: bool, expected: dict[str, Any] | None = None
-) -> Clip:
-    """The clip by a diffusion model, its manifest holding what this takes."""
-    device, dtype = check_device(settings.device), None if settings.dtype is None else getattr(torch, settings.dtype)
-    pipe = open_pipeline(settings.model, device=device, dtype=dtype, motion=settings.motion, kernel=settings.kernel)
-    spec = resolve_model(settings.model)  # after it was opened, when its weights are on this machine
-    record = weights_record(spec, pipe)
-    for part in ("model", "motion"):
-        if expected and _sha256(record[part]) != _sha256(expected[part]):
-            raise manifests.ManifestError(f"the {part} has changed since: other weights than the clip was made with")
-    settings = decide(settings, spec, pipe)
-    place = torch.device(str(settings.device))
-    levers = Levers(**expected["levers"]) if expected else choose_levers(settings, spec, place)
-    settings = replace(settings, split_guidance=levers.split_guidance, decode=levers.decode)
-    apply_levers(pipe, levers, place)
-    fitted0, fitted1, geometry = fit_pair(*opened, int(settings.width or 0), int(settings.height or 0), settings.fit)
-    with measure_cost(place) as cost:
-        output = run_pipeline(pipe, fitted0, fitted1, settings, progress)
-    frames = output.frames[0]
-    if settings.exact_ends:
-        frames = [fitted0, *frames[1:-1], fitted1]
-    record |= {"settings": asdict(settings), "levers": asdict(levers), "unet_passes": output.unet_passes, **cost}
-    record |= {"approximations": approximations(settings), "latents_sha256": tensor_sha256(output.latents)}
-    return Clip([geometry.undo(frame) for frame in frames], settings.fps, record)
-
-
-def run_pipeline(
-    pipe: InbetweenPipeline, frame0: Image.Image, frame1: Image.Image, settings: Settings, progress: bool
-) -> InbetweenOutput:
-    """Call the pipeline on two fitted keyframes with settings that `decide` has completed; the seed is the noise."""
-    pipe.set_progress_bar_config(disable=not progress, desc=settings.method)
-    handed_on = (*SAMPLER_OPTIONS, *_HANDED_ON)
-    output = pipe(
+    settings = read_settings(
+        {
+            "model": str(model),
+            "motion": None if motion is None else str(motion),
+            "method": method,
+            "interpolator": None if interpolator is None else str(interpolator),
+            "iters": iters,
+            "seed": seed,
+            "num_frames": num_frames,
+            "width": width,
+            "height": height,
+            "fit": fit,
+            "background": background,
+            "exact_ends": exact_ends,
+            "fps": fps,
+            "motion_bucket_id": motion_bucket_id,
+            "noise_aug_strength": noise_aug_strength,
+            "device": None if device is None else str(device),
+            "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
+            "vram_gb": vram_gb,
+        },
+        options,
+    )
+    return generate_clip(
         frame0,
         frame1,
-        generator=torch.Generator("cpu").manual_seed(settings.seed),  # a seed means the same noise on every device
-        **{name: getattr(settings, name) for name in handed_on},
+        settings,
+        own=Own(pipeline, generator, callback_on_step_end, callback_on_step_end_tensor_inputs),
+        progress=progress,
     )
-    assert isinstance(output, InbetweenOutput)
-    return output
 
 
-_HANDED_ON = (
-    "method", "width", "height", "num_frames", "fps", "motion_bucket_id", "noise_aug_strength",
-    "split_guidance", "decode", "decode_chunk_size",
-)  # fmt: skip
+def read_settings(values: Mapping[str, Any], options: Mapping[str, Any]) -> Settings:
+    """The settings of a call; TypeError for an option that is none, which names the nearest."""
+    names = [item.name for item in fields(Settings)]
+    for name in options:
+        if name not in names:
+            near = nearest_names(name, names)
+            hint = f"; did you mean {near[0]!r}?" if near else f"; it takes {', '.join(names)}"
+            raise TypeError(f"inbetween() takes no {name!r}{hint}")
+    return from_mapping(Settings, {**values, **options}, where="inbetween()")
 
 
-def weights_record(spec: ModelSpec, pipe: InbetweenPipeline) -> dict[str, Any]:
-    """With what a clip is sampled, as its manifest says it."""
-    return {
-        "model": {
-            "name": spec.name,
-            "sha256": folder_sha256(spec.source),
-            "license": spec.license,
-        },
-        "motion": None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format},
+@dataclass(frozen=True)
+class Own:
+    """What a caller of `inbetween` brings along, see there."""
+
+    pipeline: InbetweenPipeline | None = None
+    generator: Generator = None
+    callback_on_step_end: OnStepEnd | None = None
+    callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",)
+
+
+@dataclass(frozen=True)
+class Source:
+    """The model of a run: a named one, resolved once, or a pipeline that was given."""
+
+    configs: ModelConfigs
+    has_motion: bool
+    spec: ModelSpec | None  # None: a given pipeline
+
+
+def generate_clip(
+    frame0: Frame,
+    frame1: Frame,
+    settings: Settings,
+    *,
+    own: Own = Own(),  # noqa: B008 (frozen)
+    progress: bool = True,
+    earlier: EarlierClip | None = None,
+) -> Clip:
+    """`inbetween` for settings that were read; every clip comes through here.
+
+    earlier: the clip that is made again: its keyframes and weights must be the same (ManifestError), and what was
+        decided then is not decided anew.
+    """
+    check_fields(settings)
+    check_own(settings, own)
+    keyframes = (
+        load_image(frame0, background=settings.background),
+        load_image(frame1, background=settings.background),
+    )
+    parts: dict[str, Any] = {"frames": keyframes_record((frame0, frame1), keyframes)}
+    if earlier:
+        earlier.check_keyframes(parts["frames"])
+        parts |= {name: earlier.manifest[name] for name in ("auto",) if name in earlier.manifest}
+    if parts["frames"]["frame0"]["sha256"] == parts["frames"]["frame1"]["sha256"]:
+        warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
+    source, interpolator = None, None
+    if settings.method == AUTO:
+        source, interpolator = open_source(settings, own), open_for(settings)
+        settings, parts["auto"] = choose_method(keyframes, settings, source.configs, source.has_motion, interpolator)
+    if settings.method == INTERPOLATE:
+        interpolator = interpolator or open_for(settings, earlier.manifest["interpolator"] if earlier else None)
+        frames, more = interpolate_keyframes(keyframes, settings, interpolator, progress)
+    else:
+        frames, more = sample_keyframes(
+            keyframes, settings, source or open_source(settings, own), own, progress, earlier
+        )
+    parts |= more
+    if earlier:
+        parts["settings"] = {**parts["settings"], "fps": earlier.fps}
+        parts["replay"] = earlier.compare(parts)
+    return Clip(frames, parts["settings"]["fps"], manifests.record(**parts))
+
+
+def check_own(settings: Settings, own: Own) -> None:
+    """ValueError where a setting would go unheard beside what the caller brings along, or the other way round."""
+    if own.pipeline is not None:
+        for name in ("model", "motion", "device", "dtype", "kernel"):
+            if getattr(settings, name) != DEFAULTS[name]:
+                raise ValueError(f"{name} belongs to opening a model, and this pipeline is open: leave one away")
+    if settings.method == INTERPOLATE and own != Own():
+        raise ValueError("pipeline, generator and callbacks belong to sampling, got method interpolate")
+
+
+def open_source(settings: Settings, own: Own) -> Source:
+    """What is sampled: a model's configurations; no weights are loaded."""
+    if own.pipeline is not None:
+        return Source(configs_of(own.pipeline), has_backward_motion(own.pipeline.unet), None)
+    open_device(settings.device)  # before anything is fetched
+    spec = resolve_model(settings.model)
+    return Source(open_configs(spec), spec.motion_file(settings.motion) is not None, spec)
+
+
+def sample_keyframes(
+    keyframes: tuple[Image.Image, Image.Image],
+    settings: Settings,
+    source: Source,
+    own: Own,
+    progress: bool,
+    earlier: EarlierClip | None = None,
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """The frames of the clip by a diffusion model, and the parts of its manifest that this takes."""
+    if own.pipeline is not None:
+        settings = replace(settings, **settings_of_pipeline(own.pipeline))
+    memory = MemoryOptions(**earlier.manifest["memory"]) if earlier else None
+    run = resolve_run(settings, source.configs, has_motion=source.has_motion, memory=memory)
+    if source.spec is None:
+        pipe: Any = own.pipeline
+        asked = settings.memory  # None: as the pipeline is
+        left = replace(run.memory, offload=asked.offload, forward_chunking=asked.forward_chunking)
+        run = replace(run, memory=left)
+        model = {"name": source.configs.name, "sha256": None, "license": None}
+    else:
+        spec = fetch_weights(source.spec)
+        pipe = open_pipeline(spec, device=run.device, dtype=run.dtype, motion=settings.motion, kernel=run.memory.kernel)
+        run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
+        model = {"name": spec.name, "sha256": folder_sha256(spec.source), "license": spec.license}
+    motion = None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format}
+    if earlier:
+        earlier.check_weights(model, motion)
+    settings = run.settings
+    frame0, frame1, geometry = fit_pair(*keyframes, settings.width or 0, settings.height or 0, settings.fit)
+    clip = sample(
+        pipe,
+        run,
+        frame0,
+        frame1,
+        generator=own.generator,
+        callback_on_step_end=own.callback_on_step_end,
+        callback_on_step_end_tensor_inputs=own.callback_on_step_end_tensor_inputs,
+        progress=progress,
+    )
+    frames = [frame0, *clip.frames[1:-1], frame1] if settings.exact_ends else clip.frames
+    record = {name: getattr(settings, name) for name in SAMPLING_FIELDS}
+    return [geometry.undo(frame) for frame in frames], {
+        "model": model,
+        "motion": motion,
+        "settings": record | ({"seed": None} if own.generator is not None else {}),
+        "memory": asdict(run.memory),
+        "unet_passes": clip.unet_passes,
+        "approximations": approximations(run.method, run.sampler, run.memory),
+        "latents_sha256": tensor_sha256(clip.latents),
+        "seconds": clip.seconds,
+        "peak_memory": clip.peak_memory,
     }
 
 
-def _sha256(part: dict[str, Any] | None) -> str | None:
-    return None if part is None else part["sha256"]
+def settings_of_pipeline(pipe: InbetweenPipeline) -> dict[str, Any]:
+    """The device and dtype of an open pipeline, as settings."""
+    return {"device": str(pipe._execution_device), "dtype": str(pipe.unet.dtype).removeprefix("torch.")}
+
+
+def lasting_names(spec: ModelSpec, motion: str | None) -> dict[str, Any]:
+    """What opens the same model and motion from any working folder: a name, a hub id, or where the folder is."""
+    names = {"model": spec.source if spec.name not in MODELS and Path(spec.name).is_dir() else spec.name}
+    if motion not in (None, "default"):
+        names["motion"] = str(Path(str(motion)).expanduser().resolve())
+    return names
+
+
+def describe_plan(settings: Settings) -> tuple[str, str | None]:
+    """What "interpolate" or "auto" will take, in words, and the method that samples the other pairs (None: none).
+
+    ValueError for settings of another method.
+    """
+    check_fields(settings)
+    interpolator: FrameInterpolator = open_for(settings)
+    if settings.method == INTERPOLATE:
+        return describe_interpolation(interpolator, settings), None
+    source = open_source(settings, Own())
+    line = describe_interpolation(interpolator, fill_shape(settings, source.configs))
+    sampler = default_method(source.has_motion)
+    limits = f"{DISPLACEMENT:g} px of {HEIGHT}, unexplained below {DISAGREEMENT:g} grey levels"
+    return f"where the motion is tiny (below {limits}):\n{line}\notherwise {sampler}:", sampler

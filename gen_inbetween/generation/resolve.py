@@ -1,112 +1,161 @@
-"""From what was asked to what will be done: every None becomes a value, every value is held against the model."""
+"""Resolved settings of a run: defaults of model and method filled in, all checked against both.
+
+run = resolve_run(settings, configs, has_motion=True)  # every None has become a value
+run.sampler, run.memory  # the objects that travel from here to the pipeline
+"""
 
 from __future__ import annotations
 
+import json
 import logging
-from dataclasses import asdict, replace
-from pathlib import Path
-from typing import Any
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass, replace
+from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gen_inbetween.diffusion.methods import find_method
-from gen_inbetween.diffusion.options import SamplerOptions
-from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-from gen_inbetween.generation.settings import SAMPLER_OPTIONS, Settings
-from gen_inbetween.memory.options import Levers, device_memory_gb
+from gen_inbetween.diffusion.methods import Method, choose_method, find_method
+from gen_inbetween.diffusion.motion_files import MissingMotionError
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE, SamplerOptions
+from gen_inbetween.generation.settings import (
+    DEFAULTS,
+    DIFFUSION_ONLY,
+    INTERPOLATION_FIELDS,
+    INTERPOLATION_ONLY,
+    Settings,
+)
+from gen_inbetween.memory.apply import device_memory_gb
+from gen_inbetween.memory.options import MemoryOptions, merge_memory_options
 from gen_inbetween.memory.plan import plan
-from gen_inbetween.models.registry import MODELS, ModelSpec
-from gen_inbetween.runtime.devices import default_device
-from gen_inbetween.runtime.messages import warn_once
+from gen_inbetween.models.configs import ModelConfigs
+from gen_inbetween.models.registry import size_of_configs
+from gen_inbetween.runtime.devices import default_dtype, open_device
+from gen_inbetween.runtime.hub import MOTION_FILE, find_file
+
+if TYPE_CHECKING:
+    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
 log = logging.getLogger("gen_inbetween")
 
-LONGEST = 2  # times the trained count of frames: further out, nothing that SVD learned about the pace of things holds
+
+@dataclass(frozen=True)
+class SamplingRun:
+    """A run of a diffusion model with nothing left to decide.
+
+    settings: complete, but for the memory's options, which are in `memory`.
+    """
+
+    settings: Settings
+    method: Method
+    sampler: SamplerOptions
+    memory: MemoryOptions
+    device: torch.device
+    dtype: torch.dtype
 
 
-def decide(settings: Settings, spec: ModelSpec, pipe: InbetweenPipeline) -> Settings:
-    """The settings a run is made with, complete but for those that memory decides: see `choose_levers`.
+def resolve_run(
+    settings: Settings, configs: ModelConfigs, *, has_motion: bool, memory: MemoryOptions | None = None
+) -> SamplingRun:
+    """What is done for these settings on this model.
+
+    Args:
+        configs: of the model. has_motion: whether a backward motion is, or will be, loaded.
+        memory: that of an earlier run, which is made again; None: planned.
 
     Raises:
-        ValueError: a size, a count of frames, a method or one of its options that this model or method cannot do.
+        ValueError: a size, a count of frames, a method or one of its options that this model or method cannot do; a
+            device that is not here.
+        MissingMotionError: method "gi" without a backward motion.
     """
-    method = pipe.choose_method(settings.method)
-    height, width = settings.height or spec.height, settings.width or spec.width
-    check_size(width, height, size_factor(pipe))
-    num_frames = settings.num_frames or spec.num_frames
-    check_length(num_frames, spec.num_frames)
-    options = method.resolve(SamplerOptions(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS}))
-    found: dict[str, Any] = {"dtype": str(pipe.unet.dtype).removeprefix("torch."), **asdict(options)}
-    found |= {"model": _lasting_name(spec), "device": settings.device or str(default_device())}
-    if settings.motion not in (None, "default"):
-        found["motion"] = str(Path(str(settings.motion)).expanduser().resolve())
-    return replace(settings, method=method.name, height=height, width=width, num_frames=num_frames, **found)
+    device = open_device(settings.device)
+    dtype = default_dtype(device) if settings.dtype is None else getattr(torch, settings.dtype)
+    method = choose_method(settings.method, has_motion)
+    if method.needs_motion and not has_motion:
+        raise MissingMotionError(configs.name, find_file(configs.name, [MOTION_FILE]))
+    width, height = settings.width or configs.width, settings.height or configs.height
+    num_frames = settings.num_frames or configs.num_frames
+    configs.check_size(width, height)
+    configs.check_length(num_frames)
+    sampler = method.resolve(settings.sampler)
+    settings = replace(
+        settings,
+        method=method.name,
+        width=width,
+        height=height,
+        num_frames=num_frames,
+        device=str(device),
+        dtype=str(dtype).removeprefix("torch."),  # type: ignore[arg-type]
+        **asdict(sampler),
+    )
+    memory = memory or choose_memory(settings, configs, device, dtype)
+    return SamplingRun(settings, method, sampler, memory, device, dtype)
 
 
-def choose_levers(settings: Settings, spec: ModelSpec, device: torch.device) -> Levers:
-    """The first of the planner's exact levers that fit the memory, with what the settings ask for in its place.
+def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.device, dtype: torch.dtype) -> MemoryOptions:
+    """The memory options asked for, and for the others those of the planner's first candidate that fits.
 
-    `settings` as `decide` returns them. A run that nothing makes fit is said to be too large in the log, and tried.
+    A run that nothing makes fit is said to be too large in the log, and tried.
     """
-    limit = settings.vram or device_memory_gb(device)
-    options = SamplerOptions(**{name: getattr(settings, name) for name in SAMPLER_OPTIONS})
-    size = {"width": settings.width, "height": settings.height, "num_frames": settings.num_frames}
-    dtype = getattr(torch, str(settings.dtype))
-    planned = plan(spec, method=str(settings.method), vram_gb=limit, dtype=dtype, options=options, **size)
+    limit = settings.vram_gb or device_memory_gb(device)
+    planned = plan(
+        configs,
+        width=settings.width,
+        height=settings.height,
+        num_frames=settings.num_frames,
+        method=str(settings.method),
+        options=settings.sampler,
+        vram_gb=limit,
+        dtype=dtype,
+    )
     if not planned.fits:
         log.warning(
             "this run takes about %.1f GB and %.1f are free on %s: expect it to run out of memory; a smaller "
             "size, fewer frames or decode='chunked' take less", planned.peak_gb, limit, device
         )  # fmt: skip
-    levers = planned.levers
-    return replace(
-        levers,
-        split_guidance=levers.split_guidance if settings.split_guidance is None else settings.split_guidance,
-        decode=settings.decode or levers.decode,
-        offload="none" if device.type == "cpu" else levers.offload,  # everything is on the CPU already
-    )
+    defaults = planned.memory
+    if device.type == "cpu":  # where everything is already
+        defaults = replace(defaults, offload="none")
+    return merge_memory_options(settings.memory, defaults)
 
 
-def _lasting_name(spec: ModelSpec) -> str:
-    """What opens the same model from any working folder: its name, its hub id, or where its folder is."""
-    return spec.source if spec.name not in MODELS and Path(spec.name).is_dir() else spec.name
+def configs_of(pipe: InbetweenPipeline) -> ModelConfigs:
+    """The configurations of an open pipeline."""
+    unet, vae = dict(pipe.unet.config), dict(pipe.vae.config)
+    width, height = size_of_configs(unet, vae)
+    name = str(pipe.config.get("_name_or_path") or "a pipeline")
+    image_encoder = pipe.image_encoder.config.to_json_string()
+    return ModelConfigs(name, json.dumps(unet), json.dumps(vae), image_encoder, width, height, unet["num_frames"])
 
 
-def size_factor(pipe: InbetweenPipeline) -> int:
-    """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD)."""
-    return int(pipe.vae_scale_factor * 2 ** (len(pipe.unet.config.block_out_channels) - 1))
-
-
-def check_size(width: int, height: int, factor: int) -> None:
-    """ValueError for a size the UNet could not halve evenly all the way down; it names the nearest ones."""
-    for name, value in (("width", width), ("height", height)):
-        if value % factor:
-            low = value // factor * factor
-            near = " or ".join(str(each) for each in (low, low + factor) if each)
-            raise ValueError(f"{name} {value} is not a multiple of {factor}, as this model needs; take {near}")
-
-
-def check_length(num_frames: int, trained: int) -> None:
-    """ValueError for a clip longer than the model can mean; a notice for a length it was not trained on."""
-    longest = LONGEST * trained
-    if not 3 <= num_frames <= longest:
+def check_fields(settings: Settings) -> None:
+    """ValueError for no method at all, and for settings of the other kind. "auto" takes all, as it becomes either."""
+    if settings.method == AUTO:
+        return
+    if settings.method not in (None, INTERPOLATE):
+        find_method(str(settings.method))
+    foreign = DIFFUSION_ONLY if settings.method == INTERPOLATE else INTERPOLATION_ONLY
+    changed = [name for name in foreign if getattr(settings, name) != DEFAULTS[name]]
+    if not changed:
+        return
+    values = ", ".join(f"{name} {getattr(settings, name)}" for name in changed)
+    verb = "belong" if changed[1:] else "belongs"
+    if settings.method == INTERPOLATE:
+        taken = ", ".join(name for name in INTERPOLATION_FIELDS if name != "method")
         raise ValueError(
-            f"num_frames {num_frames}: this model was trained on clips of {trained} frames and does 3 to {longest}; "
-            "for a longer video make clips between more keyframes and join them"
+            f"{values}: {verb} to the methods that sample a diffusion model; method interpolate takes {taken}"
         )
-    if num_frames != trained:
-        warn_once(f"num_frames {num_frames}: the model was trained on {trained}; quality is best there")
+    raise ValueError(f"{values}: {verb} to the methods interpolate and auto, got method {settings.method}")
 
 
-def approximations(settings: Settings) -> list[str]:
-    """What in complete settings trades exactness for cost; [] for the method as published and an exact decode."""
-    assert settings.method is not None
-    own = find_method(settings.method).resolve().chosen()
-    found = []
-    if settings.decode in ("chunked", "preview"):
-        found.append(f"decode={settings.decode}")
+def approximations(method: Method, sampler: SamplerOptions, memory: MemoryOptions) -> list[str]:
+    """What trades exactness for cost; [] for the method as published and an exact decode.
+
+    sampler: as `Method.resolve` completes it.
+    """
+    published: Mapping[str, Any] = method.defaults.chosen()
+    losses = [f"decode={memory.decode}"] if memory.decode in ("chunked", "preview") else []
     for name in ("num_inference_steps", "renoise_steps", "renoise_ratio"):
-        value = getattr(settings, name)
-        if name in own and value < own[name]:
-            found.append(f"{name}={value} (the method's own: {own[name]})")
-    return found
+        value = getattr(sampler, name)
+        if name in published and value < published[name]:
+            losses.append(f"{name}={value} (the method's own: {published[name]})")
+    return losses

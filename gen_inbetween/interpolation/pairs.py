@@ -24,7 +24,7 @@ def interpolate_pair(
 ) -> Clip:
     """The clip of `num_frames` frames from frame0 to frame1, equally spaced in time; its ends are the two given.
 
-    `inbetween(frame0, frame1, method="flow")` does the same for frames of any two sizes.
+    `inbetween(frame0, frame1, method="interpolate")` does the same for frames of any two sizes.
 
     Args:
         frame0, frame1: anything `load_image` opens, both of one size, sides of SMALLEST pixels or more.
@@ -41,7 +41,7 @@ def interpolate_pair(
     record = manifests.record(
         frames=keyframes_record((frame0, frame1), (first, last)),
         interpolator=asdict(interpolator.info),
-        settings={"method": "flow", "num_frames": num_frames, "iters": iters, "fps": fps},
+        settings={"method": "interpolate", "num_frames": num_frames, "iters": iters, "fps": fps},
         frames_sha256=images_sha256(frames),
     )
     return Clip(frames, fps, record)

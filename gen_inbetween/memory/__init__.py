@@ -1,1 +1,1 @@
-"""What a run needs, and how it is made to fit."""
+"""Memory of a run: predicted, and made to fit."""

@@ -1,4 +1,4 @@
-"""Count what a piece of PyTorch code costs: its matrix FLOPs and the bytes of the tensors it keeps alive.
+"""Counter of matrix FLOPs and live tensor bytes of PyTorch code.
 
 Every operator passes through a dispatch mode. A storage that an operator creates is counted until Python and autograd
 have let go of it; views and in-place results belong to a storage that is already known. Nothing depends on the values,

@@ -1,10 +1,11 @@
-"""Constant cross-attention: exact, because SVD's context has a single token (the CLIP embedding of a keyframe).
+"""Constant cross-attention: one vector per clip, exact for a single context token.
 
-A softmax over one key is 1 whatever the query, so softmax(Q K^T) V = V: every position of a sample receives the same
-vector, W_out(W_v context). Queries, keys and the product over all positions need not be computed. That is 3.7 % of the
-FLOPs of an SVD-XT pass; the vector costs a row per sample and frame (spatial) or per sample and position (temporal),
-0.1 % of what it replaces, so it is computed in each pass and no cache can go stale. The batch may be laid out in any
-order: each row of the batch takes the vector of its own context row.
+SVD's context is one token, the CLIP embedding of a keyframe. A softmax over one key is 1 whatever the query, so
+softmax(Q K^T) V = V: every position of a sample receives the same vector, W_out(W_v context). Queries, keys and the
+product over all positions need not be computed. That is 3.7 % of the FLOPs of an SVD-XT pass; the vector costs a row
+per sample and frame (spatial) or per sample and position (temporal), 0.1 % of what it replaces, so it is computed in
+each pass and no cache can go stale. The batch may be laid out in any order: each row of the batch takes the vector of
+its own context row.
 
 `norm2`, whose result is now ignored, still runs: it belongs to diffusers' block, and its weights must stay where
 `save_pretrained` looks for them.
@@ -12,18 +13,13 @@ order: each row of the batch takes the vector of its own context row.
 
 from __future__ import annotations
 
-from typing import Any
-
 from diffusers.models.attention import BasicTransformerBlock, TemporalBasicTransformerBlock
 from diffusers.models.attention_processor import Attention
 from torch import Tensor, nn
 
 
 class ConstantCrossAttnProcessor:
-    """Processor of an `attn2` whose context has one token. Keeps the `replaced` processor, to be put back."""
-
-    def __init__(self, replaced: Any) -> None:
-        self.replaced = replaced
+    """Processor of an `attn2` whose context has one token."""
 
     def __call__(
         self,
@@ -41,7 +37,7 @@ class ConstantCrossAttnProcessor:
             ValueError: without a context, with more than one token in it, or with a mask over it.
         """
         expected = f"constant cross-attention expects a context of shape ({hidden_states.shape[0]}, 1, channels)"
-        remedy = "call remove_constant_cross_attention(unet) to use other contexts"
+        remedy = "give these layers diffusers' AttnProcessor2_0 to use other contexts"
         if attention_mask is not None:
             raise ValueError(f"{expected} without a mask, got a mask of shape {tuple(attention_mask.shape)}: {remedy}")
         shape = None if encoder_hidden_states is None else tuple(encoder_hidden_states.shape)
@@ -74,12 +70,5 @@ def install_constant_cross_attention(unet: nn.Module) -> int:
             raise ValueError(f"expected plain cross-attention at {path}, found a norm, a residual or a scale inside it")
     for attn in layers.values():
         if not isinstance(attn.processor, ConstantCrossAttnProcessor):
-            attn.set_processor(ConstantCrossAttnProcessor(attn.processor))  # type: ignore[arg-type]
+            attn.set_processor(ConstantCrossAttnProcessor())  # type: ignore[arg-type]
     return len(layers)
-
-
-def remove_constant_cross_attention(unet: nn.Module) -> None:
-    """Put back the processors that `install_constant_cross_attention` replaced."""
-    for attn in cross_attentions(unet).values():
-        if isinstance(attn.processor, ConstantCrossAttnProcessor):
-            attn.set_processor(attn.processor.replaced)

@@ -1,7 +1,8 @@
-"""What each stage of a run takes, counted on the model's own configuration: no weights, no GPU, a second per stage.
+"""Bytes and FLOPs of each stage of a run, counted on the model's configuration.
 
-Models are built on the meta device and run under `counting.counted`, so a figure is that of the code which runs, levers
-included. Bytes are exact for the tensors PyTorch holds; what the allocator and cuDNN add is the planner's allowance.
+No weights, no GPU, a second per stage: models are built on the meta device and run under `counter.counted`, so a figure
+is that of the code which runs, memory options included. Bytes are exact for the tensors PyTorch holds; what the
+allocator and cuDNN add is the planner's allowance.
 """
 
 from __future__ import annotations
@@ -19,9 +20,9 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from gen_inbetween.diffusion.decoding import decode_latents
 from gen_inbetween.diffusion.motion import add_backward_motion, set_direction
 from gen_inbetween.diffusion.options import DecodeMode
+from gen_inbetween.memory.apply import set_forward_chunking
 from gen_inbetween.memory.counter import Cost, counted
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
-from gen_inbetween.memory.options import set_forward_chunking
 
 META = torch.device("meta")
 
@@ -45,7 +46,7 @@ def count_unet(
     height: int,
     width: int,
     rotated: bool,
-    chunk: int | None,
+    chunk: int,
 ) -> Footprint:
     """One UNet pass with constant cross-attention.
 
@@ -53,7 +54,7 @@ def count_unet(
         config: the UNet's configuration, JSON.
         batch: clips in the pass; [forward; backward] if `rotated`, where backward motion is installed.
         height, width: of the latents.
-        chunk: frames per feed-forward chunk, or None.
+        chunk: frames per feed-forward chunk; 0: whole.
     """
     with META:
         unet = build(UNetSpatioTemporalConditionModel, config, dtype)

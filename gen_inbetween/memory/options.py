@@ -1,99 +1,62 @@
-"""The exact memory levers of a run: they move the peak, never the result (beyond rounding).
-
-Not here, because on this UNet they change nothing while seeming to: `set_attention_backend`, `fuse_qkv_projections`.
-"""
+"""Memory options of a run: what lowers its peak, and the decoder's mode."""
 
 from __future__ import annotations
 
-import logging
-import os
-from dataclasses import dataclass
-from typing import Any, Literal
-
-import torch
-from diffusers.models.attention import BasicTransformerBlock, TemporalBasicTransformerBlock
-from torch import nn
+from dataclasses import dataclass, fields, replace
+from typing import Literal, get_args
 
 from gen_inbetween.diffusion.options import DecodeMode
-from gen_inbetween.memory.cross_attention import install_constant_cross_attention
-
-log = logging.getLogger("gen_inbetween")
 
 Offload = Literal["none", "model", "group"]
+Kernel = Literal["sdpa", "xformers"]
 
 
 @dataclass(frozen=True)
-class Levers:
-    """What is done to save memory.
+class MemoryOptions:
+    """What is done to save memory; None: the first of the planner's candidates that fits decides.
 
-    split_guidance: conditional and unconditional half in two UNet passes instead of one batch (same FLOPs).
-    offload: "none": all models stay on the device. "model": CLIP, UNet and VAE take turns there. "group": the layers of
-        CLIP and UNet stream in as they are needed; only the VAE stays.
-    forward_chunking: frames per feed-forward chunk, a divisor of the number of frames, or None (16 % more traffic).
-    decode: a mode of `decoding.decode_latents`.
-    """
-
-    split_guidance: bool = False
-    offload: Offload = "none"
-    forward_chunking: int | None = None
-    decode: DecodeMode = "streamed"
-
-    def __str__(self) -> str:
-        parts = ["guidance split" if self.split_guidance else "guidance in one batch"]
-        parts += [f"{self.offload} offload"] if self.offload != "none" else []
-        parts += [f"chunks of {self.forward_chunking}"] if self.forward_chunking else []
-        return ", ".join(parts)
-
-
-def apply_levers(pipe: Any, levers: Levers, device: str | torch.device) -> None:
-    """Set up a pipeline as `levers` say: offloading, feed-forward chunks, and constant cross-attention, always on.
-
-    `split_guidance` and `decode` are arguments of the pipeline's call. Load the motion first: offload hooks go onto the
-    layers that are there. A pipeline that was group-offloaded stays so; diffusers cannot take that back cleanly.
+    Exact, up to rounding, but for the decode modes "chunked" and "preview". Not here, because on this UNet they change
+    nothing while seeming to: `set_attention_backend`, `fuse_qkv_projections`.
 
     Raises:
-        RuntimeError: model offload without an accelerator (from diffusers).
+        ValueError: a value out of its range.
     """
-    install_constant_cross_attention(pipe.unet)
-    set_forward_chunking(pipe.unet, levers.forward_chunking)
-    if getattr(pipe, "_levers_offload", "none") == levers.offload:
-        return
-    if getattr(pipe, "_levers_offload", "none") == "group":
-        log.debug("the pipeline is group-offloaded already and stays so; %s offload was asked for", levers.offload)
-        return
-    pipe.remove_all_hooks()
-    device = torch.device(device)
-    if levers.offload == "none":
-        pipe.to(device)
-    elif levers.offload == "model":
-        pipe.enable_model_cpu_offload(device=device)
-    else:
-        pipe.to("cpu")
-        # The VAE stays: 0.2 GB, and the streamed decode reads its weights without calling each layer.
-        pipe.enable_group_offload(
-            device, offload_type="leaf_level", use_stream=device.type == "cuda", exclude_modules=["vae"]
-        )
-    pipe._levers_offload = levers.offload
+
+    kernel: Kernel = "sdpa"  # what computes the attention; xformers is an extra and needs a GPU
+    split_guidance: bool | None = None  # both halves of guidance in two UNet passes, not one batch (same FLOPs)
+    offload: Offload | None = None  # "model": CLIP, UNet and VAE take turns on the device; "group": their layers do
+    forward_chunking: int | None = None  # frames per feed-forward chunk, which divide the clip's; 0: whole
+    decode: DecodeMode | None = None  # see `decoding.decode_latents`
+    decode_chunk_size: int | None = None  # frames at a time for decode="chunked" (approximate)
+
+    def __post_init__(self) -> None:
+        for name, minimum in (("forward_chunking", 0), ("decode_chunk_size", 1)):
+            count = getattr(self, name)
+            if count is not None and (not isinstance(count, int) or count < minimum):
+                raise ValueError(f"expected {name} as a whole number of at least {minimum}, got {count!r}")
+        for name, allowed in (("kernel", Kernel), ("offload", Offload), ("decode", DecodeMode)):
+            value = getattr(self, name)
+            if value is not None and value not in get_args(allowed):
+                raise ValueError(f"expected {name} out of {', '.join(get_args(allowed))}, got {value!r}")
 
 
-def set_forward_chunking(unet: nn.Module, frames: int | None) -> None:
-    """Run feed-forwards `frames` frames at a time, a divisor of the frames of a clip, or whole (None).
+def merge_memory_options(chosen: MemoryOptions, defaults: MemoryOptions) -> MemoryOptions:
+    """The chosen options, those that are None taken from `defaults`.
 
-    What `unet.enable_forward_chunking(frames, dim=0)` does; this one can also be switched off.
+    >>> merge_memory_options(MemoryOptions(offload="none"), MemoryOptions(offload="group", decode="streamed")).decode
+    'streamed'
     """
-    for module in unet.modules():
-        if isinstance(module, (BasicTransformerBlock, TemporalBasicTransformerBlock)):
-            module.set_chunk_feed_forward(frames, dim=0)
+    values = {item.name: getattr(chosen, item.name) for item in fields(chosen)}
+    return replace(defaults, **{name: value for name, value in values.items() if value is not None})
 
 
-def device_memory_gb(device: str | torch.device) -> float | None:
-    """GB that a run on `device` may take: what is free, and what PyTorch holds there already. None where unknown."""
-    device = torch.device(device)
-    if device.type == "cuda":
-        return (torch.cuda.mem_get_info(device)[0] + torch.cuda.memory_reserved(device)) / 1e9
-    if device.type == "mps":
-        return torch.mps.recommended_max_memory() / 1e9
-    try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
-    except (AttributeError, ValueError, OSError):  # not a POSIX system, or one that does not tell
-        return None
+def describe_memory_options(options: MemoryOptions) -> str:
+    """The options in a few words.
+
+    >>> describe_memory_options(MemoryOptions(split_guidance=True, offload="group", forward_chunking=5))
+    'guidance split, group offload, chunks of 5'
+    """
+    parts = ["guidance split" if options.split_guidance else "guidance in one batch"]
+    parts += [f"{options.offload} offload"] if options.offload not in (None, "none") else []
+    parts += [f"chunks of {options.forward_chunking}"] if options.forward_chunking else []
+    return ", ".join(parts)

@@ -1,6 +1,9 @@
-"""Which memory levers a run needs: the first rung of the ladder that fits the device, and a table of what fits where.
+"""Predicted memory and UNet passes of a run, and the memory options that fit.
 
-Only exact levers are on the ladder. Approximate ones are the user's to choose.
+    print(plan("svd-xt", vram_gb=16))
+
+The candidates are exact memory options, fastest first; the first that fits is taken. Approximate ones are the user's to
+choose. Everything is counted on configurations: no weights are loaded.
 """
 
 from __future__ import annotations
@@ -15,21 +18,89 @@ from gen_inbetween.diffusion.decoding import DEFAULT_CHUNK_SIZE
 from gen_inbetween.diffusion.methods import Method, find_method
 from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
 from gen_inbetween.memory.footprint import Footprint, count_decode, count_encode, count_image_encoder, count_unet
-from gen_inbetween.memory.options import Levers, Offload
+from gen_inbetween.memory.options import MemoryOptions, Offload, describe_memory_options
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.registry import ModelSpec
 
 VRAM_SIZES = (8, 12, 16, 24, 48, 80)  # GB, cards as they are sold
 GB = 1e9
+ALLOWANCE = 1.1  # allocator and cuDNN on top of the tensors; an estimate, not measured on a GPU
 STAGE_COLUMNS = {"encode": 8, "denoise": 9, "decode": 8}
 
 
 @dataclass(frozen=True)
+class MemoryCandidate:
+    """Memory options, and the bytes that each stage of the run (encode, denoise, decode) takes with them."""
+
+    options: MemoryOptions
+    stages: dict[str, int]
+
+    @property
+    def peak(self) -> float:
+        """Bytes to have free, allowance included."""
+        return ALLOWANCE * max(self.stages.values())
+
+
+@dataclass(frozen=True)
+class Workload:
+    """One pair of keyframes on one model; height and width of the latents."""
+
+    configs: ModelConfigs
+    dtype: torch.dtype
+    num_frames: int
+    height: int
+    width: int
+    method: Method
+
+    def evaluations(self, options: SamplerOptions) -> int:
+        """Calls of the UNet with the guidance halves in one batch; a sequential method takes the directions in turn."""
+        return len(self.method.step_order(options)) * (2 if self.method.motions == "sequential" else 1)
+
+    def unet(self, clips: int, chunk: int = 0) -> Footprint:
+        """One pass over so many clips; chunk: frames per feed-forward chunk, 0: whole."""
+        size = (self.num_frames, self.height, self.width)
+        return count_unet(self.configs.unet, self.dtype, clips, *size, self.method.needs_motion, chunk)
+
+    def decode(self, mode: DecodeMode) -> Footprint:
+        return count_decode(self.configs.vae, self.dtype, self.num_frames, self.height, self.width, mode)
+
+    def parts(self, clips: int, chunk: int = 0) -> dict[str, Footprint]:
+        """What the stages run, the UNet for one pass over so many clips."""
+        pixels = [self.configs.latent_factor * side for side in (self.height, self.width)]
+        return {
+            "image encoder": count_image_encoder(self.configs.image_encoder, self.dtype),
+            "encode": count_encode(self.configs.vae, self.dtype, *pixels),
+            "UNet": self.unet(clips, chunk),
+            "decode": self.decode("streamed"),
+        }
+
+    def candidates(self, clips: int) -> Iterator[MemoryCandidate]:
+        """Fastest first, each counted when it is reached; `clips` go through the UNet at once in the first."""
+        chunk = forward_chunk(self.num_frames)
+        directions = 2 if self.method.motions in ("rotated", "reversed") else 1
+        split = clips > directions
+        table: list[tuple[bool, Offload, int]] = [
+            (False, "none", 0),
+            (split, "none", 0),
+            (split, "none", chunk),
+            (split, "model", chunk),
+            (split, "group", 0),
+            (split, "group", chunk),
+        ]
+        for split_guidance, offload, chunking in dict.fromkeys(table):
+            parts = self.parts(directions if split_guidance else clips, chunking)
+            options = MemoryOptions(
+                split_guidance=split_guidance, offload=offload, forward_chunking=chunking, decode="streamed"
+            )
+            yield MemoryCandidate(options, stage_bytes(offload, parts))
+
+
+@dataclass(frozen=True)
 class Plan:
-    """What a run will take. `levers` are those to use; `fits` is False if not even they are enough for `vram_gb`.
+    """What a run will take. `fits` is False where not even the most frugal candidate is enough for `vram_gb`.
 
     `passes` counts sample-forwards (clips through the UNet), of which `clips` go at once when memory allows it.
-    Rungs are counted when asked for: a run that fits at once does not wait for the rest. `str(plan)` is a table.
+    Candidates are counted when asked for: a run that fits at once does not wait for the rest. `str(plan)` is a table.
     """
 
     title: str
@@ -45,30 +116,32 @@ class Plan:
         return self.passes * one_pass + self.workload.decode("streamed").flops
 
     @property
-    def rungs(self) -> tuple[Rung, ...]:
-        """The whole ladder."""
-        return tuple(self.workload.rungs(self.clips))
+    def candidates(self) -> tuple[MemoryCandidate, ...]:
+        """All of them, fastest first."""
+        return tuple(self.workload.candidates(self.clips))
 
     @property
-    def rung(self) -> Rung:
-        return self.rung_for(self.vram_gb) or self.rungs[-1]
+    def candidate(self) -> MemoryCandidate:
+        """The one to use: the first that fits, or else the most frugal."""
+        return self.candidate_for(self.vram_gb) or self.candidates[-1]
 
     @property
-    def levers(self) -> Levers:
-        return self.rung.levers
+    def memory(self) -> MemoryOptions:
+        """The memory options to use."""
+        return self.candidate.options
 
     @property
     def peak_gb(self) -> float:
-        return self.rung.peak / GB
+        return self.candidate.peak / GB
 
     @property
     def fits(self) -> bool:
-        return self.rung_for(self.vram_gb) is not None
+        return self.candidate_for(self.vram_gb) is not None
 
-    def rung_for(self, vram_gb: float | None) -> Rung | None:
-        """The first rung that fits into so many GB (None: no limit), or None."""
-        rungs = self.workload.rungs(self.clips)
-        return next((rung for rung in rungs if vram_gb is None or rung.peak <= vram_gb * GB), None)
+    def candidate_for(self, vram_gb: float | None) -> MemoryCandidate | None:
+        """The first candidate that fits into so many GB (None: no limit), or None."""
+        candidates = self.workload.candidates(self.clips)
+        return next((each for each in candidates if vram_gb is None or each.peak <= vram_gb * GB), None)
 
     def __str__(self) -> str:
         return "\n".join(render(self))
@@ -94,14 +167,13 @@ def plan(
         options: the method's options, which decide the number of passes; None for its own.
 
     Raises:
-        ModelError, ValueError: an unknown model, method or option; a size that the latents do not divide.
+        ModelError, ValueError: an unknown model, method or option; a size that the model cannot do.
     """
     configs = open_configs(model)
-    width, height = width or configs.width, height or configs.height
-    num_frames, factor = num_frames or configs.num_frames, configs.latent_factor
-    if width % factor or height % factor:
-        raise ValueError(f"expected width and height as multiples of {factor}, got {width}x{height}")
-    workload = Workload(configs, dtype, num_frames, height // factor, width // factor, find_method(method))
+    width, height, num_frames = width or configs.width, height or configs.height, num_frames or configs.num_frames
+    configs.check_size(width, height)
+    latent_height, latent_width = (side // configs.latent_factor for side in (height, width))
+    workload = Workload(configs, dtype, num_frames, latent_height, latent_width, find_method(method))
     options = workload.method.resolve(options)
     passes = workload.method.unet_passes(options)
     return Plan(
@@ -125,82 +197,27 @@ def render(plan: Plan) -> Iterator[str]:
     }
     for name, part in parts.items():
         yield f"{name:30}{part.weights / GB:12.2f}{part.activations / GB:16.2f}{part.flops / 1e12:9.2f}"
-    yield f"\n{'exact levers, fastest first':46}{'encode':>8}{'denoise':>9}{'decode':>8}{'needs GB':>10}  chosen for GB"
-    for rung in plan.rungs:
-        sizes = " ".join(str(size) for size in VRAM_SIZES if plan.rung_for(size) == rung)
-        stages = "".join(f"{rung.stages[stage] / GB:{width}.2f}" for stage, width in STAGE_COLUMNS.items())
-        yield f"{str(rung.levers):46}{stages}{rung.peak / GB:10.2f}  {sizes}"
+    columns = f"{'encode':>8}{'denoise':>9}{'decode':>8}{'needs GB':>10}  chosen for GB"
+    yield f"\n{'exact options, fastest first':46}{columns}"
+    for candidate in plan.candidates:
+        sizes = " ".join(str(size) for size in VRAM_SIZES if plan.candidate_for(size) == candidate)
+        stages = "".join(f"{candidate.stages[stage] / GB:{width}.2f}" for stage, width in STAGE_COLUMNS.items())
+        yield f"{describe_memory_options(candidate.options):46}{stages}{candidate.peak / GB:10.2f}  {sizes}"
     yield f"(needs: the largest stage and {ALLOWANCE - 1:.0%} for allocator and kernels; GB: 1e9 bytes)"
     if plan.vram_gb is not None:
+        chosen = f"{describe_memory_options(plan.memory)}, decode {plan.memory.decode}: {plan.peak_gb:.2f} GB"
         verdict = "" if plan.fits else " DOES NOT FIT; take a smaller size, fewer frames, or decode='chunked' (inexact)"
-        yield f"\nfor {plan.vram_gb:g} GB: {plan.levers}, decode {plan.levers.decode}: {plan.peak_gb:.2f} GB{verdict}"
+        yield f"\nfor {plan.vram_gb:g} GB: {chosen}{verdict}"
 
 
-ALLOWANCE = 1.1  # allocator and cuDNN on top of the tensors; an estimate, not measured on a GPU
+def forward_chunk(num_frames: int) -> int:
+    """Frames per feed-forward chunk: the largest divisor up to a quarter of the frames, where the feed-forwards no
+    longer make the peak and smaller chunks save nothing; 0 where there is none.
 
-
-@dataclass(frozen=True)
-class Rung:
-    """One setting of the levers and the bytes that each stage of the run then takes."""
-
-    levers: Levers
-    stages: dict[str, int]
-
-    @property
-    def peak(self) -> float:
-        """Bytes to have free, allowance included."""
-        return ALLOWANCE * max(self.stages.values())
-
-
-@dataclass(frozen=True)
-class Workload:
-    """One pair of keyframes on one model; height and width of the latents."""
-
-    configs: ModelConfigs
-    dtype: torch.dtype
-    num_frames: int
-    height: int
-    width: int
-    method: Method
-
-    def evaluations(self, options: SamplerOptions) -> int:
-        """Calls of the UNet with the guidance halves in one batch; a sequential method takes the directions in turn."""
-        return len(self.method.step_order(options)) * (2 if self.method.motions == "sequential" else 1)
-
-    def unet(self, clips: int, chunk: int | None = None) -> Footprint:
-        """One pass over so many clips."""
-        size = (self.num_frames, self.height, self.width)
-        return count_unet(self.configs.unet, self.dtype, clips, *size, self.method.needs_motion, chunk)
-
-    def decode(self, mode: DecodeMode) -> Footprint:
-        return count_decode(self.configs.vae, self.dtype, self.num_frames, self.height, self.width, mode)
-
-    def parts(self, clips: int, chunk: int | None = None) -> dict[str, Footprint]:
-        """What the stages run, the UNet for one pass over so many clips."""
-        pixels = [self.configs.latent_factor * side for side in (self.height, self.width)]
-        return {
-            "image encoder": count_image_encoder(self.configs.image_encoder, self.dtype),
-            "encode": count_encode(self.configs.vae, self.dtype, *pixels),
-            "UNet": self.unet(clips, chunk),
-            "decode": self.decode("streamed"),
-        }
-
-    def rungs(self, clips: int) -> Iterator[Rung]:
-        """The ladder, counted as it is climbed; `clips` go through the UNet at once on the first rung."""
-        chunk = forward_chunk(self.num_frames)
-        directions = 2 if self.method.motions in ("rotated", "reversed") else 1
-        split = clips > directions
-        ladder = [Levers(), Levers(split), Levers(split, "none", chunk), Levers(split, "model", chunk)]
-        ladder += [Levers(split, "group"), Levers(split, "group", chunk)]
-        for levers in dict.fromkeys(ladder):
-            parts = self.parts(directions if levers.split_guidance else clips, levers.forward_chunking)
-            yield Rung(levers, stage_bytes(levers.offload, parts))
-
-
-def forward_chunk(num_frames: int) -> int | None:
-    """Frames per feed-forward chunk: the largest divisor up to a quarter of the frames (25: 5, 14: 2), where the
-    feed-forwards no longer make the peak and smaller chunks save nothing."""
-    return max((size for size in range(1, num_frames // 4 + 1) if num_frames % size == 0), default=None)
+    >>> [forward_chunk(count) for count in (25, 14, 3)]
+    [5, 2, 0]
+    """
+    return max((size for size in range(1, num_frames // 4 + 1) if num_frames % size == 0), default=0)
 
 
 def stage_bytes(offload: Offload, parts: dict[str, Footprint]) -> dict[str, int]:

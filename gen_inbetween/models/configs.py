@@ -8,6 +8,9 @@ from pathlib import Path
 
 from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime.hub import fetch_file
+from gen_inbetween.runtime.messages import warn_once
+
+LONGEST = 2  # times the trained count of frames: further out, nothing that SVD learned about the pace of things holds
 
 # Stable Video Diffusion as published, to plan without any of its files; both lengths share it.
 SVD_UNET = {
@@ -62,6 +65,26 @@ class ModelConfigs:
     def size_factor(self) -> int:
         """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD)."""
         return int(self.latent_factor * 2 ** (len(json.loads(self.unet)["block_out_channels"]) - 1))
+
+    def check_size(self, width: int, height: int) -> None:
+        """ValueError for a size the UNet could not halve evenly all the way down; it names the nearest ones."""
+        factor = self.size_factor
+        for name, side in (("width", width), ("height", height)):
+            if side % factor:
+                low = side // factor * factor
+                near = " or ".join(str(each) for each in (low, low + factor) if each)
+                raise ValueError(f"{name} {side} is not a multiple of {factor}, as this model needs; take {near}")
+
+    def check_length(self, num_frames: int) -> None:
+        """ValueError for a clip longer than the model can do; a notice for a length it was not trained on."""
+        longest = LONGEST * self.num_frames
+        if not 3 <= num_frames <= longest:
+            raise ValueError(
+                f"num_frames {num_frames}: this model was trained on clips of {self.num_frames} frames and does 3 to "
+                f"{longest}; for a longer video make clips between more keyframes and join them"
+            )
+        if num_frames != self.num_frames:
+            warn_once(f"num_frames {num_frames}: the model was trained on {self.num_frames}; quality is best there")
 
 
 SVD_XT = ModelConfigs(

@@ -17,7 +17,7 @@ import torch
 from safetensors import SafetensorError
 
 from gen_inbetween.models.registry import ModelSpec, resolve_model
-from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.runtime.devices import default_device, default_dtype
 from gen_inbetween.runtime.hub import ModelError, hub_errors
 from gen_inbetween.runtime.messages import warn_once
 
@@ -67,15 +67,6 @@ def open_pipeline(
 def close_pipelines() -> None:
     """Let go of the pipelines that `open_pipeline` keeps, and of their memory where nobody else holds them."""
     _open.cache_clear()
-
-
-def default_dtype(device: torch.device) -> torch.dtype:
-    """float16 on a GPU, float32 on a CPU.
-
-    >>> default_dtype(torch.device("cpu"))
-    torch.float32
-    """
-    return torch.float32 if device.type == "cpu" else torch.float16
 
 
 def fetch_weights(spec: ModelSpec) -> ModelSpec:

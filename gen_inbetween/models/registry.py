@@ -144,9 +144,15 @@ def _spec_of_hub_id(hub_id: str) -> ModelSpec:
 
 
 def _spec_of_configs(name: str, unet: dict[str, Any], vae: dict[str, Any]) -> ModelSpec:
+    width, height = size_of_configs(unet, vae)
+    return ModelSpec(name, name, None, "unknown: see the model's own page", None, height, width, unet["num_frames"])
+
+
+def size_of_configs(unet: dict[str, Any], vae: dict[str, Any]) -> tuple[int, int]:
+    """(width, height) in pixels of the clips that a UNet and a VAE of these configurations were trained on."""
     sample_size = unet["sample_size"] or SVD_SAMPLE_SIZE
-    height, width = sample_size if isinstance(sample_size, list) else (sample_size, sample_size)
+    if sample_size == SVD_SAMPLE_SIZE:
+        return 1024, 576
+    height, width = sample_size if isinstance(sample_size, list | tuple) else (sample_size, sample_size)
     factor = 2 ** (len(vae["block_out_channels"]) - 1)
-    height, width = (576, 1024) if sample_size == SVD_SAMPLE_SIZE else (height * factor, width * factor)
-    license = "unknown: see the model's own page"
-    return ModelSpec(name, name, None, license, None, height, width, unet["num_frames"])
+    return width * factor, height * factor

@@ -12,14 +12,30 @@ def default_device() -> torch.device:
     return torch.device("mps" if torch.backends.mps.is_available() else "cpu")
 
 
-def check_device(name: str | None) -> torch.device | None:
-    """The device of that name, None for None; ValueError where there is no such device here."""
+def open_device(name: str | torch.device | None = None, *, mps: bool = True) -> torch.device:
+    """The device of that name; for None the best there is.
+
+    mps: whether mps may be the best: not every release samples beyond a frame's border, which interpolators need.
+    ValueError: no such device here.
+    """
+    if name is None:
+        device = default_device()
+        return device if mps or device.type != "mps" else torch.device("cpu")
     try:
-        device = None if name is None else torch.device(name)
+        device = torch.device(name)
     except RuntimeError as error:
         raise ValueError(f"device {name!r}: expected cuda, cuda:1, mps or cpu") from error
-    if device is not None and device.type == "cuda" and not torch.cuda.is_available():
+    if device.type == "cuda" and not torch.cuda.is_available():
         raise ValueError(
-            f"device {name!r}: this torch ({torch.__version__}) finds no CUDA device; None takes the best there is"
+            f"device {str(name)!r}: this torch ({torch.__version__}) finds no CUDA device; None takes the best there is"
         )
     return device
+
+
+def default_dtype(device: torch.device) -> torch.dtype:
+    """float16 on a GPU, float32 on a CPU.
+
+    >>> default_dtype(torch.device("cpu"))
+    torch.float32
+    """
+    return torch.float32 if device.type == "cpu" else torch.float16

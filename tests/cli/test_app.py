@@ -12,8 +12,8 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.checkpoints import save_motion
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.generation import demo
-from gen_inbetween.generation import generate as generation
 from gen_inbetween.interpolation import load_interpolator, registry
 from gen_inbetween.models import registry as models
 
@@ -124,7 +124,7 @@ def test_ctrl_c_is_status_130_and_leaves_nothing(inbetween, pair, quick, monkeyp
     def interrupted(*args, **kwargs):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generation, "decide", interrupted)
+    monkeypatch.setattr(InbetweenPipeline, "__call__", interrupted)
     status, _, err = inbetween("run", *pair, "-o", "c.gif", *quick)
     assert (status, err.splitlines()[-1]) == (130, "error: interrupted")
     assert [path.name for path in tmp_path.iterdir() if path.name != ".cache"] == []
@@ -134,7 +134,7 @@ def test_an_unforeseen_error_is_status_1_and_debug_shows_where(inbetween, pair, 
     def broken(*args, **kwargs):
         raise RuntimeError("it\nbroke")
 
-    monkeypatch.setattr(generation, "decide", broken)
+    monkeypatch.setattr(InbetweenPipeline, "__call__", broken)
     status, _, err = inbetween("run", *pair, "-o", "c.gif", *quick)
     assert (status, err.splitlines()[-1]) == (1, "error: RuntimeError: it broke (--debug shows where)")
     with pytest.raises(RuntimeError, match="broke"):

@@ -14,8 +14,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.generation import batch
-from gen_inbetween.generation import generate as generation
+from gen_inbetween.generation import batch, generate
 from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
 from gen_inbetween.media.clip import Clip
 
@@ -25,13 +24,13 @@ def made(monkeypatch):
     """Replaces the model: records (frame0 name, settings) of each call; a frame named bad.png raises."""
     calls = []
 
-    def stand_in(frame0, frame1, **settings):
+    def stand_in(frame0, frame1, settings, progress):
         if frame0.name == "bad.png":
             raise ValueError("bad.png is not an image")
         calls.append((frame0.name, settings))
         return Clip([Image.new("RGB", (16, 16))] * 3, fps=7, manifest={"format": 1})
 
-    monkeypatch.setattr(generation, "inbetween", stand_in)
+    monkeypatch.setattr(generate, "generate_clip", stand_in)
     return calls
 
 
@@ -49,8 +48,8 @@ def test_settings_of_a_line_win_over_the_defaults(tmp_path, made):
     path = write_list(tmp_path, pair("a"), "", pair("b", seed=5, out="deep/b.gif"))
     entries = read_pairs(path, tmp_path / "out", {"seed": 2, "method": "trf"})
     summary = run_batch(entries)
-    assert (summary.made, summary.skipped, summary.failures) == (2, 0, [])
-    asked = [(name, settings["seed"], settings["method"]) for name, settings in made]
+    assert (summary.generated, summary.skipped, summary.failures) == (2, 0, [])
+    asked = [(name, settings.seed, settings.method) for name, settings in made]
     assert asked == [("a.png", 2, "trf"), ("b.png", 5, "trf")]
     assert entries[0].frame0 == tmp_path / "a.png"
     assert (tmp_path / "out" / "deep" / "b.gif").is_file()
@@ -63,7 +62,7 @@ def test_a_second_run_makes_only_what_is_missing(tmp_path, made):
     run_batch(entries)
     entries[0].out.unlink()
     summary = run_batch(entries, notify=lambda pair, state: states.append((pair.frame0.stem, state)))
-    assert (summary.made, summary.skipped) == (1, 1)
+    assert (summary.generated, summary.skipped) == (1, 1)
     assert states == [("a", "made"), ("b", "skipped")]
 
 
@@ -80,7 +79,7 @@ def test_bad_lines_are_named_and_the_rest_goes_on(tmp_path, made):
         pair("b"),
     )
     summary = run_batch(read_pairs(path, tmp_path / "out", {}))
-    assert summary.made == 1
+    assert summary.generated == 1
     wanted = {
         1: "not JSON", 2: "expected an object", 3: "frame1", 4: "did you mean 'seed'", 5: "bad.png is not an image",
         6: "inside the output folder", 8: "the same output as line 7",
@@ -137,23 +136,24 @@ def test_processes_of_a_launcher_share_a_shard_and_its_summary(tmp_path, made, m
     for index in (0, 1):
         monkeypatch.setattr(batch, "launched_processes", lambda index=index: TwoProcesses(index))
         summary = run_batch(entries)
-    assert (summary.made, len(summary.failures)) == (4, 1)
+    assert (summary.generated, len(summary.failures)) == (4, 1)
     assert [name for name, _ in made] == ["f0.png", "f2.png", "f1.png", "f3.png"]
-    assert {settings["device"] for _, settings in made} == {"cpu"}
+    assert {settings.device for _, settings in made} == {"cpu"}
 
 
 PROCESS = """
 import sys
-from gen_inbetween.generation import batch
+from PIL import Image
+from gen_inbetween.generation import batch, generate
+from gen_inbetween.media.clip import Clip
 
-def make(pair, summary, device):
-    summary.made += 1
-    return "made"
+def generate_clip(frame0, frame1, settings, progress):
+    return Clip([Image.new("RGB", (16, 16))] * 3, fps=7)
 
-batch._make = make
+generate.generate_clip = generate_clip
 entries = batch.read_pairs(sys.argv[1], sys.argv[2], {})
 summary = batch.run_batch(entries, notify=lambda pair, state: print(pair.frame0.stem))
-print(summary.made, len(summary.failures))
+print(summary.generated, len(summary.failures))
 """
 
 
@@ -185,7 +185,7 @@ def test_ctrl_c_ends_the_batch(tmp_path, monkeypatch):
     def interrupted(*args, **settings):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(generation, "inbetween", interrupted)
+    monkeypatch.setattr(generate, "generate_clip", interrupted)
     entries = [Pair("pairs.jsonl:1", Path("a"), Path("b"), tmp_path / "a.mp4", batch.Settings())]
     with pytest.raises(KeyboardInterrupt):
         run_batch(entries)

@@ -17,12 +17,11 @@ from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.replay import replay
-from gen_inbetween.generation.resolve import approximations, check_length, check_size
-from gen_inbetween.generation.settings import Settings
+from gen_inbetween.generation.resolve import approximations
 from gen_inbetween.media.fit import fit_pair
-from gen_inbetween.memory.options import Levers
+from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.runtime.hashing import tensor_sha256
-from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.manifest import ManifestError, record
 from gen_inbetween.runtime.messages import warn_once
 
 
@@ -113,9 +112,9 @@ def test_a_seed_is_a_video(make):
     assert hashes[0] == hashes[2] != hashes[1]
 
 
-def test_memory_levers_change_no_pixel_by_more_than_rounding(make):
+def test_memory_options_change_no_pixel_by_more_than_rounding(make):
     one_batch, in_turn = make(split_guidance=False), make(split_guidance=True, decode="all")
-    assert in_turn.manifest["levers"]["split_guidance"] is True
+    assert in_turn.manifest["memory"]["split_guidance"] is True
     assert np.abs(pixels(one_batch).astype(int) - pixels(in_turn)).max() <= 1
 
 
@@ -133,7 +132,7 @@ def test_identical_keyframes_work_with_a_warning(make, keyframes):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_inference_steps": 0}, "'num_inference_steps': .* got 0"),
+        ({"num_inference_steps": 0}, "num_inference_steps as a whole number of at least 1, got 0"),
         ({"width": 50}, "width 50 is not a multiple of 4, as this model needs; take 48 or 52"),
         ({"num_frames": 2}, "trained on clips of 6 frames and does 3 to 12"),
         ({"num_frames": 13}, "does 3 to 12"),
@@ -143,11 +142,11 @@ def test_identical_keyframes_work_with_a_warning(make, keyframes):
         ({"method": "vibid", "renoise_steps": 2}, "vibid takes no renoise_steps"),
         ({"fit": "krop"}, "'crop', 'pad' or 'stretch'"),
         ({"seed": -1}, "'seed'"),
-        ({"max_guidance_scale": float("nan")}, "'max_guidance_scale'"),
+        ({"max_guidance_scale": float("nan")}, "finite max_guidance_scale"),
         ({"device": "gpu"}, "expected cuda, cuda:1, mps or cpu"),
         ({"dtype": torch.int8}, "'dtype'"),
         ({"motion": "nowhere.safetensors"}, "nowhere.safetensors"),
-        ({"decode": "chunked", "decode_chunk_size": 0}, "'decode_chunk_size'"),
+        ({"decode": "chunked", "decode_chunk_size": 0}, "decode_chunk_size"),
     ],
 )
 def test_settings_out_of_range_are_refused(make, settings, message):
@@ -182,10 +181,10 @@ def test_one_frame_is_not_enough(keyframes):
 
 def test_an_overlarge_run_is_announced(make, caplog):
     with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
-        clip = make(vram=1e-6)
+        clip = make(vram_gb=1e-6)
     assert any("expect it to run out of memory" in line for line in caplog.messages)
-    assert clip.manifest["levers"]["split_guidance"] is True
-    assert clip.manifest["levers"]["offload"] == "none"  # of a CPU to itself
+    assert clip.manifest["memory"]["split_guidance"] is True
+    assert clip.manifest["memory"]["offload"] == "none"  # of a CPU to itself
 
 
 def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):
@@ -195,11 +194,57 @@ def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):
     assert None not in [made["settings"][name] for name in decided]
     assert made["settings"]["model"] == str(tiny_folder)
     assert made["approximations"][0] == "decode=preview"
-    assert Levers(**made["levers"]).decode == "preview"
+    assert MemoryOptions(**made["memory"]).decode == "preview"
     assert made["versions"]["torch"] == torch.__version__
     assert made["seconds"] > 0
     assert made["peak_memory"]["gb"] > 0
     assert made["motion"] is None
+
+
+def test_a_keyword_that_is_no_setting_is_a_type_error(make):
+    with pytest.raises(TypeError, match="takes no 'vram'; did you mean 'vram_gb'"):
+        make(vram=3)
+
+
+def test_a_pipeline_of_ones_own_is_used_as_it_is(make, tiny_pipe, tmp_path):
+    pipe = tiny_pipe(motion="full")
+    clip = make(model="auto", pipeline=pipe, num_inference_steps=2, renoise_steps=1)
+    assert clip.manifest["settings"]["method"] == "gi" and clip.manifest["model"]["sha256"] is None
+    assert clip.manifest["memory"]["offload"] is None
+    clip.save(tmp_path / "clip.gif")
+    with pytest.raises(ManifestError, match="made with a pipeline that was given"):
+        replay(tmp_path / "clip.json")
+    again = replay(tmp_path / "clip.json", pipeline=pipe, progress=False)
+    assert again.manifest["replay"]["latents_equal"]
+    with pytest.raises(ValueError, match="motion belongs to opening a model"):
+        make(model="auto", pipeline=pipe, motion=None)
+    with pytest.raises(ValueError, match="got method interpolate"):
+        inbetween(*clip[:2], pipeline=pipe, method="interpolate")
+
+
+def test_a_generator_takes_the_place_of_the_seed(make, tmp_path):
+    clip = make(generator=torch.Generator().manual_seed(4))
+    assert clip.manifest["latents_sha256"] == make(seed=4).manifest["latents_sha256"]
+    clip.save(tmp_path / "clip.gif")
+    with pytest.raises(ManifestError, match="drawn by a generator"):
+        replay(tmp_path / "clip.json")
+
+
+def test_the_callback_sees_every_step_and_may_change_the_latents(make):
+    steps = []
+
+    def empty(pipe, step, timestep, tensors):
+        steps.append(step)
+        return {"latents": torch.zeros_like(tensors["latents"])}
+
+    clip = make(method="svd", callback_on_step_end=empty, num_inference_steps=3)
+    assert steps == [0, 1, 2]
+    assert clip.manifest["latents_sha256"] == tensor_sha256(torch.zeros(1, 6, 4, 16, 16))
+
+
+def test_every_part_of_a_manifest_is_known():
+    with pytest.raises(TypeError, match="no part of a manifest: levers"):
+        record(levers={})
 
 
 @pytest.fixture
@@ -229,12 +274,12 @@ def test_replay_tells_when_the_latents_differ(saved):
     assert replay(folder / "clip.json", progress=False).manifest["replay"]["latents_equal"] is False
 
 
-def test_replay_uses_the_levers_of_the_first_run(saved):
+def test_replay_uses_the_memory_options_of_the_first_run(saved):
     _, folder = saved
     made = json.loads((folder / "clip.json").read_text())
-    made["levers"] |= {"split_guidance": True, "decode": "all", "forward_chunking": 2}
+    made["memory"] |= {"split_guidance": True, "decode": "all", "forward_chunking": 2}
     (folder / "clip.json").write_text(json.dumps(made))
-    assert replay(folder / "clip.json", progress=False).manifest["levers"] == made["levers"]
+    assert replay(folder / "clip.json", progress=False).manifest["memory"] == made["memory"]
 
 
 def test_replay_refuses_other_inputs(saved, keyframes):
@@ -276,27 +321,15 @@ def test_replay_warns_of_other_versions(saved, caplog):
     assert f"made with another version: torch 1.0 -> {torch.__version__}" in caplog.messages
 
 
-def test_lengths_and_sizes_name_the_way_out(caplog):
-    with pytest.raises(ValueError, match="take 960 or 1024"):
-        check_size(1000, 576, 64)
-    with pytest.raises(ValueError, match="height 8 .*; take 64$"):
-        check_size(64, 8, 64)
-    with pytest.raises(ValueError, match="does 3 to 50"):
-        check_length(51, 25)
-    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
-        check_length(25, 25)
-        assert not caplog.messages
-        check_length(14, 25)
-    assert "trained on 25" in caplog.text
-
-
 def test_only_what_departs_from_the_method_is_an_approximation():
-    own = METHODS["gi"].resolve().chosen()
-    assert approximations(Settings(method="gi", decode="streamed", **own)) == []
-    fewer = {**own, "renoise_steps": 0, "num_inference_steps": 25}
-    found = approximations(Settings(method="gi", decode="chunked", **fewer))
-    assert found[0] == "decode=chunked"
-    assert found[1:] == ["num_inference_steps=25 (the method's own: 50)", "renoise_steps=0 (the method's own: 5)"]
+    gi = METHODS["gi"]
+    assert approximations(gi, gi.resolve(), MemoryOptions(decode="streamed")) == []
+    fewer = gi.resolve(SamplerOptions(renoise_steps=0, num_inference_steps=25))
+    assert approximations(gi, fewer, MemoryOptions(decode="chunked")) == [
+        "decode=chunked",
+        "num_inference_steps=25 (the method's own: 50)",
+        "renoise_steps=0 (the method's own: 5)",
+    ]
 
 
 def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import logging
 import os
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,7 @@ import torch
 from gen_inbetween.diffusion.decoding import decode_latents
 from gen_inbetween.diffusion.motion import set_direction, temporal_self_attentions
 from gen_inbetween.diffusion.options import SamplerOptions
+from gen_inbetween.memory.apply import apply_memory_options, current_offload, device_memory_gb, set_forward_chunking
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.memory.cross_attention import ConstantCrossAttnProcessor, cross_attentions
 from gen_inbetween.memory.footprint import (
@@ -24,12 +26,17 @@ from gen_inbetween.memory.footprint import (
     count_unet,
     unet_inputs,
 )
-from gen_inbetween.memory.options import Levers, apply_levers, device_memory_gb, set_forward_chunking
+from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.memory.plan import VRAM_SIZES, Plan, forward_chunk, plan
 from gen_inbetween.models.configs import SVD_IMAGE_ENCODER, SVD_UNET, SVD_VAE, SVD_XT, ModelConfigs, open_configs
+from gen_inbetween.runtime.messages import warn_once
 
 HALF = torch.float16
 LATENT = (25, 72, 128)  # frames, height, width of SVD-XT's native clip
+
+
+def exact(split: bool = False, offload: str = "none", chunk: int = 0) -> MemoryOptions:
+    return MemoryOptions(split_guidance=split, offload=offload, forward_chunking=chunk, decode="streamed")
 
 
 @pytest.fixture(scope="module")
@@ -82,16 +89,16 @@ def test_full_size_run(svd_xt_plan: Plan) -> None:
 
 
 def test_full_size_fits(svd_xt_plan: Plan) -> None:
-    chosen = {size: svd_xt_plan.rung_for(size) for size in VRAM_SIZES}
-    assert {size: rung and rung.levers for size, rung in chosen.items()} == {
-        8: Levers(True, "group", 5),
-        12: Levers(True, "none", 5),
-        16: Levers(True),
-        24: Levers(),
-        48: Levers(),
-        80: Levers(),
+    chosen = {size: svd_xt_plan.candidate_for(size) for size in VRAM_SIZES}
+    assert {size: candidate and candidate.options for size, candidate in chosen.items()} == {
+        8: exact(True, "group", 5),
+        12: exact(True, "none", 5),
+        16: exact(True),
+        24: exact(),
+        48: exact(),
+        80: exact(),
     }
-    assert svd_xt_plan.levers == Levers(True) and svd_xt_plan.fits
+    assert svd_xt_plan.memory == exact(True) and svd_xt_plan.fits
     table = str(svd_xt_plan)
     assert "for 16 GB: guidance split, decode streamed: 13.8" in table
     assert "inexact" in table and "PFLOP" in table
@@ -104,13 +111,13 @@ def build_configs(tiny_pipe: Callable) -> ModelConfigs:
 
 
 @pytest.mark.parametrize(
-    ("batch", "chunk", "rotated"), [(1, None, False), (4, 2, False), (2, None, True), (4, None, True), (4, 2, True)]
+    ("batch", "chunk", "rotated"), [(1, 0, False), (4, 2, False), (2, 0, True), (4, 0, True), (4, 2, True)]
 )
-def test_counted_is_measured_unet(tiny_pipe: Callable, batch: int, chunk: int | None, rotated: bool) -> None:
+def test_counted_is_measured_unet(tiny_pipe: Callable, batch: int, chunk: int, rotated: bool) -> None:
     """The same pass on real tensors allocates the same bytes at its peak and does the same FLOPs."""
     pipe = tiny_pipe(motion="full" if rotated else None)
     set_direction(pipe.unet, "both" if rotated else "forward")
-    apply_levers(pipe, Levers(forward_chunking=chunk), "cpu")
+    apply_memory_options(pipe, exact(chunk=chunk), "cpu")
     measured = count_pass(pipe.unet, unet_inputs(pipe.unet, batch, 6, 16, 24))
     config = json.dumps(dict(pipe.unet.config))
     predicted = count_unet(config, torch.float32, batch, 6, 16, 24, rotated, chunk)
@@ -144,24 +151,24 @@ def test_counter_follows_lifetimes() -> None:
     assert cost.flops == 2 * 10 * 100 * 10
 
 
-def test_more_memory_never_needs_more_levers(tiny_pipe: Callable) -> None:
+def test_more_memory_never_needs_a_slower_candidate(tiny_pipe: Callable) -> None:
     for method in ("gi", "trf", "vibid", "svd"):
         planned = plan(build_configs(tiny_pipe), method=method)
-        rungs = list(planned.rungs)
-        peaks = [rung.peak / 1e9 for rung in rungs]
-        places = []
+        candidates = list(planned.candidates)
+        peaks = [candidate.peak / 1e9 for candidate in candidates]
+        ranks = []
         for gb in sorted([0.5 * min(peaks), *peaks, 2 * max(peaks)]):
-            rung = planned.rung_for(gb)
-            places.append(len(rungs) if rung is None else rungs.index(rung))
-        assert places == sorted(places, reverse=True)
-        assert places[0] == len(rungs) and places[-1] == 0
-        assert all(rung.levers.decode == "streamed" for rung in rungs)
+            candidate = planned.candidate_for(gb)
+            ranks.append(len(candidates) if candidate is None else candidates.index(candidate))
+        assert ranks == sorted(ranks, reverse=True)
+        assert ranks[0] == len(candidates) and ranks[-1] == 0
+        assert all(candidate.options.decode == "streamed" for candidate in candidates)
 
 
-def test_a_run_that_fits_nowhere_gets_the_most_frugal_levers_and_says_so(tiny_pipe: Callable) -> None:
+def test_a_run_that_fits_nowhere_gets_the_most_frugal_candidate_and_says_so(tiny_pipe: Callable) -> None:
     planned = plan(build_configs(tiny_pipe), vram_gb=1e-6)
     assert not planned.fits
-    assert planned.levers == planned.rungs[-1].levers == Levers(True, "group", 1)
+    assert planned.memory == planned.candidates[-1].options == exact(True, "group", 1)
     assert "DOES NOT FIT" in str(planned)
 
 
@@ -170,7 +177,7 @@ def test_unguided_runs_have_no_halves_to_split(tiny_pipe: Callable) -> None:
         build_configs(tiny_pipe), method="svd", options=SamplerOptions(min_guidance_scale=1.0, max_guidance_scale=1.0)
     )
     assert (planned.passes, planned.clips) == (25, 1)
-    assert not any(rung.levers.split_guidance for rung in planned.rungs)
+    assert not any(candidate.options.split_guidance for candidate in planned.candidates)
 
 
 def test_sequential_method_has_two_clips_at_once(tiny_pipe: Callable) -> None:
@@ -178,13 +185,13 @@ def test_sequential_method_has_two_clips_at_once(tiny_pipe: Callable) -> None:
     assert plan(build_configs(tiny_pipe), method="trf").clips == 4
 
 
-@pytest.mark.parametrize(("num_frames", "chunk"), [(25, 5), (14, 2), (16, 4), (7, 1), (3, None)])
-def test_chunks_divide_the_frames(num_frames: int, chunk: int | None) -> None:
+@pytest.mark.parametrize(("num_frames", "chunk"), [(25, 5), (14, 2), (16, 4), (7, 1), (3, 0)])
+def test_chunks_divide_the_frames(num_frames: int, chunk: int) -> None:
     assert forward_chunk(num_frames) == chunk
 
 
 def test_a_size_off_the_grid_is_refused(tiny_pipe: Callable) -> None:
-    with pytest.raises(ValueError, match="multiples of 2, got 47x32"):
+    with pytest.raises(ValueError, match="width 47 is not a multiple of 4, as this model needs; take 44 or 48"):
         plan(build_configs(tiny_pipe), width=47)
 
 
@@ -199,7 +206,28 @@ def test_configs_of_a_folder_and_of_a_name(tiny_folder: Path) -> None:
     assert (svd.width, svd.height, svd.num_frames, svd.latent_factor) == (1024, 576, 14, 8)
 
 
-def test_levers_change_nothing_but_the_cost(tiny_pipe: Callable) -> None:
+def test_lengths_and_sizes_name_the_way_out(caplog: pytest.LogCaptureFixture) -> None:
+    warn_once.cache_clear()
+    with pytest.raises(ValueError, match="width 1000 .*; take 960 or 1024"):
+        SVD_XT.check_size(1000, 576)
+    with pytest.raises(ValueError, match="height 8 .*; take 64$"):
+        SVD_XT.check_size(64, 8)
+    with pytest.raises(ValueError, match="does 3 to 50"):
+        SVD_XT.check_length(51)
+    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
+        SVD_XT.check_length(25)
+        assert not caplog.messages
+        SVD_XT.check_length(14)
+    assert "trained on 25" in caplog.text
+
+
+def test_options_out_of_range_are_refused() -> None:
+    for options in ({"offload": "disk"}, {"kernel": "flash"}, {"decode_chunk_size": 0}, {"forward_chunking": -1}):
+        with pytest.raises(ValueError, match=next(iter(options))):
+            MemoryOptions(**options)
+
+
+def test_memory_options_change_nothing_but_the_cost(tiny_pipe: Callable) -> None:
     """Applied, changed and taken back, on a CPU where group offload works too."""
     pipe = tiny_pipe()
     generator = torch.Generator().manual_seed(0)
@@ -209,10 +237,11 @@ def test_levers_change_nothing_but_the_cost(tiny_pipe: Callable) -> None:
     }
     with torch.no_grad():
         stock = pipe.unet(**inputs).sample
-        for levers in (Levers(), Levers(False, "model", 3), Levers(), Levers(True, "group", 2), Levers()):
-            apply_levers(pipe, levers, "cpu")
+        for options in (exact(), exact(False, "model", 3), exact(), exact(True, "group", 2), exact()):
+            apply_memory_options(pipe, options, "cpu")
             torch.testing.assert_close(pipe.unet(**inputs).sample, stock, rtol=0, atol=1e-5)
     assert all(isinstance(attn.processor, ConstantCrossAttnProcessor) for attn in cross_attentions(pipe.unet).values())
+    assert current_offload(pipe) == "group"  # diffusers cannot take that back
     latents = inputs["sample"][:, :, :4]
     assert decode_latents(pipe.vae, latents).shape == (2, 6, 3, 16, 16)  # the VAE is not among the offloaded
 
@@ -223,7 +252,7 @@ def test_chunks_save_memory_only_while_they_are_on(tiny_pipe: Callable) -> None:
     whole = count_pass(unet, inputs)
     set_forward_chunking(unet, 1)
     chunked = count_pass(unet, inputs)
-    set_forward_chunking(unet, None)
+    set_forward_chunking(unet, 0)
     assert chunked.peak < whole.peak == count_pass(unet, inputs).peak
 
 

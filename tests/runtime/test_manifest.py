@@ -20,7 +20,7 @@ def test_written_and_read(tmp_path):
         (None, "cannot read"),
         ("{", "not a manifest"),
         ("[]", "found 'list'"),
-        ('{"format": 99}', "of format 1, found 99"),
+        ('{"format": 99}', "of format 1 or 2, found 99"),
     ],
 )
 def test_what_is_no_manifest(tmp_path, text, message):
