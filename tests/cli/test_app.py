@@ -72,7 +72,7 @@ def test_replay_says_whether_the_latents_are_equal(inbetween, pair, quick, tmp_p
         (["A", "text.png", "-o", "c.gif"], "not an image"),
         (["A", "B", "-o", "c.xyz"], "cannot write c.xyz"),
         (["A", "B", "-o", "text.png/c.gif"], "text.png is a file, expected a folder"),
-        (["A", "B", "-o", "c.gif", "--set", "num_inference_steps=0"], "'num_inference_steps'"),
+        (["A", "B", "-o", "c.gif", "--set", "num_inference_steps=0"], "num_inference_steps as a whole number"),
         (["A", "B", "-o", "c.gif", "--size", "big"], "expected WIDTHxHEIGHT"),
         (["A", "B", "-o", "c.gif", "--size", "33x32"], "width 33 is not a multiple of 4"),
         (["A", "B", "-o", "c.gif", "--method", "gi"], "gi needs a backward motion"),
