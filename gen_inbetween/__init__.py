@@ -1,5 +1,8 @@
 """Generative inbetweening: two keyframes in, a natural video between them out.
 
+    clip = gen_inbetween.inbetween("first.png", "last.png", seed=3)
+    clip.save("clip.mp4")
+
 Rooms, each importing only those before it:
 
     runtime        configuration, files, hashes, manifests, the hub, devices; knows nothing of pictures
@@ -17,28 +20,93 @@ Rooms, each importing only those before it:
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
 import lazy_loader
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
+    from gen_inbetween.diffusion.methods import METHODS
+    from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionError
+    from gen_inbetween.diffusion.options import SamplerOptions
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
     from gen_inbetween.generation.generate import inbetween
     from gen_inbetween.generation.replay import replay
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.interpolation.interpolator import InterpolatorError
     from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.image import FrameError
+    from gen_inbetween.media.source import VideoError
+    from gen_inbetween.memory.options import MemoryOptions
+    from gen_inbetween.memory.plan import plan
+    from gen_inbetween.models.loading import open_pipeline
+    from gen_inbetween.models.registry import MODELS
+    from gen_inbetween.runtime.config import ConfigError
+    from gen_inbetween.runtime.files import OutputError
+    from gen_inbetween.runtime.hub import ModelError
+    from gen_inbetween.runtime.manifest import ManifestError
 
-__all__ = ["Clip", "InbetweenPipeline", "inbetween", "load_motion", "replay", "save_motion"]
+__all__ = [
+    "METHODS",
+    "MODELS",
+    "Clip",
+    "ConfigError",
+    "FrameError",
+    "InbetweenPipeline",
+    "InterpolatorError",
+    "ManifestError",
+    "MemoryOptions",
+    "MissingMotionError",
+    "ModelError",
+    "MotionError",
+    "OutputError",
+    "SamplerOptions",
+    "Settings",
+    "VideoError",
+    "inbetween",
+    "load_motion",
+    "open_pipeline",
+    "plan",
+    "replay",
+    "save_motion",
+]
 
 # Imported when first asked for (PEP 562): torch and diffusers take seconds, which `inbetween --help` should not.
-__getattr__, __dir__, _ = lazy_loader.attach(
+_load, _, _ = lazy_loader.attach(
     __name__,
     submodules={"interpolation"},
     submod_attrs={
         "diffusion.checkpoints": ["load_motion", "save_motion"],
+        "diffusion.methods": ["METHODS"],
+        "diffusion.motion_files": ["MissingMotionError", "MotionError"],
+        "diffusion.options": ["SamplerOptions"],
         "diffusion.pipeline": ["InbetweenPipeline"],
         "generation.generate": ["inbetween"],
         "generation.replay": ["replay"],
+        "generation.settings": ["Settings"],
+        "interpolation.interpolator": ["InterpolatorError"],
         "media.clip": ["Clip"],
+        "media.image": ["FrameError"],
+        "media.source": ["VideoError"],
+        "memory.options": ["MemoryOptions"],
+        "memory.plan": ["plan"],
+        "models.loading": ["open_pipeline"],
+        "models.registry": ["MODELS"],
+        "runtime.config": ["ConfigError"],
+        "runtime.files": ["OutputError"],
+        "runtime.hub": ["ModelError"],
+        "runtime.manifest": ["ManifestError"],
     },
 )
+
+
+def __getattr__(name: str) -> Any:
+    if name == "__version__":
+        from importlib.metadata import version
+
+        return version(__name__)
+    return _load(name)
+
+
+def __dir__() -> list[str]:
+    return sorted([*__all__, "__version__", "interpolation"])

@@ -111,9 +111,10 @@ def test_help_does_not_wait_for_torch():
 def test_public_names_are_there_and_no_others():
     import gen_inbetween
 
-    for name in gen_inbetween.__all__:
-        assert callable(getattr(gen_inbetween, name))
-    assert set(gen_inbetween.__all__) <= set(dir(gen_inbetween))
+    for name in dir(gen_inbetween):
+        assert getattr(gen_inbetween, name) is not None
+    assert set(dir(gen_inbetween)) == {*gen_inbetween.__all__, "__version__", "interpolation"}
+    assert gen_inbetween.interpolation.load_interpolator and gen_inbetween.plan("pocket").fits
     with pytest.raises(AttributeError, match="outbetween"):
         gen_inbetween.outbetween  # noqa: B018
 

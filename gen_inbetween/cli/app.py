@@ -49,6 +49,24 @@ app = typer.Typer(
 )
 
 
+def print_version(wanted: bool) -> None:
+    """Print the version and leave."""
+    if wanted:
+        import gen_inbetween
+
+        typer.echo(f"inbetween {gen_inbetween.__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def options(
+    version: Annotated[
+        bool, typer.Option("--version", callback=print_version, is_eager=True, help="Show the version and exit.")
+    ] = False,
+) -> None:
+    """Two keyframes in, a natural video between them out."""
+
+
 @app.command(
     epilog="""\b
 Examples:

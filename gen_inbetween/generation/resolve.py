@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
+from gen_inbetween.diffusion.decoding import choose_decode
 from gen_inbetween.diffusion.methods import Method, choose_method, find_method
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE, SamplerOptions
@@ -115,7 +116,10 @@ def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.devic
     defaults = planned.memory
     if device.type == "cpu":  # where everything is already
         defaults = replace(defaults, offload="none")
-    return merge_memory_options(settings.memory, defaults)
+    chosen = settings.memory
+    if chosen.decode_chunk_size is not None:
+        chosen = replace(chosen, decode=choose_decode(chosen.decode, chosen.decode_chunk_size))
+    return merge_memory_options(chosen, defaults)
 
 
 def configs_of(pipe: InbetweenPipeline) -> ModelConfigs:

@@ -102,6 +102,12 @@ def test_bad_usage_is_status_2(inbetween, arguments):
     assert "Traceback" not in err
 
 
+def test_version(inbetween):
+    import gen_inbetween
+
+    assert inbetween("--version") == (0, f"inbetween {gen_inbetween.__version__}\n", "")
+
+
 def test_unknown_models_and_an_unreachable_hub(inbetween, pair, monkeypatch):
     status, _, err = inbetween("run", *pair, "-o", "c.gif", "--model", "svd-tx")
     assert (status, "did you mean svd-xt" in err) == (2, True)

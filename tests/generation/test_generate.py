@@ -118,6 +118,11 @@ def test_memory_options_change_no_pixel_by_more_than_rounding(make):
     assert np.abs(pixels(one_batch).astype(int) - pixels(in_turn)).max() <= 1
 
 
+def test_a_chunk_size_alone_means_chunks(make):
+    manifest = make(decode_chunk_size=4).manifest
+    assert manifest["memory"]["decode"] == "chunked" and "decode=chunked" in manifest["approximations"]
+
+
 def test_size_and_length_can_be_chosen(make):
     clip = make(width=48, height=36, num_frames=4)
     assert (len(clip), clip.size) == (4, (48, 36))

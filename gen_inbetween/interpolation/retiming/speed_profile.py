@@ -31,6 +31,7 @@ from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT, bounce, turns
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.runtime import manifest as manifests
 
 log = logging.getLogger("gen_inbetween")
 
@@ -170,7 +171,7 @@ def constant_speed(
     timing = plan_times(len(frames), rate, fps=fps, num_frames=num_frames, duration=duration)
     opened = open_interpolator(interpolator)
     profile = speed_profile(frames, opened, cuts=cuts, progress=progress)
-    made = retime(
+    retimed = retime(
         source,
         times=even_positions(profile.path, timing.positions),
         fps=timing.fps,
@@ -180,9 +181,10 @@ def constant_speed(
         iters=iters,
         progress=progress,
     )
-    made.manifest["settings"]["method"] = "constant-speed"
-    made.manifest["pace_before"] = [None if np.isnan(step) else float(step) for step in profile.steps]
-    return made, profile
+    parts = {name: part for name, part in retimed.manifest.items() if name in manifests.PARTS}
+    parts["settings"] = {**parts["settings"], "method": "constant-speed"}
+    parts["pace_before"] = [None if np.isnan(step) else float(step) for step in profile.steps]
+    return Clip(retimed.frames, retimed.fps, manifests.record(**parts)), profile
 
 
 def even_positions(path: Array, positions: Array) -> Array:
