@@ -1,13 +1,11 @@
-"""Clips from folders and from seeds: which windows there are, what is refused and how, and the latent cache."""
+"""Clips from folders and from seeds: which windows there are, what is refused and how."""
 
 from __future__ import annotations
 
 import sys
 from pathlib import Path
 
-import generate_clips
 import numpy as np
-import prepare_clips
 import pytest
 import torch
 from PIL import Image
@@ -16,10 +14,8 @@ from gen_inbetween.data.clips import ClipFolder, DataError, SyntheticClips
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.media.image import to_signal
-from gen_inbetween.media.scenes import scene_cuts
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.training.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
 
 SHAPE = {"num_frames": 4, "width": 16, "height": 16}
 
@@ -57,13 +53,6 @@ def test_a_window_never_reaches_over_a_cut(tmp_path: Path) -> None:
     options = {**SHAPE, "stride": 1, "hop": 1}
     assert [start for _, start in ClipFolder(tmp_path / "clips", **options).windows] == [0, 1, 2, 6, 7, 8]
     assert len(ClipFolder(tmp_path / "clips", **options, skip_scene_cuts=False)) == 9
-
-
-def test_fast_motion_is_no_cut() -> None:
-    generator = np.random.default_rng(0)
-    restless = generator.random((12, 24, 24, 3)).astype(np.float32)  # every frame differs from the last alike
-    assert scene_cuts(restless) == []
-    assert scene_cuts(np.concatenate([0.02 * restless[:6], 0.9 + 0.02 * restless[6:]])) == [6]
 
 
 def test_what_cannot_be_used_is_named_and_counted(folder: Path, caplog: pytest.LogCaptureFixture) -> None:
@@ -122,79 +111,3 @@ def test_photographs_are_half_of_the_backgrounds_and_another_set_of_clips(monkey
     monkeypatch.setitem(sys.modules, "skimage", None)
     with pytest.raises(ImportError, match=r"gen_inbetween\[train\]"):
         SyntheticClips(0, 1, num_frames=2, size=16, on_photographs=True)
-
-
-def encode(pipe, clip, seed: int = 0) -> EncodedClip:
-    return encode_clip(pipe, clip, noise_aug_strength=0.02, generator=torch.Generator().manual_seed(seed))
-
-
-def test_a_clip_is_encoded_as_the_pipeline_does_it(tiny_pipe) -> None:
-    from gen_inbetween.diffusion.conditioning import encode_keyframes
-
-    pipe = tiny_pipe()
-    clip = SyntheticClips(0, 1, num_frames=4, size=16)[0]
-    latents, keyframes = stack([encode(pipe, clip)] * 2, pipe.device, torch.float32)
-    wanted = encode_keyframes(
-        pipe, clip.frames[:1], clip.frames[-1:], num_frames=4, fps=clip.fps, motion_bucket_id=clip.motion_bucket_id,
-        generator=torch.Generator().manual_seed(0),
-    )  # fmt: skip
-    for name, value in keyframes.tensors().items():
-        assert value.shape[2] == 2
-        torch.testing.assert_close(value[:, :, :1], getattr(wanted, name), atol=2e-3, rtol=2e-3)  # float16 on disk
-    with torch.no_grad():
-        clean = pipe.vae.encode(clip.frames).latent_dist.mode() * pipe.vae.config.scaling_factor
-    torch.testing.assert_close(latents[0], clean, atol=2e-3, rtol=2e-3)
-
-
-def test_a_cache_gives_back_what_was_encoded(tiny_pipe, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setattr("gen_inbetween.training.latents.CLIPS_PER_SHARD", 2)
-    pipe, clips = tiny_pipe(), SyntheticClips(0, 3, num_frames=2, size=16)
-    encoded = [encode(pipe, clips[index], index) for index in range(3)]
-    identity, asked = {"clips": clips.identity(), "size": (16, 16)}, []
-
-    def give(index: int) -> EncodedClip:
-        asked.append(index)
-        if len(asked) == 3:
-            raise KeyboardInterrupt
-        return encoded[index]
-
-    assert open_cache(tmp_path, identity) is None
-    with pytest.raises(KeyboardInterrupt):
-        cache_latents(tmp_path, 3, identity, give)
-    assert open_cache(tmp_path, identity) is None
-    cache_latents(tmp_path, 3, identity, give)
-    assert asked == [0, 1, 2, 2]  # the finished shard was kept
-    cache = open_cache(tmp_path, identity)
-    assert cache is not None and len(cache) == 3
-    for index, clip in enumerate(encoded):
-        assert all(torch.equal(got, wanted) for got, wanted in zip(cache[index], clip, strict=True))
-    with pytest.raises(DataError, match="another clips"):
-        open_cache(tmp_path, identity | {"clips": {}})
-
-
-def test_prepare_clips_reports_and_caches(folder: Path, tiny_folder: Path, tmp_path: Path, capsys) -> None:
-    (folder / "broken.mp4").write_bytes(b"not a video")
-    config = tmp_path / "run.yaml"
-    config.write_text(
-        f"model: {tiny_folder}\noutput: {tmp_path}\nsteps: 1\nclip: {SHAPE}\n"
-        f"data: {{folder: {folder}, cache: {tmp_path / 'latents'}}}\n"
-    )
-    with pytest.raises(SystemExit) as exit:
-        prepare_clips.main(["--config", str(config), "--cache-latents"])
-    assert exit.value.code == 1  # a file was not used
-    said = capsys.readouterr().out
-    assert "a/frames: 2 clips" in said and "broken.mp4: NOT USED" in said and "3 clips; 1 files give none" in said
-    assert (tmp_path / "latents" / "latents.json").is_file()
-
-
-def test_generate_clips_makes_a_folder_per_picture(tiny_folder: Path, tmp_path: Path, capsys) -> None:
-    pictures, out = tmp_path / "pictures", tmp_path / "clips"
-    pictures.mkdir()
-    picture(9).save(pictures / "one.png")
-    (pictures / "bad.jpg").write_bytes(b"no picture")
-    command = [str(pictures), "--out", str(out), "--model", str(tiny_folder), "--frames", "4", "--steps", "1"]
-    with pytest.raises(SystemExit) as exit:
-        generate_clips.main([*command, "--width", "32", "--height", "24"])
-    assert exit.value.code == 1 and "bad.jpg" in capsys.readouterr().err
-    clips = ClipFolder(out, **SHAPE, stride=1)
-    assert [file.name for file in clips.files] == ["one_0"] and len(clips) == 1

@@ -176,11 +176,6 @@ def test_two_real_processes_share_the_work(tmp_path):
     assert said == [["a", "c", "3", "1"], ["b", "3", "1"]]
 
 
-def test_a_plain_shell_starts_no_process_group(monkeypatch):
-    monkeypatch.delenv("WORLD_SIZE", raising=False)
-    assert batch.launched_processes() is None
-
-
 def test_ctrl_c_ends_the_batch(tmp_path, monkeypatch):
     def interrupted(*args, **settings):
         raise KeyboardInterrupt

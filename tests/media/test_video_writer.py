@@ -19,7 +19,7 @@ from PIL import Image
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.media.video_writer import check_video_output, write_video
-from gen_inbetween.runtime.files import OutputError, replaced
+from gen_inbetween.runtime.files import OutputError
 
 
 @pytest.fixture
@@ -156,12 +156,6 @@ def test_a_file_system_that_takes_no_more(tmp_path: Path, name: str) -> None:
     finally:
         resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert contents(tmp_path) == {}
-
-
-def test_a_parent_that_is_a_file_is_said(tmp_path: Path) -> None:
-    (tmp_path / "file").touch()
-    with pytest.raises(OutputError, match="could not write"), replaced(tmp_path / "file" / "x.png"):
-        pass
 
 
 def test_outputs_refused_before_the_work(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
