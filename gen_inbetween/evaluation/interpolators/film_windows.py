@@ -1,0 +1,124 @@
+"""Windows of successive film frames, and interpolators scored on them.
+
+A window is 9 frames of one film. With a gap of g the frames 0 and g of its middle g + 1 frames are given, and those
+between them asked for. Windows lie evenly in a film and hold no cut; how much moves in them is not looked at.
+"""
+
+from __future__ import annotations
+
+import json
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gen_inbetween.evaluation.interpolators.gaps import Frames, Moment, made_between
+from gen_inbetween.evaluation.metrics import open_metric
+from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Sample
+from gen_inbetween.interpolation.interpolator import FrameInterpolator
+from gen_inbetween.media.video import stream_frames
+from gen_inbetween.runtime.files import replaced
+
+LENGTH = 9
+LONGEST = 1500  # frames of a film that are looked at
+CUT = 25.0  # grey levels by which successive thumbnails differ where a window is taken to hold a cut
+THUMBNAIL = (64, 36)
+GAPS = (2, 8)
+MEASURES = ("psnr[inner]", "ssim[inner]", "sharpness")
+
+
+def film_windows(path: Path, count: int, size: tuple[int, int]) -> list[Moment]:
+    """Up to `count` windows of one film, scaled to cover `size` (width, height) and cropped to it in the middle.
+
+    A film that is smaller than `size` either way, shorter than a window or cut everywhere has none.
+
+    Raises:
+        VideoError: the file cannot be read.
+    """
+    starts = window_starts(thumbnail_changes(path), count)
+    windows = []
+    for number, start in enumerate(starts):
+        frames, _ = stream_frames(path, start=start, stop=start + LENGTH)
+        fitted = [covered(frame, size) for frame in frames]
+        if any(frame is None for frame in fitted):
+            return []
+        windows.append(Moment(f"{path.stem}-{number}", np.stack([np.asarray(frame) for frame in fitted])))
+    return windows
+
+
+def thumbnail_changes(path: Path) -> NDArray[np.float64]:
+    """(F - 1,) mean absolute differences of successive thumbnails in grey levels. VideoError: as `stream_frames`."""
+    frames, _ = stream_frames(path, stop=LONGEST)
+    thumbnails = [np.asarray(frame.resize(THUMBNAIL, Image.Resampling.BOX), np.float64) for frame in frames]
+    return np.array([np.abs(after - before).mean() for before, after in zip(thumbnails, thumbnails[1:], strict=False)])
+
+
+def window_starts(changes: NDArray[np.float64], count: int) -> list[int]:
+    """First frames of `count` windows: the middles of equal parts of all starts without a cut, None twice."""
+    uncut = [start for start in range(len(changes) - LENGTH + 2) if (changes[start : start + LENGTH - 1] < CUT).all()]
+    parts = np.array_split(np.array(uncut, int), count)
+    return [int(part[len(part) // 2]) for part in parts if len(part)]
+
+
+def covered(frame: Image.Image, size: tuple[int, int]) -> Image.Image | None:
+    """The frame at the smallest scale that covers `size`, cropped in the middle; None where it would be enlarged."""
+    width, height = size
+    if frame.width < width or frame.height < height:
+        return None
+    scale = max(width / frame.width, height / frame.height)
+    scaled = (max(width, round(frame.width * scale)), max(height, round(frame.height * scale)))
+    enlarged = frame if scaled == frame.size else frame.resize(scaled, Image.Resampling.LANCZOS)
+    left, top = (scaled[0] - width) // 2, (scaled[1] - height) // 2
+    return enlarged.crop((left, top, left + width, top + height))
+
+
+def asked_frames(window: Moment, gap: int, step: int) -> Frames:
+    """Every `step`-th of the gap + 1 frames in the middle of a window, both ends among them where step divides gap."""
+    return window.around(gap)[:: min(step, gap // 2)]
+
+
+class WindowScores:
+    """Scores of interpolators, kept in a JSON file for each, so that an interrupted run goes on where it stopped.
+
+    folder: of the files; step: every how many-th frame is asked for, as in `asked_frames`. What was measured with
+    other weights or another version under the same name is measured anew.
+    """
+
+    def __init__(self, folder: Path, step: int = 1, gaps: Sequence[int] = GAPS) -> None:
+        self.folder, self.step, self.gaps = folder, step, gaps
+        metrics = {name: open_metric(name) for name in MEASURES}
+        self.metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ClipMetric)}
+
+    def score(self, windows: Sequence[Moment], name: str, interpolator: FrameInterpolator) -> dict[str, dict[int, Any]]:
+        """measure -> gap -> one value a window, in their order; written down window by window."""
+        file = self.folder / f"{name}.json"
+        info = asdict(interpolator.info) | {"step": self.step}
+        known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
+        values: dict[str, dict[str, float]] = known["values"] if known.get("info") == info else {}
+        for window in windows:
+            keys = {gap: f"{window.name}/{gap}" for gap in self.gaps}
+            if all(key in values for key in keys.values()):
+                continue
+            for gap, key in keys.items():
+                values[key] = self._of_one(asked_frames(window, gap, self.step), interpolator)
+            self.folder.mkdir(parents=True, exist_ok=True)
+            with replaced(file) as temporary:
+                temporary.write_text(json.dumps({"info": info, "values": values}, indent=1), encoding="utf-8")
+        return {
+            measure: {gap: [values[f"{window.name}/{gap}"][measure] for window in windows] for gap in self.gaps}
+            for measure in MEASURES
+        }
+
+    def _of_one(self, truth: Frames, interpolator: FrameInterpolator) -> dict[str, float]:
+        sample = Sample(made_between(truth, interpolator), truth)
+        return {name: metric.score(sample) for name, metric in self.metrics.items()}
+
+
+def all_windows(paths: Sequence[Path], count: int, size: tuple[int, int]) -> Iterator[Moment]:
+    """The windows of every film, in order. VideoError: as `film_windows`."""
+    for path in paths:
+        yield from film_windows(path, count, size)
