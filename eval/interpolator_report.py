@@ -28,14 +28,14 @@ from gen_inbetween.data.clips import find_videos
 from gen_inbetween.evaluation.interpolators.film_windows import GAPS, MEASURES, WindowScores, all_windows, asked_frames
 from gen_inbetween.evaluation.interpolators.gaps import Moment, made_between
 from gen_inbetween.evaluation.interpolators.speed import FURTHER, as_called, time_frames
-from gen_inbetween.evaluation.report.pictures import copy_small_png, save_png
+from gen_inbetween.evaluation.report.pictures import copy_small_png
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval
 from gen_inbetween.evaluation.report.tables import estimate, plain, table
 from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_image, write_text
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("blend", "tiny-di", "dis", "dis-splat", "rife")
@@ -83,8 +83,7 @@ def main() -> None:
             parts.append(section(f"{folder.name}, {size}", windows, scores, interpolators, pictures, STEPS[size]))
     if large:
         parts.append("## Time at 1280 x 720\n\n" + times(large, interpolators))
-    with replaced(options.output) as temporary:
-        temporary.write_text("\n\n".join(part.strip("\n") for part in parts if part) + "\n", encoding="utf-8")
+    write_text(options.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
     print(options.output)
 
 
@@ -199,7 +198,7 @@ def sheet(window: Moment, interpolators: Mapping[str, FrameInterpolator], path: 
     for label, each in interpolators.items():
         between = made_between(truth, each)
         rows[label] = [Image.fromarray(between[at]) for at in inner]
-    return copy_small_png(save_png(contact_sheet(rows, columns=3), path), path)
+    return copy_small_png(save_image(path, contact_sheet(rows, columns=3)), path)
 
 
 def times(windows: Sequence[Moment], interpolators: Mapping[str, FrameInterpolator]) -> str:

@@ -21,8 +21,8 @@ from torch.nn import functional
 from gen_inbetween.interpolation.warping import splat, warp
 
 SHARPNESS = 40.0  # how fast a vector loses weight with the error it leaves, per unit of a [0, 1] signal
-AGREEMENT = 2.0  # pixels between the way there and back at which a vector counts 1/e
-LEAST_TRUST = 1e-3
+AGREEMENT = 4.0  # pixels between the way there and back at which a vector counts 1/e
+LEAST_TRUST = 0.02
 FAINT = 1e-6  # weight below which no vector has arrived
 FADED = 0.5  # the most of a frame that is cross-faded
 TOLERATED, RISING = 0.03, 0.1  # difference of both warped frames, of a [0, 1] signal, from which and over which it is
@@ -110,12 +110,14 @@ def carried_to(pair: PairMotion, times: Tensor) -> Carried:
 def classical_shares(carried: Carried, warped0: Tensor, warped1: Tensor) -> Tensor:
     """(B, 4, H, W), their sum 1: the shares of a and b, both warped to t, then of a and b as they stand.
 
-    Where the warped frames (B, 3, H, W) differ, the flow is wrong, and up to FADED of the frame is a cross-fade.
+    Where the warped frames (B, 3, H, W) differ, the flow is wrong, and so is its trust: both count by their nearness in
+    time there, and up to FADED of the frame is a cross-fade.
     """
     apart = (warped0 - warped1).abs().mean(1, keepdim=True)
     apart = functional.avg_pool2d(functional.pad(apart, (AROUND,) * 4, mode="replicate"), 2 * AROUND + 1, 1)
-    faded = FADED * ((apart - TOLERATED) / RISING).clamp(0, 1)
-    moved, share0, times = 1 - faded, carried.share0, carried.times
+    doubt, times = ((apart - TOLERATED) / RISING).clamp(0, 1), carried.times
+    faded = FADED * doubt
+    moved, share0 = 1 - faded, carried.share0.lerp(1 - times, doubt)
     return torch.cat((moved * share0, moved * (1 - share0), faded * (1 - times), faded * times), 1)
 
 

@@ -21,7 +21,7 @@ from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Sample
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.video import stream_frames
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import write_json
 
 LENGTH = 9
 LONGEST = 1500  # frames of a film that are looked at
@@ -105,9 +105,7 @@ class WindowScores:
                 continue
             for gap, key in keys.items():
                 values[key] = self._of_one(asked_frames(window, gap, self.step), interpolator)
-            self.folder.mkdir(parents=True, exist_ok=True)
-            with replaced(file) as temporary:
-                temporary.write_text(json.dumps({"info": info, "values": values}, indent=1), encoding="utf-8")
+            write_json(file, {"info": info, "values": values})
         return {
             measure: {gap: [values[f"{window.name}/{gap}"][measure] for window in windows] for gap in self.gaps}
             for measure in MEASURES
