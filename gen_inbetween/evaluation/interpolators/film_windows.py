@@ -8,7 +8,6 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
-from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
@@ -28,6 +27,7 @@ LONGEST = 1500  # frames of a film that are looked at
 CUT = 25.0  # grey levels by which successive thumbnails differ where a window is taken to hold a cut
 THUMBNAIL = (64, 36)
 GAPS = (2, 8)
+IDENTITY = ("name", "architecture", "version", "kind", "sha256", "scale")  # of an interpolator, for kept scores
 MEASURES = ("psnr[inner]", "ssim[inner]", "sharpness")
 
 
@@ -96,9 +96,10 @@ class WindowScores:
     def score(self, windows: Sequence[Moment], name: str, interpolator: FrameInterpolator) -> dict[str, dict[int, Any]]:
         """measure -> gap -> one value a window, in their order; written down window by window."""
         file = self.folder / f"{name}.json"
-        info = asdict(interpolator.info) | {"step": self.step}
-        known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {}
-        values: dict[str, dict[str, float]] = known["values"] if known.get("info") == info else {}
+        info = {key: getattr(interpolator.info, key) for key in IDENTITY} | {"step": self.step}
+        known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"info": {}, "values": {}}
+        same = all(known["info"].get(key) == value for key, value in info.items())
+        values: dict[str, dict[str, float]] = known["values"] if same else {}
         for window in windows:
             keys = {gap: f"{window.name}/{gap}" for gap in self.gaps}
             if all(key in values for key in keys.values()):
