@@ -14,6 +14,7 @@ from __future__ import annotations
 import argparse
 import platform
 import shlex
+import statistics
 import sys
 from collections.abc import Mapping, Sequence
 from pathlib import Path
@@ -27,7 +28,7 @@ from tqdm import tqdm
 from gen_inbetween.data.clips import find_videos
 from gen_inbetween.evaluation.interpolators.film_windows import GAPS, MEASURES, WindowScores, all_windows, asked_frames
 from gen_inbetween.evaluation.interpolators.gaps import Moment, made_between
-from gen_inbetween.evaluation.interpolators.speed import FURTHER, as_called, time_frames
+from gen_inbetween.evaluation.interpolators.speed import cpu_seconds
 from gen_inbetween.evaluation.report.pictures import copy_small_png
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval
 from gen_inbetween.evaluation.report.tables import estimate, plain, table
@@ -43,7 +44,7 @@ SIZES = {"256": (256, 256), "720p": (1280, 720)}
 STEPS = {"256": 1, "720p": 2}  # of the frames left out, every how many-th is asked for
 DIGITS = {"psnr[inner]": 2, "ssim[inner]": 4, "sharpness": 3}
 REFERENCES = ("dis", "rife")
-TIMED = 3  # pairs, of which the first warms up
+TIMED = 3  # windows, of which the first warms up
 READ = """\
 Cells are `mean [low, high]`: the mean over windows and its 95 % percentile bootstrap interval (2,000 resamples, seed
 0). Windows of one film are not independent, so the intervals are too narrow. "Moving": the half of the windows in which
@@ -203,21 +204,24 @@ def sheet(window: Moment, interpolators: Mapping[str, FrameInterpolator], path: 
 
 def times(windows: Sequence[Moment], interpolators: Mapping[str, FrameInterpolator]) -> str:
     """CPU seconds on one thread: a frame of a pair of which one is asked for, or seven."""
-    pairs = []
-    for window in windows[:TIMED]:
-        first, last = (Image.fromarray(window.frames[end]) for end in (0, -1))
-        pairs.append((frame_tensor(first, "cpu"), frame_tensor(last, "cpu")))
     rows = []
     for label, each in tqdm(interpolators.items(), "times"):
-        cost = time_frames(as_called(each), pairs)
-        seven = (cost.first + 6 * cost.further) / 7
-        rows.append([label, *(f"{seconds:.2f}" for seconds in (cost.first, cost.further, seven))])
+        costs = [pair_cost(window, each) for window in windows[:TIMED]][1:]
+        first, further = (statistics.median(column) for column in zip(*costs, strict=True))
+        rows.append([label, *(f"{seconds:.2f}" for seconds in (first, further, (first + 6 * further) / 7))])
     head = ["CPU seconds a frame, one thread", "first or only one of a pair", "each further one", "mean of seven"]
     return (
         table(head, rows)
-        + f"\nMedians of {len(pairs) - 1} pairs and {FURTHER} further frames each. CPU seconds: a busy machine changes "
+        + f"\nMedians of {TIMED - 1} pairs, of three further frames each. CPU seconds: a busy machine changes "
         "them little; on two free cores the wall time of each is about half.\n"
     )
+
+
+def pair_cost(window: Moment, interpolator: FrameInterpolator) -> tuple[float, float]:
+    """CPU seconds of the first frame between the ends of a window, and of each further one."""
+    first, last = (frame_tensor(Image.fromarray(window.frames[end]), interpolator.device) for end in (0, -1))
+    pair = interpolator.pair(first, last)
+    return cpu_seconds(pair.at, 0.3), statistics.mean(cpu_seconds(pair.at, t) for t in (0.4, 0.5, 0.6))
 
 
 if __name__ == "__main__":

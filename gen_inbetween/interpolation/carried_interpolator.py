@@ -13,6 +13,8 @@ size: it is smooth, and that saves three quarters of the work.
 
 from __future__ import annotations
 
+from functools import cached_property
+
 import torch
 from torch import Tensor
 from torch.nn import functional
@@ -28,8 +30,9 @@ from gen_inbetween.interpolation.carried_motion import (
 from gen_inbetween.interpolation.classical import dis_flow, opencv
 from gen_inbetween.interpolation.interpolator import (
     Flows,
+    FrameInterpolator,
     InterpolatorInfo,
-    Kind,
+    PairInterpolator,
     Reference,
     Time,
     check_frames,
@@ -37,66 +40,91 @@ from gen_inbetween.interpolation.interpolator import (
     padding_to,
     time_map,
 )
-from gen_inbetween.interpolation.last_pair import LastPair
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
 from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
 
 LARGE = 640  # pixels of the longer side above which motion is estimated at half of the size
-OPENCV_LICENCE = "Apache-2.0 (OpenCV)"
+OPENCV_LICENSE = "Apache-2.0 (OpenCV)"
 
 
-class CarriedInterpolator:
-    """A `FrameInterpolator`; each pixel may have its own time. ImportError: OpenCV is not installed.
+class CarriedInterpolator(FrameInterpolator):
+    """Carried DIS flow; each pixel may have its own time. ImportError: OpenCV is not installed.
 
     Args:
-        info: what it is; kind "index".
+        info: what it is; kind "index", multiple 2 or, with a refinement, the network's.
         refinement: corrects the carried motion and the blend; None leaves both as they are.
     """
-
-    kind: Kind = "index"
 
     def __init__(self, info: InterpolatorInfo, device: str | torch.device, refinement: Refinement | None) -> None:
         opencv()
         self.info, self.device, self.refinement = info, torch.device(device), refinement
-        self.multiple = info.multiple
-        self._pair = LastPair(_estimated)
 
-    @torch.no_grad()
     def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
         """See `FrameInterpolator`."""
-        check_kind(self.kind, t, ref, iters)
-        height, width = a.shape[-2:]
-        a, b, carried = self._carried(a, b, t)
-        if self.refinement is None:
-            frame = blended(a, b, carried)
-        else:
-            frame = self.refinement(a, b, carried).frame
-        return frame[..., :height, :width].clamp(0, 1)
+        return self.pair(a, b).at(t, ref=ref, iters=iters)
 
-    @torch.no_grad()
     def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
         """See `FrameInterpolator`. The mask is the share of a among what both warped frames have."""
-        height, width = a.shape[-2:]
-        a, b, carried = self._carried(a, b, t)
+        return self.pair(a, b).flows(t)
+
+    def pair(self, a: Tensor, b: Tensor) -> CarriedPair:
+        """See `FrameInterpolator`."""
+        check_frames(a, b)
+        return CarriedPair(self, a, b)
+
+
+class CarriedPair(PairInterpolator):
+    """Two frames, with the motion between them once it has been needed."""
+
+    interpolator: CarriedInterpolator
+
+    @cached_property
+    def padded(self) -> tuple[Tensor, Tensor]:
+        """Both frames, continued by their borders to the multiple."""
+        padding = padding_to((self.a.shape[2], self.a.shape[3]), self.interpolator.info.multiple)
+        a, b = (functional.pad(frame, padding, mode="replicate") for frame in (self.a, self.b))
+        return a, b
+
+    @cached_property
+    def motion(self) -> PairMotion:
+        """The motion between the padded frames, at half of their size where they are large."""
+        a, b = self.padded
+        if max(a.shape[-2:]) > LARGE:
+            a, b = functional.avg_pool2d(a, 2), functional.avg_pool2d(b, 2)
+        return pair_motion(a, b, dis_flow(a, b), dis_flow(b, a))
+
+    @torch.no_grad()
+    def at(self, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
+        """See `FrameInterpolator`."""
+        check_kind(self.interpolator.info.kind, t, ref, iters)
+        carried, refinement = self._carried(t), self.interpolator.refinement
+        a, b = self.padded
+        frame = blended(a, b, carried) if refinement is None else refinement(a, b, carried).frame
+        return self._cropped(frame).clamp(0, 1)
+
+    @torch.no_grad()
+    def flows(self, t: Time) -> Flows:
+        """See `FrameInterpolator`."""
+        carried, refinement = self._carried(t), self.interpolator.refinement
         to0, to1, share = carried.to0, carried.to1, carried.share0
-        if self.refinement is not None:
-            refined = self.refinement(a, b, carried)
+        if refinement is not None:
+            refined = refinement(*self.padded, carried)
             to0, to1 = refined.to0, refined.to1
             share = refined.shares[:, :1] / refined.shares[:, :2].sum(1, keepdim=True).clamp(min=1e-6)
-        return Flows(*(each[..., :height, :width] for each in (to0, to1, share)))
+        return Flows(self._cropped(to0), self._cropped(to1), self._cropped(share))
 
-    def _carried(self, a: Tensor, b: Tensor, t: Time) -> tuple[Tensor, Tensor, Carried]:
-        """Both frames, padded to the multiple by their borders, and the motion between them at t."""
-        check_frames(a, b)
-        padding = padding_to((a.shape[2], a.shape[3]), self.multiple)
-        times = functional.pad(time_map(t, a), padding, mode="replicate")
-        a, b = (functional.pad(frame, padding, mode="replicate") for frame in (a, b))
-        pair = self._pair(a, b)
-        if pair.flow01.shape[-2:] == a.shape[-2:]:
-            return a, b, carried_to(pair, times)
-        half = carried_to(pair, functional.avg_pool2d(times, 2))
-        whole = (rescale(each, 2)[..., : a.shape[2], : a.shape[3]] for each in half[1:])
-        return a, b, Carried(rescale_flow(half.motion, 2), *whole)
+    def _cropped(self, padded: Tensor) -> Tensor:
+        return padded[..., : self.a.shape[2], : self.a.shape[3]]
+
+    def _carried(self, t: Time) -> Carried:
+        """The motion at t between the padded frames."""
+        height, width = self.padded[0].shape[-2:]
+        times = time_map(t, self.a)
+        times = functional.pad(times, (0, width - times.shape[3], 0, height - times.shape[2]), mode="replicate")
+        if self.motion.flow01.shape[-1] == width:
+            return carried_to(self.motion, times)
+        half = carried_to(self.motion, functional.avg_pool2d(times, 2))
+        return Carried(rescale_flow(half.motion, 2), *(rescale(each, 2) for each in half[1:]))
 
 
 def blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
@@ -107,12 +135,5 @@ def blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
 
 def classical_interpolator(device: str | torch.device = "cpu") -> CarriedInterpolator:
     """The interpolator "dis-splat", which has no weights. ImportError: OpenCV is not installed."""
-    info = InterpolatorInfo("dis-splat", "DIS", "splatted, bicubic", "index", 2, OPENCV_LICENCE)
+    info = InterpolatorInfo("dis-splat", "DIS", "splatted, bicubic", "index", 2, OPENCV_LICENSE)
     return CarriedInterpolator(info, device, None)
-
-
-def _estimated(a: Tensor, b: Tensor) -> PairMotion:
-    """The motion between two frames of even sides, at half of the size where they are large."""
-    if max(a.shape[-2:]) > LARGE:
-        a, b = (functional.avg_pool2d(frame, 2) for frame in (a, b))
-    return pair_motion(a, b, dis_flow(a, b), dis_flow(b, a))
