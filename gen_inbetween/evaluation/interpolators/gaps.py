@@ -62,13 +62,13 @@ def film_moments(pairs: Iterable[Pair], root: str | os.PathLike[str], size: tupl
             yield Moment(pair.name, Moment(pair.name, open_truth(pair, root, *size).frames).around(max(GAPS)))
 
 
-def made_between(frames: Frames, interpolator: FrameInterpolator) -> Frames:
+def interpolate_between(frames: Frames, interpolator: FrameInterpolator) -> Frames:
     """The clip of that length between the first and the last of `frames` (F, H, W, 3)."""
     first, last = (Image.fromarray(frames[end]) for end in (0, -1))
     return np.stack([np.asarray(frame) for frame in inbetween_frames(first, last, len(frames), interpolator)])
 
 
-class Scores:
+class GapScores:
     """measure -> label -> gap -> one value a moment, NaN where the measure does not apply."""
 
     def __init__(self, interpolators: Mapping[str, FrameInterpolator], gaps: Sequence[int] = GAPS) -> None:
@@ -83,11 +83,11 @@ class Scores:
         """Make and score every gap of a moment by every interpolator; the true clip too, for what clips alone have."""
         for gap in self.gaps:
             truth = moment.around(gap)
-            self._score(TRUTH, gap, Sample(truth))
+            self._add_scores(TRUTH, gap, Sample(truth))
             for label, interpolator in self.interpolators.items():
-                self._score(label, gap, Sample(made_between(truth, interpolator), truth))
+                self._add_scores(label, gap, Sample(interpolate_between(truth, interpolator), truth))
 
-    def _score(self, label: str, gap: int, sample: Sample) -> None:
+    def _add_scores(self, label: str, gap: int, sample: Sample) -> None:
         for name, metric in self.metrics.items():
             if metric.needs <= sample.knows:
                 self.values[name][label][gap].append(metric.score(sample))

@@ -63,17 +63,17 @@ def triplets(films: Iterable[Path], places: Sequence[float] = PLACES) -> Iterato
         for gap in GAPS:
             for start in {int(place * (len(frames) - gap - 1)) for place in places if len(frames) > gap}:
                 if not any(start < cut <= start + gap for cut in cuts):
-                    chosen = (shrunk(frames[start + offset]) for offset in (0, gap // 2, gap))
+                    chosen = (shrink_frame(frames[start + offset]) for offset in (0, gap // 2, gap))
                     yield Triplet(path.stem, gap, *chosen)
 
 
-def shrunk(frame: Image.Image) -> Image.Image:
+def shrink_frame(frame: Image.Image) -> Image.Image:
     if frame.height <= HEIGHT:
         return frame
     return frame.resize((round(frame.width * HEIGHT / frame.height), HEIGHT), Image.Resampling.LANCZOS)
 
 
-def tried(triplet: Triplet, interpolator: FrameInterpolator) -> Trial:
+def try_triplet(triplet: Triplet, interpolator: FrameInterpolator) -> Trial:
     """What is seen and what comes out."""
     made = inbetween_frames(triplet.first, triplet.last, 3, interpolator)[1]
     off = np.abs(np.asarray(made, np.float32) - np.asarray(triplet.middle, np.float32)).mean(-1)

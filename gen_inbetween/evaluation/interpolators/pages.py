@@ -10,7 +10,7 @@ import numpy as np
 from matplotlib.figure import Figure
 from PIL import Image
 
-from gen_inbetween.evaluation.interpolators.gaps import TRUTH, Frames, Moment, Scores, made_between
+from gen_inbetween.evaluation.interpolators.gaps import TRUTH, Frames, GapScores, Moment, interpolate_between
 from gen_inbetween.evaluation.interpolators.limits import Trial, shares
 from gen_inbetween.evaluation.interpolators.speed import Cost
 from gen_inbetween.evaluation.report.metric_info import describe_metrics
@@ -25,7 +25,7 @@ from gen_inbetween.runtime.files import save_image
 SHOWN_GAP, COLUMNS = 8, 5
 
 
-def gap_tables(scores: Scores) -> str:
+def gap_tables(scores: GapScores) -> str:
     """One table a measure: a row for each interpolator, a column for each gap."""
     pages = []
     for name, metric in describe_metrics(scores.values).items():
@@ -41,7 +41,7 @@ def gap_tables(scores: Scores) -> str:
     return "\n\n".join(pages)
 
 
-def difference_table(scores: Scores, reference: str = "blend", metric: str = "psnr[inner]") -> str:
+def difference_table(scores: GapScores, reference: str = "blend", metric: str = "psnr[inner]") -> str:
     """Paired differences from the reference: moments differ far more from each other than interpolators do."""
     scores_of = scores.values[metric]
     differences = {
@@ -57,7 +57,7 @@ def difference_table(scores: Scores, reference: str = "blend", metric: str = "ps
     return table([f"{metric}, less that of {reference}", *(f"gap {gap}" for gap in scores.gaps)], rows)
 
 
-def gap_plot(sets: Mapping[str, Scores], path: Path) -> Path:
+def gap_plot(sets: Mapping[str, GapScores], path: Path) -> Path:
     """PSNR against the gap, a panel for each set."""
     picture = Figure(figsize=(5.5 * len(sets), 3.6), layout="constrained")
     panels = np.atleast_1d(picture.subplots(1, len(sets), sharey=True))
@@ -80,7 +80,7 @@ def gap_plot(sets: Mapping[str, Scores], path: Path) -> Path:
     return save(picture, path)
 
 
-def typical_and_hard(moments: Sequence[Moment], scores: Scores) -> dict[str, Moment]:
+def typical_and_hard(moments: Sequence[Moment], scores: GapScores) -> dict[str, Moment]:
     """The moments at the median and at the 10th percentile of what a cross-fade reaches."""
     faded = np.asarray(scores.values["psnr[inner]"]["blend"][SHOWN_GAP])
     order = np.argsort(faded)
@@ -92,7 +92,7 @@ def gap_sheet(moment: Moment, interpolators: Mapping[str, FrameInterpolator], pa
     truth = moment.around(SHOWN_GAP)
     rows = {f"truth: {moment.name}, gap {SHOWN_GAP}": images(truth)}
     for label, interpolator in interpolators.items():
-        rows[label] = images(made_between(truth, interpolator))
+        rows[label] = images(interpolate_between(truth, interpolator))
     return copy_small_png(save_image(path, contact_sheet(rows, columns=COLUMNS)), path)
 
 

@@ -55,7 +55,7 @@ def cpu_seconds(call: Callable[..., Any], *args: Any) -> float:
     return time.process_time() - start
 
 
-def as_called(interpolator: FrameInterpolator) -> Between:
+def call_of(interpolator: FrameInterpolator) -> Between:
     return lambda a, b, t: interpolator(a, b, t)
 
 

@@ -12,7 +12,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
 from gen_inbetween.evaluation.metrics.ghosting import blended_energy, faded_share
-from gen_inbetween.evaluation.metrics.optical_flow import ClipFlow, clip_flow, in_cells, warp
+from gen_inbetween.evaluation.metrics.optical_flow import ClipFlow, average_cells, clip_flow, warp
 from gen_inbetween.interpolation.reversals import bounce
 
 STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
@@ -74,7 +74,7 @@ class Bounce(_Motion):
         motion = clip_flow(sample)
         flow = motion.flow * motion.unit
         camera = np.median(flow.reshape(len(flow), -1, 2), axis=1)
-        return bounce(in_cells(flow - camera[:, None, None]), camera)
+        return bounce(average_cells(flow - camera[:, None, None]), camera)
 
 
 class Freeze(_Motion):
@@ -98,7 +98,7 @@ class Freeze(_Motion):
 
 def fastest(motion: ClipFlow) -> NDArray[np.float64]:
     """(F - 1,) the flow of the cell that moves most in each step, pixels of 64."""
-    return np.linalg.norm(in_cells(motion.flow), axis=-1).max((1, 2)).astype(np.float64) * motion.unit
+    return np.linalg.norm(average_cells(motion.flow), axis=-1).max((1, 2)).astype(np.float64) * motion.unit
 
 
 class Flicker(_Motion):

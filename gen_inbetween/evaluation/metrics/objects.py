@@ -33,7 +33,7 @@ class Objects:
     has_nose: NDArray[np.bool_]  # (K,)
 
 
-def drawing(sample: Sample) -> tuple[NDArray[np.uint8], SyntheticClip]:
+def frames_as_drawn(sample: Sample) -> tuple[NDArray[np.uint8], SyntheticClip]:
     """The frames at the size that the truth is drawn at, and the truth.
 
     Raises:
@@ -57,9 +57,9 @@ def drawing(sample: Sample) -> tuple[NDArray[np.uint8], SyntheticClip]:
 @cached_per_sample
 def objects_of(sample: Sample) -> Objects:
     """The objects, followed through the sample's frames and through the true ones by the same tracker."""
-    frames, truth = drawing(sample)
+    frames, truth = frames_as_drawn(sample)
     scale = DESIGN_SIZE / truth.frames.shape[1]
-    made, true = (in_design_pixels(track(clip, truth), scale) for clip in (frames, truth.frames))
+    made, true = (scale_tracks(track(clip, truth), scale) for clip in (frames, truth.frames))
     area = truth.masks.sum((2, 3))
     off = np.linalg.norm(true.centre - truth.positions * scale, axis=-1)
     asked = true.found & (off < TRUSTED) & (area >= SEEN * area.max(0))
@@ -67,7 +67,7 @@ def objects_of(sample: Sample) -> Objects:
     return Objects(made, true, asked, found, ~np.isnan(truth.headings[0]))
 
 
-def in_design_pixels(tracks: Tracks, scale: float) -> Tracks:
+def scale_tracks(tracks: Tracks, scale: float) -> Tracks:
     """Tracks with their places multiplied by `scale`."""
     return replace(tracks, centre=tracks.centre * scale, front=tracks.front * scale, rear=tracks.rear * scale)
 
@@ -95,7 +95,7 @@ def colour_maps(sample: Sample) -> list[tuple[NDArray[np.float32], NDArray[np.fl
 
     Balls have no rear, so no second colour.
     """
-    frames, truth = drawing(sample)
+    frames, truth = frames_as_drawn(sample)
     wanted = [
         colour
         for colours, heading in zip(truth.colours, truth.headings[0], strict=True)
@@ -135,7 +135,7 @@ def blobs(likeness: NDArray[np.float32], least: float, comparable: float = COMPA
     return int((apart & (mass[0] >= max(comparable * mass[0].max(), least))).sum())
 
 
-def doubled(made: NDArray[np.float32], true: NDArray[np.float32]) -> NDArray[np.bool_]:
+def find_doubled(made: NDArray[np.float32], true: NDArray[np.float32]) -> NDArray[np.bool_]:
     """(F,) where the maps `made` (F, S, S) show more blobs than any of the true ones does.
 
     In the true ones, blobs of half that mass count already, so that what just misses it there may pass it here.

@@ -75,7 +75,7 @@ def warp(image: Image, flow: Image) -> Image:
     return np.asarray(cv2.remap(image, *coordinates, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE), np.float32)
 
 
-def in_cells(flow: Image) -> Image:
+def average_cells(flow: Image) -> Image:
     """Flow (N, h, w, 2) averaged over square cells, GRID of them along the shorter side: (N, rows, columns, 2)."""
     height, width = flow.shape[1:3]
     cell = min(height, width) / GRID

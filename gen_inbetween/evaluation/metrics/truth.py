@@ -15,7 +15,14 @@ from numpy.typing import NDArray
 from gen_inbetween.data.synthetic import DESIGN_SIZE
 from gen_inbetween.data.tracking import Tracks
 from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
-from gen_inbetween.evaluation.metrics.objects import Objects, colour_maps, doubled, drawing, extra_way_back, objects_of
+from gen_inbetween.evaluation.metrics.objects import (
+    Objects,
+    colour_maps,
+    extra_way_back,
+    find_doubled,
+    frames_as_drawn,
+    objects_of,
+)
 
 BACK = 3.0  # pixels of 64 to run back, or tail-first, before it counts: a tracker's wobble stays below
 TRAVELS = 4.0  # pixels of 64 from its first to its last place below which an object's way has no direction
@@ -154,7 +161,7 @@ class TwoCopies(_Truth):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        seen = np.any([doubled(made[1:-1], true) for made, true in colour_maps(sample)], axis=0)
+        seen = np.any([find_doubled(made[1:-1], true) for made, true in colour_maps(sample)], axis=0)
         return float(seen.sum() >= DOUBLED_FRAMES)
 
 
@@ -170,7 +177,7 @@ class BackgroundFlicker(_Truth):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        frames, truth = drawing(sample)
+        frames, truth = frames_as_drawn(sample)
         seen = np.max([made.max(0) for made, _ in colour_maps(sample)], axis=0) > COLOURED
         reach = round(2 * truth.frames.shape[1] / DESIGN_SIZE)
         rest = cv2.dilate(seen.astype(np.uint8), np.ones((2 * reach + 1,) * 2, np.uint8)) == 0

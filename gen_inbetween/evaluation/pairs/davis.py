@@ -22,7 +22,7 @@ from gen_inbetween.runtime.hashing import frames_sha256
 
 FOLDERS = {"1080p": ("1080p", "Full-Resolution"), "480p": ("480p",)}
 FPS = 24
-LICENCE = "as DAVIS-2017 states it (davischallenge.org); not distributed here"
+LICENSE = "as DAVIS-2017 states it (davischallenge.org); not distributed here"
 
 
 def davis_folder(root: Path, resolution: str) -> Path:
@@ -77,4 +77,4 @@ def _pair(root: Path, name: str, images: list[Path]) -> Pair:
         raise PairError(f"missing {', '.join(missing)}")
     source = frames_source(root, images)
     frames = read_files(source, len(images), root)
-    return Pair(name, source, len(images), FPS, None, round(motion_amount(frames), 3), frames_sha256(frames), LICENCE)
+    return Pair(name, source, len(images), FPS, None, round(motion_amount(frames), 3), frames_sha256(frames), LICENSE)

@@ -18,8 +18,16 @@ from gen_inbetween.data.clips import find_videos
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
 from gen_inbetween.evaluation.pairs.packages import VideoFile
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
-from gen_inbetween.evaluation.pairs.sources import draw, hash_photographs, read_files
-from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
+from gen_inbetween.evaluation.pairs.sources import draw_clip, photographs_sha256, read_files
+from gen_inbetween.evaluation.pairs.windows import (
+    Scan,
+    Window,
+    centre_window,
+    choose_windows,
+    motion_amount,
+    scan_video,
+    split_windows,
+)
 from gen_inbetween.media.folder import image_files
 from gen_inbetween.media.image import FrameError
 from gen_inbetween.media.source import VideoError
@@ -72,18 +80,18 @@ def video_pairs(
 
     A moment is a window of the greatest length; the shorter ones lie in its middle, so that gaps differ and nothing
     else does. Moments do not overlap, hold no cut, and move by at least `min_motion` (see `motion_amount`) in every
-    length; `windows.choose` takes those that cover the file's range of motion.
+    length; `windows.choose_windows` takes those that cover the file's range of motion.
     """
     for file in progress(files):
         try:
-            seen = scan(root / file.path, file.stride)
-            moments = windows_of(seen, max(num_frames))
-            moving = [m for m in moments if all(centred(seen, m, n).motion >= min_motion for n in num_frames)]
+            seen = scan_video(root / file.path, file.stride)
+            moments = split_windows(seen, max(num_frames))
+            moving = [m for m in moments if all(centre_window(seen, m, n).motion >= min_motion for n in num_frames)]
             if not moments:
                 refused.add(f"no {max(num_frames)} frames without a cut", f"{file.path} (stride {file.stride})")
             elif still := len(moments) - len(moving):
                 refused.add(f"motion below {min_motion}", f"{file.path} ({still} of {len(moments)} windows)")
-            for moment in choose(moving, windows):
+            for moment in choose_windows(moving, windows):
                 yield from _pairs_of_moment(root, file, seen, moment, num_frames)
         except UNREADABLE as error:
             refused.add("unreadable", f"{file.path} ({error})")
@@ -94,7 +102,7 @@ def _pairs_of_moment(
 ) -> Iterator[Pair]:
     """The pairs of one moment, which is decoded once."""
     frames = read_files(_source(root, file, moment), moment.num_frames, root)
-    for window in (centred(seen, moment, n) for n in num_frames):
+    for window in (centre_window(seen, moment, n) for n in num_frames):
         offset = (window.start - moment.start) // file.stride
         yield Pair(
             name=f"{file.label}-{window.start:05}-{window.num_frames}f",
@@ -104,7 +112,7 @@ def _pairs_of_moment(
             motion_bucket_id=None,
             motion=round(window.motion, 3),
             sha256=frames_sha256(frames[offset : offset + window.num_frames]),
-            licence=file.licence,
+            license=file.license,
         )
 
 
@@ -127,8 +135,8 @@ def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progr
     their rate and motion bucket."""
     for seed in progress(range(first_seed, first_seed + count)):
         drawn: dict[str, Any] = {"seed": seed, "num_frames": SYNTHETIC_FRAMES, "size": SYNTHETIC_SIZE}
-        drawn["photographs"] = hash_photographs()
-        clip = draw(drawn)
+        drawn["photographs"] = photographs_sha256()
+        clip = draw_clip(drawn)
         frames: NDArray[np.uint8] = clip.frames
         yield Pair(
             name=f"synthetic-{seed}",

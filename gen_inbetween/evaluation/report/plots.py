@@ -13,7 +13,7 @@ from typing import Any
 from matplotlib.axes import Axes
 from matplotlib.figure import Figure
 
-from gen_inbetween.evaluation.report.comparisons import Comparison, against, comparable, mean_of
+from gen_inbetween.evaluation.report.comparisons import Comparison, compare_with_reference, mean_of, values_to_compare
 from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.scores import Group, Scores
 from gen_inbetween.evaluation.report.statistics import Estimate, bootstrap_interval
@@ -50,7 +50,7 @@ def forest(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str]
     others = [method for method in methods if method != reference]
     figure, panels = _panels(len(metrics), height=0.9 + 0.27 * len(others), shared=True)
     for panel, metric in zip(panels, metrics, strict=True):
-        comparisons = against(scores, metric, reference)
+        comparisons = compare_with_reference(scores, metric, reference)
         _differences(panel, [comparisons[method] for method in others])
         panel.set_title(metric.title, fontsize=TEXT)
         words = "difference of distances" if metric.better == "truth" else "difference"
@@ -81,7 +81,7 @@ def by_group(
     look = styles(methods)
     for panel, metric in zip(panels, metrics, strict=True):
         for method, shift in zip(methods, _beside(len(methods)), strict=True):
-            values = comparable(scores, metric, method)
+            values = values_to_compare(scores, metric, method)
             estimates = [bootstrap_interval(values[group.members]) for group in groups]
             xs = [x + shift for x in range(len(groups))]
             panel.plot(xs, [mean.mean for mean in estimates], linewidth=1.2, color=look[method]["color"])
@@ -107,7 +107,7 @@ def against_passes(scores: Scores, metrics: Sequence[MetricInfo], methods: Seque
         for step, passes in enumerate(steps):
             equal = [method for method in cost if cost[method] == passes]
             for method, shift in zip(equal, _beside(len(equal)), strict=True):
-                _bar(panel, step + shift, bootstrap_interval(comparable(scores, metric, method)), look[method])
+                _bar(panel, step + shift, bootstrap_interval(values_to_compare(scores, metric, method)), look[method])
         _name(panel, metric, "UNet passes a clip", [str(passes) for passes in steps])
         panel.set_xlim(-0.6, len(steps) - 0.4)
     _legend(figure, look)

@@ -19,7 +19,7 @@ from PIL import Image
 from gen_inbetween.evaluation.clip_store import read_clip
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
-from gen_inbetween.evaluation.report.html import page, write_copy
+from gen_inbetween.evaluation.report.html import render_page, write_copy
 from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.pictures import Clips
 from gen_inbetween.evaluation.report.scores import Scores, read_scores
@@ -57,16 +57,16 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
     facts = read_json(output / "run.json")
     scores = read_scores(output / "results.jsonl")
     run.report.check(run.methods, [name for name, each in facts["metrics"].items() if each["kind"] == "clip"])
-    material = gather(output, run, scores, facts)
-    text = "\n\n".join(block.strip("\n") for block in compose(material, run, facts, command)) + "\n"
+    material = gather_material(output, run, scores, facts)
+    text = "\n\n".join(block.strip("\n") for block in compose_blocks(material, run, facts, command)) + "\n"
     write_text(output / "report.md", text)
-    write_text(output / "report.html", page(text))
+    write_text(output / "report.html", render_page(text))
     if run.report.markdown is not None:
         write_copy(text, output, run.report.markdown)
     return output / "report.md"
 
 
-def gather(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any]) -> Material:
+def gather_material(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any]) -> Material:
     """Everything the sections need."""
     sets = read_json(output / "sets.json")
     infos = describe_metrics([*scores.metrics, *sets])
@@ -81,11 +81,11 @@ def gather(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any])
         headline=tuple(infos[name] for name in headline),
         picture_metric=infos[picture_metric],
         reference=run.reference if run.reference in scores.methods else None,
-        clips=clips_of(output, run, scores, facts["size"]),
+        clips=clip_reader(output, run, scores, facts["size"]),
     )
 
 
-def clips_of(output: Path, run: EvalRun, scores: Scores, size: Sequence[int]) -> Clips:
+def clip_reader(output: Path, run: EvalRun, scores: Scores, size: Sequence[int]) -> Clips:
     """How pictures get at clips: made ones where their row says, true ones from the list of pairs."""
     pairs = {pair.name: pair for pair in read_list(run.pairs).pairs}
 
@@ -99,7 +99,7 @@ def clips_of(output: Path, run: EvalRun, scores: Scores, size: Sequence[int]) ->
     return clip
 
 
-def compose(material: Material, run: EvalRun, facts: Mapping[str, Any], command: str) -> Iterator[str]:
+def compose_blocks(material: Material, run: EvalRun, facts: Mapping[str, Any], command: str) -> Iterator[str]:
     """The whole report in blocks of Markdown; pictures are written on the way."""
     yield f"# {plain(run.name)}"
     if run.report.reading is not None:

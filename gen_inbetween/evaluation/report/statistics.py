@@ -43,7 +43,7 @@ class Difference(Estimate):
 
     p: float  # two-sided; NaN without a common pair
 
-    def shown(self, p: float) -> bool:
+    def is_shown(self, p: float) -> bool:
         """Whether this difference may be called one, given its p after correction."""
         return p < 1 - LEVEL and (self.low > 0 or self.high < 0)
 
@@ -109,6 +109,9 @@ def holm(pvalues: Sequence[float]) -> list[float]:
     """Holm's step-down correction: p-values that may be held against 5 % all at once. NaN stays and is not counted.
 
     Holm (1979), A simple sequentially rejective multiple test procedure.
+
+    >>> [round(p, 3) for p in holm([0.01, 0.04, 0.03])]
+    [0.03, 0.06, 0.06]
     """
     corrected = np.full(len(pvalues), np.nan)
     order = [index for index in np.argsort(pvalues) if not np.isnan(pvalues[index])]
@@ -120,7 +123,11 @@ def holm(pvalues: Sequence[float]) -> list[float]:
 
 
 def best_of(values: ArrayLike, better: Better) -> NDArray[np.float64]:
-    """The best of each pair's seeds: (pairs, seeds) -> (pairs,); NaN only where no seed has a value."""
+    """The best of each pair's seeds: (pairs, seeds) -> (pairs,); NaN only where no seed has a value.
+
+    >>> best_of([[1.0, 3.0], [2.0, np.nan]], "higher").tolist()
+    [3.0, 2.0]
+    """
     best = np.fmax if better == "higher" else np.fmin  # these two pass over NaN
     return best.reduce(np.asarray(values, np.float64), axis=1)
 
@@ -139,13 +146,13 @@ def ranking(values: Mapping[str, ArrayLike], better: Better) -> list[list[str]]:
     sign = 1 if better == "lower" else -1
     order = sorted(arrays, key=lambda name: sign * float(np.nanmean(arrays[name])))
     beats = _beaten(arrays, order, sign)
-    tiers: list[list[str]] = []
+    rank_methods: list[list[str]] = []
     for index, name in enumerate(order):
         border = all((above, below) in beats for above in order[:index] for below in order[index:])
         if index == 0 or border:
-            tiers.append([])
-        tiers[-1].append(name)
-    return tiers
+            rank_methods.append([])
+        rank_methods[-1].append(name)
+    return rank_methods
 
 
 def _beaten(arrays: Mapping[str, NDArray[np.float64]], order: Sequence[str], sign: int) -> set[tuple[str, str]]:
@@ -156,5 +163,5 @@ def _beaten(arrays: Mapping[str, NDArray[np.float64]], order: Sequence[str], sig
     return {
         (first, second)
         for (first, second), difference, p in zip(matches, differences, corrected, strict=True)
-        if difference.shown(p) and sign * difference.mean < 0
+        if difference.is_shown(p) and sign * difference.mean < 0
     }

@@ -9,7 +9,13 @@ from typing import Any
 
 import numpy as np
 
-from gen_inbetween.evaluation.report.comparisons import Comparison, against, best_seed, comparable, tiers
+from gen_inbetween.evaluation.report.comparisons import (
+    Comparison,
+    best_seed,
+    compare_with_reference,
+    rank_methods,
+    values_to_compare,
+)
 from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.scores import Group, Scores
 from gen_inbetween.evaluation.report.statistics import Estimate, bootstrap_interval
@@ -78,7 +84,7 @@ def _mean(scores: Scores, metric: MetricInfo, label: str) -> Estimate:
 
 def winner(scores: Scores, metric: MetricInfo, methods: Sequence[str]) -> list[str]:
     """The one method that is better than every other, if there is one."""
-    order = tiers(scores, metric, methods)
+    order = rank_methods(scores, metric, methods)
     return order[0] if len(order) > 1 and len(order[0]) == 1 else []
 
 
@@ -95,7 +101,7 @@ def order(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str])
     """What the data say of the order of these methods, measure by measure."""
     rows = []
     for metric in metrics:
-        ranks = tiers(scores, metric, methods)
+        ranks = rank_methods(scores, metric, methods)
         names = [", ".join(map(plain, tier)) for tier in ranks]
         groups = [f"({text})" if len(tier) > 1 else text for text, tier in zip(names, ranks, strict=True)]
         text = " > ".join(groups) if len(ranks) > 1 else "not distinguished" if ranks else NOTHING
@@ -109,7 +115,7 @@ def differences(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence
     rows = [[plain(method)] for method in others]
     header = ["method"]
     for metric in metrics:
-        comparisons = against(scores, metric, reference)
+        comparisons = compare_with_reference(scores, metric, reference)
         header.append(contrast_heading(metric, (comparisons[method].difference.count for method in others)))
         digits = decimals(comparisons[method].difference.mean for method in others)
         for row, method in zip(rows, others, strict=True):
@@ -128,7 +134,9 @@ def grouped(scores: Scores, metric: MetricInfo, methods: Sequence[str], groups: 
     """One measure, a column for each group of pairs."""
     columns = {}
     for group in groups:
-        column = {label: bootstrap_interval(comparable(scores, metric, label)[group.members]) for label in methods}
+        column = {
+            label: bootstrap_interval(values_to_compare(scores, metric, label)[group.members]) for label in methods
+        }
         columns[f"{name} {group.label} (pairs: {int(group.members.sum())})"] = column
     return table([contrast_heading(metric), *columns], estimates(columns, {}))
 
@@ -195,14 +203,22 @@ def table(header: Sequence[str], rows: Iterable[Sequence[str]]) -> str:
 
 
 def decimals(values: Iterable[float]) -> int:
-    """How many decimals show three digits of the largest value, or two below a tenth; six at most."""
+    """How many decimals show three digits of the largest value, or two below a tenth; six at most.
+
+    >>> decimals([31.4159]), decimals([0.0123])
+    (1, 3)
+    """
     largest = max((abs(value) for value in values if math.isfinite(value)), default=0.0) or 1.0
     digits = 3 if largest >= 0.1 else 2
     return min(6, max(0, digits - 1 - math.floor(math.log10(largest))))
 
 
 def figure(value: float, digits: int, *, signed: bool = False) -> str:
-    """A number, zero without a sign; a dash for NaN."""
+    """A number, zero without a sign; a dash for NaN.
+
+    >>> figure(2.345, 1), figure(-0.001, 2), figure(1.5, 1, signed=True)
+    ('2.3', '0.00', '+1.5')
+    """
     if math.isnan(value):
         return NOTHING
     text = f"{value:+.{digits}f}" if signed else f"{value:.{digits}f}"
@@ -216,5 +232,9 @@ def estimate(value: Estimate, digits: int, *, signed: bool = False) -> str:
 
 
 def probability(p: float) -> str:
-    """A p-value as people write it."""
+    """A p-value as people write it.
+
+    >>> probability(0.00002), probability(0.034), probability(0.25)
+    ('p < 0.001', 'p = 0.034', 'p = 0.25')
+    """
     return NOTHING if math.isnan(p) else "p < 0.001" if p < 0.001 else f"p = {p:.3f}" if p < 0.1 else f"p = {p:.2f}"

@@ -11,13 +11,11 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.evaluation.interpolators import limits as flow_limits
-from gen_inbetween.evaluation.interpolators import pages as flow_pages
-from gen_inbetween.evaluation.interpolators import speed as flow_speed
-from gen_inbetween.evaluation.interpolators.gaps import MEASURES, Moment, Scores, drawn_moments, film_moments
+from gen_inbetween.evaluation.interpolators import limits, pages, speed
+from gen_inbetween.evaluation.interpolators.gaps import MEASURES, GapScores, Moment, drawn_moments, film_moments
 from gen_inbetween.evaluation.interpolators.limits import Trial, shares, triplets
 from gen_inbetween.evaluation.interpolators.memory import moving_bars
-from gen_inbetween.evaluation.interpolators.speed import Cost, as_called, time_frames
+from gen_inbetween.evaluation.interpolators.speed import Cost, call_of, time_frames
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.generation.auto import Motion
@@ -57,7 +55,7 @@ def scored():
     moments = [Moment(f"m{number}", (ramp + number).astype(np.uint8)) for number in range(3)]
     for moment in moments:
         moment.frames[8, :8, :8] = 0
-    scores = Scores({name: load_interpolator(name) for name in ("blend", "nearest")}, gaps=(2, 8))
+    scores = GapScores({name: load_interpolator(name) for name in ("blend", "nearest")}, gaps=(2, 8))
     for moment in moments:
         scores.add(moment)
     return moments, scores
@@ -72,19 +70,19 @@ def test_scores_are_of_each_interpolator_at_each_gap(scored):
     }  # fmt: skip
     assert psnr["blend"][8][0] > psnr["nearest"][8][0] + 3
     assert len(scores.values["speed_uniformity"]["truth"][2]) == 3
-    assert set(flow_pages.typical_and_hard(moments, scores)) == {"typical", "hard"}
+    assert set(pages.typical_and_hard(moments, scores)) == {"typical", "hard"}
 
 
 def test_tables_plot_and_sheet(scored, tmp_path):
     moments, scores = scored
-    text = flow_pages.gap_tables(scores)
+    text = pages.gap_tables(scores)
     assert "| psnr[inner] (higher is better) | gap 2 | gap 8 |" in text
     assert len([line for line in text.splitlines() if line.startswith("| blend |")]) == len(MEASURES)
     assert len([line for line in text.splitlines() if line.startswith("| truth |")]) == 1
-    apart = flow_pages.difference_table(scores).splitlines()[2:]
+    apart = pages.difference_table(scores).splitlines()[2:]
     assert len(apart) == 1 and apart[0].startswith("| nearest | -") and apart[0].count("p = ") == 2
-    plot = flow_pages.gap_plot({"drawn": scores, "film": scores}, tmp_path / "psnr.png")
-    sheet = flow_pages.gap_sheet(moments[0], scores.interpolators, tmp_path / "sheet.png")
+    plot = pages.gap_plot({"drawn": scores, "film": scores}, tmp_path / "psnr.png")
+    sheet = pages.gap_sheet(moments[0], scores.interpolators, tmp_path / "sheet.png")
     assert Image.open(plot).width > 900
     assert Image.open(sheet).width > Image.open(sheet).height > 300
 
@@ -97,15 +95,15 @@ def test_speed_takes_the_middle_of_the_pairs_but_the_first(monkeypatch):
         [2.0, 1.0, 0.5, 1.5],
     ]  # first, further ...
     seconds = iter(sum(pairs, []))
-    monkeypatch.setattr(flow_speed, "cpu_seconds", lambda call, *args: next(seconds))
-    assert time_frames(as_called(load_interpolator("blend")), [(None, None)] * 4) == Cost(2.0, 1.0)
-    table = flow_pages.speed_table({"blend": Cost(2.0, 1.0)}, dis=0.5)
+    monkeypatch.setattr(speed, "cpu_seconds", lambda call, *args: next(seconds))
+    assert time_frames(call_of(load_interpolator("blend")), [(None, None)] * 4) == Cost(2.0, 1.0)
+    table = pages.speed_table({"blend": Cost(2.0, 1.0)}, dis=0.5)
     assert "| blend | 2000.0 | 1000.0 | 2.0 |" in table
 
 
 def test_pixels_of_frames_for_cv2():
     frame = torch.tensor([0.0, 0.5, 1.0]).view(1, 3, 1, 1).expand(1, 3, 2, 4)
-    assert flow_speed.pixels(frame).tolist() == [[[0, 128, 255]] * 4] * 2
+    assert speed.pixels(frame).tolist() == [[[0, 128, 255]] * 4] * 2
 
 
 def test_triplets_leave_out_cuts_and_what_cannot_be_read(tmp_path, caplog):
@@ -116,7 +114,7 @@ def test_triplets_leave_out_cuts_and_what_cannot_be_read(tmp_path, caplog):
     found = list(triplets([tmp_path / name for name in ("bars.mp4", "cut.mp4", "broken.mp4")], places=(0.5,)))
     assert [(each.film, each.gap) for each in found] == [("bars", 2), ("bars", 4), ("bars", 8)]
     assert "left out: " in caplog.text
-    trial = flow_limits.tried(found[2], load_interpolator("blend"))
+    trial = limits.try_triplet(found[2], load_interpolator("blend"))
     assert trial.motion.displacement == 0 and trial.motion.disagreement > 25 and not trial.good
 
 
@@ -124,15 +122,13 @@ def test_shares_count_what_is_below_both_limits():
     trials = [Trial(Motion(d, a), error) for d, a, error in [(1, 9, 5), (1, 50, 5), (5, 9, 90), (9, 9, 5), (9, 9, 90)]]
     assert shares(trials, 6, 32) == (2, 0.5, pytest.approx(1 / 3))
     assert shares(trials, math.inf, math.inf) == (5, 0.6, 1.0)
-    assert "| disagreement up to 32 | 0.50 / 0.33 of 2 | 0.50 / 0.67 of 4 |" in flow_pages.limits_table(
+    assert "| disagreement up to 32 | 0.50 / 0.33 of 2 | 0.50 / 0.67 of 4 |" in pages.limits_table(
         trials, (6, math.inf), (32,)
     )
 
 
 def test_memory_is_compared_with_the_shortest():
-    found = flow_pages.memory_table(
-        {250: {"written": 500, "peak_mb": 300.2}, 4000: {"written": 8000, "peak_mb": 304.6}}
-    )
+    found = pages.memory_table({250: {"written": 500, "peak_mb": 300.2}, 4000: {"written": 8000, "peak_mb": 304.6}})
     assert "| 4000 | 8000 | 305 | +4 |" in found
 
 

@@ -17,7 +17,15 @@ from gen_inbetween.evaluation.pairs.make_list import frames_source
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.evaluation.pairs.pair_list import FORMAT, read_list, write_list
 from gen_inbetween.evaluation.pairs.sources import open_pair
-from gen_inbetween.evaluation.pairs.windows import Scan, Window, centred, choose, motion_amount, scan, windows_of
+from gen_inbetween.evaluation.pairs.windows import (
+    Scan,
+    Window,
+    centre_window,
+    choose_windows,
+    motion_amount,
+    scan_video,
+    split_windows,
+)
 from gen_inbetween.media.folder import image_files
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.media.video_writer import write_video
@@ -210,11 +218,14 @@ def test_another_generator_is_told_from_other_rounding(monkeypatch: pytest.Monke
 def test_photographs_are_drawn_where_the_source_says_so() -> None:
     pytest.importorskip("skimage")
     plain = [{"seed": seed, "num_frames": 3, "size": 16} for seed in range(4)]
-    photo = [drawn | {"photographs": sources.hash_photographs()} for drawn in plain]
-    same = [np.array_equal(sources.draw(a).frames, sources.draw(b).frames) for a, b in zip(plain, photo, strict=True)]
+    photo = [drawn | {"photographs": sources.photographs_sha256()} for drawn in plain]
+    same = [
+        np.array_equal(sources.draw_clip(a).frames, sources.draw_clip(b).frames)
+        for a, b in zip(plain, photo, strict=True)
+    ]
     assert not all(same)
     with pytest.raises(PairError, match="photographs of this scikit-image are not those of the list"):
-        sources.draw(plain[0] | {"photographs": "0" * 64})
+        sources.draw_clip(plain[0] | {"photographs": "0" * 64})
 
 
 def test_motion_is_on_one_scale_for_all_sizes() -> None:
@@ -234,9 +245,9 @@ def test_a_scan_measures_what_a_window_would(tmp_path: Path) -> None:
     dark = [picture(shift) for shift in shifts[:5]]
     bright = [Image.fromarray(255 - np.asarray(picture(shift)) // 4) for shift in shifts[5:]]
     write_video(dark + bright, tmp_path / "frames", 7)
-    seen = scan(tmp_path / "frames", stride=2)
+    seen = scan_video(tmp_path / "frames", stride=2)
     assert seen.scenes == ((0, 5), (5, 10)) and len(seen.moved) == 8
-    slow, fast = windows_of(seen, 3)
+    slow, fast = split_windows(seen, 3)
     assert (slow.start, fast.start) == (0, 5)
     assert slow.motion == pytest.approx(motion_amount(dark[::2]))
     assert fast.motion == pytest.approx(motion_amount(bright[::2]))
@@ -245,20 +256,20 @@ def test_a_scan_measures_what_a_window_would(tmp_path: Path) -> None:
 
 def test_windows_do_not_overlap_nor_reach_over_a_cut() -> None:
     seen = Scan(Path("v"), 2, 30.0, ((0, 23), (23, 30), (30, 41)), np.arange(39.0))
-    assert [window.start for window in windows_of(seen, 4)] == [0, 7, 14, 23, 30]  # a span of 7 frames
-    assert windows_of(seen, 4)[1].motion == np.mean([7, 9, 11])
-    assert windows_of(seen, 13) == []
-    middle = centred(seen, Window(8, 9, 0.0), 4)
+    assert [window.start for window in split_windows(seen, 4)] == [0, 7, 14, 23, 30]  # a span of 7 frames
+    assert split_windows(seen, 4)[1].motion == np.mean([7, 9, 11])
+    assert split_windows(seen, 13) == []
+    middle = centre_window(seen, Window(8, 9, 0.0), 4)
     assert (middle.start, middle.num_frames, middle.motion) == (12, 4, np.mean([12, 14, 16]))
 
 
 def test_the_choice_covers_the_range_of_motion_without_the_extremes() -> None:
     windows = [Window(start, 5, motion) for start, motion in enumerate([9.0, 1.0, 5.0, 3.0, 7.0, 2.0, 8.0, 4.0, 6.0])]
-    assert [window.motion for window in choose(windows, 1)] == [5.0]
-    assert sorted(window.motion for window in choose(windows, 3)) == [2.0, 5.0, 8.0]
-    assert [window.start for window in choose(windows, 3)] == [2, 5, 6]
-    assert choose(windows, 9) == windows and choose(windows, 50) == windows
-    assert choose([], 3) == []
+    assert [window.motion for window in choose_windows(windows, 1)] == [5.0]
+    assert sorted(window.motion for window in choose_windows(windows, 3)) == [2.0, 5.0, 8.0]
+    assert [window.start for window in choose_windows(windows, 3)] == [2, 5, 6]
+    assert choose_windows(windows, 9) == windows and choose_windows(windows, 50) == windows
+    assert choose_windows([], 3) == []
 
 
 def test_images_come_in_natural_order(tmp_path: Path) -> None:

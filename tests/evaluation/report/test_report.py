@@ -18,7 +18,7 @@ from PIL import Image
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import write_list
-from gen_inbetween.evaluation.report.html import page
+from gen_inbetween.evaluation.report.html import render_page
 from gen_inbetween.evaluation.report.pictures import SMALL, copy_small_png
 from gen_inbetween.evaluation.report.report import write_report
 from gen_inbetween.evaluation.report.scores import read_scores
@@ -343,4 +343,4 @@ def test_figures_and_text_as_people_write_them():
     assert [decimals([value]) for value in (1234.0, 30.5, 2.25, 0.5, 0.05, 0.0004, 0.0)] == [0, 1, 2, 3, 3, 5, 2]
     assert [probability(p) for p in (0.0004, 0.0321, 0.5)] == ["p < 0.001", "p = 0.032", "p = 0.50"]
     assert plain("a_b *c* | <d>") == "a_b \\*c\\* \\| \\<d\\>"
-    assert "<td>a | b</td>" in page("# t\n\n| x |\n| --- |\n| a \\| b |\n")
+    assert "<td>a | b</td>" in render_page("# t\n\n| x |\n| --- |\n| a \\| b |\n")

@@ -51,14 +51,14 @@ def test_a_paired_difference_finds_what_separate_intervals_hide():
     difference = paired_difference(first, second)
     assert bootstrap_interval(first).low < bootstrap_interval(second).high
     assert difference.mean == pytest.approx((first - second).mean()) and difference.low > 0.8
-    assert difference.p == pytest.approx(stats.wilcoxon(first, second).pvalue) and difference.shown(difference.p)
+    assert difference.p == pytest.approx(stats.wilcoxon(first, second).pvalue) and difference.is_shown(difference.p)
 
 
 def test_pairs_that_one_method_lacks_are_not_compared():
     difference = paired_difference([1, NAN, 5, 7], [0, 2, NAN, 3])
     assert (difference.mean, difference.count) == (2.5, 2)
     nothing = paired_difference([1, NAN], [NAN, 2])
-    assert nothing.count == 0 and np.isnan(nothing.p) and not nothing.shown(nothing.p)
+    assert nothing.count == 0 and np.isnan(nothing.p) and not nothing.is_shown(nothing.p)
     with pytest.raises(ValueError, match=r"shapes \(3,\) and \(2,\)"):
         paired_difference([1, 2, 3], [1, 2])
 

@@ -80,18 +80,18 @@ class FrameExtractor(FeatureExtractor):
         self.train(False)
 
     def extract(self, frames: Tensor) -> Tensor:
-        return torch.cat([self.features(self._prepared(block)) for block in frames.split(self.block)])
+        return torch.cat([self.features(self._normalise(block)) for block in frames.split(self.block)])
 
     @abstractmethod
     def features(self, images: Tensor) -> Tensor:
         """(N, D) from (N, 3, size, size) as the network was trained on."""
 
-    def _prepared(self, frames: Tensor) -> Tensor:
+    def _normalise(self, frames: Tensor) -> Tensor:
         shift, scale = self.get_buffer("normalise")
-        return (resized(frames, self.size, antialias=self.antialias) - shift) / scale
+        return (resize_frames(frames, self.size, antialias=self.antialias) - shift) / scale
 
 
-def resized(frames: Tensor, size: int, *, antialias: bool) -> Tensor:
+def resize_frames(frames: Tensor, size: int, *, antialias: bool) -> Tensor:
     """(N, 3, H, W) uint8 to (N, 3, size, size) float32 in grey levels of 0 to 255: bilinear, half-pixel centres."""
     if frames.shape[-2:] == (size, size):
         return frames.float()

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 from transformers import VideoMAEConfig, VideoMAEModel
 
-from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor, resized
+from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor, resize_frames
 from gen_inbetween.evaluation.metrics.backbones.weights import CLIP_STAND_INS, WeightsFile, load_strictly
 
 FILE = WeightsFile(
@@ -97,5 +97,5 @@ class VideoMAE(FeatureExtractor):
 
     def extract(self, frames: Tensor) -> Tensor:
         chosen = torch.linspace(0, len(frames) - 1, 16).round().long()
-        images = resized(frames[chosen], self.size, antialias=False)
+        images = resize_frames(frames[chosen], self.size, antialias=False)
         return self.network(images[None] / 255)
