@@ -16,7 +16,7 @@ import typer
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_flow
-from gen_inbetween.cli.errors import FAILED, fail, reported, speak_plainly
+from gen_inbetween.cli.errors import FAILED, configure_logging, fail, report_errors
 from gen_inbetween.cli.options import (
     ConfigFile,
     Device,
@@ -77,7 +77,7 @@ Examples:
   inbetween run first.jpg last.jpg -o clip.mp4 --method auto --model svd-xt
   inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fps=12"""
 )
-@reported
+@report_errors
 def run(
     frame0: Annotated[Path, typer.Argument(help="The first keyframe, an image file.")],
     frame1: Annotated[Path, typer.Argument(help="The last keyframe.")],
@@ -129,7 +129,7 @@ Examples:
   inbetween replay clip.json
   inbetween replay clip.json -o again.mp4 --frame0 moved/first.png --frame1 moved/last.png"""
 )
-@reported
+@report_errors
 def replay(
     manifest: Annotated[Path, typer.Argument(help="The manifest beside a clip.")],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
@@ -161,7 +161,7 @@ Examples:
   inbetween demo
   inbetween demo --out outputs/demo --steps 10 --model svd-xt"""
 )
-@reported
+@report_errors
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("outputs/demo"),
     model: Model = "pocket",
@@ -185,7 +185,7 @@ Examples:
   inbetween batch pairs.jsonl --out clips/ --shard 2/8 --set method=trf
   accelerate launch --multi-gpu -m gen_inbetween.cli.app batch pairs.jsonl --out clips/"""
 )
-@reported
+@report_errors
 def batch(
     pairs: Annotated[Path, typer.Argument(help="A JSONL file, one pair a line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder the clips go to.")],
@@ -217,7 +217,7 @@ cli_edit.add_to(app)
 
 def main() -> None:
     """The console script."""
-    speak_plainly()
+    configure_logging()
     app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
 
 

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gen_inbetween.cli.errors import reported
+from gen_inbetween.cli.errors import report_errors
 from gen_inbetween.cli.options import Device
 
 if TYPE_CHECKING:
@@ -22,7 +22,7 @@ POINT = r"\s*\d+(\.\d+)?,\d+(\.\d+)?\s*"
 CLICK = re.compile(rf"{POINT}(\+{POINT})*")
 
 
-@reported
+@report_errors
 def edit(
     frames: Annotated[list[Path], typer.Argument(metavar="FRAME0 FRAME1 | VIDEO", help="Two images, or one clip.")],
     out: Annotated[

@@ -1,4 +1,4 @@
-"""How the command speaks: notices and errors as single lines on stderr, and an exit status that scripts can use."""
+"""Notices and errors of the command, and its exit status."""
 
 from __future__ import annotations
 
@@ -18,7 +18,7 @@ FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 INPUT_ERRORS = (ValueError, OSError, ImportError)  # what the library raises for what a person can mend
 
 
-def reported(command: Command) -> Command:
+def report_errors(command: Command) -> Command:
     """Turn what a command raises into one line and an exit status; --debug lets the traceback through."""
 
     @functools.wraps(command)
@@ -53,7 +53,7 @@ def debugging() -> bool:
     return "--debug" in sys.argv[1:]
 
 
-def speak_plainly() -> None:
+def configure_logging() -> None:
     """Show our notices and Python's warnings as plain lines on stderr, and only errors of the libraries below us."""
     handler = logging.StreamHandler()
     handler.setFormatter(logging.Formatter("%(message)s"))

@@ -7,11 +7,11 @@ from typing import Annotated, Any
 
 import typer
 
-from gen_inbetween.cli.errors import reported
+from gen_inbetween.cli.errors import report_errors
 from gen_inbetween.cli.options import Frames, Interpolator, Model, Size, Steps, settings_of
 
 
-@reported
+@report_errors
 def plan(
     model: Model = "svd-xt",
     method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, interpolate or auto.")] = "gi",
@@ -50,7 +50,7 @@ def plan(
     typer.echo(str(make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)))
 
 
-@reported
+@report_errors
 def models() -> None:
     """List the named models: size, frames, license, and where they are."""
     from gen_inbetween.models.registry import MODELS, resolve_model
@@ -69,7 +69,7 @@ def models() -> None:
         typer.echo(f"    {source}")
 
 
-@reported
+@report_errors
 def convert(
     source: Annotated[
         Path, typer.Argument(help="The authors' folder (a whole tuned UNet), a LoRA file, or our own file.")

@@ -7,7 +7,7 @@ from typing import Annotated, Any
 
 import typer
 
-from gen_inbetween.cli.errors import reported
+from gen_inbetween.cli.errors import report_errors
 from gen_inbetween.cli.options import Device
 
 Source = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, or a folder of images.")]
@@ -34,7 +34,7 @@ FolderRate = Annotated[float | None, typer.Option(metavar="FPS", help="The rate 
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 
-@reported
+@report_errors
 def retime(
     video: Source,
     out: Out,
@@ -62,7 +62,7 @@ def retime(
     _make(video, out, interpolator, device, resume, options)
 
 
-@reported
+@report_errors
 def slowmo(
     video: Source,
     out: Out,

@@ -1,4 +1,4 @@
-"""Method "auto": interpolation where the motion between the keyframes is tiny, elsewhere diffusion.
+"""Method "auto": interpolation for tiny motion, diffusion for the rest.
 
 Between two frames that hardly differ an interpolator is right to a few grey levels, at any size and at once. Where
 things move by more than about their own size it finds other things, and shreds or ghosts remain. Two figures tell these

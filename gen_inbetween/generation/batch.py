@@ -1,4 +1,4 @@
-"""Batches: a JSONL list of pairs in, a folder of clips out, one process per GPU.
+"""Batches: a JSONL list of pairs in, a folder of clips out.
 
 Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}; paths are relative to the list. What
 stands in the output folder under its final name is finished (it is renamed there last), so a batch that was stopped

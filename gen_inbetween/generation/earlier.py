@@ -1,4 +1,4 @@
-"""Earlier clip of a replay: what its manifest says, and what must be the same."""
+"""Earlier clip of a replay, as its manifest describes it."""
 
 from __future__ import annotations
 
@@ -57,8 +57,8 @@ class EarlierClip:
         """ManifestError for a keyframe that is another picture than it was."""
         for name, frame in record.items():
             if frame["sha256"] != self.manifest["frames"][name]["sha256"]:
-                place = frame["path"] or "what was given"
-                raise ManifestError(f"{name} has changed since: {place} is not the picture the clip was made from")
+                picture = frame["path"] or "what was given"
+                raise ManifestError(f"{name} has changed since: {picture} is not the picture the clip was made from")
 
     def check_weights(self, model: dict[str, Any], motion: dict[str, Any] | None) -> None:
         """ManifestError for other weights than the clip was made with."""

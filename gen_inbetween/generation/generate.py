@@ -245,9 +245,8 @@ def sample_keyframes(
     run = resolve_run(settings, source.configs, has_motion=source.has_motion, memory=memory)
     if source.spec is None:
         pipe: Any = own.pipeline
-        asked = settings.memory  # None: as the pipeline is
-        left = replace(run.memory, offload=asked.offload, forward_chunking=asked.forward_chunking)
-        run = replace(run, memory=left)
+        memory = replace(run.memory, offload=settings.offload, forward_chunking=settings.forward_chunking)
+        run = replace(run, memory=memory)  # None: as the pipeline is
         model = {"name": source.configs.name, "sha256": None, "license": None}
     else:
         spec = fetch_weights(source.spec)

@@ -1,4 +1,4 @@
-"""Resolved settings of a run: defaults of model and method filled in, all checked against both.
+"""Resolved settings of a run, checked against model and method.
 
 run = resolve_run(settings, configs, has_motion=True)  # every None has become a value
 run.sampler, run.memory  # the objects that travel from here to the pipeline

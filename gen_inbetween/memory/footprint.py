@@ -1,4 +1,4 @@
-"""Bytes and FLOPs of each stage of a run, counted on the model's configuration.
+"""Bytes and FLOPs of each stage, counted on the configuration.
 
 No weights, no GPU, a second per stage: models are built on the meta device and run under `counter.counted`, so a figure
 is that of the code which runs, memory options included. Bytes are exact for the tensors PyTorch holds; what the

@@ -1,4 +1,4 @@
-"""Memory options of a run: what lowers its peak, and the decoder's mode."""
+"""Memory options of a run, and the mode of its decoder."""
 
 from __future__ import annotations
 

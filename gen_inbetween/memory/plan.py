@@ -1,4 +1,4 @@
-"""Predicted memory and UNet passes of a run, and the memory options that fit.
+"""Predicted memory and UNet passes of a run.
 
     print(plan("svd-xt", vram_gb=16))
 

@@ -62,19 +62,19 @@ def cache_folder() -> Path:
 def _file_hashes(files: list[Path]) -> list[str]:
     store = cache_folder() / "sha256.json"
     try:
-        known: dict[str, str] = json.loads(store.read_text(encoding="utf-8"))
+        hashes: dict[str, str] = json.loads(store.read_text(encoding="utf-8"))
     except (OSError, ValueError):
-        known = {}
+        hashes = {}
     keys = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
-    missing = {key: path for key, path in zip(keys, files, strict=True) if key not in known}
+    missing = {key: path for key, path in zip(keys, files, strict=True) if key not in hashes}
     for key, path in missing.items():
-        known[key] = file_sha256(path)
+        hashes[key] = file_sha256(path)
     if missing:
         try:
-            write_json(store, known)
+            write_json(store, hashes)
         except OSError as error:  # a read-only home costs time at the next run, nothing else
             log.debug("hashes are not kept: %s", error)
-    return [known[key] for key in keys]
+    return [hashes[key] for key in keys]
 
 
 def _what_it_is(path: Path) -> str:

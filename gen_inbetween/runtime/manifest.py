@@ -1,4 +1,4 @@
-"""Manifests: settings, seed, versions and hashes of a clip, as JSON beside it.
+"""Manifests: how a clip was made, as JSON beside it.
 
 A manifest is a plain dict, built by `record`, written by `write`, read by `read`; `generation.replay` makes the clip
 again and compares.
