@@ -15,7 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.evaluation.interpolators.gaps import Frames, Moment, made_between
+from gen_inbetween.evaluation.interpolators.gaps import Frames, Moment, interpolate_between
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Sample
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
@@ -113,7 +113,7 @@ class WindowScores:
         }
 
     def _of_one(self, truth: Frames, interpolator: FrameInterpolator) -> dict[str, float]:
-        sample = Sample(made_between(truth, interpolator), truth)
+        sample = Sample(interpolate_between(truth, interpolator), truth)
         return {name: metric.score(sample) for name, metric in self.metrics.items()}
 
 
