@@ -21,7 +21,6 @@ extensions = [
     "sphinx.ext.autodoc",
     "sphinx.ext.napoleon",
     "sphinx.ext.viewcode",
-    "sphinx.ext.mathjax",
     "sphinx.ext.apidoc",
     "sphinx_copybutton",
 ]
@@ -30,7 +29,7 @@ html_title = "gen_inbetween"
 html_static_path: list[str] = []
 exclude_patterns = ["_build", "images/README.md"]
 default_role = "code"  # in docstrings a name in single backticks is code, as in Markdown
-myst_enable_extensions = ["dollarmath", "colon_fence", "deflist"]
+myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the tests run the notebooks; their committed outputs are shown
 autodoc_typehints = "signature"
