@@ -26,8 +26,8 @@ class EvalRun:
         {method: gi, motion: default, num_inference_steps: 25, ...}: any sampler of the library with its options.
             motion: "default" (the model's own), a file, or "untuned": the turned attention map with no update at all.
             fps and motion_bucket_id are the pair's own unless they are given here.
-        {method: interpolate, interpolator: NAME or FILE, iters: 1}: no diffusion model; one clip a pair, whatever the seeds.
-        {method: auto, interpolator: ..., ...}: flow for tiny motion, else gi or trf with the options given.
+        {method: interpolate, interpolator: NAME or FILE, iters: 1}: no diffusion model; one clip a pair, all seeds.
+        {method: auto, interpolator: ..., ...}: that for tiny motion, else gi or trf with the options given.
         {baseline: crossfade}: a name of `methods.BASELINES`.
         {folder: PATH}: made elsewhere, PATH/<pair>/*.png or PATH/<pair>.mp4, as large and as long as asked for here.
     """

@@ -477,7 +477,7 @@ def test_auto_as_a_method_asks_the_model_only_where_things_move(tmp_path, tiny_f
 
 
 def test_an_interpolator_is_refused_where_nothing_would_read_it(tmp_path, tiny_folder):
-    with pytest.raises(EvaluationError, match="methods.a: interpolator dis: belongs to the methods interpolate and auto"):
+    with pytest.raises(EvaluationError, match="interpolator dis: belongs to the methods interpolate and auto"):
         evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "trf", "interpolator": "dis"}}))
 
 
