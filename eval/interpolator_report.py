@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from gen_inbetween.data.clips import find_videos
 from gen_inbetween.evaluation.interpolators.film_windows import GAPS, MEASURES, WindowScores, all_windows, asked_frames
-from gen_inbetween.evaluation.interpolators.gaps import Moment, made_between
+from gen_inbetween.evaluation.interpolators.gaps import Moment, interpolate_between
 from gen_inbetween.evaluation.interpolators.speed import cpu_seconds
 from gen_inbetween.evaluation.report.pictures import copy_small_png
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval
@@ -197,7 +197,7 @@ def sheet(window: Moment, interpolators: Mapping[str, FrameInterpolator], path: 
     inner = [quarter, 2 * quarter, 3 * quarter]
     rows = {f"truth: {window.name}, gap 8": [Image.fromarray(truth[at]) for at in inner]}
     for label, each in interpolators.items():
-        between = made_between(truth, each)
+        between = interpolate_between(truth, each)
         rows[label] = [Image.fromarray(between[at]) for at in inner]
     return copy_small_png(save_image(path, contact_sheet(rows, columns=3)), path)
 
