@@ -115,9 +115,8 @@ def _edited(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]
 
 def _opened(interpolator: str | None, device: str | None) -> Any:
     from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
-    from gen_inbetween.runtime.devices import open_device
 
-    return load_interpolator(interpolator or DEFAULT, device=open_device(device, mps=False))
+    return load_interpolator(interpolator or DEFAULT, device=device)
 
 
 def _masks(first: Image.Image, things: Sequence[str], off: Sequence[str]) -> np.ndarray:

@@ -94,11 +94,10 @@ def _make(
 ) -> None:
     """Do it, and say what came of it."""
     from gen_inbetween.interpolation.retiming.retime_video import retime_video
-    from gen_inbetween.runtime.devices import open_device
 
     if interpolator is not None:
         options["interpolator"] = interpolator
-    made = retime_video(video, out, device=open_device(device, mps=False), resume=resume, progress=True, **options)
+    made = retime_video(video, out, device=device, resume=resume, progress=True, **options)
     again = f", {made.resumed} of them from an earlier run" if made.resumed else ""
     typer.echo(f"{out}: {made.written} frames{again}, {made.fps:g} fps, {made.duration:.3f} s, of {made.source_frames}")
     typer.echo(

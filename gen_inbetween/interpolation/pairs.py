@@ -1,9 +1,8 @@
-"""Interpolation of a whole clip between two frames."""
+"""Frames between a pair of frames, and frames as tensors."""
 
 from __future__ import annotations
 
 from collections.abc import Iterator
-from dataclasses import asdict
 
 import numpy as np
 import torch
@@ -13,38 +12,7 @@ from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
 from gen_inbetween.interpolation.recursive_midpoint import count_midpoints, recursive_midpoint
-from gen_inbetween.media.clip import Clip, keyframes_record
-from gen_inbetween.media.image import Frame, load_image, to_pixels, to_signal
-from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.hashing import images_sha256
-
-
-def interpolate_pair(
-    frame0: Frame, frame1: Frame, num_frames: int, interpolator: FrameInterpolator, *, iters: int = 1, fps: float = 7
-) -> Clip:
-    """The clip of `num_frames` frames from frame0 to frame1, equally spaced in time; its ends are the two given.
-
-    `inbetween(frame0, frame1, method="interpolate")` does the same for frames of any two sizes.
-
-    Args:
-        frame0, frame1: anything `load_image` opens, both of one size, sides of SMALLEST pixels or more.
-        num_frames: 2 or more, the two given frames counted.
-        iters: steps along references, for the "+ref" kinds only.
-        fps: of the clip; interpolation does not depend on it.
-
-    Raises:
-        InterpolatorError: fewer than 2 frames, frames of two sizes or too small, iters for a kind without reference.
-        FrameError: a frame cannot be opened.
-    """
-    first, last = load_image(frame0), load_image(frame1)
-    frames = inbetween_frames(first, last, num_frames, interpolator, iters=iters)
-    record = manifests.record(
-        frames=keyframes_record((frame0, frame1), (first, last)),
-        interpolator=asdict(interpolator.info),
-        settings={"method": "interpolate", "num_frames": num_frames, "iters": iters, "fps": fps},
-        frames_sha256=images_sha256(frames),
-    )
-    return Clip(frames, fps, record)
+from gen_inbetween.media.image import to_pixels, to_signal
 
 
 def inbetween_frames(
@@ -57,7 +25,7 @@ def inbetween_frames(
     exact_ends: bool = True,
     progress: bool = False,
 ) -> list[Image.Image]:
-    """The frames of `interpolate_pair`, of two RGB images.
+    """The frames of `interpolate_pair`, of two RGB images: both ends and num_frames - 2 between.
 
     exact_ends: the ends are the two given; otherwise passed through the interpolator (`pass_through`), so that no frame
         is sharper than the others. progress: show a bar on stderr.
@@ -66,9 +34,11 @@ def inbetween_frames(
     check_kind(interpolator.info.kind, 0.5, None, iters)
     a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
     times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
-    found = between_frames(a, b, times, interpolator, iters)
-    shown = tqdm(found, interpolator.info.name, total=len(times), disable=not progress)
-    frames = [tensor_frame(frame) for frame in shown]
+    between = between_frames(a, b, times, interpolator, iters)
+    frames = [
+        tensor_frame(frame)
+        for frame in tqdm(between, interpolator.info.name, len(times), unit="frame", disable=not progress)
+    ]
     if not exact_ends:
         first, last = (tensor_frame(pass_through(frame, interpolator, iters)) for frame in (a, b))
     return [first, *frames, last]

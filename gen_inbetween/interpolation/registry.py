@@ -36,6 +36,7 @@ from gen_inbetween.interpolation.networks.film import FilmInterpolator, is_torch
 from gen_inbetween.interpolation.weights.architectures import ARCHITECTURES, build_network
 from gen_inbetween.interpolation.weights.detect import DetectedNetwork, detect_network, load_weights, on_meta
 from gen_inbetween.interpolation.weights.files import read_weights, weights_file
+from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_folder
 
@@ -49,7 +50,11 @@ Opener: TypeAlias = Callable[[KindChoice, torch.device, float], FrameInterpolato
 
 
 def load_interpolator(
-    name_or_path: str | Path, kind: KindChoice = "auto", device: str | torch.device = "cpu", *, scale: float = 1.0
+    name_or_path: str | Path,
+    kind: KindChoice = "auto",
+    device: str | torch.device | None = None,
+    *,
+    scale: float = 1.0,
 ) -> FrameInterpolator:
     """Open an interpolator.
 
@@ -57,6 +62,7 @@ def load_interpolator(
         name_or_path: a name of INTERPOLATORS, or a file of weights (or a folder with one): .pkl, .pth, .ckpt as
             published, .safetensors as written by `convert_interpolator`, FILM's TorchScript .pt.
         kind: "auto", or what the file's shapes leave open: "time" or "index", "time+ref" or "index+ref".
+        device: where it computes; None: a CUDA card, or the CPU.
         scale: for RIFE, estimate motion at this fraction of the resolution, 0.25 to 4; 0.5 suits 4K frames.
 
     Returns:
@@ -71,18 +77,18 @@ def load_interpolator(
     if not 0.25 <= scale <= 4:
         raise InterpolatorError(f"expected scale from 0.25 to 4, got {scale:g}")
     if name_or_path in INTERPOLATORS:
-        return INTERPOLATORS[str(name_or_path)](kind, torch.device(device), scale)
+        return INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
     path = Path(name_or_path).expanduser()
     if not path.exists():
         raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
     path = weights_file(path)
-    return open_weights_file(path, kind, torch.device(device), scale, name=path.name)
+    return open_weights_file(path, kind, open_device(device, mps=False), scale, name=path.name)
 
 
 def open_interpolator(
-    interpolator: str | Path | FrameInterpolator, device: str | torch.device = "cpu"
+    interpolator: str | Path | FrameInterpolator, device: str | torch.device | None = None
 ) -> FrameInterpolator:
-    """`interpolator` itself where it is open, on whatever device; a name or a file as `load_interpolator` opens it."""
+    """`interpolator` itself where it is open, on its own device; a name or a file as `load_interpolator` opens it."""
     return load_interpolator(interpolator, device=device) if isinstance(interpolator, (str, Path)) else interpolator
 
 

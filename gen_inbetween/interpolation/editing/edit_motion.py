@@ -1,4 +1,4 @@
-"""Each thing at its own pace: two frames, masks on the first, and a curve for each says how far it has come when.
+"""Motion editing between two frames: each masked object along its own curve.
 
     frame_t = interpolator(frame0, frame1, D_t)        D_t: the distance index of `index_maps.py`
 
@@ -46,12 +46,13 @@ def edit_motion(
     iters: int | None = None,
     fps: float = 7,
     feather: int = FEATHER,
-    progress: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> Clip:
     """The clip from frame0 to frame1 in which each masked object moves as its curve says.
 
     Args:
-        frame0, frame1: anything `load_image` opens, both of one size, sides of SMALLEST pixels or more.
+        frame0, frame1: paths, or anything else `load_image` takes; both of one size, sides of SMALLEST pixels or more.
         masks: of the objects where they are in frame0, the top one first, as `open_masks` takes them; may be none.
         curves: one for each mask: a name of EASES, knots such as "0:0,0.5:0.8,1:1", pairs, or a PathCurve.
         background: the curve of everything else. "linear" keeps it moving evenly: the published editor leaves what no
@@ -61,6 +62,7 @@ def edit_motion(
         iters: steps along references. [default: 2 for the kinds that look at one, otherwise 1]
         fps: of the clip.
         feather: odd width in pixels of the blur of the map at the borders of masks.
+        device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.
 
     Returns:
@@ -79,7 +81,7 @@ def edit_motion(
     layers = feathered_layers(opened, feather)
     times = torch.linspace(0, 1, num_frames, dtype=torch.float64)
     positions = layer_positions(curves, background, times, len(opened))
-    network = open_interpolator(interpolator)
+    network = open_interpolator(interpolator, device)
     iters = check_takes_maps(network, iters)
     pair = network.pair(*(frame_tensor(frame, network.device) for frame in (first, last)))
     frames = [

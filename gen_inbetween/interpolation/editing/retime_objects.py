@@ -1,4 +1,4 @@
-"""Each thing of a clip along its own time: what it does stays as it was drawn, when it does it is told by a curve.
+"""Motion editing of a clip: each masked object along its own time.
 
     out(s) = background at its time u_b(s), without what is elsewhere in time,
              and over it each thing k as it is at its time u_k(s), cut out by its mask there
@@ -10,6 +10,7 @@ knows the way itself, so here its frames are looked up at different times. Masks
 
 from __future__ import annotations
 
+import os
 from collections.abc import Callable, Sequence
 from dataclasses import asdict
 from functools import lru_cache
@@ -41,7 +42,7 @@ SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pas
 
 
 def retime_objects(
-    clip: Clip | Sequence[Frame],
+    clip: str | os.PathLike[str] | Clip | Sequence[Frame],
     masks: Sequence[Mask] | np.ndarray | Tensor,
     curves: Sequence[Curve],
     *,
@@ -49,12 +50,14 @@ def retime_objects(
     num_frames: int | None = None,
     fps: float | None = None,
     interpolator: str | Path | FrameInterpolator = DEFAULT,
-    progress: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> Clip:
     """The clip in which each masked thing goes along its own path at its own pace.
 
     Args:
-        clip: 2 or more frames of one size, all held in memory: meant for clips of seconds.
+        clip: a Clip, a path that `Clip.open` takes, or a list of frames: 2 or more, of one size, all held in memory,
+            so meant for clips of seconds.
         masks: of the things where they are in the first frame, the top one first, as `open_masks` takes them.
         curves: one for each mask: at the share s of the new clip, the thing is where it was at the share curve(s) of
             the old one. Names of EASES, knots "0:0,0.5:0.8,1:1", pairs, or a PathCurve.
@@ -62,6 +65,7 @@ def retime_objects(
         num_frames: of the new clip. [default: as many as the old one has]
         fps: [default: the clip's; 7 for a list of frames]
         interpolator: of any kind: draws the frames between two old ones.
+        device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.
 
     Where all curves are at one time, the frame is the old one at that time, whole.
@@ -81,6 +85,8 @@ def retime_objects(
         MaskError, CurveError: see `edit_motion`.
         VideoError: frames of two sizes. FrameError: a frame cannot be opened. ImportError: OpenCV is not installed.
     """
+    if isinstance(clip, str | os.PathLike):
+        clip = Clip.open(clip)
     rate = fps or (clip.fps if isinstance(clip, Clip) else 7)
     old = clip if isinstance(clip, Clip) else Clip(clip, rate)
     count = len(old) if num_frames is None else num_frames
@@ -89,7 +95,7 @@ def retime_objects(
     opened = open_masks(masks, old.size)
     times = torch.linspace(0, 1, count, dtype=torch.float64)
     positions = (layer_positions(curves, background, times, len(opened)) * (len(old) - 1)).tolist()
-    draw = open_interpolator(interpolator)
+    draw = open_interpolator(interpolator, device)
     following = tqdm(follow_masks(old.frames, opened), "follow", len(old), unit="frame", disable=not progress)
     layers = _Layers(old.frames, list(following), draw)
     frames = [_composed(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]

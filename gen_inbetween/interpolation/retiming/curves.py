@@ -1,4 +1,4 @@
-"""How far something has come on its way at each time: curves through knots, and the named eases.
+"""Ease curves: how far something has come on its way at each time.
 
     value = curve(time)             time and value in [0, 1]; 0 is the first frame, 1 the last
 
@@ -16,7 +16,6 @@ from typing import Literal, TypeAlias, get_args
 
 import numpy as np
 from numpy.typing import NDArray
-from scipy.interpolate import PchipInterpolator
 
 from gen_inbetween.runtime.messages import nearest_names
 
@@ -68,18 +67,18 @@ class PathCurve:
         if not ((at >= 0) & (at <= 1)).all():
             raise CurveError(f"expected times in [0, 1], got {np.min(at):g} to {np.max(at):g}")
         x, y = np.array(self.knots).T
-        values = np.interp(at, x, y) if self.kind == "linear" else PchipInterpolator(x, y)(at)
-        return np.clip(values, 0.0, 1.0)  # of rounding
+        if self.kind == "linear":
+            return np.clip(np.interp(at, x, y), 0.0, 1.0)  # of rounding
+        from scipy.interpolate import PchipInterpolator  # half a second, which an even pace need not wait for
 
-    @property
-    def monotone(self) -> bool:
-        """Whether the curve never turns back; both kinds are as monotone as their knots."""
-        values = [value for _, value in self.knots]
-        return all(earlier <= later for earlier, later in zip(values, values[1:], strict=False))
+        return np.clip(PchipInterpolator(x, y)(at), 0.0, 1.0)
 
 
 def parse_curve(curve: str | PathCurve | Sequence[tuple[float, float]]) -> PathCurve:
     """A curve from what people write: a name of EASES, knots "0:0,0.5:0.8,1:1", pairs, or a curve already.
+
+    >>> parse_curve("0:0,0.5:0.8,1:1").knots
+    ((0.0, 0.0), (0.5, 0.8), (1.0, 1.0))
 
     Raises:
         CurveError: no such name (the nearest is named), a knot that is not time:value, or knots that make no curve.

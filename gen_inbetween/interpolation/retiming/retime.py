@@ -1,17 +1,19 @@
-"""A clip at other times: more frames, fewer, slower, eased, looped."""
+"""Retiming of a clip: more frames, fewer, slower, eased, looped."""
 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import Any
 
 import numpy as np
+import torch
 from PIL import Image
 
-from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, check_kind
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
 from gen_inbetween.interpolation.retiming.frame_pairs import (
@@ -32,7 +34,7 @@ log = logging.getLogger("gen_inbetween")
 
 
 def retime(
-    clip: Clip | Sequence[Frame],
+    clip: str | os.PathLike[str] | Clip | Sequence[Frame],
     *,
     fps: float | None = None,
     num_frames: int | None = None,
@@ -46,13 +48,15 @@ def retime(
     duplicates: Duplicates = "keep",
     interpolator: str | Path | FrameInterpolator = DEFAULT,
     iters: int | None = None,
-    progress: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> Clip:
     """The clip at other times. How many frames, when and at what rate: see `timing.py`.
 
     Args:
-        clip: two frames or more, of one size, sides of 16 pixels or more. A list of frames has no rate: give `fps`
-            with `num_frames` or `times`, or make it a Clip.
+        clip: a Clip, the path of a video, an animation or a folder of images (`Clip.open`), or a list of frames: two or
+            more, of one size, sides of 16 pixels or more. A list has no rate: give `fps` with `num_frames` or `times`,
+            or make it a Clip.
         fps, num_frames, times, curve, duration, phase: see `plan_times`. A curve or times may turn back; the log says
             so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is shown half a new step early.
         loop: go on from the last frame to the first, which is not shown twice.
@@ -62,6 +66,7 @@ def retime(
         duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `frame_pairs`).
         interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
         iters: for the "+ref" kinds, steps from one frame to the next; 1 unless given.
+        device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.
 
     Returns:
@@ -70,10 +75,10 @@ def retime(
     Raises:
         InterpolatorError: frames, times or a combination of arguments that cannot be.
         CurveError: no such curve.
-        FrameError: a frame cannot be opened.
+        FrameError, VideoError: a frame, or the video, cannot be opened.
     """
-    if isinstance(clip, (str, Path)):
-        raise InterpolatorError(f"expected frames, got a path: Clip(*read_frames({str(clip)!r})) opens a file")
+    if isinstance(clip, str | os.PathLike):
+        clip = Clip.open(clip)
     images = [load_image(frame) for frame in clip]
     rate = clip.fps if isinstance(clip, Clip) else None
     path = parse_curve(curve)
@@ -89,7 +94,7 @@ def retime(
         phase=phase,
     )
     check_duplicates(duplicates)
-    opened = open_interpolator(interpolator)
+    opened = open_interpolator(interpolator, device)
     steps = 1 if iters is None else iters
     check_kind(opened.info.kind, 0.5, None, steps)
     pairs = _pairs_of(images, cuts=cuts, duplicates=duplicates, loop=loop)

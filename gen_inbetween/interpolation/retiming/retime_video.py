@@ -118,9 +118,9 @@ def retime_video(
     start: float | None = None,
     stop: float | None = None,
     folder_rate: float | None = None,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
     resume: bool = True,
-    progress: bool = False,
+    progress: bool = True,
 ) -> RetimedVideo:
     """Write a video again with `fps` frames a second, `scale` times as long.
 
@@ -130,7 +130,7 @@ def retime_video(
         fps: None keeps the source's rate (its average, where it varies).
         scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
         curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
-        interpolator: a name of INTERPOLATORS, a file of weights, or an open one (then `device` is its own).
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
         iters, passthrough, cuts, duplicates: as in `retiming.retime`.
         phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
             no source frame, and so cures flicker of sharpness; all is shown half a new step early.
@@ -138,6 +138,7 @@ def retime_video(
             leaves it out; None keeps it where the pace is the source's and drops it otherwise, with a notice. MP4 only.
         start, stop: seconds of the source; its frames that begin in this range are taken.
         folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
+        device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
         progress: show a bar on stderr.
 

@@ -1,4 +1,4 @@
-"""How fast a clip runs at each of its steps, where it turns back, and the same clip at one pace.
+"""Speed of a clip from frame to frame, and resampling at constant speed.
 
     step_k = mean |F_k|                    F_k = F_t1 - F_t0 at t = 1/2: the interpolator's own flows across step k
     constant speed:  u_j with path(u_j) = j / (N - 1) path(n - 1)        path: the steps added up, linear between frames
@@ -10,6 +10,7 @@ This is path-distance indexing (InterpAny-Clearer) along a clip. Lengths are in 
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -81,24 +82,29 @@ class SpeedProfile:
 
 
 def speed_profile(
-    frames: Clip | Sequence[Frame],
+    frames: str | os.PathLike[str] | Clip | Sequence[Frame],
     interpolator: str | Path | FrameInterpolator = DEFAULT,
     *,
     cuts: bool = True,
-    progress: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> SpeedProfile:
     """The pace of two frames or more, of one size, sides of 16 pixels or more.
 
     Args:
+        frames: a Clip, a list of frames, or a path that `Clip.open` takes.
         interpolator: one that has flows: "tiny-di", "rife", "dis", ...; "blend" sees no motion, FILM shows none.
         cuts: leave scene cuts out.
+        device: where the interpolator is opened; None: the best there is.
         progress: show a bar on stderr.
 
     Raises:
         InterpolatorError: frames that cannot be used, an interpolator without flows. FrameError: a frame cannot be
             opened.
     """
-    opened = open_interpolator(interpolator)
+    if isinstance(frames, str | os.PathLike):
+        frames = Clip.open(frames)
+    opened = open_interpolator(interpolator, device)
     timed = [TimedFrame(load_image(frame), float(index)) for index, frame in enumerate(frames)]
     pairs = list(frame_pairs(timed, cuts=cuts))
     motions = [_motion(pair, opened) for pair in tqdm(pairs, f"pace by {opened.info.name}", disable=not progress)]
@@ -140,7 +146,7 @@ def _motion(pair: FramePair, interpolator: FrameInterpolator) -> tuple[NDArray, 
 
 
 def constant_speed(
-    clip: Clip | Sequence[Frame],
+    clip: str | os.PathLike[str] | Clip | Sequence[Frame],
     num_frames: int | None = None,
     *,
     fps: float | None = None,
@@ -149,7 +155,8 @@ def constant_speed(
     cuts: bool = True,
     interpolator: str | Path | FrameInterpolator = DEFAULT,
     iters: int | None = None,
-    progress: bool = False,
+    device: str | torch.device | None = None,
+    progress: bool = True,
 ) -> tuple[Clip, SpeedProfile]:
     """The clip resampled so that each step travels as far as the others, and its pace as it was.
 
@@ -157,7 +164,8 @@ def constant_speed(
 
     Args:
         num_frames, fps, duration: as in `plan_times`; as many frames as before unless given.
-        passthrough, cuts, interpolator, iters, progress: as in `retime`. The interpolator also measures the pace.
+        clip, passthrough, cuts, interpolator, iters, device, progress: as in `retime`. The interpolator also measures
+            the pace.
 
     Returns:
         The clip, and the speed profile of the one given; `speed_profile(new_clip, interpolator)` is the one after.
@@ -165,14 +173,15 @@ def constant_speed(
     Raises:
         InterpolatorError: as `retime` and `speed_profile`.
     """
-    frames = [load_image(frame) for frame in clip]
-    source = Clip(frames, clip.fps, clip.manifest) if isinstance(clip, Clip) else frames
+    if isinstance(clip, str | os.PathLike):
+        clip = Clip.open(clip)
+    frames = clip if isinstance(clip, Clip) else [load_image(frame) for frame in clip]
     rate = clip.fps if isinstance(clip, Clip) else None
     timing = plan_times(len(frames), rate, fps=fps, num_frames=num_frames, duration=duration)
-    opened = open_interpolator(interpolator)
+    opened = open_interpolator(interpolator, device)
     profile = speed_profile(frames, opened, cuts=cuts, progress=progress)
     retimed = retime(
-        source,
+        frames,
         times=even_positions(profile.path, timing.positions),
         fps=timing.fps,
         passthrough=passthrough,

@@ -38,7 +38,7 @@ def test_eases_go_through_their_knots_and_stay_in_range(name):
     assert values.min() >= 0 and values.max() <= 1 and values[0] == 0
     times, knots = np.array(curve.knots).T
     np.testing.assert_allclose(curve(times), knots, atol=1e-12)
-    assert curve.monotone == bool((np.diff(values) >= -1e-12).all())
+    assert (np.diff(values) < -1e-12).any() == (name in ("bounce", "there-and-back"))  # the others never turn back
     assert values[-1] == pytest.approx(0 if name == "there-and-back" else 1, abs=1e-12)
 
 
@@ -55,7 +55,6 @@ def test_eases_are_what_their_names_say():
     hits = [4 / 11, 8 / 11, 10 / 11, 1]
     np.testing.assert_allclose(EASES["bounce"](hits), 1, atol=1e-12)
     np.testing.assert_allclose(EASES["bounce"]([6 / 11, 9 / 11]), [0.75, 0.9375], atol=1e-12)
-    assert [name for name, curve in EASES.items() if not curve.monotone] == ["bounce", "there-and-back"]
 
 
 def test_curves_are_read_as_people_write_them():
