@@ -17,11 +17,11 @@ from pathlib import Path
 
 import numpy as np
 import torch
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gen_inbetween.data.clips import find_videos
 from gen_inbetween.data.textures import photographs
+from gen_inbetween.interpolation.carried_interpolator import write_refinement
 from gen_inbetween.interpolation.carried_motion import carried_to, pair_motion
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
@@ -162,7 +162,7 @@ def batch_at(crops: Crops, step: int, batch: int, seed: int) -> tuple[Tensor, Te
     return a, target, b, flows, times.expand(batch, 1, *a.shape[-2:])
 
 
-def save(folder: Path, network: nn.Module, average: nn.Module, optimizer: torch.optim.Optimizer, step: int) -> None:
+def save(folder: Path, network: nn.Module, average: Refinement, optimizer: torch.optim.Optimizer, step: int) -> None:
     state = {
         "network": network.state_dict(),
         "average": average.state_dict(),
@@ -171,9 +171,7 @@ def save(folder: Path, network: nn.Module, average: nn.Module, optimizer: torch.
     }
     with replaced(folder / "checkpoint.pt") as temporary:
         torch.save(state, temporary)
-    weights = {name: value.half().contiguous() for name, value in average.state_dict().items()}
-    with replaced(folder / "refinement.safetensors") as temporary:
-        save_file(weights, temporary, {"step": str(step)})
+    write_refinement(folder / "refinement.safetensors", average, f"{step} steps of train/train_refinement.py")
 
 
 if __name__ == "__main__":

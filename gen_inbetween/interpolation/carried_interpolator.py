@@ -3,7 +3,7 @@
     A = W(a, F_t0), B = W(b, F_t1)
     dis-splat     frame_t = s A + (1 - s) B       s by nearness and by the agreement of both flows; where A and B show
                   different things, up to half of the frame is the cross-fade (1 - t) a + t b
-    dis-net       corrections of flows and shares by `networks/motion_refinement.py` on top
+    refined       corrections of flows and shares by `networks/motion_refinement.py` on top; opened from a file
 
 Where A and B differ the flow is wrong, and shreds of one of them are further from the truth than a faded frame. W looks
 frames up bicubically: between pixels a bilinear lookup takes away a tenth of a film's gradients, and that costs more
@@ -14,8 +14,11 @@ size: it is smooth, and that saves three quarters of the work.
 from __future__ import annotations
 
 from functools import cached_property
+from pathlib import Path
 
 import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -40,10 +43,13 @@ from gen_inbetween.interpolation.interpolator import (
     padding_to,
     time_map,
 )
-from gen_inbetween.interpolation.networks.motion_refinement import Refinement
+from gen_inbetween.interpolation.networks.motion_refinement import MULTIPLE, Refinement
 from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
+from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.hashing import file_sha256
 
 LARGE = 640  # pixels of the longer side above which motion is estimated at half of the size
+HEADER = "gen_inbetween_refinement"  # the key in a safetensors header that says what the weights are, and their recipe
 OPENCV_LICENSE = "Apache-2.0 (OpenCV)"
 
 
@@ -137,3 +143,40 @@ def classical_interpolator(device: str | torch.device = "cpu") -> CarriedInterpo
     """The interpolator "dis-splat", which has no weights. ImportError: OpenCV is not installed."""
     info = InterpolatorInfo("dis-splat", "DIS", "splatted, bicubic", "index", 2, OPENCV_LICENSE)
     return CarriedInterpolator(info, device, None)
+
+
+def write_refinement(path: Path, refinement: Refinement, recipe: str) -> None:
+    """Write the weights in half precision with one line about how they were learned, all of the file or nothing."""
+    weights = {name: value.half().contiguous() for name, value in refinement.state_dict().items()}
+    with replaced(path) as temporary:
+        save_file(weights, temporary, {HEADER: recipe})
+
+
+def refinement_recipe(path: Path) -> str | None:
+    """The line that `write_refinement` wrote; None for any other file."""
+    if path.suffix != ".safetensors":
+        return None
+    try:
+        with safe_open(path, "pt") as file:
+            return (file.metadata() or {}).get(HEADER)
+    except SafetensorError:
+        return None
+
+
+def refined_interpolator(path: Path, device: str | torch.device, name: str) -> CarriedInterpolator:
+    """The interpolator over the weights that `write_refinement` wrote. ImportError: OpenCV is not installed."""
+    state = load_file(path)
+    refinement = Refinement(tuple(state[f"down.{level}.0.0.weight"].shape[0] for level in range(4)))
+    refinement.load_state_dict({key: value.float() for key, value in state.items()})
+    refinement = refinement.to(device).eval().requires_grad_(False)
+    info = InterpolatorInfo(
+        name,
+        "DIS",
+        f"splatted, refined: {refinement_recipe(path)}",
+        "index",
+        MULTIPLE,
+        f"Apache-2.0, as this project; {OPENCV_LICENSE}",
+        parameters=sum(value.numel() for value in state.values()),
+        sha256=file_sha256(path),
+    )
+    return CarriedInterpolator(info, device, refinement)

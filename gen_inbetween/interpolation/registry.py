@@ -21,7 +21,11 @@ from typing import Any, TypeAlias, cast
 import torch
 
 from gen_inbetween.interpolation.baselines import Still
-from gen_inbetween.interpolation.carried_interpolator import classical_interpolator
+from gen_inbetween.interpolation.carried_interpolator import (
+    classical_interpolator,
+    refined_interpolator,
+    refinement_recipe,
+)
 from gen_inbetween.interpolation.classical import DisInterpolator
 from gen_inbetween.interpolation.interpolator import (
     KINDS,
@@ -100,6 +104,10 @@ def open_weights_file(
         film = FilmInterpolator(path, file_sha256(path), device)
         check_plain(film.info, kind, scale)
         return film
+    if refinement_recipe(path) is not None:
+        refined = refined_interpolator(path, device, name)
+        check_plain(refined.info, kind, scale)
+        return refined
     detected, network, header = read_network(path, scale)
     info = replace(network_info(detected, header, network, kind, path, name), scale=scale)
     log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.license)

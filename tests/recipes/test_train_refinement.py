@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter
 
+from gen_inbetween.interpolation import InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
 from gen_inbetween.training.interpolator.film_crops import film_crops
@@ -77,6 +78,12 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(film: Path, tmp_path: Path, mo
     assert whole.keys() == Refinement().state_dict().keys()
     assert all(torch.equal(whole[key], parts[key]) for key in whole)
     assert float(whole["head.1.weight"].abs().max()) > 0
+    opened = load_interpolator(tmp_path / "whole" / "refinement.safetensors")
+    assert "4 steps" in opened.info.version and opened.info.kind == "index" and opened.info.parameters > 4e5
+    a, b = torch.rand(2, 1, 3, 40, 50, generator=torch.Generator().manual_seed(0)).unbind()
+    assert opened(a, b, 0.5).shape == a.shape
+    with pytest.raises(InterpolatorError, match="is of kind index"):
+        load_interpolator(tmp_path / "whole" / "refinement.safetensors", "time")
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:

@@ -38,7 +38,7 @@ class Refined(NamedTuple):
 class Refinement(nn.Module):
     """The U-Net. widths: channels at 1/4, 1/8, 1/16 and 1/32 of the frame's size."""
 
-    def __init__(self, widths: tuple[int, int, int, int] = WIDTHS) -> None:
+    def __init__(self, widths: tuple[int, ...] = WIDTHS) -> None:
         super().__init__()
         self.down = nn.ModuleList()
         channels = INPUTS
