@@ -55,6 +55,7 @@ averaging two frames lowers it by their noise."""
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=Path, nargs="+", default=[Path("outputs/packages")], help="folders of films")
+    parser.add_argument("--figures-only", type=Path, nargs="*", default=[], help="folders whose frames are not shown")
     parser.add_argument("--sizes", nargs="+", choices=SIZES, default=list(SIZES))
     parser.add_argument("--windows", type=int, default=2, help="of each film")
     parser.add_argument("--interpolators", nargs="+", default=list(NAMES), help="names or files of weights")
@@ -72,7 +73,7 @@ def main() -> None:
         "## Figures\n\n" + READ,
     ]
     large: list[Moment] = []
-    for folder in options.films:
+    for folder in [*options.films, *options.figures_only]:
         for size in options.sizes:
             windows = list(all_windows(find_videos(folder), options.windows, SIZES[size]))
             if not windows:
@@ -80,8 +81,10 @@ def main() -> None:
                 continue
             large = windows if size == "720p" else large
             scores = score(windows, interpolators, options.scores / f"{folder.name}-{size}", STEPS[size])
-            pictures = options.output.with_suffix("")
-            parts.append(section(f"{folder.name}, {size}", windows, scores, interpolators, pictures, STEPS[size]))
+            title = f"{folder.name}, {size}"
+            parts.append(section(title, windows, scores))
+            if folder in options.films:
+                parts.append(sheets(title, windows, scores, interpolators, options.output.with_suffix(""), STEPS[size]))
     if large:
         parts.append("## Time at 1280 x 720\n\n" + times(large, interpolators))
     write_text(options.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
@@ -124,7 +127,14 @@ def score(windows: Sequence[Moment], interpolators: Mapping[str, FrameInterpolat
     return {name: scores.score(windows, name, each) for name, each in tqdm(interpolators.items(), folder.name)}
 
 
-def section(
+def section(title: str, windows: Sequence[Moment], scores: Scores) -> str:
+    """The tables of one set of windows."""
+    films = len({window.name.rsplit("-", 1)[0] for window in windows})
+    tables = [figures(scores), *(differences(scores, reference) for reference in REFERENCES if reference in scores)]
+    return f"### {title}: {len(windows)} windows of {films} films\n\n" + "\n".join(tables)
+
+
+def sheets(
     title: str,
     windows: Sequence[Moment],
     scores: Scores,
@@ -132,18 +142,12 @@ def section(
     pictures: Path,
     step: int,
 ) -> str:
-    """Tables and sheets of one set of windows."""
-    films = len({window.name.rsplit("-", 1)[0] for window in windows})
-    text = f"### {title}: {len(windows)} windows of {films} films\n\n"
-    text += figures(scores) + "\n"
-    for reference in REFERENCES:
-        if reference in scores:
-            text += differences(scores, reference) + "\n"
-    label = title.replace(", ", "-")
+    """Writes the sheets of one set of windows, and returns the lines that show them."""
+    lines = []
     for kind, number in shown(scores).items():
-        path = sheet(windows[number], interpolators, pictures / f"{label}-{kind}.png", step)
-        text += f"![{title}, {kind}]({pictures.name}/{path.name})\n\n"
-    return text
+        path = sheet(windows[number], interpolators, pictures / f"{title.replace(', ', '-')}-{kind}.png", step)
+        lines.append(f"![{title}, {kind}]({pictures.name}/{path.name})")
+    return "\n\n".join(lines)
 
 
 def moving(scores: Scores) -> list[int]:
