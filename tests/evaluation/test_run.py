@@ -36,6 +36,7 @@ from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.samplers import noise_seed
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.generation.auto import Motion
+from gen_inbetween.generation.sample import sample
 from gen_inbetween.interpolation import INTERPOLATORS
 from gen_inbetween.runtime.config import ConfigError, from_mapping, load
 from gen_inbetween.runtime.hashing import frames_sha256
@@ -136,13 +137,12 @@ def read(run: EvalRun, name: str) -> dict:
 def sampled(monkeypatch):
     """Counts the clips that the model makes."""
     calls = []
-    real = samplers.run_pipeline
 
-    def counted(pipe, frame0, frame1, settings, progress):
-        calls.append((settings.method, settings.seed))
-        return real(pipe, frame0, frame1, settings, progress)
+    def count(pipe, run, frame0, frame1):
+        calls.append((run.method.name, run.settings.seed))
+        return sample(pipe, run, frame0, frame1)
 
-    monkeypatch.setattr(samplers, "run_pipeline", counted)
+    monkeypatch.setattr(samplers, "sample", count)
     return calls
 
 
