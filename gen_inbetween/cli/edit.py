@@ -1,4 +1,4 @@
-"""The command that moves each thing at its own pace: `inbetween edit`, on a pair of frames or on a clip."""
+"""`inbetween edit`: masked or clicked objects along their own curves."""
 
 from __future__ import annotations
 
@@ -129,9 +129,9 @@ def _masks(first: Image.Image, things: Sequence[str], off: Sequence[str]) -> np.
     clicked = [_points(thing) for thing in things if CLICK.fullmatch(thing)]
     if off and not clicked:
         raise ValueError("--off says what a --click is not on; there is no --click")
-    away = [point for text in off for point in _points(text)]
-    found = iter(masks_from_clicks(first, clicked, background=away) if clicked else ())
-    masks = [next(found) if CLICK.fullmatch(thing) else open_masks([thing], first.size)[0] for thing in things]
+    negative = [point for text in off for point in _points(text)]
+    clicked_masks = iter(masks_from_clicks(first, clicked, negative=negative) if clicked else ())
+    masks = [next(clicked_masks) if CLICK.fullmatch(thing) else open_masks([thing], first.size)[0] for thing in things]
     return np.stack(masks) if masks else np.zeros((0, first.height, first.width), bool)
 
 

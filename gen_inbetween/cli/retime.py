@@ -1,4 +1,4 @@
-"""The commands that retime videos: `inbetween retime` and `inbetween slowmo`."""
+"""`inbetween retime` and `inbetween slowmo`: retiming of videos."""
 
 from __future__ import annotations
 

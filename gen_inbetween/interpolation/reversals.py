@@ -1,4 +1,6 @@
-"""Motion that runs back along its own way: what sampling from both ends does when it overshoots, and what bounces.
+"""Reversals of motion in optical flow.
+
+Motion that runs back along its own way: what sampling from both ends does when it overshoots, and what bounces.
 
 Steps are optical flow averaged over cells, (N, rows, columns, 2) in pixels of a frame whose shorter side is 64: what
 moves in each cell from frame k to k + 1. The camera, (N, 2), is the median flow of each step; it is taken out of the
@@ -45,13 +47,13 @@ def turns(cells: Steps, camera: Steps) -> NDArray[np.float64]:
     step that moved: what stops, waits and returns turns back when it sets out again. The larger motion decides; an
     object that turns round before a moving background is seen by `bounce` only.
     """
-    places = cells.reshape(len(cells), -1, 2)
-    steps = np.concatenate([places, np.broadcast_to(camera[:, None], places.shape)], axis=1)
+    vectors = cells.reshape(len(cells), -1, 2)
+    steps = np.concatenate([vectors, np.broadcast_to(camera[:, None], vectors.shape)], axis=1)
     steps = np.where(np.linalg.norm(steps, axis=-1, keepdims=True) >= TREMBLE, steps, 0)
-    found, before = np.full(max(len(steps) - 1, 0), np.nan), steps[0]
+    cosines, before = np.full(max(len(steps) - 1, 0), np.nan), steps[0]
     for index, step in enumerate(steps[1:]):
         weight = (np.linalg.norm(step, axis=-1) * np.linalg.norm(before, axis=-1)).sum()
         if weight > 0:
-            found[index] = (step * before).sum() / weight
+            cosines[index] = (step * before).sum() / weight
         before = step if step.any() else before
-    return found
+    return cosines

@@ -1,4 +1,4 @@
-"""Look a frame up where a flow points.
+"""Backward warping, rescaling and splatting of images by optical flow.
 
     warp(image, flow)(x) = image(x + flow(x))        bilinear; flow in pixels, x to the right, y down
 

@@ -1,4 +1,4 @@
-"""Clean plates: the frames of a clip without the masked things, filled with what other frames show there.
+"""Clean plates: frames of a clip with the masked objects removed.
 
 The background is taken to move as a plane does under a turning or moving camera: a homography from frame to frame, of
 the flow outside of all masks. A hole is filled with the median of what other frames show there: a mask that is too
@@ -32,7 +32,7 @@ ASKED = 25  # frames, evenly spread over the clip, that are asked what is behind
 PAINT = 3.0  # pixels around a hole that its paint is mixed from
 
 
-def grown(mask: NDArray[Any], margin: float = MARGIN) -> Bool:
+def grow_mask(mask: NDArray[Any], margin: float = MARGIN) -> Bool:
     """A mask (H, W) with its soft edge."""
     cv2 = opencv()
     reach = max(2, round(margin * min(mask.shape)))
@@ -43,12 +43,12 @@ def grown(mask: NDArray[Any], margin: float = MARGIN) -> Bool:
 def clean_plates(frames: Sequence[Image.Image], masks: Sequence[Bool]) -> list[Pixels]:
     """The frames (uint8 (H, W, 3)) without what the masks, (M, H, W) for each frame, cover."""
     pixels = [np.asarray(frame) for frame in frames]
-    holes = [grown(np.asarray(mask.any(0))) for mask in masks]
+    holes = [grow_mask(np.asarray(mask.any(0))) for mask in masks]
     steps = [plane_motion(frames[at], frames[at + 1], holes[at]) for at in range(len(frames) - 1)]
     to_first = [np.eye(3)]  # from each frame to the first
     for step in steps:
         to_first.append(to_first[-1] @ np.linalg.inv(step))
-    return [_filled(at, pixels, holes, to_first) for at in range(len(frames))]
+    return [_fill_hole(at, pixels, holes, to_first) for at in range(len(frames))]
 
 
 def plane_motion(frame: Image.Image, following: Image.Image, hole: Bool) -> NDArray[np.float64]:
@@ -60,32 +60,32 @@ def plane_motion(frame: Image.Image, following: Image.Image, hole: Bool) -> NDAr
         return np.eye(3)
     points = np.stack([x, y], 1).astype(np.float32)
     cv2.setRNGSeed(0)
-    found, agreeing = cv2.findHomography(points, points + flow[y, x], cv2.RANSAC, TOLERANCE)
-    return found if found is not None and int(agreeing.sum()) >= ENOUGH else np.eye(3)
+    homography, inliers = cv2.findHomography(points, points + flow[y, x], cv2.RANSAC, TOLERANCE)
+    return homography if homography is not None and int(inliers.sum()) >= ENOUGH else np.eye(3)
 
 
-def _filled(at: int, pixels: list[Pixels], holes: list[Bool], to_first: list[NDArray[Any]]) -> Pixels:
+def _fill_hole(at: int, pixels: list[Pixels], holes: list[Bool], to_first: list[NDArray[Any]]) -> Pixels:
     """A frame whose hole shows the median of what frames all over the clip show there."""
     cv2 = opencv()
     hole, plate = holes[at], pixels[at].copy()
-    asked = set(np.linspace(0, len(pixels) - 1, min(len(pixels), ASKED)).round().astype(int).tolist()) - {at}
-    if not hole.any() or not asked:
+    sources = set(np.linspace(0, len(pixels) - 1, min(len(pixels), ASKED)).round().astype(int).tolist()) - {at}
+    if not hole.any() or not sources:
         return plate
-    around = grown(hole, RING)
+    around = grow_mask(hole, RING)
     size = hole.shape[::-1]
-    seen = []
-    for other in sorted(asked):
-        here = np.linalg.inv(to_first[at]) @ to_first[other]  # from the other frame to this one
-        shown = cv2.warpPerspective((~holes[other]).astype(np.uint8) * 255, here, size)[around] > 250
-        colours = cv2.warpPerspective(pixels[other], here, size)[around].astype(np.float32)
-        seen.append(np.where(shown[:, None], colours, np.nan))
-    known = np.zeros_like(hole)
-    known[around] = np.isfinite(np.stack(seen)[..., 0]).any(0)
+    colours_seen = []
+    for other in sorted(sources):
+        to_this = np.linalg.inv(to_first[at]) @ to_first[other]  # from the other frame to this one
+        visible = cv2.warpPerspective((~holes[other]).astype(np.uint8) * 255, to_this, size)[around] > 250
+        colours = cv2.warpPerspective(pixels[other], to_this, size)[around].astype(np.float32)
+        colours_seen.append(np.where(visible[:, None], colours, np.nan))
+    covered = np.zeros_like(hole)
+    covered[around] = np.isfinite(np.stack(colours_seen)[..., 0]).any(0)
     behind = plate.astype(np.float32)
-    behind[known] = np.nanmedian(np.stack(seen)[:, known[around]], 0)
-    behind += _shade(plate - behind, known & ~hole)
-    plate[known & hole] = behind.round().clip(0, 255)[known & hole]
-    unseen = hole & ~known
+    behind[covered] = np.nanmedian(np.stack(colours_seen)[:, covered[around]], 0)
+    behind += _shade(plate - behind, covered & ~hole)
+    plate[covered & hole] = behind.round().clip(0, 255)[covered & hole]
+    unseen = hole & ~covered
     return plate if unseen.all() else np.asarray(cv2.inpaint(plate, unseen.astype(np.uint8), PAINT, cv2.INPAINT_TELEA))
 
 

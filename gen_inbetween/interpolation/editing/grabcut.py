@@ -1,4 +1,4 @@
-"""Click on a thing, get its mask, without any weights: GrabCut (Rother et al., SIGGRAPH 2004), seeded by the clicks.
+"""Masks from clicks by GrabCut (Rother et al., SIGGRAPH 2004), without weights.
 
 GrabCut needs to be told how large the thing is: what lies within some radius of the clicks is taken to be the thing,
 what lies beyond FAR times that radius not to be. Nobody says, so all RADII are tried on a small copy, and the mask wins
@@ -35,18 +35,18 @@ NOWHERE = np.zeros((0, 2))
 
 
 def masks_from_clicks(
-    image: Frame, clicks: Sequence[Point | Sequence[Point]], *, background: Sequence[Point] = ()
+    image: Frame, clicks: Sequence[Point | Sequence[Point]], *, negative: Sequence[Point] = ()
 ) -> Bool:
     """Masks of what was clicked on.
 
     Args:
         image: anything `load_image` opens.
         clicks: one entry for each object: (x, y) in pixels, or several such points on the one object.
-        background: points that belong to none of the objects. Clicks on the other objects say so too.
+        negative: points that belong to none of the objects. Clicks on the other objects say so too.
 
     Returns:
         bool (number of objects, H, W); each is one piece for each click at most. Look at them: where a mask takes too
-        much, click there as `background`; where it takes too little, add a click to the object.
+        much, click there as `negative`; where it takes too little, add a click to the object.
 
     Raises:
         MaskError: no clicks, a click outside of the image, nothing found at a click.
@@ -55,7 +55,7 @@ def masks_from_clicks(
     """
     pixels = np.asarray(load_image(image))
     objects = points_of_objects(clicks, pixels.shape, "click")
-    outside = points_of_objects(background, pixels.shape, "background click")
+    outside = points_of_objects(negative, pixels.shape, "negative click")
     if not objects:
         raise MaskError("expected at least one click (x, y)")
     masks = []
@@ -91,8 +91,8 @@ def _segment(pixels: NDArray[np.uint8], inside: list[Point], outside: list[Point
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
     scale = np.array(size) / (width, height)
     near, off = (np.array(points).reshape(-1, 2) * scale for points in (inside, outside))
-    tried = [_at_radius(small, near, off, radius * min(size)) for radius in RADII]
-    best = tried[int(np.argmax(_scores(small, tried)))]
+    candidates = [_at_radius(small, near, off, radius * min(size)) for radius in RADII]
+    best = candidates[int(np.argmax(_scores(small, candidates)))]
     if zoom == 1:
         return best
     coarse = cv2.resize(best.astype(np.float32), (width, height), interpolation=cv2.INTER_LINEAR) > 0.5
@@ -124,10 +124,10 @@ def _cut(pixels: NDArray[np.uint8], labels: NDArray[np.uint8], inside: NDArray[A
     cv2.setRNGSeed(0)  # its colour models start from k-means
     models = np.zeros((1, 65)), np.zeros((1, 65))
     cv2.grabCut(pixels, labels, None, *models, ROUNDS, cv2.GC_INIT_WITH_MASK)
-    found = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
+    object_pixels = (labels == cv2.GC_FGD) | (labels == cv2.GC_PR_FGD)
     if not len(inside):
-        return np.asarray(found)
-    pieces = cv2.connectedComponents(found.astype(np.uint8))[1]
+        return np.asarray(object_pixels)
+    pieces = cv2.connectedComponents(object_pixels.astype(np.uint8))[1]
     clicked = {int(pieces[round(y), round(x)]) for x, y in np.minimum(inside, np.array(labels.shape[::-1]) - 1)}
     return np.isin(pieces, list(clicked - {0}))
 

@@ -1,10 +1,12 @@
-"""Where masked things are in every frame of a clip: each mask looked up backwards along the flow, then drawn again.
+"""Mask propagation through a clip by optical flow.
+
+Each mask is looked up backwards along the flow:
 
     m_j(x) = m_{j-1}(x + F_{j -> j-1}(x))        then its outline is snapped to the edges of frame j
 
-Looked up along chained flows alone, a mask smears into what the thing uncovers, and more so with each frame; drawing
-its outline again in a narrow band (GrabCut, `clicks.py`) keeps that from adding up. What is covered by something else
-and comes out again is found only as far as part of it stayed in sight; what leaves the frame is gone.
+Looked up along chained flows alone, a mask smears into what the object uncovers, and more so with each frame; drawing
+its outline again in a narrow band (`grabcut.py`) keeps that from adding up. What is covered by something else and comes
+out again is found only as far as part of it stayed in sight; what leaves the frame is gone.
 """
 
 from __future__ import annotations
@@ -29,28 +31,29 @@ log = logging.getLogger("gen_inbetween")
 CPU = torch.device("cpu")
 
 
-def follow_masks(frames: Sequence[Image.Image], masks: Bool) -> Iterator[Bool]:
+def propagate_masks(frames: Sequence[Image.Image], masks: Bool) -> Iterator[Bool]:
     """The masks (M, H, W) in each of `frames` (RGB, one size), one frame after the other; `masks` are of the first.
 
     Where two claim a pixel, the first one listed has it. The log says when a thing is gone.
     """
-    now = uncovered(masks)
-    yield now
+    current = uncovered(masks)
+    yield current
     before = frame_tensor(frames[0], CPU)
     gone = np.zeros(len(masks), bool)
     for number, frame in enumerate(frames[1:], 1):
         after = frame_tensor(frame, CPU)
         back = dis_flow(after, before)
-        found = warp(torch.from_numpy(now).float()[None], back)[0].numpy() > 0.5
+        warped = warp(torch.from_numpy(current).float()[None], back)[0].numpy() > 0.5
         pixels = np.asarray(frame)
-        now = np.array([redraw_outline(pixels, mask) if mask.any() else mask for mask in found]).reshape(now.shape)
-        for other in range(1, len(now)):
-            now[other] &= ~now[:other].any(0)
-        for lost in np.flatnonzero(~now.any((1, 2)) & ~gone):
+        redrawn = [redraw_outline(pixels, mask) if mask.any() else mask for mask in warped]
+        current = np.array(redrawn).reshape(current.shape)
+        for other in range(1, len(current)):
+            current[other] &= ~current[:other].any(0)
+        for lost in np.flatnonzero(~current.any((1, 2)) & ~gone):
             gone[lost] = True
             log.info("object %d is out of sight from frame %d on", lost + 1, number)
         before = after
-        yield now
+        yield current
 
 
 def masks_between(pair: PairInterpolator, masks_a: Bool, masks_b: Bool, t: float) -> Tensor:

@@ -1,4 +1,4 @@
-"""Masks as people have them: PNG files, pictures, arrays of whatever numbers, to one stack of bool."""
+"""Masks of objects from files, images and arrays, as stacks of bool."""
 
 from __future__ import annotations
 

@@ -4,8 +4,9 @@
              and over it each thing k as it is at its time u_k(s), cut out by its mask there
 
 For a pair of frames `edit_motion` asks an interpolator for the picture at different distances along the way; a clip
-knows the way itself, so here its frames are looked up at different times. Masks of the first frame follow their things
-(`following.py`); what they leave behind is filled with what the background shows there at other times (`plates.py`).
+knows the way itself, so here its frames are looked up at different times. Masks of the first frame are propagated
+(`mask_propagation.py`); what objects leave behind is filled with what the background shows there at other times
+(`clean_plates.py`).
 """
 
 from __future__ import annotations
@@ -25,10 +26,10 @@ from torch import Tensor
 from tqdm import tqdm
 
 from gen_inbetween.interpolation.classical import DisInterpolator, opencv
-from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grown
+from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grow_mask
 from gen_inbetween.interpolation.editing.edit_motion import edit_record
 from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions
-from gen_inbetween.interpolation.editing.mask_propagation import follow_masks, masks_between
+from gen_inbetween.interpolation.editing.mask_propagation import masks_between, propagate_masks
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
@@ -96,9 +97,9 @@ def retime_objects(
     times = torch.linspace(0, 1, count, dtype=torch.float64)
     positions = (layer_positions(curves, background, times, len(opened)) * (len(old) - 1)).tolist()
     draw = open_interpolator(interpolator, device)
-    following = tqdm(follow_masks(old.frames, opened), "follow", len(old), unit="frame", disable=not progress)
-    layers = _Layers(old.frames, list(following), draw)
-    frames = [_composed(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
+    propagated = tqdm(propagate_masks(old.frames, opened), "follow", len(old), unit="frame", disable=not progress)
+    layers = _Layers(old.frames, list(propagated), draw)
+    frames = [_compose(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
     settings = {
         "method": "retime-objects",
         "masks": [{"sha256": mask_sha256(mask)} for mask in opened],
@@ -146,22 +147,22 @@ class _Layers:
         return before, at - before
 
 
-def _composed(layers: _Layers, at: Sequence[float]) -> Image.Image:
+def _compose(layers: _Layers, at: Sequence[float]) -> Image.Image:
     """One frame, of the positions of the things and, last, of the background."""
-    *things, ground = at
+    *objects, ground = at
     canvas = layers.picture(ground)
-    elsewhere = [number for number, position in enumerate(things) if position != ground]
+    elsewhere = [number for number, position in enumerate(objects) if position != ground]
     if not elsewhere:
         return Image.fromarray(canvas)
-    left = grown(layers.cover(ground)[elsewhere].max(0) > 0.5).astype(np.float32)
-    mixed = _over(canvas.astype(np.float32), layers.plate(ground), left)
+    left = grow_mask(layers.cover(ground)[elsewhere].max(0) > 0.5).astype(np.float32)
+    mixed = _paste(canvas.astype(np.float32), layers.plate(ground), left)
     # From the deepest on up; those at the background's time are pasted too, for they may lie over the others.
-    for number in reversed(range(len(things))):
-        mixed = _over(mixed, layers.picture(things[number]), layers.cover(things[number])[number])
+    for number in reversed(range(len(objects))):
+        mixed = _paste(mixed, layers.picture(objects[number]), layers.cover(objects[number])[number])
     return Image.fromarray(mixed.round().clip(0, 255).astype(np.uint8))
 
 
-def _over(below: NDArray[np.float32], above: Pixels, cover: NDArray[Any]) -> NDArray[np.float32]:
+def _paste(below: NDArray[np.float32], above: Pixels, cover: NDArray[Any]) -> NDArray[np.float32]:
     """`above` where it covers, with a soft edge."""
     soft = opencv().GaussianBlur(cover.astype(np.float32), (0, 0), SOFT)[..., None]
     mixed: NDArray[np.float32] = below + soft * (above.astype(np.float32) - below)

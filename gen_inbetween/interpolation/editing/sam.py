@@ -1,7 +1,7 @@
-"""Masks without drawing them: by clicks alone (`clicks.py`), or by SAM where the user has its weights.
+"""Masks from points and boxes by SAM (Segment Anything, ICCV 2023).
 
-SAM (Segment Anything, ICCV 2023) comes through transformers and is loaded when called, never before. It looks at the
-picture once; each object is then one quick question, answered by up to three masks with a guess of how good each is.
+SAM comes through transformers and is loaded when called, never before. The image is embedded once; each prompt is then
+one call of the mask decoder, which gives up to three masks with a predicted IoU each. `grabcut.py` needs no weights.
 """
 
 from __future__ import annotations
@@ -15,13 +15,12 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gen_inbetween.interpolation.editing.grabcut import Point, masks_from_clicks, points_of_objects
+from gen_inbetween.interpolation.editing.grabcut import Point, points_of_objects
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError
 from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, ModelError, models_folder
 from gen_inbetween.runtime.messages import silence_torchvision_notice
-
-__all__ = ["Box", "Point", "masks_from_clicks", "masks_from_sam"]
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
@@ -33,9 +32,9 @@ def masks_from_sam(
     points: Sequence[Point | Sequence[Point]] | None = None,
     *,
     boxes: Sequence[Box] | None = None,
-    background: Sequence[Point] = (),
+    negative: Sequence[Point] = (),
     model: str | os.PathLike[str] = SAM,
-    device: str | torch.device = "cpu",
+    device: str | torch.device | None = None,
 ) -> Bool:
     """Masks of objects that are pointed at, or boxed in, by SAM.
 
@@ -43,9 +42,10 @@ def masks_from_sam(
         image: anything `load_image` opens.
         points: one entry for each object: (x, y) in pixels, or several such points on the one object.
         boxes: one (left, top, right, bottom) for each object, in pixels; with points too, the box of each entry.
-        background: points that belong to none of the objects.
+        negative: points that belong to none of the objects.
         model: a folder with SAM's weights and preprocessor_config.json, or a hub id that is on this machine: in
             $GEN_INBETWEEN_MODELS/<last part of the id>, or in the hub's cache. Nothing is downloaded.
+        device: where SAM computes; None: the best there is.
 
     Returns:
         bool (number of objects, H, W): of SAM's masks for each object the one it thinks best.
@@ -56,28 +56,28 @@ def masks_from_sam(
         FrameError: the image cannot be opened.
     """
     picture = load_image(image)
-    questions = _questions(picture.size, points, boxes, background)
-    sam, processor = _load_sam(model, device)
-    shown = processor(picture, return_tensors="pt")
+    prompts = _prompts(picture.size, points, boxes, negative)
+    sam, processor = _load_sam(model, open_device(device))
+    inputs = processor(picture, return_tensors="pt")
     with torch.inference_mode():
-        seen = sam.get_image_embeddings(shown["pixel_values"].to(device))
-        masks = [_answer(sam, processor, picture, seen, question) for question in questions]
+        embedding = sam.get_image_embeddings(inputs["pixel_values"].to(sam.device))
+        masks = [_predict(sam, processor, picture, embedding, prompt) for prompt in prompts]
     for number, mask in enumerate(masks, 1):
         if not mask.any():
             raise MaskError(f"SAM finds nothing for object {number}; point somewhere else, or give a box")
     return np.stack(masks)
 
 
-def _questions(
+def _prompts(
     size: tuple[int, int],
     points: Sequence[Point | Sequence[Point]] | None,
     boxes: Sequence[Box] | None,
-    background: Sequence[Point],
+    negative: Sequence[Point],
 ) -> list[dict[str, Any]]:
     """What the processor takes for each object: its points with labels (1 on it, 0 off it), its box."""
     shape = size[::-1]
     objects = points_of_objects(points or [], shape, "point")
-    off = [point for entry in points_of_objects(background, shape, "background point") for point in entry]
+    off = [point for entry in points_of_objects(negative, shape, "negative point") for point in entry]
     if not objects and not boxes:
         raise MaskError("expected points or boxes, one for each object")
     if objects and boxes and len(objects) != len(boxes):
@@ -86,34 +86,35 @@ def _questions(
         left, top, right, bottom = box
         if not (0 <= left < right <= size[0] and 0 <= top < bottom <= size[1]):
             raise MaskError(f"expected a box (left, top, right, bottom) within {size[0]}x{size[1]} pixels, got {box}")
-    questions = []
+    prompts = []
     for number in range(len(objects) or len(boxes or ())):
         on = objects[number] if objects else []
-        question: dict[str, Any] = {}
+        prompt: dict[str, Any] = {}
         if on or off:
-            question["input_points"] = [[[list(point) for point in (*on, *off)]]]
-            question["input_labels"] = [[[1] * len(on) + [0] * len(off)]]
+            prompt["input_points"] = [[[list(point) for point in (*on, *off)]]]
+            prompt["input_labels"] = [[[1] * len(on) + [0] * len(off)]]
         if boxes:
-            question["input_boxes"] = [[[float(side) for side in boxes[number]]]]
-        questions.append(question)
-    return questions
+            prompt["input_boxes"] = [[[float(side) for side in boxes[number]]]]
+        prompts.append(prompt)
+    return prompts
 
 
-def _answer(sam: Any, processor: Any, picture: Image.Image, seen: torch.Tensor, question: dict[str, Any]) -> Bool:
-    asked = processor(picture, return_tensors="pt", **question)
-    prompts = {name: asked[name].to(sam.device, _dtype_of(asked[name])) for name in question}
-    said = sam(image_embeddings=seen, multimask_output=True, **prompts)
+def _predict(sam: Any, processor: Any, picture: Image.Image, embedding: torch.Tensor, prompt: dict[str, Any]) -> Bool:
+    """The mask of highest predicted IoU for one prompt."""
+    inputs = processor(picture, return_tensors="pt", **prompt)
+    prompts = {name: inputs[name].to(sam.device, _dtype_of(inputs[name])) for name in prompt}
+    output = sam(image_embeddings=embedding, multimask_output=True, **prompts)
     masks = processor.post_process_masks(
-        said.pred_masks.cpu(), asked["original_sizes"].cpu(), asked["reshaped_input_sizes"].cpu()
+        output.pred_masks.cpu(), inputs["original_sizes"].cpu(), inputs["reshaped_input_sizes"].cpu()
     )[0][0]
-    return np.asarray(masks[int(said.iou_scores[0, 0].argmax())].numpy(), bool)
+    return np.asarray(masks[int(output.iou_scores[0, 0].argmax())].numpy(), bool)
 
 
 def _dtype_of(values: torch.Tensor) -> torch.dtype:
     return torch.float32 if values.is_floating_point() else values.dtype  # coordinates come in float64
 
 
-def _load_sam(model: str | os.PathLike[str], device: str | torch.device) -> tuple[Any, Any]:
+def _load_sam(model: str | os.PathLike[str], device: torch.device) -> tuple[Any, Any]:
     silence_torchvision_notice()
     from transformers import SamModel, SamProcessor
 

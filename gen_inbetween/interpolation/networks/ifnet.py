@@ -1,8 +1,10 @@
-"""IFNet: coarse-to-fine flow from the frame between to both frames, and a mask that chooses (RIFE, ECCV 2022).
+"""IFNet, the network of RIFE (ECCV 2022) and InterpAny-Clearer.
+
+Coarse-to-fine flow from the frame between to both frames, and a mask that chooses.
 
 One family by the channels of its index input, which stands right behind the two frames in every block's stack:
     0   RIFE                  the middle
-    1   RIFEm, T, D           a time, or a map of path distances (InterpAny-Clearer, ECCV 2024)
+    1   RIFEm, T, D           a time, or a distance index (InterpAny-Clearer, ECCV 2024)
     5   TR, DR                the map, the map of a reference frame, and that frame
 
 Flow and mask logit are summed over the blocks. The refined frame is clamp(merged + 2 * unet - 1). In training a
@@ -63,14 +65,14 @@ class IFNet(InterpolationNetwork):
 
         target: the true frame, (B, 3, H, W); with it and a teacher block the estimate has a `.teacher`.
         """
-        given = (a, b) if index is None else (a, b, index)
+        inputs = (a, b) if index is None else (a, b, index)
         # Blocks may run in bfloat16, whose steps at 30 pixels are an eighth; flows are summed and followed in float32.
-        flow, logit, _ = (x.float() for x in self.block0(cat(given, 1), None, self.scales[0]))
+        flow, logit, _ = (x.float() for x in self.block0(cat(inputs, 1), None, self.scales[0]))
         warped = warp(a, flow[:, :2]), warp(b, flow[:, 2:])
         flows, masks = [flow], [logit.sigmoid()]
         merged = [merge(*warped, masks[-1])]
         for block, scale in zip((self.block1, self.block2), self.scales[1:], strict=True):
-            change, logit_change, _ = block(cat((*given, *warped, logit), 1), flow, scale)
+            change, logit_change, _ = block(cat((*inputs, *warped, logit), 1), flow, scale)
             flow, logit = flow + change.float(), logit + logit_change.float()
             warped = warp(a, flow[:, :2]), warp(b, flow[:, 2:])
             flows.append(flow)
@@ -78,7 +80,7 @@ class IFNet(InterpolationNetwork):
             merged.append(merge(*warped, masks[-1]))
         teacher = None
         if target is not None and self.block_tea is not None:
-            change, logit_change, _ = self.block_tea(cat((*given, *warped, logit, target), 1), flow, 1.0)
+            change, logit_change, _ = self.block_tea(cat((*inputs, *warped, logit, target), 1), flow, 1.0)
             teacher = self._teach(a, b, flow + change.float(), logit + logit_change.float())
         context = self.contextnet(a, flow[:, :2]), self.contextnet(b, flow[:, 2:])
         repair = self.unet(cat((a, b, *warped, logit, flow), 1), *context).float()

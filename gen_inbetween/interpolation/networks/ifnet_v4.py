@@ -1,4 +1,4 @@
-"""RIFE 4, the versions people own: more blocks, no refinement, and from 4.7 on learned features of the frames.
+"""IFNet of RIFE 4: more blocks, no refinement, learned features.
 
 Each block sees the warped frames only. From 4.7 on an encoder gives k channels per frame, which are warped along, and
 each block replaces the mask instead of adding to it; from 4.21 on a block also hands eight features to the next.
@@ -132,11 +132,11 @@ class IFNetV4(InterpolationNetwork):
         if not far.any():
             return estimate
         again = self._cascade(a[far], b[far], index[far], tuple(2 * scale for scale in self.scales))
-        return _replaced(estimate, far, again)
+        return _replace_samples(estimate, far, again)
 
     def _cascade(self, a: Tensor, b: Tensor, index: Tensor, scales: tuple[float, ...]) -> Estimate:
         images = warped = (a, b)
-        features = seen = () if self.encode is None else (self.encode(a), self.encode(b))
+        features = warped_features = () if self.encode is None else (self.encode(a), self.encode(b))
         flow = logit = None
         flows, masks, merged = [], [], []
         for number, scale in enumerate(scales):
@@ -145,20 +145,20 @@ class IFNetV4(InterpolationNetwork):
                 flow, logit, handed = block(cat((*images, *features, index), 1), None, scale)
             else:
                 rest = (handed,) if self.layout.handed_on else ()
-                change, new_logit, handed = block(cat((*warped, *seen, index, logit, *rest), 1), flow, scale)
+                change, new_logit, handed = block(cat((*warped, *warped_features, index, logit, *rest), 1), flow, scale)
                 flow = flow + change
                 logit = new_logit if self.layout.encoded else logit + new_logit
             to0, to1 = flow[:, :2], flow[:, 2:]
             warped = warp(a, to0), warp(b, to1)
             if features:
-                seen = warp(features[0], to0), warp(features[1], to1)
+                warped_features = warp(features[0], to0), warp(features[1], to1)
             flows.append(flow)
             masks.append(logit.sigmoid())
             merged.append(merge(*warped, masks[-1]))
         return Estimate(merged[-1].clamp(0, 1), flows, masks, merged)
 
 
-def _replaced(estimate: Estimate, chosen: Tensor, other: Estimate) -> Estimate:
+def _replace_samples(estimate: Estimate, chosen: Tensor, other: Estimate) -> Estimate:
     """`estimate` with the chosen samples, (B,) bool, taken from `other`, which holds those only."""
 
     def put(into: Tensor, values: Tensor) -> Tensor:

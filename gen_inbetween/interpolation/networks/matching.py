@@ -1,11 +1,12 @@
-"""Motion by looking everywhere: every cell of one frame is compared with every cell of the other.
+"""Global matching (GMFlow): dense correlation of feature cells, softmax-argmax.
 
     P(q | p) = softmax_q( scale <f_0(p), f_1(q)> - near |q - p|^2 )        f: features of length 1 at 1/4 of the size
     F_01(p)  = sum_q P(q | p) q  -  p
 
-(global matching as in GMFlow, CVPR 2022, without its transformer.) `scale` is learned and starts at 30; `near`, learned
-too, prefers the shorter way where the picture cannot tell, as on a plain wall. An IFBlock sees a few cells around, and
-trained alone it stays at the level of a cross-fade for long; this finds motion of any length from the first steps on.
+Every cell of one frame is compared with every cell of the other (GMFlow, CVPR 2022, without its transformer). `scale`
+is learned and starts at 30; `near`, learned too, prefers the shorter way where the picture cannot tell, as on a plain
+wall. An IFBlock sees a few cells around, and trained alone it stays at the level of a cross-fade for long; this finds
+motion of any length from the first steps on.
 """
 
 from __future__ import annotations
@@ -53,43 +54,45 @@ class Matching(nn.Module):
         """a, b (B, 3, H, W) in [0, 1], H and W multiples of 4. Returns the matches from a to b and from b to a."""
         features0, features1 = self.encoder(a), self.encoder(b)
         height, width = features0.shape[-2:]
-        places = cells(height, width, a.device)
+        positions = cells(height, width, a.device)
         with torch.autocast(a.device.type, enabled=False):  # differences of what is nearly alike decide
-            left, right = self._sides(features0.flatten(2).mT, features1.flatten(2).mT, places)
+            left, right = self._embed(features0.flatten(2).mT, features1.flatten(2).mT, positions)
             if torch.is_grad_enabled():
                 logits = left @ right.mT
-                return _read(logits, places, height, width), _read(logits.mT, places, height, width)
-            return _search(left, right, places, height, width), _search(right, left, places, height, width)
+                return _matches(logits, positions, height, width), _matches(logits.mT, positions, height, width)
+            return _matches_in_chunks(left, right, positions, height, width), _matches_in_chunks(
+                right, left, positions, height, width
+            )
 
-    def _sides(self, features0: Tensor, features1: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+    def _embed(self, features0: Tensor, features1: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
         """(B, N, C + 4) each, out of features (B, N, C): their product is the softmax's argument, distance included."""
         near = self.near.abs()
-        far = near * places.square().sum(1, keepdim=True)
+        far = near * positions.square().sum(1, keepdim=True)
         one = torch.ones_like(far)
-        left = torch.cat((2 * near * places, -far, -one), 1).expand(len(features0), -1, -1)
-        right = torch.cat((places, one, far), 1).expand(len(features1), -1, -1)
+        left = torch.cat((2 * near * positions, -far, -one), 1).expand(len(features0), -1, -1)
+        right = torch.cat((positions, one, far), 1).expand(len(features1), -1, -1)
         return torch.cat((self.scale * features0, left), 2), torch.cat((features1, right), 2)
 
 
-def _read(logits: Tensor, places: Tensor, height: int, width: int) -> Matches:
-    found, certainty = _expected(logits, places)
-    return Matches(_map(found - places, height, width), _map(certainty, height, width), logits)
+def _matches(logits: Tensor, positions: Tensor, height: int, width: int) -> Matches:
+    expected, certainty = _expected(logits, positions)
+    return Matches(_to_map(expected - positions, height, width), _to_map(certainty, height, width), logits)
 
 
-def _search(here: Tensor, there: Tensor, places: Tensor, height: int, width: int) -> Matches:
-    """The same without keeping N x N numbers: AT_ONCE cells look at all others at a time."""
-    parts = [_expected(some @ there.mT, places) for some in here.split(AT_ONCE, 1)]
-    found, certainty = (torch.cat(column, 1) for column in zip(*parts, strict=True))
-    return Matches(_map(found - places, height, width), _map(certainty, height, width), None)
+def _matches_in_chunks(source: Tensor, target: Tensor, positions: Tensor, height: int, width: int) -> Matches:
+    """The same without keeping N x N numbers: AT_ONCE cells are compared with all others at a time."""
+    parts = [_expected(chunk @ target.mT, positions) for chunk in source.split(AT_ONCE, 1)]
+    expected, certainty = (torch.cat(column, 1) for column in zip(*parts, strict=True))
+    return Matches(_to_map(expected - positions, height, width), _to_map(certainty, height, width), None)
 
 
-def _expected(logits: Tensor, places: Tensor) -> tuple[Tensor, Tensor]:
+def _expected(logits: Tensor, positions: Tensor) -> tuple[Tensor, Tensor]:
     """Where cells are expected to be, (B, n, 2), and the largest probability (B, n, 1)."""
-    chances = logits.softmax(-1)
-    return chances @ places, chances.amax(-1, keepdim=True)
+    probabilities = logits.softmax(-1)
+    return probabilities @ positions, probabilities.amax(-1, keepdim=True)
 
 
-def _map(values: Tensor, height: int, width: int) -> Tensor:
+def _to_map(values: Tensor, height: int, width: int) -> Tensor:
     """(B, N, C) -> (B, C, h, w)."""
     return values.mT.unflatten(2, (height, width))
 

@@ -1,4 +1,6 @@
-"""Super SloMo (CVPR 2018): flows between the two frames, combined for a time t, corrected, blended by visibility.
+"""Super SloMo (CVPR 2018): two U-Nets for flow and visibility.
+
+Flows between the two frames are combined for a time t, corrected, and blended by visibility:
 
     F_t0 = -(1-t) t F_01 + t^2 F_10            F_t1 = (1-t)^2 F_01 - t (1-t) F_10
     I_t  = [(1-t) V_0 W(I_0, F_t0) + t V_1 W(I_1, F_t1)] / [(1-t) V_0 + t V_1],       V_1 = 1 - V_0

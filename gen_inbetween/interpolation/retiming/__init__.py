@@ -1,1 +1,1 @@
-"""Videos at another rate or pace."""
+"""Retiming of clips and videos."""

@@ -1,4 +1,4 @@
-"""Ease curves: how far something has come on its way at each time.
+"""Ease curves: progress along the way over time.
 
     value = curve(time)             time and value in [0, 1]; 0 is the first frame, 1 the last
 
@@ -107,11 +107,11 @@ def _knot(text: str) -> tuple[float, float]:
         ) from error
 
 
-def _sampled(function: Callable[[float], float], pieces: int, kind: CurveKind = "pchip") -> PathCurve:
+def _sample(function: Callable[[float], float], pieces: int, kind: CurveKind = "pchip") -> PathCurve:
     return PathCurve(tuple((k / pieces, function(k / pieces)) for k in range(pieces + 1)), kind)
 
 
-def _dropped(time: float) -> float:
+def _bouncing(time: float) -> float:
     """Height fallen of a ball that meets the ground at 4/11, 8/11 and 10/11 of the time (Penner's bounce)."""
     for until, centre, rest in ((4, 0.0, 0.0), (8, 6.0, 0.75), (10, 9.0, 0.9375), (11, 10.5, 0.984375)):
         if time <= until / 11:
@@ -121,11 +121,11 @@ def _dropped(time: float) -> float:
 
 EASES: dict[str, PathCurve] = {
     "linear": PathCurve(((0, 0), (1, 1)), "linear"),
-    "ease-in": _sampled(lambda t: t * t, 32),  # sets off slowly
-    "ease-out": _sampled(lambda t: 1 - (1 - t) ** 2, 32),  # comes to rest
-    "ease-in-out": _sampled(lambda t: t * t * (3 - 2 * t), 32),
+    "ease-in": _sample(lambda t: t * t, 32),  # sets off slowly
+    "ease-out": _sample(lambda t: 1 - (1 - t) ** 2, 32),  # comes to rest
+    "ease-in-out": _sample(lambda t: t * t * (3 - 2 * t), 32),
     "hold-start": PathCurve(((0, 0), (0.25, 0), (1, 1))),  # waits for a quarter of the time
     "hold-end": PathCurve(((0, 0), (0.75, 1), (1, 1))),  # is there after three quarters
-    "bounce": _sampled(_dropped, 88, "linear"),  # arrives, springs back three times; straight, for the hits are sharp
-    "there-and-back": _sampled(lambda t: (1 - math.cos(2 * math.pi * t)) / 2, 32),  # the last frame half-way
+    "bounce": _sample(_bouncing, 88, "linear"),  # arrives, springs back three times; straight, for the hits are sharp
+    "there-and-back": _sample(lambda t: (1 - math.cos(2 * math.pi * t)) / 2, 32),  # the last frame half-way
 }

@@ -73,7 +73,7 @@ def frame_pairs(
     Raises:
         InterpolatorError: fewer than two frames, of two sizes, too small, at times that do not rise.
     """
-    steps = _judged(_steps(frames), seam) if cuts else _steps(frames)
+    steps = _judge_cuts(_steps(frames), seam) if cuts else _steps(frames)
     run: list[_Step] = []  # repeats not given out yet
     pausing = False
     for step in steps:
@@ -135,7 +135,7 @@ def _step(first: TimedFrame, last: TimedFrame, change: np.ndarray) -> _Step:
     return _Step(first, last, float(change.mean()), alike, equal)
 
 
-def _judged(steps: Iterable[_Step], seam: bool) -> Iterator[_Step]:
+def _judge_cuts(steps: Iterable[_Step], seam: bool) -> Iterator[_Step]:
     """The same steps, each after NEIGHBOURS more have been seen, with those that are cuts marked.
 
     Repeats say nothing of what is usual. A step with no other beside it is none: two frames are a pair to be joined.

@@ -160,16 +160,16 @@ def retime_video(
     opened = open_interpolator(interpolator, device)
     check_kind(opened.info.kind, 0.5, None, iters)
     check_phase(phase)
-    how: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
-    how["phase"] = phase
-    settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **how}
+    options: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
+    options["phase"] = phase
+    settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
     settings |= {"start": start, "stop": stop, "folder_rate": folder_rate}
     identity = {
         "source": {"path": str(path.resolve()), "sha256": _source_sha256(path)},
         "interpolator": asdict(opened.info),
         "settings": settings,
     }
-    drawing = Drawing(source, rate, slowing, opened, **how)
+    drawing = Drawing(source, rate, slowing, opened, **options)
     parts = (
         Segments(out, drawing.total, rate, identity | {"versions": manifests.versions()})
         if out.suffix.lower() == ".mp4"

@@ -205,5 +205,5 @@ def even_positions(path: Array, positions: Array) -> Array:
         log.info("nothing moves in this clip, so that its pace stays as it is")
         return positions
     last = len(path) - 1
-    found = np.interp(positions / last * path[-1], path, np.arange(len(path)))
-    return np.where(positions <= 0, 0.0, np.where(positions >= last, float(last), found))
+    even = np.interp(positions / last * path[-1], path, np.arange(len(path)))
+    return np.where(positions <= 0, 0.0, np.where(positions >= last, float(last), even))

@@ -1,4 +1,4 @@
-"""Frames of a video at any times, one after the other, in constant memory.
+"""Frames of a video at any times, in constant memory.
 
     t within a pair a, b shown at t_a and t_b:    frame = f(a, b, (t - t_a) / (t_b - t_a))
 

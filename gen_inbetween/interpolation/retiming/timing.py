@@ -1,4 +1,4 @@
-"""Where in a clip each frame of its retimed version lies, and at what rate it is to be shown.
+"""Timing of a retimed clip: positions of its frames, and its rate.
 
 Frame k of the new clip shows the old one, of n frames at `rate` a second, at its position u_k:
 
@@ -79,18 +79,18 @@ def plan_times(
     if times is not None:
         if num_frames is not None or duration is not None or phase or path != parse_curve("linear"):
             raise InterpolatorError("times say everything: leave out num_frames, duration, curve and phase")
-        return Timing(_checked(times, span), _known(fps or rate, "fps"))
+        return Timing(_check_times(times, span), _require(fps or rate, "fps"))
     if num_frames is not None:
         total = _check_count(num_frames)
         last = total if loop else total - 1 + 2 * phase
         new_rate = _rate_of(total, last / span, rate, fps, duration)
     else:
-        new_rate = _known(fps or rate, "fps")
-        seconds = duration or count / _known(rate, "duration")
+        new_rate = _require(fps or rate, "fps")
+        seconds = duration or count / _require(rate, "duration")
         total = _check_count(math.floor(seconds * new_rate + 0.5), least=1)
         last = total if loop else span / count * seconds * new_rate
-    done = np.minimum((np.arange(total) + phase) / last, 1.0)
-    return Timing(span * path(done), new_rate)
+    progress = np.minimum((np.arange(total) + phase) / last, 1.0)
+    return Timing(span * path(progress), new_rate)
 
 
 def check_phase(phase: float) -> None:
@@ -99,7 +99,7 @@ def check_phase(phase: float) -> None:
         raise InterpolatorError(f"expected phase from 0 to below 1 step, got {phase:g}")
 
 
-def _known(value: float | None, name: str) -> float:
+def _require(value: float | None, name: str) -> float:
     if value is None:
         raise InterpolatorError(f"frames in a list have no rate: give {name} too, or make them a Clip(frames, fps)")
     return float(value)
@@ -111,7 +111,7 @@ def _rate_of(num_frames: int, factor: float, rate: float | None, fps: float | No
         raise InterpolatorError("expected at most two of fps, num_frames and duration: the third follows; got all")
     if fps is not None:
         return float(fps)
-    return num_frames / duration if duration is not None else _known(rate, "fps") * factor
+    return num_frames / duration if duration is not None else _require(rate, "fps") * factor
 
 
 def _check_count(num_frames: int, least: int = 2) -> int:
@@ -120,7 +120,7 @@ def _check_count(num_frames: int, least: int = 2) -> int:
     return int(num_frames)
 
 
-def _checked(times: Sequence[float] | Array, span: float) -> Array:
+def _check_times(times: Sequence[float] | Array, span: float) -> Array:
     positions = np.asarray(times, np.float64)
     if positions.ndim != 1 or not len(positions):
         raise InterpolatorError(f"expected times as a list of numbers, got shape {positions.shape}")

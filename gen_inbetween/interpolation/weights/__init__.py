@@ -1,1 +1,1 @@
-"""Weights of interpolators: recognised, converted, opened."""
+"""Weights of interpolators: files, detection, conversion."""

@@ -1,4 +1,4 @@
-"""The networks that are trained here, by name, and how they are built from what a run or the header of a file says.
+"""Architectures that are trained here, by name, with their sizes.
 
 A file of ours carries {"architecture": ..., all sizes} under "network" in its header. Only that tells Super SloMo as
 it is trained here from the published one, whose oddities no tensor shows (`superslomo.py`), and it allows any widths.

@@ -1,4 +1,4 @@
-"""Which network a state dict belongs to, told by the names and shapes of its tensors alone.
+"""Detection of a network from the tensors of its state dict.
 
 block0..2, contextnet, unet            IFNet; block0's input channels less 6 are those of the index: 0, 1 or 5
 block0..3 or 4                         IFNet v4; widths, head, encoder and body single out a row of LAYOUTS

@@ -1,4 +1,6 @@
-"""Files of interpolation weights as plain tensors: pickles of PyTorch without running their code, and safetensors.
+"""Reading and writing of interpolation weights.
+
+Pickles of PyTorch are read as plain tensors, without running their code; ours are safetensors.
 
 Training scripts save in their own ways; `read_weights` undoes them: a state dict inside of {"model": ...} or
 {"state_dict": ...}, Super SloMo's two in one checkpoint, the "module." that a distributed run puts before each name.
@@ -32,12 +34,12 @@ def weights_file(source: str | Path) -> Path:
     """The file at `source`, or the one in that folder. InterpolatorError: there is none."""
     path = Path(source).expanduser()
     if path.is_dir():
-        found = [path / name for name in FILES if (path / name).is_file()]
-        found = found or [item for item in sorted(path.iterdir()) if item.suffix in {".pkl", ".pth", ".pt", ".ckpt"}]
-        if len(found) != 1:
-            names = ", ".join(item.name for item in found) or "none"
+        files = [path / name for name in FILES if (path / name).is_file()]
+        files = files or [item for item in sorted(path.iterdir()) if item.suffix in {".pkl", ".pth", ".pt", ".ckpt"}]
+        if len(files) != 1:
+            names = ", ".join(item.name for item in files) or "none"
             raise InterpolatorError(f"expected one file of weights in the folder {path}, found {names}: give its path")
-        return found[0]
+        return files[0]
     if not path.is_file():
         raise InterpolatorError(f"no file of weights at {path}")
     if path.stat().st_size == 0:

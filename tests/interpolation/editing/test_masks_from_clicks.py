@@ -50,7 +50,7 @@ def test_a_background_click_keeps_something_out():
     image, truth = picture()
     image[56:64, 67:99] = (40, 60, 200)  # a bar that joins disc and square
     both = masks_from_clicks(image, [[(45, 66), (115, 50), (85, 60)]])[0]
-    alone = masks_from_clicks(image, [(115, 50)], background=[(85, 60), (72, 60)])[0]
+    alone = masks_from_clicks(image, [(115, 50)], negative=[(85, 60), (72, 60)])[0]
     assert both[60, 85] and not alone[60, 85] and overlap(alone, truth[1]) > 0.85
 
 
@@ -114,7 +114,7 @@ def asked_at_once(folder, image, **prompts):
 
 def test_sam_is_asked_for_each_object_in_pixels_of_the_picture(sam_folder):
     image, _ = picture()
-    found = masks_from_sam(image, [(45, 60), [(115, 50), (110, 45)]], background=[(5, 5)], model=sam_folder)
+    found = masks_from_sam(image, [(45, 60), [(115, 50), (110, 45)]], negative=[(5, 5)], model=sam_folder)
     assert found.shape == (2, 120, 160) and found.dtype == bool
     one = asked_at_once(sam_folder, image, input_points=[[[[45, 60], [5, 5]]]], input_labels=[[[1, 0]]])
     two = asked_at_once(sam_folder, image, input_points=[[[[115, 50], [110, 45], [5, 5]]]], input_labels=[[[1, 1, 0]]])

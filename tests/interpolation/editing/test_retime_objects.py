@@ -10,7 +10,7 @@ from PIL import Image
 
 from gen_inbetween.interpolation import InterpolatorError
 from gen_inbetween.interpolation.editing.clean_plates import clean_plates
-from gen_inbetween.interpolation.editing.mask_propagation import follow_masks
+from gen_inbetween.interpolation.editing.mask_propagation import propagate_masks
 from gen_inbetween.interpolation.editing.masks import MaskError
 from gen_inbetween.interpolation.editing.retime_objects import retime_objects
 from gen_inbetween.media.clip import Clip
@@ -52,7 +52,7 @@ def off_by(frame: Image.Image | np.ndarray, truth: np.ndarray) -> float:
 @pytest.mark.parametrize("pan", [0, 2])
 def test_masks_follow_and_plates_are_clean(pan):
     frames, masks, walls = filmed(pan)
-    followed = np.stack(list(follow_masks(frames, masks[0])))
+    followed = np.stack(list(propagate_masks(frames, masks[0])))
     assert min(overlap(found, truth) for found, truth in zip(followed, masks, strict=True)) > 0.8
     plates = clean_plates(frames, list(followed))
     where = masks[:, 0]
@@ -91,7 +91,7 @@ def test_one_time_for_all_is_the_clip_itself():
 def test_a_thing_that_leaves_is_said_to_be_gone(caplog):
     frames, masks, walls = filmed()
     with caplog.at_level(logging.INFO, "gen_inbetween"):
-        followed = list(follow_masks([*frames[:2], *(Image.fromarray(wall) for wall in walls[:3])], masks[0]))
+        followed = list(propagate_masks([*frames[:2], *(Image.fromarray(wall) for wall in walls[:3])], masks[0]))
     assert followed[1].any() and (not followed[-1].any() or followed[-1].sum() < 40)
     assert not followed[-1].any() and "object 1 is out of sight" in caplog.text
 
