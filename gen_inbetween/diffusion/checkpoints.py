@@ -36,7 +36,6 @@ from gen_inbetween.diffusion.motion_files import (
     TRAINED_LAYER,
     UNET_FILES,
     UNROTATED_LAYER,
-    MissingMotionError,
     MotionError,
     MotionInfo,
     open_weights,
@@ -47,8 +46,6 @@ from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.manifest import versions
-
-__all__ = ["MissingMotionError", "MotionError", "MotionInfo", "convert", "export_unet", "load_motion", "save_motion"]
 
 
 def load_motion(
@@ -86,7 +83,7 @@ def save_motion(
     dtype: None for the smallest that keeps every value. The motion's scale is not saved: the file is what was trained.
     metadata: `base_model` (required) and whatever else made it (steps, data, ...), JSON values; `num_frames` defaults
     to the UNet's. Added: format version, rank, alpha, rotate, package versions, SHA-256. MotionError: no motion, no
-    base_model, or values that `dtype` cannot hold; atomic.OutputError: the file cannot be written.
+    base_model, or values that `dtype` cannot hold; files.OutputError: the file cannot be written.
     """
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to save: call add_backward_motion or load_motion first")
@@ -166,20 +163,22 @@ def _read(source: Path, base: str | Path | None) -> tuple[dict[str, Tensor], Mot
             f"{path} holds no backward motion: expected our {MOTION_FILE} (with its header), a whole tuned SVD UNet "
             f"or a LoRA; its first tensor is {names[0] if names else 'absent, it is empty'}"
         )
-    known, named = (TRAINED_LAYER, "to_v") if info.rotate else (UNROTATED_LAYER, "to_q, to_k, to_v")
-    other = next((name for name in state if not known.search(_layer(name))), None)
-    if other:
-        raise MotionError(f"{path} changes {other}; expected {named} and to_out.0 of the temporal attn1 layers only")
+    trained, trained_names = (TRAINED_LAYER, "to_v") if info.rotate else (UNROTATED_LAYER, "to_q, to_k, to_v")
+    foreign = next((name for name in state if not trained.search(_layer(name))), None)
+    if foreign:
+        raise MotionError(
+            f"{path} changes {foreign}; expected {trained_names} and to_out.0 of the temporal attn1 layers only"
+        )
     return state, info
 
 
 def _motion_file(source: Path) -> Path:
     if source.is_dir():
         names = (MOTION_FILE, *UNET_FILES, *LORA_FILES)
-        found = next((source / name for name in names if (source / name).is_file()), None)
-        if found is None:
+        file = next((source / name for name in names if (source / name).is_file()), None)
+        if file is None:
             raise MotionError(f"folder {source} holds no backward motion: expected one of {', '.join(names)}")
-        return found
+        return file
     if not source.is_file():
         raise MotionError(f"no motion file or folder at {source}")
     return source
@@ -216,11 +215,11 @@ def _write(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any], d
     bad = next((name for name, tensor in tensors.items() if not tensor.isfinite().all()), None)
     if bad:
         raise MotionError(f"{bad} is not finite in {dtype}: save it in torch.float32, or train it again if it diverged")
-    found = versions()
+    installed = versions()
     header = {
         **record,
         "format_version": FORMAT_VERSION,
-        "versions": {name: found.get(name) for name in ("gen_inbetween", "torch", "diffusers")},
+        "versions": {name: installed.get(name) for name in ("gen_inbetween", "torch", "diffusers")},
         "sha256": state_sha256(tensors),
     }
     _save(path, tensors, {HEADER: json.dumps(header, sort_keys=True)})

@@ -64,8 +64,8 @@ class KeyframeConditioning:
 
     def select(self, directions: list[int], guidance: list[int]) -> KeyframeConditioning:
         """The part of these directions and guidance halves, in this order."""
-        part = {name: value[directions][:, guidance] for name, value in self.tensors().items()}
-        return KeyframeConditioning(**part, num_frames=self.num_frames)
+        selected = {name: value[directions][:, guidance] for name, value in self.tensors().items()}
+        return KeyframeConditioning(**selected, num_frames=self.num_frames)
 
     def batch(self) -> dict[str, Tensor]:
         """Arguments of `edm.denoise`: direction, guidance and pair folded into one batch, direction outermost."""

@@ -193,8 +193,8 @@ def find_method(name: str) -> Method:
     """
     if name in METHODS:
         return METHODS[name]
-    known = [*METHODS, *WITHOUT_SAMPLING]
+    names = [*METHODS, *WITHOUT_SAMPLING]
     if name in WITHOUT_SAMPLING:
         raise ValueError(f"method {name} samples nothing: `inbetween` has it; here it is one of {', '.join(METHODS)}")
-    near = nearest_names(name, known, cutoff=0)
-    raise ValueError(f"expected a method out of {', '.join(known)}, got {name!r}; did you mean {near[0]!r}?")
+    nearest = nearest_names(name, names, cutoff=0)
+    raise ValueError(f"expected a method out of {', '.join(names)}, got {name!r}; did you mean {nearest[0]!r}?")

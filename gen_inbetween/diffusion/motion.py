@@ -195,16 +195,16 @@ def tuned_projections(names: Iterable[str]) -> str:
 
 def install(unet: nn.Module, updates: Mapping[str, Mapping[str, nn.Module]], kernel: str, rotate: bool) -> None:
     """Freeze the UNet and give each layer, where it is, a processor with its trainable updates, by projection."""
-    if rotate and any("to_q" in parts for parts in updates.values()):
+    if rotate and any("to_q" in layer for layer in updates.values()):
         raise ValueError(
             "with rotation backward motion attends by forward motion's query and key, and its own are never computed: "
             "to tune them too (projections=qkvo) set rotate=false, or keep projections=vo"
         )
     processors = {
         path: BidirectionalAttnProcessor(
-            **{UPDATES[name]: part for name, part in parts.items()}, kernel=kernel, rotate=rotate
+            **{UPDATES[name]: update for name, update in layer.items()}, kernel=kernel, rotate=rotate
         )
-        for path, parts in updates.items()
+        for path, layer in updates.items()
     }
     unet.requires_grad_(False)
     for path, attn in temporal_self_attentions(unet).items():

@@ -117,8 +117,8 @@ def read_difference(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
     if sha256 != header["sha256"]:
         raise MotionError(f"{path} is damaged: its tensors do not have the SHA-256 its header records; get it again")
     keys = ("base_model", "num_frames", "rank", "alpha")
-    known = {key: header[key] for key in keys} | {"rotate": header.get("rotate", True)}
-    return state, MotionInfo("difference", **known, sha256=sha256, metadata=header)
+    recorded = {key: header[key] for key in keys} | {"rotate": header.get("rotate", True)}
+    return state, MotionInfo("difference", **recorded, sha256=sha256, metadata=header)
 
 
 def read_tuned_unet(path: Path, base: str | Path | None = None) -> tuple[dict[str, Tensor], MotionInfo]:
@@ -149,8 +149,8 @@ def _subtract(tuned: Any, origin: Any, path: Path, base_name: str) -> dict[str, 
     names = [name for name in tuned.keys() if TRAINED_LAYER.search(name.rpartition(".")[0])]
     absent = sorted(set(names) - set(origin.keys()))
     if not names or absent:
-        what = f"{base_name} lacks {absent[0]}" if names else "it holds no temporal attn1 layers"
-        raise MotionError(f"{path} is not a UNet tuned from {base_name}: {what}")
+        lack = f"{base_name} lacks {absent[0]}" if names else "it holds no temporal attn1 layers"
+        raise MotionError(f"{path} is not a UNet tuned from {base_name}: {lack}")
     state = {}
     for name in names:
         if name.endswith("to_v.weight"):

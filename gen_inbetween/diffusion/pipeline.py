@@ -131,8 +131,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         origin = self.config.get("_name_or_path") or "unknown"
         metadata: dict[str, Any] = {"base_model": origin}
         if self.motion is not None:
-            known = {"base_model": self.motion.base_model or origin, "num_frames": self.motion.num_frames}
-            metadata = self.motion.metadata | known
+            trained = {"base_model": self.motion.base_model or origin, "num_frames": self.motion.num_frames}
+            metadata = self.motion.metadata | trained
         save_motion(self.unet, Path(save_directory) / MOTION_FILE, metadata, dtype=None)
 
     def load_motion(
@@ -296,8 +296,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             names = callback.tensor_inputs
         unknown = set(names) - set(self._callback_tensor_inputs)
         if unknown:
-            known = ", ".join(self._callback_tensor_inputs)
-            raise ValueError(f"expected callback tensors out of {known}, got {sorted(unknown)}")
+            allowed = ", ".join(self._callback_tensor_inputs)
+            raise ValueError(f"expected callback tensors out of {allowed}, got {sorted(unknown)}")
 
         def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
             tensors = {"latents": x, "denoised": denoised}
@@ -400,9 +400,9 @@ def merge_options(options: SamplerOptions | None, keywords: dict[str, Any]) -> S
     """The options, with those keywords that are not None in their place; TypeError for an unknown keyword."""
     names = [item.name for item in fields(SamplerOptions)]
     for name in keywords.keys() - names:
-        near = nearest_names(name, names)
-        hint = INSTEAD_OF.get(name) or (f"did you mean {near[0]}?" if near else f"the sampler's are {', '.join(names)}")
-        raise TypeError(f"InbetweenPipeline takes no keyword {name!r}; {hint}")
+        nearest = nearest_names(name, names)
+        guess = f"did you mean {nearest[0]}?" if nearest else f"the sampler's are {', '.join(names)}"
+        raise TypeError(f"InbetweenPipeline takes no keyword {name!r}; {INSTEAD_OF.get(name, guess)}")
     chosen = {name: value for name, value in keywords.items() if value is not None}
     return replace(options or SamplerOptions(), **chosen)
 

@@ -10,8 +10,7 @@ import torch
 from PIL import Image
 from safetensors.torch import load_file
 
-from gen_inbetween.diffusion import conditioning
-from gen_inbetween.diffusion import sampling as solvers
+from gen_inbetween.diffusion import conditioning, sampling
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning
 from gen_inbetween.diffusion.edm import scheduler_sigmas
 from gen_inbetween.diffusion.motion import (
@@ -88,7 +87,7 @@ def test_raw_passes_of_both_directions_in_one_batch(pipe, expected, keyframes):
 def test_sampled_latents(pipe, expected, case, monkeypatch, name, options):
     injected = iter(v for k, v in sorted(expected.items()) if k.startswith(f"sample.{name}.injected_noise"))
     monkeypatch.setattr(conditioning, "randn_tensor", lambda *_, **__: expected[f"sample.{name}.image_noise"])
-    monkeypatch.setattr(solvers, "randn_tensor", lambda *_, **__: next(injected))
+    monkeypatch.setattr(sampling, "randn_tensor", lambda *_, **__: next(injected))
     output = pipe(
         Image.open(GOLDEN / "frame0.png"),
         Image.open(GOLDEN / "frame1.png"),

@@ -7,7 +7,7 @@ import torch
 from cases import make_case, raw
 from reference import karras_sigmas, sample_gi, sample_trf, sample_vibid, two_unets
 
-from gen_inbetween.diffusion import sampling as solvers
+from gen_inbetween.diffusion import sampling
 from gen_inbetween.diffusion.edm import Denoised
 from gen_inbetween.diffusion.fusion import open_denoisers
 from gen_inbetween.diffusion.methods import METHODS, find_method, repeat_early_order, time_travel_order
@@ -52,14 +52,14 @@ def test_renoising_keeps_the_distribution():
 def test_renoise_restores_the_noise_level():
     generator = torch.Generator().manual_seed(0)
     x = 2.0 * noise(1, 4, 4, 64, 64, seed=1)
-    up = solvers.renoise(x, torch.tensor(5.0), torch.tensor(2.0), generator)
+    up = sampling.renoise(x, torch.tensor(5.0), torch.tensor(2.0), generator)
     assert up.std() == pytest.approx(5, rel=0.01)
 
 
 def test_cfg_plus_plus_steps_along_the_unconditional_clip():
     sigma, sigma_next = torch.tensor(2.0), torch.tensor(1.0)
     x = noise(1, 3, 2, 4, 4)
-    out, denoised = solvers.take_step(GaussianDenoiser(), x, sigma, sigma_next, True, lambda denoised: denoised)
+    out, denoised = sampling.take_step(GaussianDenoiser(), x, sigma, sigma_next, True, lambda denoised: denoised)
     assert torch.equal(denoised, (x + 4 * 0.5) / 5)
     torch.testing.assert_close(out, (x + 4 * 0.5) / 5 + (x - x / 5) / 2)
 
@@ -155,14 +155,14 @@ def unet(tiny_pipe):
 @pytest.fixture
 def draws(monkeypatch):
     """The re-noising, recorded so that the reference can use the same."""
-    made = []
+    noises = []
 
     def draw(shape, **_):
-        made.append(noise(*shape, seed=100 + len(made)))
-        return made[-1]
+        noises.append(noise(*shape, seed=100 + len(noises)))
+        return noises[-1]
 
-    monkeypatch.setattr(solvers, "randn_tensor", draw)
-    return made
+    monkeypatch.setattr(sampling, "randn_tensor", draw)
+    return noises
 
 
 @torch.no_grad()
