@@ -108,6 +108,11 @@ def test_help_does_not_wait_for_torch():
     assert loaded("import gen_inbetween") & {"torch", "diffusers"} == set()
 
 
+def test_what_is_interpolated_waits_for_no_diffusers():
+    assert loaded("from gen_inbetween import inbetween, replay") & {"diffusers", "transformers"} == set()
+    assert loaded("import gen_inbetween.generation.batch, gen_inbetween.generation.settings") & {"torch"} == set()
+
+
 def test_public_names_are_there_and_no_others():
     import gen_inbetween
 

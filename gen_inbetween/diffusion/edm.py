@@ -13,7 +13,6 @@ from collections.abc import Callable
 from typing import Any, NamedTuple
 
 import torch
-from diffusers import EulerDiscreteScheduler
 from torch import Tensor
 
 Generator = torch.Generator | list[torch.Generator] | None  # a list holds one per pair
@@ -84,6 +83,8 @@ def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
         ValueError: the scheduler is not SVD's kind. `DPMSolver`, `UniPC` and `Heun` made with `from_config` from SVD's
             scheduler carry its sigmas no longer, without saying so; that is caught here.
     """
+    from diffusers import EulerDiscreteScheduler  # here: the table of methods is read without diffusers
+
     expected = {"prediction_type": "v_prediction", "timestep_type": "continuous", "use_karras_sigmas": True}
     wrong = {name: scheduler.config.get(name) for name, value in expected.items()}
     wrong = {name: value for name, value in wrong.items() if value != expected[name]}

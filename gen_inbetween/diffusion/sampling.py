@@ -15,7 +15,6 @@ from collections.abc import Callable, Iterable
 from typing import Protocol
 
 import torch
-from diffusers.utils.torch_utils import randn_tensor
 from torch import Tensor
 
 from gen_inbetween.diffusion.edm import FRAME, Denoised, Generator
@@ -120,6 +119,8 @@ def take_step(
 
 def renoise(x: Tensor, sigma: Tensor, sigma_now: Tensor, generator: Generator) -> Tensor:
     """x from noise level `sigma_now` up to `sigma`."""
+    from diffusers.utils.torch_utils import randn_tensor  # here: the table of methods is read without diffusers
+
     noise = randn_tensor(x.shape, generator=generator, device=x.device, dtype=torch.float32)
     return x + (sigma**2 - sigma_now**2).sqrt() * noise
 

@@ -19,12 +19,10 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.methods import default_method
-from gen_inbetween.diffusion.motion import has_backward_motion
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, HEIGHT, choose_method, fill_shape
 from gen_inbetween.generation.interpolate import describe_interpolation, interpolate_keyframes, open_for
 from gen_inbetween.generation.resolve import approximations, check_fields, configs_of, resolve_run
-from gen_inbetween.generation.sample import sample
 from gen_inbetween.generation.settings import DEFAULTS, SAMPLING_FIELDS, Settings
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
@@ -224,6 +222,8 @@ def check_own(settings: Settings, own: Own) -> None:
 def open_source(settings: Settings, own: Own) -> Source:
     """What is sampled: a model's configurations; no weights are loaded."""
     if own.pipeline is not None:
+        from gen_inbetween.diffusion.motion import has_backward_motion
+
         return Source(configs_of(own.pipeline), has_backward_motion(own.pipeline.unet), None)
     open_device(settings.device)  # before anything is fetched
     spec = resolve_model(settings.model)
@@ -239,6 +239,8 @@ def sample_keyframes(
     earlier: EarlierClip | None = None,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The frames of the clip by a diffusion model, and the parts of its manifest that this takes."""
+    from gen_inbetween.generation.sample import sample  # here: what is interpolated waits for no diffusers
+
     if own.pipeline is not None:
         settings = replace(settings, **settings_of_pipeline(own.pipeline))
     memory = MemoryOptions(**earlier.manifest["memory"]) if earlier else None

@@ -14,7 +14,6 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 
-from gen_inbetween.diffusion.decoding import choose_decode
 from gen_inbetween.diffusion.methods import Method, choose_method, find_method
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE, SamplerOptions
@@ -25,9 +24,7 @@ from gen_inbetween.generation.settings import (
     INTERPOLATION_ONLY,
     Settings,
 )
-from gen_inbetween.memory.apply import device_memory_gb
 from gen_inbetween.memory.options import MemoryOptions, merge_memory_options
-from gen_inbetween.memory.plan import plan
 from gen_inbetween.models.configs import ModelConfigs
 from gen_inbetween.models.registry import size_of_configs
 from gen_inbetween.runtime.devices import default_dtype, open_device
@@ -97,6 +94,10 @@ def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.devic
 
     A run that nothing makes fit is said to be too large in the log, and tried.
     """
+    from gen_inbetween.diffusion.decoding import choose_decode  # here: what is interpolated waits for no diffusers
+    from gen_inbetween.memory.apply import device_memory_gb
+    from gen_inbetween.memory.plan import plan
+
     limit = settings.vram_gb or device_memory_gb(device)
     planned = plan(
         configs,
