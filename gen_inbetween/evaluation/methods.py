@@ -16,6 +16,7 @@ from typing import TYPE_CHECKING, Any, ClassVar
 
 import torch
 
+from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.evaluation.clip_store import (
     GeneratedClip,
     find_clip,
@@ -201,7 +202,8 @@ def open_interpolate(
         raise EvaluationError(f"method {entry['method']} takes {' and '.join(OPTIONS)} here, got {foreign!r}")
     name = entry.get("interpolator") or DEFAULT
     interpolate, weights = open_interpolation(name, device, entry.get("iters") or 1)
-    return Baseline(label, {**entry, "interpolator": name, "size": size, **weights}, output, interpolate)
+    decided_by = {**entry, "method": INTERPOLATE, "interpolator": name, "size": size, **weights}
+    return Baseline(label, decided_by, output, interpolate)
 
 
 def open_interpolation(

@@ -24,7 +24,7 @@ class EvalRun:
 
     A method is one of these, under a label that the tables show:
         {method: gi, motion: default, num_inference_steps: 25, ...}: any sampler of the library with its options.
-            motion: "default" (the model's own), a file, or "untuned": the turned attention map with no update at all.
+            motion: "default" (the model's own), a file, or "untuned": the rotated attention map with no update at all.
             fps and motion_bucket_id are the pair's own unless they are given here.
         {method: interpolate, interpolator: NAME or FILE, iters: 1}: no diffusion model; one clip a pair, all seeds.
         {method: auto, interpolator: ..., ...}: that for tiny motion, else gi or trf with the options given.

@@ -1,0 +1,46 @@
+"""A configuration is checked before any work."""
+
+from __future__ import annotations
+
+import pytest
+from evaluation_cases import (
+    run_of,
+)
+
+from gen_inbetween.evaluation.run import evaluate
+from gen_inbetween.runtime.config import ConfigError
+
+pytestmark = pytest.mark.usefixtures("stand_ins")
+
+
+@pytest.mark.parametrize(
+    ("change", "message"),
+    [
+        ({"methods": {}}, "expected at least one"),
+        ({"methods": {"a": {"baseline": "crosfade"}}}, "methods.a: .*nearest: crossfade"),
+        ({"methods": {"a": {"method": "gi", "renoise_step": 1}}}, "methods.a: .*did you mean 'renoise_steps'"),
+        ({"methods": {"a": {"method": "gj"}}}, "methods.a: .*did you mean 'gi'"),
+        ({"methods": {"a": {"method": "svd", "fusion": "linear"}}}, "methods.a: method svd takes no fusion"),
+        ({"width": 72, "methods": {"a": {"method": "gi"}}}, "methods.a: width 72 is not a multiple of"),
+        ({"methods": {"a": {"method": "gi", "seed": 3}}}, "'seed' is not a method's to choose"),
+        ({"methods": {"a": {"method": "gi", "motion": "absent.safetensors"}}}, "methods.a: motion: .*absent"),
+        ({"methods": {"a": {"folder": "absent"}}}, "methods.a: no such folder"),
+        ({"methods": {"a": {"folder": ".", "fps": 3}}}, "takes no further options, got fps"),
+        ({"methods": {"a": {"baseline": "nearest", "folder": "."}}}, "expected one of the keys"),
+        ({"methods": {"truth": {"baseline": "nearest"}}}, "is not 'truth'"),
+        ({"methods": {"a/b": {"baseline": "nearest"}}}, "part of a folder's name"),
+        ({"reference": "gi"}, "reference 'gi' is no method of this run: fade"),
+        ({"metrics": []}, "metrics: expected at least one"),
+        ({"pairs": "absent.jsonl"}, "cannot read the list"),
+        ({"report": {"headline": ["brightnes"]}}, "did you mean 'brightness'"),
+    ],
+)
+def test_a_bad_configuration_is_refused_before_any_work(tmp_path, change, message):
+    with pytest.raises(ValueError, match=message):
+        evaluate(run_of(tmp_path, **change))
+    assert not (tmp_path / "out").exists()
+
+
+def test_keys_of_a_configuration_are_checked(tmp_path):
+    with pytest.raises(ConfigError, match="did you mean 'metrics'"):
+        run_of(tmp_path, metric=["brightness"])
