@@ -96,7 +96,7 @@ class ClipFolder:
     Args:
         folder: files and folders in it are found at any depth; the order is that of their paths.
         num_frames, stride: a clip is num_frames frames, every stride-th, so (num_frames - 1) * stride + 1 of the video.
-        width, height: of the clips, in pixels; frames are fitted as `frames.fit` does it.
+        width, height: of the clips, in pixels; frames are fitted as `media.fit.fit` does it.
         hop: frames of the video from one window to the next; None: windows do not overlap.
         skip_scene_cuts: leave away windows that reach over a cut.
         fps, motion_bucket_id: what SVD is told of every clip.

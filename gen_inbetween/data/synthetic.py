@@ -178,13 +178,13 @@ def render(
         mirror = track.kind not in SEEN_FROM_ABOVE and bool(np.cos(angle[0]) < 0)
         body = pose(angle, centre, mirror=mirror, scale=scale)
         for part in track.parts:
-            place = body if part.joint is None else body @ part.joint
-            local = place.inverse()(pixels)
+            pose_of_part = body if part.joint is None else body @ part.joint
+            local = pose_of_part.inverse()(pixels)
             cover = np.clip(0.5 - part.shape(local) / EDGE, 0, 1)
             canvas += cover[..., None] * (np.asarray(part.colour, np.float32) - canvas)
             front = cover > 0.5
             seen[front] = index
-            ahead = Affine(place.matrix[1:], place.offset[1:])(local[:-1]) - pixels[:-1]
+            ahead = Affine(pose_of_part.matrix[1:], pose_of_part.offset[1:])(local[:-1]) - pixels[:-1]
             flow = np.where(front[:-1, None], ahead, flow)
     positions = np.stack(centres, 1).astype(np.float32)
     clip_speed = float(np.linalg.norm(np.diff(positions, axis=0), axis=-1).mean())

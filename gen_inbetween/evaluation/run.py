@@ -25,6 +25,7 @@ from gen_inbetween.evaluation.scoring import score_clip
 from gen_inbetween.evaluation.set_distances import SetComparison, compare_sets, plan_comparisons
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.runtime.files import OutputError
+from gen_inbetween.runtime.processes import gather, share_of
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.methods import Method
@@ -105,7 +106,7 @@ def work_through(
         EvaluationError: in strict mode, for the first failure. OutputError: as `do` raises it.
     """
     state, failures = context.processes, []
-    share = work if state is None else work[state.process_index :: state.num_processes]
+    share = share_of(work, state)
     for piece in tqdm(share, title, disable=not (share and context.is_main)):
         try:
             do(context, piece)
@@ -116,7 +117,7 @@ def work_through(
             if context.run.strict:
                 raise EvaluationError(f"strict: {failures[-1]}") from error
             log.debug("%s", failures[-1], exc_info=True)
-    return failures if state is None else gather_failures(failures)
+    return gather(failures, state)
 
 
 def describe_failure(piece: EvalClip | SetComparison, error: Exception) -> Failure:
@@ -124,11 +125,3 @@ def describe_failure(piece: EvalClip | SetComparison, error: Exception) -> Failu
     method, pair, seed = piece.names
     why = str(error) or type(error).__name__
     return Failure(None, pair, None, why) if isinstance(error, PairError) else Failure(method, pair, seed, why)
-
-
-def gather_failures(failures: list[Failure]) -> list[Failure]:
-    """Those of all processes; each waits here for the slowest."""
-    from accelerate.utils import gather_object
-
-    gathered: list[Failure] = gather_object(failures)
-    return gathered

@@ -19,7 +19,7 @@ from typing import Any
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.hashing import short_hash
-from gen_inbetween.runtime.processes import launched_processes
+from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 
 log = logging.getLogger("gen_inbetween")
 
@@ -134,11 +134,8 @@ def run_batch(
         The summary of all processes of an `accelerate launch`, the same in each of them; otherwise of this one.
     """
     state = launched_processes()
-    mine = entries[shard[0] - 1 :: shard[1]]
-    if state is not None:
-        mine = mine[state.process_index :: state.num_processes]
     summary = Summary()
-    for entry in mine:
+    for entry in share_of(entries[shard[0] - 1 :: shard[1]], state):
         if isinstance(entry, str):
             summary.failures.append(entry)
             log.error("%s", entry)
@@ -147,7 +144,7 @@ def run_batch(
             notify(entry, "skipped")
         else:
             notify(entry, _generate(entry, summary, device=None if state is None else str(state.device)))
-    return summary if state is None else _gather(summary)
+    return _sum(gather([summary], state))
 
 
 def _generate(pair: Pair, summary: Summary, device: str | None) -> str:
@@ -166,9 +163,6 @@ def _generate(pair: Pair, summary: Summary, device: str | None) -> str:
     return "made"
 
 
-def _gather(summary: Summary) -> Summary:
-    from accelerate.utils import gather_object
-
-    parts: list[Summary] = gather_object([summary])
+def _sum(parts: list[Summary]) -> Summary:
     failures = [failure for part in parts for failure in part.failures]
     return Summary(sum(part.generated for part in parts), sum(part.skipped for part in parts), failures)

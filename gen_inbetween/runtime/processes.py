@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import os
+from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, TypeVar
 
 if TYPE_CHECKING:
     from accelerate import PartialState
+
+Item = TypeVar("Item")
 
 
 def launched_processes() -> PartialState | None:
@@ -21,3 +24,21 @@ def launched_processes() -> PartialState | None:
     # Without a GPU accelerate wants to be told, or takes every process for the only one. The timeout: the first process
     # to finish waits for the slowest, and the usual ten minutes of patience would end the others' work.
     return PartialState(cpu=default_device().type == "cpu", timeout=timedelta(weeks=4))
+
+
+def share_of(items: Sequence[Item], processes: PartialState | None) -> Sequence[Item]:
+    """What this process does of work that all share: every n-th item, so that neighbours, alike in length, are spread.
+
+    accelerate's own `split_between_processes` gives each process a block.
+    """
+    return items if processes is None else items[processes.process_index :: processes.num_processes]
+
+
+def gather(items: list[Item], processes: PartialState | None) -> list[Item]:
+    """The items of all processes, the same list in each; each waits here for the slowest."""
+    if processes is None:
+        return items
+    from accelerate.utils import gather_object
+
+    gathered: list[Item] = gather_object(items)
+    return gathered
