@@ -9,6 +9,8 @@ from typing import Any
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.media.image import Frame
+from gen_inbetween.memory.options import MemoryOptions
+from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.manifest import ManifestError
 
 
@@ -24,6 +26,11 @@ class EarlierClip:
         """`interpolate_pair` takes any rate, which for interpolation is but a label."""
         fps: float = self.manifest["settings"]["fps"]
         return fps
+
+    @property
+    def memory(self) -> MemoryOptions:
+        """Its memory options; ConfigError where the manifest has others."""
+        return from_mapping(MemoryOptions, self.manifest["memory"], where=self.path)
 
     @property
     def compared(self) -> str:

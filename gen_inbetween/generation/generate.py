@@ -22,13 +22,12 @@ from gen_inbetween.diffusion.methods import default_method
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, HEIGHT, choose_method, fill_shape
 from gen_inbetween.generation.interpolate import describe_interpolation, interpolate_keyframes, open_for
-from gen_inbetween.generation.resolve import approximations, check_fields, configs_of, resolve_run
+from gen_inbetween.generation.resolve import SamplingRun, approximations, check_fields, configs_of, resolve_run
 from gen_inbetween.generation.settings import DEFAULTS, SAMPLING_FIELDS, Settings
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.media.image import Frame, load_image
-from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.loading import fetch_weights, open_pipeline
@@ -188,7 +187,8 @@ def generate_clip(
     parts: dict[str, Any] = {"frames": keyframes_record((frame0, frame1), keyframes)}
     if earlier:
         earlier.check_keyframes(parts["frames"])
-        parts |= {name: earlier.manifest[name] for name in ("auto",) if name in earlier.manifest}
+        if "auto" in earlier.manifest:
+            parts["auto"] = earlier.manifest["auto"]
     if parts["frames"]["frame0"]["sha256"] == parts["frames"]["frame1"]["sha256"]:
         warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
     source, interpolator = None, None
@@ -199,9 +199,10 @@ def generate_clip(
         interpolator = interpolator or open_for(settings, earlier.manifest["interpolator"] if earlier else None)
         frames, more = interpolate_keyframes(keyframes, settings, interpolator, progress)
     else:
-        frames, more = sample_keyframes(
-            keyframes, settings, source or open_source(settings, own), own, progress, earlier
-        )
+        source = source or open_source(settings, own)
+        pipe, run, weights = open_run(settings, source, own, earlier)
+        frames, more = sample_keyframes(keyframes, pipe, run, own, progress)
+        more |= weights
     parts |= more
     if earlier:
         parts["settings"] = {**parts["settings"], "fps": earlier.fps}
@@ -230,34 +231,36 @@ def open_source(settings: Settings, own: Own) -> Source:
     return Source(open_configs(spec), spec.motion_file(settings.motion) is not None, spec)
 
 
-def sample_keyframes(
-    keyframes: tuple[Image.Image, Image.Image],
-    settings: Settings,
-    source: Source,
-    own: Own,
-    progress: bool,
-    earlier: EarlierClip | None = None,
-) -> tuple[list[Image.Image], dict[str, Any]]:
-    """The frames of the clip by a diffusion model, and the parts of its manifest that this takes."""
-    from gen_inbetween.generation.sample import sample  # here: what is interpolated waits for no diffusers
-
+def open_run(
+    settings: Settings, source: Source, own: Own, earlier: EarlierClip | None = None
+) -> tuple[InbetweenPipeline, SamplingRun, dict[str, Any]]:
+    """The pipeline, what it is to do, and its weights as a manifest names them (parts "model" and "motion")."""
     if own.pipeline is not None:
         settings = replace(settings, **settings_of_pipeline(own.pipeline))
-    memory = MemoryOptions(**earlier.manifest["memory"]) if earlier else None
+    memory = earlier.memory if earlier else None
     run = resolve_run(settings, source.configs, has_motion=source.has_motion, memory=memory)
     if source.spec is None:
-        pipe: Any = own.pipeline
+        assert own.pipeline is not None
+        pipe, model = own.pipeline, {"name": source.configs.name, "sha256": None, "license": None}
         memory = replace(run.memory, offload=settings.offload, forward_chunking=settings.forward_chunking)
         run = replace(run, memory=memory)  # None: as the pipeline is
-        model = {"name": source.configs.name, "sha256": None, "license": None}
     else:
         spec = fetch_weights(source.spec)
         pipe = open_pipeline(spec, device=run.device, dtype=run.dtype, motion=settings.motion, kernel=run.memory.kernel)
-        run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
         model = {"name": spec.name, "sha256": folder_sha256(spec.source), "license": spec.license}
+        run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
     motion = None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format}
     if earlier:
         earlier.check_weights(model, motion)
+    return pipe, run, {"model": model, "motion": motion}
+
+
+def sample_keyframes(
+    keyframes: tuple[Image.Image, Image.Image], pipe: InbetweenPipeline, run: SamplingRun, own: Own, progress: bool
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """The frames of the clip between two opened keyframes, and the parts of its manifest that sampling knows."""
+    from gen_inbetween.generation.sample import sample  # here: what is interpolated waits for no diffusers
+
     settings = run.settings
     frame0, frame1, geometry = fit_pair(*keyframes, settings.width or 0, settings.height or 0, settings.fit)
     clip = sample(
@@ -273,8 +276,6 @@ def sample_keyframes(
     frames = [frame0, *clip.frames[1:-1], frame1] if settings.exact_ends else clip.frames
     record = {name: getattr(settings, name) for name in SAMPLING_FIELDS}
     return [geometry.undo(frame) for frame in frames], {
-        "model": model,
-        "motion": motion,
         "settings": record | ({"seed": None} if own.generator is not None else {}),
         "memory": asdict(run.memory),
         "unet_passes": clip.unet_passes,

@@ -20,9 +20,10 @@ from safetensors.torch import load_file
 from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict
 from gen_inbetween.diffusion.motion_files import MotionError
+from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.models import loading
 from gen_inbetween.models import registry as models
-from gen_inbetween.models.loading import close_pipelines, open_pipeline
+from gen_inbetween.models.loading import close_pipelines, fetch_weights, open_pipeline
 from gen_inbetween.models.registry import MODELS, resolve_model
 from gen_inbetween.runtime import hub
 from gen_inbetween.runtime.hub import ModelError
@@ -292,6 +293,16 @@ def test_a_pipeline_is_loaded_once(tiny_folder: Path) -> None:
     assert open_pipeline(str(tiny_folder), device="cpu", dtype=torch.float32) is pipe
     assert open_pipeline(tiny_folder, dtype=torch.float16) is not pipe
     assert type(pipe).__name__ == "InbetweenPipeline" and pipe.unet.dtype == torch.float32
+
+
+def test_weights_are_fetched_to_this_machine(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    with pytest.raises(ModelError, match="offline"):
+        fetch_weights(MODELS["svd"])
+    sources = []
+    monkeypatch.setattr(InbetweenPipeline, "download", lambda source, variant: sources.append(source) or tiny_folder)
+    spec = fetch_weights(MODELS["svd"])
+    assert (spec.name, spec.source, sources) == ("svd", str(tiny_folder), [MODELS["svd"].source])
+    assert fetch_weights(spec) is spec
 
 
 def test_opening_warns_of_no_deprecation(tiny_folder: Path, recwarn: pytest.WarningsRecorder) -> None:
