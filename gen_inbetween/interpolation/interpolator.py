@@ -159,6 +159,10 @@ def check_kind(kind: Kind, t: Time, ref: Reference | None, iters: int) -> None:
 
 
 def padding_to(size: tuple[int, int], multiple: int) -> tuple[int, int, int, int]:
-    """(left, right, top, bottom) pixels that bring (height, width) to a multiple; all of it right and below."""
+    """(left, right, top, bottom) pixels that bring (height, width) to a multiple; all of it right and below.
+
+    >>> padding_to((270, 480), 32)
+    (0, 0, 0, 18)
+    """
     height, width = size
     return (0, math.ceil(width / multiple) * multiple - width, 0, math.ceil(height / multiple) * multiple - height)

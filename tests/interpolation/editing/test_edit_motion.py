@@ -20,7 +20,7 @@ from gen_inbetween.interpolation import (
 )
 from gen_inbetween.interpolation.editing.edit_motion import edit_motion
 from gen_inbetween.interpolation.editing.index_maps import FEATHER, feathered_layers, index_map, layer_positions
-from gen_inbetween.interpolation.editing.masks import MaskError, open_masks, uncovered
+from gen_inbetween.interpolation.editing.masks import MaskError, open_masks
 from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
 from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
@@ -175,68 +175,6 @@ def test_the_manifest_says_what_was_edited(tmp_path):
     assert made["interpolator"]["name"] == "dis" and made["settings"]["fps"] == 12
     assert len(made["settings"]["curves"]) == len(made["settings"]["masks"]) == 1
     assert made["settings"]["background"]["knots"] == [[0, 0], [1, 1]]
-
-
-def test_maps_hold_each_curve_inside_and_mix_at_the_border():
-    masks = np.stack([square(8, 8), square(16, 8)])  # the second is half under the first
-    maps = index_maps(masks, ["0:0,1:0.5", "0:0,1:1"], "0:0,1:0", 5)
-    assert maps.shape == (5, 1, 64, 80) and maps.dtype == torch.float32
-    assert maps[4, 0, 16, 16] == pytest.approx(0.5) and maps[4, 0, 16, 28] == pytest.approx(1, abs=0.02)
-    assert maps[4, 0, 50, 50] == 0 and maps[0].max() == 0
-    assert 0.25 > maps[4, 0, 16, 7] > maps[4, 0, 16, 5] > 0  # on the background, close to the border of 0.5
-    hard = index_maps(masks, ["0:0,1:0.5", "0:0,1:1"], "0:0,1:0", 2, feather=1)
-    assert sorted(hard[1].unique().tolist()) == [0, 0.5, 1] and hard[1, 0, 16, 20] == 0.5
-
-
-def test_layers_add_up_to_one_everywhere():
-    layers = feathered_layers(np.stack([square(0, 0), square(10, 10), square(60, 40)]))
-    torch.testing.assert_close(layers.sum(0), torch.ones(64, 80))
-
-
-@pytest.mark.parametrize(
-    "change",
-    [
-        lambda mask, folder: mask.astype(np.uint8) * 255,
-        lambda mask, folder: mask.astype(np.int64),
-        lambda mask, folder: mask.astype(np.float32)[..., None],
-        lambda mask, folder: torch.from_numpy(mask)[None],
-        lambda mask, folder: Image.fromarray(mask),
-        lambda mask, folder: Image.fromarray(np.stack([mask * np.uint8(128), mask * 0, mask * 0], 2).astype(np.uint8)),
-        lambda mask, folder: saved(Image.fromarray(mask), folder),
-        lambda mask, folder: saved(Image.fromarray(np.stack([mask * np.uint8(255)] * 4, 2)), folder),
-    ],
-)
-def test_masks_of_every_make_are_the_same_mask(change, tmp_path):
-    assert open_masks([change(square(8, 8), tmp_path)], SIZE).tolist() == [square(8, 8).tolist()]
-
-
-def saved(image: Image.Image, folder) -> str:
-    image.save(folder / "mask.png")
-    return str(folder / "mask.png")
-
-
-@pytest.mark.parametrize(
-    ("mask", "message"),
-    [
-        (np.ones((64, 64)), "mask 1 is 64x64, the frame 80x64"),
-        (np.zeros((64, 80)), "mask 1 is empty"),
-        (np.full((64, 80), np.nan), "NaN"),
-        (-np.ones((64, 80)), "negative"),
-        (np.ones((64, 80, 3)), "expected an array"),
-        ("nowhere.png", "mask 1: no such file"),
-    ],
-)
-def test_masks_that_cannot_be(mask, message):
-    with pytest.raises(MaskError, match=message):
-        open_masks([mask], SIZE)
-
-
-def test_what_is_listed_first_is_on_top():
-    under, over = square(8, 8), square(16, 8)
-    parts = uncovered(np.stack([over, under]))
-    assert parts[0].sum() == 256 and parts[1].sum() == 128 and not (parts[0] & parts[1]).any()
-    with pytest.raises(MaskError, match="mask 2 lies wholly under"):
-        uncovered(np.stack([under, under]))
 
 
 def test_curves_and_counts_that_cannot_be():

@@ -16,7 +16,6 @@ from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, Pat
 from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
 from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.retiming.curves import CurveError
-from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.source import VideoError
 
 BLEND = {"interpolator": "blend"}
@@ -257,11 +256,3 @@ def test_frames_that_cannot_be_retimed_are_refused():
     for options in ({"fps": 7}, {"num_frames": 5}, {"times": [0.5]}, {"duration": 2}, {}):
         with pytest.raises(InterpolatorError, match="frames in a list have no rate"):
             retime([flat(1), flat(2)], **options, **BLEND)
-
-
-def test_plans_are_exact_for_every_factor():
-    for factor in range(1, 129):
-        plan = plan_times(25, 7, num_frames=24 * factor + 1)
-        assert len(plan.positions) == 24 * factor + 1 and plan.fps == pytest.approx(7 * factor)
-        np.testing.assert_allclose(plan.positions, np.arange(24 * factor + 1) / factor, atol=1e-12)
-        assert len(plan_times(25, 7, fps=7 * factor).positions) == 25 * factor

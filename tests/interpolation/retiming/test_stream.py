@@ -15,10 +15,8 @@ from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, loa
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.interpolator import Flows, FrameInterpolator, Reference
 from gen_inbetween.interpolation.pairs import pass_through
-from gen_inbetween.interpolation.recursive_midpoint import count_midpoints, recursive_midpoint
 from gen_inbetween.interpolation.retiming.frame_pairs import LONGEST_RUN, Duplicates, TimedFrame, frame_pairs
 from gen_inbetween.interpolation.retiming.stream import retime_pairs
-from gen_inbetween.media.scenes import scene_cuts, thumbnail
 
 SIZE = 24, 16
 
@@ -129,43 +127,11 @@ def test_midpoint_kinds_share_their_halves():
     assert [time for time, _ in dimmed.asked] == [0.5] * 7
 
 
-def test_halving_128_times_keeps_few_halves_at_once():
-    held: list[int] = []
-
-    class Counted(float):
-        alive = 0
-
-        def __init__(self, value: float) -> None:
-            Counted.alive += 1
-
-        def __del__(self) -> None:
-            Counted.alive -= 1
-
-    def middle(a: float, b: float) -> float:
-        held.append(Counted.alive)
-        return Counted((a + b) / 2)
-
-    times = [k / 128 for k in range(1, 128)]
-    found = list(map(float, recursive_midpoint(middle, 0.0, 1.0, times)))
-    assert found == times and len(held) == count_midpoints(times) == 127 and max(held) <= 9
-
-
 def test_nothing_is_drawn_across_a_cut():
     moving = [20, 23, 26, 29, 200, 203, 206, 209]
     times = [3, 3.2, 3.49, 3.5, 3.8, 4, 4.5]
     assert shown(flats(*moving), times) == [29, 29, 29, 200, 200, 200, 202]
     assert shown(flats(*moving), times, cuts=False) == [29, 63, 113, 114, 166, 200, 202]
-
-
-def test_cuts_are_judged_as_in_a_whole_file():
-    generator = np.random.default_rng(1)
-    values = np.concatenate([base + np.cumsum(generator.uniform(1, 4, count)) for base, count in SCENES])
-    frames = flats(*values)
-    held = [index + 1 for index, pair in enumerate(frame_pairs(frames)) if pair.hold]
-    assert held == scene_cuts(np.stack([thumbnail(frame.image) for frame in frames])) == [12, 15, 40]
-
-
-SCENES = ((10, 12), (150, 3), (60, 25), (5, 9))
 
 
 def test_two_frames_are_a_pair_and_fast_motion_is_no_cut():
@@ -174,11 +140,6 @@ def test_two_frames_are_a_pair_and_fast_motion_is_no_cut():
     assert [pair.hold for pair in frame_pairs(flats(0, 0, 0, 200, 200, 200))] == [
         True
     ] * 5  # stills: the change is a cut
-
-
-def test_repeats_do_not_turn_every_step_of_an_animation_on_twos_into_a_cut():
-    frames = flats(*(level for level in range(0, 250, 25) for _ in range(2)))
-    assert [pair.hold for pair in frame_pairs(frames)] == [True, False] * 9 + [True]
 
 
 def test_runs_of_repeats_are_kept_or_replaced_by_even_motion():

@@ -1,0 +1,58 @@
+"""Masks from clicks."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+
+from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+from gen_inbetween.interpolation.editing.masks import MaskError
+
+
+def picture(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray]:
+    """Noisy grass with a red disc of two shades and a blue square: uint8 (H, W, 3), and their masks (2, H, W)."""
+    rng = np.random.default_rng(0)
+    y, x = np.mgrid[:height, :width] * (120 / height)
+    disc, square = np.hypot(x - 45, y - 60) < 22, (abs(x - 115) < 16) & (abs(y - 50) < 16)
+    colours = np.full((height, width, 3), (70, 110, 60), float)
+    colours[disc] = (200, 40, 40)
+    colours[disc & (y < 55)] = (160, 20, 60)
+    colours[square] = (40, 60, 200)
+    return (colours + rng.normal(0, 8, colours.shape)).clip(0, 255).astype(np.uint8), np.stack([disc, square])
+
+
+def overlap(one: np.ndarray, other: np.ndarray) -> float:
+    return float((one & other).sum() / (one | other).sum())
+
+
+@pytest.mark.parametrize("size", [(90, 120), (270, 360)])
+def test_clicks_find_whole_things_at_small_and_large_sizes(size):
+    image, truth = picture(*size)
+    zoom = size[0] / 120
+    found = masks_from_clicks(image, [(45 * zoom, 66 * zoom), (115 * zoom, 50 * zoom)])
+    assert found.shape == truth.shape and found.dtype == bool
+    assert [overlap(*pair) > 0.93 for pair in zip(found, truth, strict=True)] == [True, True]
+
+
+def test_a_background_click_keeps_something_out():
+    image, truth = picture()
+    image[56:64, 67:99] = (40, 60, 200)  # a bar that joins disc and square
+    both = masks_from_clicks(image, [[(45, 66), (115, 50), (85, 60)]])[0]
+    alone = masks_from_clicks(image, [(115, 50)], negative=[(85, 60), (72, 60)])[0]
+    assert both[60, 85] and not alone[60, 85] and overlap(alone, truth[1]) > 0.85
+
+
+@pytest.mark.parametrize(
+    ("clicks", "message"),
+    [
+        ([], "at least one click"),
+        ([(200, 10)], "outside of the image of 160x120"),
+        ([(-1, 10)], "outside"),
+        ([(float("nan"), 10)], "outside"),
+        ([(1, 2, 3)], r"expected a click as \(x, y\)"),
+        ([[]], r"expected a click as \(x, y\)"),
+    ],
+)
+def test_clicks_that_cannot_be(clicks, message):
+    with pytest.raises(MaskError, match=message):
+        masks_from_clicks(picture()[0], clicks)
