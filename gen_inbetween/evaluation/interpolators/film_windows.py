@@ -105,14 +105,14 @@ class WindowScores:
             if all(key in values for key in keys.values()):
                 continue
             for gap, key in keys.items():
-                values[key] = self._of_one(asked_frames(window, gap, self.step), interpolator)
+                values[key] = self.score_window(asked_frames(window, gap, self.step), interpolator)
             write_json(file, {"info": info, "values": values})
         return {
             measure: {gap: [values[f"{window.name}/{gap}"][measure] for window in windows] for gap in self.gaps}
             for measure in MEASURES
         }
 
-    def _of_one(self, truth: Frames, interpolator: FrameInterpolator) -> dict[str, float]:
+    def score_window(self, truth: Frames, interpolator: FrameInterpolator) -> dict[str, float]:
         sample = Sample(interpolate_between(truth, interpolator), truth)
         return {name: metric.score(sample) for name, metric in self.metrics.items()}
 

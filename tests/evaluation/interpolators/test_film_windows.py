@@ -60,8 +60,8 @@ def test_scores_are_kept_until_the_interpolator_changes(tmp_path: Path, monkeypa
     first = scores.score(windows[:1], "blend", load_interpolator("blend"))
     assert first["psnr[inner]"][8][0] > 50 and first["sharpness"][2][0] == pytest.approx(1, abs=0.02)
     measured: list[str] = []
-    of_one = WindowScores._of_one
-    monkeypatch.setattr(WindowScores, "_of_one", lambda *all_of: measured.append("one") or of_one(*all_of))
+    score_window = WindowScores.score_window
+    monkeypatch.setattr(WindowScores, "score_window", lambda *all_of: measured.append("one") or score_window(*all_of))
     both = WindowScores(tmp_path).score(windows, "blend", load_interpolator("blend"))
     assert len(measured) == 2 and both["psnr[inner]"][8] == first["psnr[inner]"][8] * 2  # one window, two gaps
     WindowScores(tmp_path).score(windows, "blend", load_interpolator("nearest"))  # another, under the same name
