@@ -30,14 +30,15 @@ from torch.optim.swa_utils import AveragedModel, get_ema_multi_avg_fn
 from widening import widen_top
 
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
-from gen_inbetween.diffusion.conditioning import embed_frames, encode_latents
-from gen_inbetween.diffusion.edm import denoise, sample_sigma
+from gen_inbetween.diffusion.conditioning import embed_frames, encode_keyframes, encode_latents
+from gen_inbetween.diffusion.edm import denoise, edm_loss, sample_sigma
 from gen_inbetween.media.image import to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replaced
 
 PATCH = 8
+LEVELS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0, 700.0)
 
 
 @dataclass(frozen=True)
@@ -59,6 +60,7 @@ class Run:
     seed: int = 0
     checkpoint_every: int = 100
     sheet_every: int = 1000
+    held_out: int = 24  # clips of each world whose loss is told with every sheet
     sigma_mean: float = 0.5
     sigma_std: float = 1.6
     dropout: float = 0.1  # share of clips without conditioning, for classifier-free guidance
@@ -117,6 +119,28 @@ def steady_loss(denoised: Tensor, clean: Tensor, sigma: Tensor, steadiness: floa
     error = (denoised - clean) * ((sigma**2 + 1).sqrt() / sigma)
     change = error.diff(dim=1).square().mean((1, 2, 3, 4)) / 2
     return error.square().mean((1, 2, 3, 4)) + steadiness * change
+
+
+@torch.no_grad()
+def held_out_losses(pipe: Any, unet: nn.Module, world: str, run: Run) -> list[float]:
+    """EDM's weighted loss at each of LEVELS, with conditioning, mean over held-out clips of a world."""
+    unet.eval()
+    losses = []
+    for number in range(run.held_out):
+        clip = draw(world, HELD_OUT_SEED + number, run.num_frames, run.size)
+        signal = to_signal(torch.from_numpy(clip.frames))
+        clean = encode_latents(pipe, signal) * pipe.vae.config.scaling_factor
+        generator = torch.Generator().manual_seed(number)
+        told = {"fps": clip.fps, "motion_bucket_id": clip.motion_bucket_id, "generator": generator}
+        keyframes = encode_keyframes(pipe, signal[:1], signal[-1:], num_frames=len(signal), **told)
+        conditioning = keyframes.select([0], [1]).batch()
+        row = []
+        for level in LEVELS:
+            sigma = torch.tensor(level)
+            noisy = clean[None] + sigma * torch.randn(clean[None].shape, generator=generator)
+            row.append(float(edm_loss(denoise(unet, noisy, sigma, **conditioning), clean[None], sigma)))
+        losses.append(row)
+    return np.mean(losses, axis=0).tolist()
 
 
 class Trainer:
@@ -202,8 +226,11 @@ class Trainer:
         return float(losses.mean().detach())
 
     def look(self) -> None:
-        """A sheet of held-out clips, true and sampled by the averaged weights; and the pipeline, as it stands."""
+        """Losses and a sheet of held-out clips, by the averaged weights; and the pipeline, as it stands."""
         self.pipe.unet = self.averaged.module.eval()
+        for world in ("plain", "rich"):
+            losses = held_out_losses(self.pipe, self.pipe.unet, world, self.run)
+            print(f"step {self.done}: held out, {world}:", *(f"{loss:.4f}" for loss in losses), flush=True)
         rows: dict[str, np.ndarray] = {}
         for world in ("plain", "rich"):
             for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + 4):

@@ -9,7 +9,7 @@ import pytest
 import torch
 from clip_banks import Bank, open_banks
 from diffusers import UNetSpatioTemporalConditionModel
-from grow_pocket import Run, Trainer, steady_loss
+from grow_pocket import LEVELS, Run, Trainer, held_out_losses, steady_loss
 from muon import Muon, orthogonalised
 from widening import shares, widen_top
 
@@ -117,6 +117,12 @@ def test_banks_are_drawn_once(tmp_path: Path) -> None:
     again = open_banks(banks, 3, 32, tmp_path)
     assert first["frames"].shape == (3, 3, 32, 32, 3) and torch.equal(first["frames"], again["frames"])
     assert times == {path: path.stat().st_mtime_ns for path in tmp_path.iterdir()}
+
+
+def test_held_out_losses_come_for_each_level(run: Run) -> None:
+    trainer = Trainer(run)
+    losses = held_out_losses(trainer.pipe, trainer.unet, "rich", replace(run, held_out=1))
+    assert len(losses) == len(LEVELS) and all(0 < loss < 2 for loss in losses)
 
 
 def test_the_config_is_read() -> None:
