@@ -217,7 +217,7 @@ def times(windows: Sequence[Moment], interpolators: Mapping[str, FrameInterpolat
     return (
         table(head, rows)
         + f"\nMedians of {TIMED - 1} pairs, of three further frames each. CPU seconds: a busy machine changes "
-        "them little; on two free cores the wall time of each is about half.\n"
+        "them little.\n"
     )
 
 
