@@ -39,7 +39,7 @@ from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.files import write_text
 
 HERE = Path(__file__).resolve().parent
-NAMES = ("blend", "nearest", "dis", DEFAULT, "rife")
+NAMES = ("blend", "nearest", "dis", DEFAULT, "tiny-di", "rife")
 FILM_SIZE = (160, 90)
 SPEED_SIZES = ((256, 256), (640, 360))
 LENGTHS = (250, 1000, 4000)
