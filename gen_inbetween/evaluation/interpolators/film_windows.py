@@ -113,6 +113,7 @@ class WindowScores:
         }
 
     def score_window(self, truth: Frames, interpolator: FrameInterpolator) -> dict[str, float]:
+        """The scores of what is interpolated between the ends of one window (frame, 3, height, width)."""
         sample = Sample(interpolate_between(truth, interpolator), truth)
         return {name: metric.score(sample) for name, metric in self.metrics.items()}
 
