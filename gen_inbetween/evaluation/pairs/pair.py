@@ -82,7 +82,7 @@ class Pair:
     fps: int  # at which the true clip plays at its own speed
     motion_bucket_id: int | None  # 0 to 255; None: the method's own default
     motion: float  # `windows.motion_amount` of the true clip: pixels (of 256 in height) a frame
-    sha256: str  # of the decoded frames, `sources.hash_frames`
+    sha256: str  # of the decoded frames, `runtime.hashing.frames_sha256`
     license: Annotated[str, Field(validation_alias=AliasChoices("license", "licence"))] = ""  # the second in old lists
 
     def __post_init__(self) -> None:
