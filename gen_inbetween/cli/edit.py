@@ -70,14 +70,14 @@ def edit(
     if len(curves) != len(things or ()):
         raise ValueError(f"say one --curve for each --mask or --click; got {len(curves)} for {len(things or ())}")
     settings: dict[str, Any] = {"background": background, "num_frames": num_frames, "fps": fps}
-    settings |= {"interpolator": _opened(interpolator, device), "progress": True}
+    settings |= {"interpolator": interpolator, "device": device}
     settings |= {"iters": iters, "feather": feather}
     settings = {key: value for key, value in settings.items() if value is not None}
     source, first = _source(frames)
     masks = _masks(first, things or (), off or ())
     if masks_out is not None:
         _show(first, masks, masks_out)
-    _announce(_edited(source, masks, curves, settings), out)
+    _announce(_edit_source(source, masks, curves, settings), out)
 
 
 def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
@@ -101,7 +101,7 @@ def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
     return Clip(frames, fps or 7), frames[0]
 
 
-def _edited(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]) -> Clip:
+def _edit_source(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]) -> Clip:
     if isinstance(source, tuple):
         from gen_inbetween.interpolation.editing.edit_motion import edit_motion
 
@@ -111,12 +111,6 @@ def _edited(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]
     if wrong := [f"--{key}" for key in ("iters", "feather") if key in settings]:
         raise ValueError(f"{' and '.join(wrong)}: for a pair of frames only; a clip is looked up, not walked along")
     return retime_objects(source, masks, curves, **settings)
-
-
-def _opened(interpolator: str | None, device: str | None) -> Any:
-    from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
-
-    return load_interpolator(interpolator or DEFAULT, device=device)
 
 
 def _masks(first: Image.Image, things: Sequence[str], off: Sequence[str]) -> np.ndarray:

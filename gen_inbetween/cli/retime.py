@@ -97,12 +97,13 @@ def _make(
 
     if interpolator is not None:
         options["interpolator"] = interpolator
-    made = retime_video(video, out, device=device, resume=resume, progress=True, **options)
-    again = f", {made.resumed} of them from an earlier run" if made.resumed else ""
-    typer.echo(f"{out}: {made.written} frames{again}, {made.fps:g} fps, {made.duration:.3f} s, of {made.source_frames}")
-    typer.echo(
-        f"{made.cuts} cuts, {made.duplicates} repeated frames, {made.damaged} damaged packets; {made.seconds:.1f} s"
-    )
+    result = retime_video(video, out, device=device, resume=resume, **options)
+    frames = f"{result.written} frames"
+    if result.resumed:
+        frames += f", {result.resumed} of them from an earlier run"
+    met = f"{result.cuts} cuts, {result.duplicates} repeated frames, {result.damaged} damaged packets"
+    typer.echo(f"{out}: {frames}, {result.fps:g} fps, {result.duration:.3f} s, of {result.source_frames}")
+    typer.echo(f"{met}; {result.seconds:.1f} s")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -116,7 +116,7 @@ class _Layers:
     """A clip at any position (in frames): its picture, its masks, its clean plate; frames between are drawn."""
 
     def __init__(self, frames: Sequence[Image.Image], masks: list[Bool], interpolator: FrameInterpolator) -> None:
-        self.frames, self.masks, self.interpolator = frames, masks, interpolator
+        self.frames, self.masks = frames, masks
         self.plates = [Image.fromarray(plate) for plate in clean_plates(frames, masks)]
         dis = DisInterpolator()
         # Things stand at different times of the clip, so a few pictures and pairs of each are asked for in turn.
