@@ -1,4 +1,4 @@
-"""Recursive midpoint interpolation: any time from a network that knows t = 1/2.
+"""Recursive midpoint interpolation: any time from networks of t = 1/2.
 
 The interval that holds the time is halved again and again:
 

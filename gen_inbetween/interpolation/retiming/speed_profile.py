@@ -1,4 +1,4 @@
-"""Speed of a clip from frame to frame, and resampling at constant speed.
+"""Speed profile of a clip, and resampling at constant speed.
 
     step_k = mean |F_k|                    F_k = F_t1 - F_t0 at t = 1/2: the interpolator's own flows across step k
     constant speed:  u_j with path(u_j) = j / (N - 1) path(n - 1)        path: the steps added up, linear between frames
