@@ -18,7 +18,6 @@ if TYPE_CHECKING:
     from gen_inbetween.interpolation.editing.masks import MaskError
     from gen_inbetween.interpolation.editing.retime_objects import retime_objects
     from gen_inbetween.interpolation.editing.sam import masks_from_sam
-    from gen_inbetween.interpolation.interpolate_pair import interpolate_pair
     from gen_inbetween.interpolation.interpolator import (
         Flows,
         FrameInterpolator,
@@ -26,6 +25,7 @@ if TYPE_CHECKING:
         InterpolatorInfo,
         PairInterpolator,
     )
+    from gen_inbetween.interpolation.pair_clip import interpolate_pair
     from gen_inbetween.interpolation.registry import INTERPOLATORS, load_interpolator
     from gen_inbetween.interpolation.retiming.curves import EASES, CurveError, PathCurve, parse_curve
     from gen_inbetween.interpolation.retiming.retime import retime
@@ -70,7 +70,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
         "editing.retime_objects": ["retime_objects"],
         "editing.sam": ["masks_from_sam"],
         "interpolator": ["Flows", "FrameInterpolator", "InterpolatorError", "InterpolatorInfo", "PairInterpolator"],
-        "interpolate_pair": ["interpolate_pair"],
+        "pair_clip": ["interpolate_pair"],
         "registry": ["INTERPOLATORS", "load_interpolator"],
         "retiming.curves": ["EASES", "CurveError", "PathCurve", "parse_curve"],
         "retiming.retime": ["retime"],
