@@ -38,6 +38,7 @@ from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replaced
 
 PATCH = 8
+STILL_VARIANCE = 1e-3  # over time, of latents whose mean square is one
 LEVELS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0, 700.0)
 
 
@@ -122,10 +123,11 @@ def steady_loss(denoised: Tensor, clean: Tensor, sigma: Tensor, steadiness: floa
 
 
 @torch.no_grad()
-def held_out_losses(pipe: Any, unet: nn.Module, world: str, run: Run) -> list[float]:
-    """EDM's weighted loss at each of LEVELS, with conditioning, mean over held-out clips of a world."""
+def held_out_losses(pipe: Any, unet: nn.Module, world: str, run: Run) -> tuple[list[float], list[float]]:
+    """At each of LEVELS, with conditioning, mean over held-out clips of a world: EDM's weighted loss, and the squared
+    error of latents that never change in the true clip."""
     unet.eval()
-    losses = []
+    rows = []
     for number in range(run.held_out):
         clip = draw(world, HELD_OUT_SEED + number, run.num_frames, run.size)
         signal = to_signal(torch.from_numpy(clip.frames))
@@ -135,12 +137,16 @@ def held_out_losses(pipe: Any, unet: nn.Module, world: str, run: Run) -> list[fl
         keyframes = encode_keyframes(pipe, signal[:1], signal[-1:], num_frames=len(signal), **told)
         conditioning = keyframes.select([0], [1]).batch()
         row = []
+        still = clean.var(0).mean(0) < STILL_VARIANCE
         for level in LEVELS:
             sigma = torch.tensor(level)
             noisy = clean[None] + sigma * torch.randn(clean[None].shape, generator=generator)
-            row.append(float(edm_loss(denoise(unet, noisy, sigma, **conditioning), clean[None], sigma)))
-        losses.append(row)
-    return np.mean(losses, axis=0).tolist()
+            denoised = denoise(unet, noisy, sigma, **conditioning)
+            at_rest = (denoised[0] - clean).square().mean(1)[:, still].mean()  # NaN where everything moves
+            row.append((float(edm_loss(denoised, clean[None], sigma)), float(at_rest)))
+        rows.append(row)
+    means = np.nanmean(np.array(rows), axis=0)
+    return means[:, 0].tolist(), means[:, 1].tolist()
 
 
 class Trainer:
@@ -225,12 +231,16 @@ class Trainer:
         self.done += 1
         return float(losses.mean().detach())
 
-    def look(self) -> None:
-        """Losses and a sheet of held-out clips, by the averaged weights; and the pipeline, as it stands."""
-        self.pipe.unet = self.averaged.module.eval()
+    def tell(self) -> None:
+        """The averaged weights' losses on held-out clips."""
         for world in ("plain", "rich"):
-            losses = held_out_losses(self.pipe, self.pipe.unet, world, self.run)
+            losses, at_rest = held_out_losses(self.pipe, self.averaged.module, world, self.run)
             print(f"step {self.done}: held out, {world}:", *(f"{loss:.4f}" for loss in losses), flush=True)
+            print("    where nothing moves:", *(f"{error:.5f}" for error in at_rest), flush=True)
+
+    def look(self) -> None:
+        """A sheet of held-out clips, true and sampled by the averaged weights; and the pipeline, as it stands."""
+        self.pipe.unet = self.averaged.module.eval()
         rows: dict[str, np.ndarray] = {}
         for world in ("plain", "rich"):
             for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + 4):
@@ -252,6 +262,8 @@ def main() -> None:
     arguments = parser.parse_args()
     run = load(Run, arguments.config, arguments.overrides)
     trainer = Trainer(run)
+    if trainer.done == 0:
+        trainer.tell()
     started, recent = time.monotonic(), []
     while trainer.done < run.steps:
         recent = [*recent[-99:], trainer.step()]
@@ -262,6 +274,7 @@ def main() -> None:
         if trainer.done % run.checkpoint_every == 0 or trainer.done == run.steps:
             trainer.save()
         if trainer.done % run.sheet_every == 0 or trainer.done == run.steps:
+            trainer.tell()
             trainer.look()
 
 

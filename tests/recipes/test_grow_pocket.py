@@ -121,8 +121,9 @@ def test_banks_are_drawn_once(tmp_path: Path) -> None:
 
 def test_held_out_losses_come_for_each_level(run: Run) -> None:
     trainer = Trainer(run)
-    losses = held_out_losses(trainer.pipe, trainer.unet, "rich", replace(run, held_out=1))
-    assert len(losses) == len(LEVELS) and all(0 < loss < 2 for loss in losses)
+    losses, at_rest = held_out_losses(trainer.pipe, trainer.unet, "rich", replace(run, held_out=2))
+    assert len(losses) == len(at_rest) == len(LEVELS) and all(0 < loss < 2 for loss in losses)
+    assert at_rest[0] < at_rest[-1], "the more noise, the larger the error"
 
 
 def test_the_config_is_read() -> None:
