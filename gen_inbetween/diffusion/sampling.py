@@ -12,7 +12,7 @@ and re-noising goes back up: x + sqrt(sigma^2 - sigma'^2) noise has noise level 
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable
-from typing import Protocol
+from typing import Any, Protocol
 
 import torch
 from torch import Tensor
@@ -117,10 +117,15 @@ def take_step(
     return denoised + sigma_next / sigma * (x - anchor), denoised
 
 
+def randn_tensor(shape: torch.Size, **options: Any) -> Tensor:
+    """diffusers' own, imported when it is called: the table of methods is read without diffusers."""
+    from diffusers.utils import torch_utils
+
+    return torch_utils.randn_tensor(shape, **options)
+
+
 def renoise(x: Tensor, sigma: Tensor, sigma_now: Tensor, generator: Generator) -> Tensor:
     """x from noise level `sigma_now` up to `sigma`."""
-    from diffusers.utils.torch_utils import randn_tensor  # here: the table of methods is read without diffusers
-
     noise = randn_tensor(x.shape, generator=generator, device=x.device, dtype=torch.float32)
     return x + (sigma**2 - sigma_now**2).sqrt() * noise
 
