@@ -103,7 +103,7 @@ def test_every_kind_learns_and_opens_by_its_path(run, name: str) -> None:
     folder = run("out", NETWORKS[name], "steps=2")
     interpolator = load_interpolator(folder)
     wanted = {"tiny-di": "index+ref", "superslomo": "time"}.get(name, name)
-    assert interpolator.kind == wanted and "2 steps on moving layers" in interpolator.info.version
+    assert interpolator.info.kind == wanted and "2 steps on moving layers" in interpolator.info.version
     a, b = torch.rand(2, 1, 3, 40, 36, generator=torch.Generator().manual_seed(0))
     frame = interpolator(a, b, 0.5)
     assert frame.shape == a.shape and 0 <= float(frame.min()) <= float(frame.max()) <= 1
@@ -366,7 +366,7 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, mes
     ("overrides", "message"),
     [
         (["optimizer.lrr=1"], "did you mean 'optimizer.lr'"),
-        (["phases=[{start: 0, batch: 2, size: 32, smal: [2]}]"], "did you mean 'phases.small'"),
+        (["phases=[{start: 0, batch: 2, size: 32, smal: [2]}]"], "did you mean 'phases.0.small'"),
         (["phases=[{start: 0, batch: 2, size: 40}]"], "multiple of 32"),
         (["phases=[{start: 1, batch: 2, size: 32}]"], "start at step 0"),
         (["phases=[{start: 0, batch: 2, size: 32, small: [2]}]"], "only tiny-di"),
