@@ -33,7 +33,7 @@ myst_enable_extensions = ["colon_fence", "deflist"]
 myst_heading_anchors = 3
 nb_execution_mode = "off"  # the tests run the notebooks; their committed outputs are shown
 autodoc_typehints = "signature"
-autodoc_default_options = {"members": True, "member-order": "bysource"}
+autodoc_default_options = {"members": True, "member-order": "bysource", "ignore-module-all": True}
 autodoc_preserve_defaults = True
 autodoc_inherit_docstrings = False  # torch documents forward(), we document the class
 napoleon_google_docstring = True
@@ -75,7 +75,7 @@ def copy_pages(app: Sphinx) -> None:
 
 SECTION = re.compile(r"(Args|Returns|Raises|Yields|Attributes):$")
 CODE = re.compile(r"(`[^`]*`)")
-SPECIAL = re.compile(r"\||\*(?=\w)|(?<=\w)_(?!\w)")  # what reStructuredText reads as substitution, emphasis, reference
+SPECIAL = re.compile(r"\||\*|(?<=\w)_(?!\w)")  # what reStructuredText reads as substitution, emphasis, reference
 
 
 def plain_to_restructured(_: Sphinx, __: str, ___: str, ____: object, _____: object, lines: list[str]) -> None:
