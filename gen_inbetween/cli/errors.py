@@ -36,7 +36,7 @@ def report_errors(command: Command) -> Command:
             if isinstance(error, INPUT_ERRORS):
                 fail(message, BAD_INPUT)
             if type(error).__name__ == "OutOfMemoryError":
-                message += "; `inbetween plan` counts what fits, --vram plans for less"
+                message += "; `inbetween plan` counts what fits, --vram-gb plans for less"
             fail(f"{type(error).__name__}: {message} (--debug shows where)", FAILED)
 
     return run  # type: ignore[return-value]

@@ -117,7 +117,7 @@ def add_to(app: typer.Typer) -> None:
 
 _PLAN = """\b
 Examples:
-  inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram 16
+  inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram-gb 16
   inbetween plan --model svd-xt --method vibid
   inbetween plan --method interpolate --interpolator rife --frames 49"""
 

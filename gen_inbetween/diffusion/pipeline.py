@@ -120,13 +120,14 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save the base model as a plain StableVideoDiffusionPipeline folder, which any diffusers tool opens.
 
-        The backward motion goes beside it as backward_motion.safetensors, where `from_pretrained` finds it; its scale
-        is not saved. `kwargs` are diffusers'.
+        The backward motion goes beside it as backward_motion.safetensors, where `from_pretrained` finds it, in place of
+        one that lies there; its scale is not saved. `kwargs` are diffusers'.
         """
         with without_backward_motion(self.unet):
             base: Any = StableVideoDiffusionPipeline(**self.components)
             base.save_pretrained(save_directory, **kwargs)
         if not has_backward_motion(self.unet):
+            (Path(save_directory) / MOTION_FILE).unlink(missing_ok=True)  # of a pipeline saved here before
             return
         origin = self.config.get("_name_or_path") or "unknown"
         metadata: dict[str, Any] = {"base_model": origin}

@@ -72,6 +72,9 @@ class EarlierClip:
         for name, record in (("model", model), ("motion", motion)):
             if (record or {}).get("sha256") != (self.manifest[name] or {}).get("sha256"):
                 raise ManifestError(f"the {name} has changed since: other weights than the clip was made with")
+        before, now = ((record or {}).get("scale", 1) for record in (self.manifest["motion"], motion))
+        if before != now:
+            raise ManifestError(f"the scale of the motion was {before:g} and is {now:g}: set motion_scale={before:g}")
 
     def compare(self, parts: dict[str, Any]) -> dict[str, Any]:
         """The part "replay" of the new clip's manifest."""

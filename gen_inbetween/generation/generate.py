@@ -8,6 +8,7 @@ open the keyframes -> decide (`resolve`) -> open the model -> fit -> sample or i
 
 from __future__ import annotations
 
+import hashlib
 import os
 import warnings
 from collections.abc import Mapping, Sequence
@@ -212,7 +213,17 @@ def generate_clip(
 
 def check_own(settings: Settings, own: Own) -> None:
     """ValueError where a setting would go unheard beside what the caller brings along, or the other way round."""
+    generator = own.generator
+    if generator is not None and not isinstance(generator, torch.Generator):
+        raise ValueError(f"expected one torch.Generator for one clip, got {type(generator).__name__}")
     if own.pipeline is not None:
+        from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+
+        if not isinstance(own.pipeline, InbetweenPipeline):
+            raise ValueError(
+                f"expected pipeline as an InbetweenPipeline, got {type(own.pipeline).__name__}: open a model by "
+                "InbetweenPipeline.from_pretrained(NAME or FOLDER), or another pipeline by from_pipe"
+            )
         for name in ("model", "motion", "device", "dtype", "kernel"):
             if getattr(settings, name) != DEFAULTS[name]:
                 raise ValueError(f"{name} belongs to opening a model, and this pipeline is open: leave one away")
@@ -246,13 +257,42 @@ def open_run(
         run = replace(run, memory=memory)  # None: as the pipeline is
     else:
         spec = fetch_weights(source.spec)
-        pipe = open_pipeline(spec, device=run.device, dtype=run.dtype, motion=settings.motion, kernel=run.memory.kernel)
+        opening: dict[str, Any] = {
+            "device": run.device,
+            "dtype": run.dtype,
+            "motion": settings.motion,
+            "kernel": run.memory.kernel,
+        }
+        pipe = open_pipeline(spec, **opening)
+        if (pipe.motion is not None) != source.has_motion or scale_of(pipe) not in (None, 1):
+            pipe = open_pipeline(spec, **opening, shared=False)  # somebody changed the motion of the one that is kept
         model = {"name": spec.name, "sha256": folder_sha256(spec.source), "license": spec.license}
         run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
-    motion = None if pipe.motion is None else {"sha256": pipe.motion.sha256, "format": pipe.motion.format}
+    motion = describe_motion(pipe)
     if earlier:
         earlier.check_weights(model, motion)
     return pipe, run, {"model": model, "motion": motion}
+
+
+def scale_of(pipe: InbetweenPipeline) -> float | None:
+    """The scale of a pipeline's backward motion; None: it has none."""
+    from gen_inbetween.diffusion.motion import get_motion_scale, has_backward_motion
+
+    return get_motion_scale(pipe.unet) if has_backward_motion(pipe.unet) else None
+
+
+def describe_motion(pipe: InbetweenPipeline) -> dict[str, Any] | None:
+    """The backward motion of a pipeline as a manifest names it; one that came without a file by its tensors."""
+    scale = scale_of(pipe)
+    if scale is None:
+        return None
+    if pipe.motion is not None:
+        return {"sha256": pipe.motion.sha256, "format": pipe.motion.format, "scale": scale}
+    from gen_inbetween.diffusion.motion import motion_state_dict
+
+    tensors = motion_state_dict(pipe.unet)
+    digest = hashlib.sha256("".join(f"{name}{tensor_sha256(tensors[name])}" for name in sorted(tensors)).encode())
+    return {"sha256": digest.hexdigest(), "format": None, "scale": scale}
 
 
 def sample_keyframes(
@@ -274,8 +314,11 @@ def sample_keyframes(
         progress=progress,
     )
     frames = [frame0, *clip.frames[1:-1], frame1] if settings.exact_ends else clip.frames
+    interference = {"callback": True} if own.callback_on_step_end is not None else {}
+    if clip.unet_passes < run.method.unet_passes(run.sampler):
+        interference["interrupted"] = True
     record = {name: getattr(settings, name) for name in SAMPLING_FIELDS}
-    return [geometry.undo(frame) for frame in frames], {
+    return [geometry.undo(frame) for frame in frames], interference | {
         "settings": record | ({"seed": None} if own.generator is not None else {}),
         "memory": asdict(run.memory),
         "unet_passes": clip.unet_passes,

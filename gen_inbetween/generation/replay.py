@@ -63,7 +63,8 @@ def settings_of(
 ) -> Settings:
     """The settings of an earlier clip.
 
-    ManifestError: weights that the manifest knows by the name of their file alone, or that were given in memory.
+    ManifestError: weights that the manifest knows by the name of their file alone, or that were given in memory; a
+        callback or an interruption, which the settings know nothing of.
     """
     interpolated = earlier.compared == "frames"
     settings = {**earlier.manifest["settings"], "fps": DEFAULTS["fps"] if interpolated else earlier.fps}
@@ -76,6 +77,10 @@ def settings_of(
         return from_mapping(Settings, {**settings, "interpolator": str(interpolator or name)}, where=earlier.path)
     if interpolator is not None:
         raise ManifestError(f"{earlier.path}: made by {settings['method']}, which has no interpolator: leave it away")
+    unheard = {"callback": "a callback of the caller's own was at work", "interrupted": "it was broken off"}
+    for part, what in unheard.items():
+        if earlier.manifest.get(part):
+            raise ManifestError(f"{earlier.path}: {what}, so the settings alone do not make this clip again")
     if settings["seed"] is None:
         raise ManifestError(f"{earlier.path}: its noise was drawn by a generator that was given, which is gone")
     if earlier.manifest["model"]["sha256"] is None:

@@ -29,6 +29,8 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "settings",
     "memory",  # what was done to save memory
     "approximations",  # what trades exactness for cost
+    "callback",  # a callback of the caller's own saw each step, and may have changed it
+    "interrupted",  # the steps were broken off
     "unet_passes",
     "interpolations",
     "counts",  # of a retimed video: frames, cuts, ...

@@ -403,3 +403,12 @@ def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
 def test_bad_arguments(pipe, given, message):
     with pytest.raises(ValueError, match=message):
         run(pipe, **given)
+
+
+def test_a_folder_saved_again_without_a_motion_has_none(tiny_pipe, tmp_path):
+    pipe = tiny_pipe(motion="full")
+    pipe.save_pretrained(tmp_path)
+    assert (tmp_path / "backward_motion.safetensors").is_file()
+    pipe.unload_motion()
+    pipe.save_pretrained(tmp_path)
+    assert not (tmp_path / "backward_motion.safetensors").exists()

@@ -20,6 +20,7 @@ from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.resolve import approximations
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import MemoryOptions
+from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.hashing import tensor_sha256
 from gen_inbetween.runtime.manifest import ManifestError, record
 from gen_inbetween.runtime.messages import warn_once
@@ -245,6 +246,51 @@ def test_the_callback_sees_every_step_and_may_change_the_latents(make):
     clip = make(method="svd", callback_on_step_end=empty, num_inference_steps=3)
     assert steps == [0, 1, 2]
     assert clip.manifest["latents_sha256"] == tensor_sha256(torch.zeros(1, 6, 4, 16, 16))
+
+
+def test_what_a_caller_did_to_the_motion_is_in_the_manifest(make, tiny_pipe, tmp_path):
+    """The scale, a motion that came without a file, and a kept pipeline that somebody changed."""
+    pipe = tiny_pipe(motion="full")
+    pipe.motion_scale = 0.5
+    clip = make(model="auto", pipeline=pipe)
+    assert clip.manifest["motion"]["scale"] == 0.5 and len(clip.manifest["motion"]["sha256"]) == 64
+    clip.save(tmp_path / "clip.gif")
+    pipe.motion_scale = 1
+    with pytest.raises(ManifestError, match="scale of the motion was 0.5 and is 1"):
+        replay(tmp_path / "clip.json", pipeline=pipe, progress=False)
+    folder = tmp_path / "model"
+    pipe.save_pretrained(folder)
+    wanted = make(model=folder).manifest
+    open_pipeline(str(folder), dtype=torch.float32).motion_scale = 0
+    assert make(model=folder).manifest["latents_sha256"] == wanted["latents_sha256"]
+    open_pipeline(str(folder), dtype=torch.float32).unload_motion()
+    assert make(model=folder).manifest["latents_sha256"] == wanted["latents_sha256"]
+
+
+def test_a_callback_and_an_interruption_are_in_the_manifest_and_are_not_replayed(make, tmp_path):
+    def stop(pipe, step, timestep, tensors):
+        pipe.interrupt = True
+        return tensors
+
+    clip = make(callback_on_step_end=stop, num_inference_steps=3)
+    assert clip.manifest["callback"] and clip.manifest["interrupted"]
+    assert "interrupted" not in make(num_inference_steps=3).manifest
+    clip.save(tmp_path / "clip.gif")
+    with pytest.raises(ManifestError, match="callback of the caller's own"):
+        replay(tmp_path / "clip.json")
+
+
+@pytest.mark.parametrize(
+    ("own", "message"),
+    [
+        ({"pipeline": "pocket"}, "an InbetweenPipeline, got str"),
+        ({"generator": 5}, "one torch.Generator for one clip, got int"),
+        ({"generator": [torch.Generator(), torch.Generator()]}, "one torch.Generator for one clip, got list"),
+    ],
+)
+def test_what_a_caller_brings_along_is_looked_at_first(make, own, message):
+    with pytest.raises(ValueError, match=message):
+        make(**({"model": "auto"} | own))
 
 
 def test_every_part_of_a_manifest_is_known():
