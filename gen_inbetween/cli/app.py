@@ -183,7 +183,7 @@ with paths relative to the list; "out" and the settings may be left away.
 Examples:
   inbetween batch pairs.jsonl --out clips/
   inbetween batch pairs.jsonl --out clips/ --shard 2/8 --set method=trf
-  accelerate launch --multi-gpu -m gen_inbetween.cli.app batch pairs.jsonl --out clips/"""
+  accelerate launch --multi-gpu -m gen_inbetween.cli batch pairs.jsonl --out clips/"""
 )
 @report_errors
 def batch(
@@ -228,7 +228,3 @@ def _announce(clip: Clip, out: Path) -> None:
     clip.save(out)
     passes, seconds = clip.manifest["unet_passes"], clip.manifest["seconds"]
     typer.echo(f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(out)}")
-
-
-if __name__ == "__main__":  # `accelerate launch -m gen_inbetween.cli.app batch ...`
-    main()
