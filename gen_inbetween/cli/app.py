@@ -15,7 +15,7 @@ import typer
 
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
-from gen_inbetween.cli import retime as cli_flow
+from gen_inbetween.cli import retime as cli_retime
 from gen_inbetween.cli.errors import FAILED, configure_logging, fail, report_errors
 from gen_inbetween.cli.options import (
     ConfigFile,
@@ -211,7 +211,7 @@ def batch(
 
 
 cli_models.add_to(app)
-cli_flow.add_to(app)
+cli_retime.add_to(app)
 cli_edit.add_to(app)
 
 

@@ -1,6 +1,6 @@
 """The inbetweening pipeline of diffusers' kind: two keyframes in, a clip out.
 
-    pipe = InbetweenPipeline.from_pretrained("svd-xt", torch_dtype=torch.float16).to("cuda")
+    pipe = InbetweenPipeline.from_pretrained("svd-xt").to("cuda", torch.float16)
     pipe.load_motion("backward_motion.safetensors")  # one that lies in the model's folder is loaded already
     output = pipe(frame0, frame1, num_inference_steps=25, generator=torch.Generator().manual_seed(0))
     export_to_video(output.frames[0], "clip.mp4", fps=7)

@@ -31,7 +31,7 @@ from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.loading import fetch_weights, open_pipeline
+from gen_inbetween.models.loading import fetch_weights, loading_bars, open_pipeline
 from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
@@ -201,7 +201,8 @@ def generate_clip(
         frames, more = interpolate_keyframes(keyframes, settings, interpolator, progress)
     else:
         source = source or open_source(settings, own)
-        pipe, run, weights = open_run(settings, source, own, earlier)
+        with loading_bars(progress):
+            pipe, run, weights = open_run(settings, source, own, earlier)
         frames, more = sample_keyframes(keyframes, pipe, run, own, progress)
         more |= weights
     parts |= more
@@ -318,6 +319,8 @@ def sample_keyframes(
     if clip.unet_passes < run.method.unet_passes(run.sampler):
         interference["interrupted"] = True
     record = {name: getattr(settings, name) for name in SAMPLING_FIELDS}
+    if own.pipeline is not None:
+        record |= {"model": None, "motion": None}  # nothing was opened by a name
     return [geometry.undo(frame) for frame in frames], interference | {
         "settings": record | ({"seed": None} if own.generator is not None else {}),
         "memory": asdict(run.memory),

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import base64
 import logging
+import math
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
@@ -36,11 +37,13 @@ class Clip(Sequence[Image.Image]):
         manifest: what made the clip (see `manifest.py`); None where nobody recorded it.
 
     Raises:
-        VideoError: no frames, or frames of different sizes.
+        VideoError: no frames, or frames of different sizes. ValueError: a rate that is not above 0.
     """
 
     def __init__(self, frames: Iterable[Frame], fps: float, manifest: dict[str, Any] | None = None) -> None:
         self.frames = tuple(load_image(frame) for frame in frames)
+        if not 0 < fps < math.inf:
+            raise ValueError(f"expected fps as a number above 0, got {fps!r}")
         self.fps = fps
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
         sizes = {frame.size for frame in self.frames}

@@ -8,6 +8,8 @@ Weights are fetched here only, never at import.
 from __future__ import annotations
 
 import warnings
+from collections.abc import Iterator
+from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
 from pathlib import Path
@@ -62,6 +64,25 @@ def open_pipeline(
     path = Path(motion_file).expanduser().resolve()
     times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
     return load(spec, device, dtype, kernel, str(path), max(times, default=0))
+
+
+@contextmanager
+def loading_bars(shown: bool) -> Iterator[None]:
+    """Hide the bars with which diffusers and transformers load weights, unless `shown`, for the time of a `with`."""
+    if shown:
+        yield
+        return
+    from diffusers.utils import logging as diffusers_logging
+    from transformers.utils import logging as transformers_logging
+
+    libraries = [each for each in (diffusers_logging, transformers_logging) if each.is_progress_bar_enabled()]
+    for library in libraries:
+        library.disable_progress_bar()
+    try:
+        yield
+    finally:
+        for library in libraries:
+            library.enable_progress_bar()
 
 
 def close_pipelines() -> None:

@@ -50,7 +50,7 @@ def locate_model(source: str) -> str:
     """What diffusers opens: the folder of a named model, or its hub id; any other source is returned as it is.
 
     Raises:
-        ModelError: a word that is no name, no folder and no hub id.
+        ModelError: what is no name, no folder that is there and no hub id.
     """
     if source in BUNDLED:
         return BUNDLED[source]
@@ -59,7 +59,7 @@ def locate_model(source: str) -> str:
         return str(folder) if folder and (folder / "model_index.json").is_file() else HUB_IDS[source]
     if Path(source).expanduser().is_dir():
         return str(Path(source).expanduser())
-    if "/" not in source:
+    if source.count("/") != 1 or source.startswith(("/", ".", "~")) or source.endswith("/"):
         names = ", ".join((*HUB_IDS, *BUNDLED))
         raise ModelError(f"unknown model {source!r}: expected {names}, a folder, or a hub id such as owner/name")
     return source

@@ -412,3 +412,9 @@ def test_a_folder_saved_again_without_a_motion_has_none(tiny_pipe, tmp_path):
     pipe.unload_motion()
     pipe.save_pretrained(tmp_path)
     assert not (tmp_path / "backward_motion.safetensors").exists()
+
+
+@pytest.mark.parametrize("name", ["/no/such/folder", "./nowhere", "a/b/c"])
+def test_a_folder_that_is_not_there_is_said_so(name):
+    with pytest.raises(ModelError, match="unknown model"):
+        InbetweenPipeline.from_pretrained(name)

@@ -217,6 +217,7 @@ def test_a_pipeline_of_ones_own_is_used_as_it_is(make, tiny_pipe, tmp_path):
     clip = make(model="auto", pipeline=pipe, num_inference_steps=2, renoise_steps=1)
     assert clip.manifest["settings"]["method"] == "gi" and clip.manifest["model"]["sha256"] is None
     assert clip.manifest["memory"]["offload"] is None
+    assert (clip.manifest["settings"]["model"], clip.manifest["settings"]["motion"]) == (None, None)
     clip.save(tmp_path / "clip.gif")
     with pytest.raises(ManifestError, match="made with a pipeline that was given"):
         replay(tmp_path / "clip.json")
@@ -392,3 +393,10 @@ def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):
     generator = torch.Generator().manual_seed(0)
     output = pipe(*fitted, method="svd", num_inference_steps=1, generator=generator, output_type="latent")
     assert clip.manifest["latents_sha256"] == tensor_sha256(output.latents)
+
+
+def test_no_bar_is_shown_where_none_is_wanted(make, tiny_pipe, tmp_path, capfd):
+    tiny_pipe().save_pretrained(tmp_path / "model")  # not opened before
+    capfd.readouterr()
+    make(model=tmp_path / "model", progress=False)
+    assert "%|" not in capfd.readouterr().err

@@ -156,3 +156,9 @@ def test_inline_webp_without_an_encoder(tmp_path: Path, monkeypatch: pytest.Monk
     data = re.search(r"<img .*data:image/webp;base64,([^\"]+)", html)
     (tmp_path / "inline.webp").write_bytes(base64.b64decode(data[1], validate=True))
     assert len(read_frames(tmp_path / "inline.webp").frames) == 6
+
+
+@pytest.mark.parametrize("fps", [0, -1, float("nan"), float("inf")])
+def test_a_rate_is_above_zero(fps: float) -> None:
+    with pytest.raises(ValueError, match="fps as a number above 0"):
+        Clip([Image.new("RGB", (16, 16))], fps)

@@ -25,10 +25,10 @@ from gen_inbetween.interpolation.interpolator import FrameInterpolator, Interpol
 from gen_inbetween.interpolation.pairs import check_pair, frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
-from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
+from gen_inbetween.runtime.hashing import mask_sha256
 
 REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
 MAP_TAKERS = ("dis-splat", "tiny-di", "rife-dr", "dis")  # the interpolators by name that take a map
@@ -98,7 +98,7 @@ def edit_motion(
         "feather": feather,
         "fps": fps,
     }
-    return Clip(frames, fps, edit_record({"frame0": first, "frame1": last}, network, settings))
+    return Clip(frames, fps, edit_record(keyframes_record((frame0, frame1), (first, last)), network, settings))
 
 
 def check_takes_maps(interpolator: FrameInterpolator, iters: int | None = None) -> int:
@@ -123,7 +123,6 @@ def _frame(first: Image.Image, last: Image.Image, pair: PairInterpolator, index:
     return tensor_frame(pair.at(index[None].to(pair.a.device), iters=iters))
 
 
-def edit_record(frames: dict[str, Image.Image], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
-    """The manifest of an edited clip: the frames it was made of, what drew it, and how it was asked for."""
-    hashes = {name: {"sha256": image_sha256(image)} for name, image in frames.items()}
-    return manifests.record(frames=hashes, interpolator=asdict(network.info), settings=settings)
+def edit_record(frames: dict[str, Any], network: FrameInterpolator, settings: dict[str, Any]) -> dict[str, Any]:
+    """The manifest of an edited clip: the frames it was made of (name -> path, hash), what drew it, its settings."""
+    return manifests.record(frames=frames, interpolator=asdict(network.info), settings=settings)

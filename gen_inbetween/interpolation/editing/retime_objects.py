@@ -37,7 +37,7 @@ from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
-from gen_inbetween.runtime.hashing import mask_sha256
+from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
 
@@ -108,7 +108,7 @@ def retime_objects(
         "num_frames": count,
         "fps": rate,
     }
-    sources = {f"frame{number}": frame for number, frame in enumerate(old.frames)}
+    sources = {f"frame{number}": {"sha256": image_sha256(frame)} for number, frame in enumerate(old.frames)}
     return Clip(frames, rate, edit_record(sources, draw, settings))
 
 
