@@ -33,8 +33,8 @@ from gen_inbetween.interpolation.carried_motion import (
 from gen_inbetween.interpolation.classical import dis_flow, opencv
 from gen_inbetween.interpolation.interpolator import (
     Flows,
-    FrameInterpolator,
     InterpolatorInfo,
+    PairedInterpolator,
     PairInterpolator,
     Reference,
     Time,
@@ -53,7 +53,7 @@ HEADER = "gen_inbetween_refinement"  # the key in a safetensors header that says
 OPENCV_LICENSE = "Apache-2.0 (OpenCV)"
 
 
-class CarriedInterpolator(FrameInterpolator):
+class CarriedInterpolator(PairedInterpolator):
     """Carried DIS flow; each pixel may have its own time. ImportError: OpenCV is not installed.
 
     Args:
@@ -64,14 +64,6 @@ class CarriedInterpolator(FrameInterpolator):
     def __init__(self, info: InterpolatorInfo, device: str | torch.device, refinement: Refinement | None) -> None:
         opencv()
         self.info, self.device, self.refinement = info, torch.device(device), refinement
-
-    def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
-        """See `FrameInterpolator`."""
-        return self.pair(a, b).at(t, ref=ref, iters=iters)
-
-    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
-        """See `FrameInterpolator`. The mask is the share of a among what both warped frames have."""
-        return self.pair(a, b).flows(t)
 
     def pair(self, a: Tensor, b: Tensor) -> CarriedPair:
         """See `FrameInterpolator`."""
@@ -110,7 +102,7 @@ class CarriedPair(PairInterpolator):
 
     @torch.no_grad()
     def flows(self, t: Time) -> Flows:
-        """See `FrameInterpolator`."""
+        """See `FrameInterpolator`. The mask is the share of a among what both warped frames have."""
         carried, refinement = self._carried(t), self.interpolator.refinement
         to0, to1, share = carried.to0, carried.to1, carried.share0
         if refinement is not None:

@@ -22,8 +22,8 @@ from torch import Tensor
 
 from gen_inbetween.interpolation.interpolator import (
     Flows,
-    FrameInterpolator,
     InterpolatorInfo,
+    PairedInterpolator,
     PairInterpolator,
     Reference,
     Time,
@@ -39,7 +39,7 @@ FAINT = 1e-6  # weight below which no vector has arrived
 GREY = (0.299, 0.587, 0.114)
 
 
-class DisInterpolator(FrameInterpolator):
+class DisInterpolator(PairedInterpolator):
     """OpenCV's DIS flow, on the CPU; each pixel may have its own time. ImportError: OpenCV is not installed."""
 
     def __init__(self, device: str | torch.device = "cpu") -> None:
@@ -48,14 +48,6 @@ class DisInterpolator(FrameInterpolator):
         self.info = InterpolatorInfo(
             "dis", "DIS", "OpenCV, medium preset at full resolution", "index", 1, "Apache-2.0 (OpenCV)"
         )
-
-    def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
-        """See `FrameInterpolator`."""
-        return self.pair(a, b).at(t, ref=ref, iters=iters)
-
-    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
-        """See `FrameInterpolator`."""
-        return self.pair(a, b).flows(t)
 
     def pair(self, a: Tensor, b: Tensor) -> DisPair:
         """See `FrameInterpolator`."""

@@ -95,6 +95,22 @@ class FrameInterpolator(ABC):
         return PairInterpolator(self, a, b)
 
 
+class PairedInterpolator(FrameInterpolator):
+    """An interpolator whose work is done by its `pair`, which says what the times of two frames share."""
+
+    def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
+        """See `FrameInterpolator`."""
+        return self.pair(a, b).at(t, ref=ref, iters=iters)
+
+    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
+        """See `FrameInterpolator`."""
+        return self.pair(a, b).flows(t)
+
+    @abstractmethod
+    def pair(self, a: Tensor, b: Tensor) -> PairInterpolator:
+        """See `FrameInterpolator`."""
+
+
 class PairInterpolator:
     """An interpolator set to two frames. Kinds whose times share work keep it here, and override what uses it."""
 

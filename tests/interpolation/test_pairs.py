@@ -5,37 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
+from interpolation_cases import ALL, frames, network_interpolator
 from PIL import Image
-from torch import Tensor
 
 from gen_inbetween.interpolation import (
-    InterpolatorInfo,
     interpolate_pair,
     load_interpolator,
 )
-from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
-from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
-
-TINY = {"widths": (8, 8, 4), "depth": 1, "context_width": 2}
-
-
-KIND_OF = {0: "midpoint", 1: "index", 5: "index+ref"}
-
-
-def network_interpolator(index_channels: int, kind: str | None = None) -> NetworkInterpolator:
-    torch.manual_seed(0)
-    network = IFNet(index_channels, **TINY).eval()
-    info = InterpolatorInfo("tiny", "IFNet", "tiny", kind or KIND_OF[index_channels], network.multiple, "none")
-    return NetworkInterpolator(network, info, torch.device("cpu"))
-
-
-def frames(count: int, height: int = 20, width: int = 33, batch: int = 1) -> list[Tensor]:
-    generator = torch.Generator().manual_seed(0)
-    return [torch.rand(batch, 3, height, width, generator=generator) for _ in range(count)]
-
-
-ALL = ["blend", "nearest", "dis", "dis-splat", 0, 1, 5]
 
 
 @pytest.fixture(params=ALL, ids=str)

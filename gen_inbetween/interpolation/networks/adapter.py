@@ -17,9 +17,9 @@ from torch.nn import functional
 
 from gen_inbetween.interpolation.interpolator import (
     Flows,
-    FrameInterpolator,
     InterpolatorError,
     InterpolatorInfo,
+    PairedInterpolator,
     PairInterpolator,
     Reference,
     Time,
@@ -34,7 +34,7 @@ from gen_inbetween.interpolation.recursive_midpoint import recursive_midpoint_ba
 REFERENCE_CHANNELS = 5  # [D, D_ref, I_ref]: the networks that look at a reference
 
 
-class NetworkInterpolator(FrameInterpolator):
+class NetworkInterpolator(PairedInterpolator):
     """A network as an interpolator. info: what it is; device: where its weights are."""
 
     def __init__(self, network: InterpolationNetwork, info: InterpolatorInfo, device: torch.device) -> None:
@@ -43,14 +43,6 @@ class NetworkInterpolator(FrameInterpolator):
     def __repr__(self) -> str:
         info = self.info
         return f"NetworkInterpolator({info.architecture} {info.version}, {info.kind}, on {self.device})"
-
-    def __call__(self, a: Tensor, b: Tensor, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
-        """See `FrameInterpolator`."""
-        return self.pair(a, b).at(t, ref=ref, iters=iters)
-
-    def flows(self, a: Tensor, b: Tensor, t: Time) -> Flows:
-        """See `FrameInterpolator`."""
-        return self.pair(a, b).flows(t)
 
     def pair(self, a: Tensor, b: Tensor) -> NetworkPair:
         """See `FrameInterpolator`."""

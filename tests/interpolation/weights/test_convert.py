@@ -3,27 +3,15 @@
 from __future__ import annotations
 
 import json
-from collections.abc import Mapping
 
 import pytest
 import torch
+from interpolation_cases import published
 from safetensors import safe_open
 from safetensors.torch import save_file
-from torch import Tensor
 
 from gen_inbetween.interpolation import InterpolatorError, convert_interpolator, load_interpolator
-from gen_inbetween.interpolation.networks.ifnet import IFNet
-from gen_inbetween.interpolation.weights.detect import on_meta
 from gen_inbetween.interpolation.weights.files import HEADER
-
-
-def hollow(shapes: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    """Tensors of these shapes that take no room, in memory or in a file: one zero, repeated."""
-    return {prefix + name: torch.zeros(1).expand(tensor.shape) for name, tensor in shapes.items()}
-
-
-def published(index_channels: int = 1, prefix: str = "module.") -> dict[str, Tensor]:
-    return hollow(on_meta(lambda: IFNet(index_channels, teacher=True)).state_dict(), prefix)
 
 
 def test_converted_weights_are_the_same_and_say_what_they_are(tmp_path):

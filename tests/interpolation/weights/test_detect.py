@@ -2,18 +2,14 @@
 
 from __future__ import annotations
 
-import datetime
 import math
-from collections.abc import Mapping
 
 import pytest
 import torch
-from torch import Tensor
+from interpolation_cases import hollow, published, slomo_checkpoint
 
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator
-from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4
-from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
 from gen_inbetween.interpolation.weights.detect import detect_network, on_meta
 
 # What the published files show: widths of the blocks, input channels of block0 and block1, the head's name and width,
@@ -39,29 +35,6 @@ V4_FILES = {
 
 
 MULTIPLES = {"4.0-4.1": 64, "4.25-4.26": 64, "4.25.lite": 128, "4.25.heavy": 64, "4.26.heavy": 64}  # the others: 32
-
-
-def hollow(shapes: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    """Tensors of these shapes that take no room, in memory or in a file: one zero, repeated."""
-    return {prefix + name: torch.zeros(1).expand(tensor.shape) for name, tensor in shapes.items()}
-
-
-def published(index_channels: int = 1, prefix: str = "module.") -> dict[str, Tensor]:
-    return hollow(on_meta(lambda: IFNet(index_channels, teacher=True)).state_dict(), prefix)
-
-
-def slomo_checkpoint() -> dict[str, object]:
-    network = on_meta(SuperSloMo)
-    return {
-        "Detail": "End to end Super SloMo.",
-        "epoch": 199,
-        "timestamp": datetime.datetime(2018, 12, 6, 12, 0),
-        "trainBatchSz": 6,
-        "learningRate": 1e-6,
-        "loss": [[0.5]],
-        "state_dictFC": hollow(network.flow.state_dict()),
-        "state_dictAT": hollow(network.synthesis.state_dict()),
-    }
 
 
 @pytest.mark.parametrize("version", LAYOUTS)

@@ -3,25 +3,13 @@
 from __future__ import annotations
 
 import pickle
-from collections.abc import Mapping
 
 import pytest
 import torch
-from torch import Tensor
+from interpolation_cases import published
 
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator
-from gen_inbetween.interpolation.networks.ifnet import IFNet
-from gen_inbetween.interpolation.weights.detect import on_meta
 from gen_inbetween.interpolation.weights.files import read_weights
-
-
-def hollow(shapes: Mapping[str, Tensor], prefix: str = "") -> dict[str, Tensor]:
-    """Tensors of these shapes that take no room, in memory or in a file: one zero, repeated."""
-    return {prefix + name: torch.zeros(1).expand(tensor.shape) for name, tensor in shapes.items()}
-
-
-def published(index_channels: int = 1, prefix: str = "module.") -> dict[str, Tensor]:
-    return hollow(on_meta(lambda: IFNet(index_channels, teacher=True)).state_dict(), prefix)
 
 
 def test_every_way_of_saving_it_is_the_same(tmp_path):
