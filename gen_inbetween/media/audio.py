@@ -18,6 +18,7 @@ import av
 
 from gen_inbetween.media.packets import read_packets
 from gen_inbetween.media.source import VideoError
+from gen_inbetween.runtime.files import file_url
 
 log = logging.getLogger("gen_inbetween")
 
@@ -33,7 +34,7 @@ def codecs_of(path: Path) -> list[str]:
     if path.is_dir():
         return []
     try:
-        with av.open(str(path)) as container:
+        with av.open(file_url(path)) as container:
             return [stream.codec_context.name for stream in container.streams.audio]
     except av.FFmpegError:
         return []
@@ -65,7 +66,7 @@ class Sound:
         return [self._feed(output, index) for index in range(len(codecs_of(self.path)))]
 
     def _feed(self, output: Any, index: int) -> Iterator[Any]:
-        with av.open(str(self.path)) as container:
+        with av.open(file_url(self.path)) as container:
             source = container.streams.audio[index]
             name = source.codec_context.name
             if self.scale == 1 and _can_be_copied(name, output):
@@ -76,7 +77,7 @@ class Sound:
 
     def _copied(self, index: int, stream: Any) -> Iterator[Any]:
         """From the packet before the first one heard: a decoder needs it, and players pass over it in silence."""
-        with av.open(str(self.path)) as container:
+        with av.open(file_url(self.path)) as container:
             source: Any = container.streams.audio[index]
             shift = round(Fraction(self.begin) / source.time_base)
             for packet in read_packets(container, source):
@@ -92,7 +93,7 @@ class Sound:
                 yield packet
 
     def _stretched(self, index: int, stream: Any) -> Iterator[Any]:
-        with av.open(str(self.path)) as container:
+        with av.open(file_url(self.path)) as container:
             source = container.streams.audio[index]
             push, pull = self._graph(source)
             for packet in read_packets(container, source):

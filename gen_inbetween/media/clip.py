@@ -146,13 +146,12 @@ def check_output(path: str | os.PathLike[str]) -> None:
         VideoError: an extension no clip is saved with, or a folder that holds other things than frames saved earlier.
         OutputError: no permission to write there, or a file stands where a folder is needed.
     """
+    check_writable(path)
     path = Path(path)
     if not _is_sheet(path):
         check_video_output(path)
     elif path.is_dir():
         raise VideoError(f"{path} is a folder; expected the name of a .png file")
-    else:
-        check_writable(path)
 
 
 def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) -> dict[str, dict[str, str | None]]:

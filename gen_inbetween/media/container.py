@@ -27,6 +27,7 @@ from PIL import Image
 
 from gen_inbetween.media.packets import constant_rate, time_stamps, whole_frames
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
+from gen_inbetween.runtime.files import file_url
 
 log = logging.getLogger("gen_inbetween")
 
@@ -173,7 +174,7 @@ class Container(Source):
 def open_stream(path: Path) -> tuple[Any, Any]:
     """The PyAV container and its video stream. VideoError: there is none, or no container that can be read."""
     try:
-        container = av.open(str(path))
+        container = av.open(file_url(path))
     except av.FFmpegError as error:
         empty = " (0 bytes)" if path.stat().st_size == 0 else ""
         raise VideoError(f"{path}{empty} is not a video that can be read, or is damaged: {error.strerror}") from error

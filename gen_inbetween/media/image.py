@@ -14,6 +14,8 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from gen_inbetween.runtime.files import address_of
+
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
 Colour = tuple[int, int, int]
 
@@ -66,6 +68,8 @@ def load_image(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.I
 
 
 def _load(path: Path) -> Image.Image:
+    if address := address_of(path):
+        raise FrameError(f"{address} is an address, not a file: download it first")
     if not path.exists():
         raise FrameError(f"no such file: {path}")
     if path.is_dir():

@@ -26,7 +26,7 @@ from PIL import Image
 from gen_inbetween.media.audio import Sound
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.runtime.files import OutputError, replaced
+from gen_inbetween.runtime.files import OutputError, file_url, replaced, short_name
 from gen_inbetween.runtime.hashing import json_sha256
 
 log = logging.getLogger("gen_inbetween")
@@ -44,7 +44,7 @@ class Segments:
     def __init__(self, out: Path, total: int, rate: Fraction, identity: dict[str, Any]) -> None:
         self.out, self.total, self.rate = out, total, rate
         digest = json_sha256([identity, total, str(rate), FRAMES])[:16]
-        self.folder = out.absolute().with_name(f".{out.name}.{digest}.parts")
+        self.folder = out.absolute().with_name(f".{short_name(out.name)}.{digest}.parts")
         self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
 
     def begin(self, resume: bool) -> int:
@@ -97,8 +97,8 @@ class Segments:
         whole = self.folder / "whole.mp4"  # so that a run killed here leaves nothing outside of the folder
         with (
             replaced(whole) as temporary,
-            av.open(str(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as output,
-            av.open(str(self.paths[0])) as first,
+            av.open(file_url(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as output,
+            av.open(file_url(self.paths[0])) as first,
         ):
             video = output.add_stream_from_template(first.streams.video[0])
             if sample_aspect is not None:
@@ -107,13 +107,13 @@ class Segments:
             for packet in heapq.merge(*feeds, key=_decoding_time):
                 output.mux(packet)
         os.replace(whole, self.out)
-        for folder in self.folder.parent.glob(f".{glob.escape(self.out.name)}.*.parts"):
+        for folder in self.folder.parent.glob(f".{glob.escape(short_name(self.out.name))}.*.parts"):
             shutil.rmtree(folder, ignore_errors=True)
 
     def _packets(self, stream: Any) -> Iterator[Any]:
         """The packets of all pieces, counted in frames from the first piece's first."""
         for number, path in enumerate(self.paths):
-            with av.open(str(path)) as piece:
+            with av.open(file_url(path)) as piece:
                 source: Any = piece.streams.video[0]
                 unit = source.time_base * self.rate
                 packet: Any
@@ -133,7 +133,7 @@ def _decoding_time(packet: Any) -> Any:
 def _frames_in(path: Path) -> int:
     """How many frames a piece holds; 0 where it is missing or not whole."""
     try:
-        with av.open(str(path)) as piece:
+        with av.open(file_url(path)) as piece:
             return sum(packet.size > 0 for packet in piece.demux(video=0))
     except (av.FFmpegError, IndexError):
         return 0

@@ -20,6 +20,7 @@ from gen_inbetween.media.animation import ANIMATION_SUFFIXES, Animation
 from gen_inbetween.media.container import Container, Reader
 from gen_inbetween.media.folder import Folder
 from gen_inbetween.media.source import Source, VideoError
+from gen_inbetween.runtime.files import address_of
 
 VideoPath: TypeAlias = Union[str, "os.PathLike[str]", Sequence["str | os.PathLike[str]"]]
 
@@ -47,6 +48,8 @@ def open_source(path: VideoPath, *, reader: Reader = "auto", folder_rate: float 
     """
     if not isinstance(path, str | os.PathLike):
         return Folder([Path(file) for file in path], folder_rate)
+    if address := address_of(path):
+        raise VideoError(f"{address} is an address, not a file: download it first")
     path = Path(path)
     if not path.exists():
         raise VideoError(f"no such file: {path}")

@@ -19,7 +19,7 @@ from PIL import Image
 
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.media.source import VideoError
-from gen_inbetween.runtime.files import check_writable, replace_folder, replaced
+from gen_inbetween.runtime.files import check_writable, file_url, replace_folder, replaced
 
 log = logging.getLogger("gen_inbetween")
 
@@ -36,6 +36,7 @@ def check_video_output(path: str | os.PathLike[str]) -> None:
             things than frames written earlier; PyAV lacks H.264.
         OutputError: no permission, or a file stands where a folder is needed.
     """
+    check_writable(path)
     path = Path(path)
     suffix = path.suffix.lower()
     if path.is_dir():
@@ -50,7 +51,6 @@ def check_video_output(path: str | os.PathLike[str]) -> None:
         raise VideoError(f"{path} is a file; expected a folder for the frames, or a name ending in .mp4, .gif or .webp")
     if suffix == ".mp4" and "libx264" not in av.codecs_available:
         raise VideoError("this PyAV has no H.264 encoder (libx264): install PyAV's own wheel, or write .webp or .gif")
-    check_writable(path)
 
 
 def write_video(
@@ -103,7 +103,7 @@ def _same_size(frames: Iterable[Frame]) -> Iterator[Image.Image]:
 
 def _write_mp4(frames: Iterator[Image.Image], path: Path, fps: float, crf: int, quality: int) -> None:
     rate = Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
-    with av.open(str(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
+    with av.open(file_url(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # One thread, because the bytes x264 makes depend on their number; no macroblock tree, because with AVX-512 it
         # reads past the end of rows, and the bytes depend on what lies there.
         options = {"crf": str(crf), "threads": "1", "mbtree": "0"}

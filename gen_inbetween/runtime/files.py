@@ -5,8 +5,12 @@ What is written stands under a temporary name beside its place until it is whole
 
 from __future__ import annotations
 
+import codecs
+import hashlib
+import io
 import json
 import os
+import re
 import shutil
 import uuid
 from collections.abc import Callable, Iterable, Iterator
@@ -20,6 +24,10 @@ if TYPE_CHECKING:
 UMASK = os.umask(0)  # can only be read by setting it
 os.umask(UMASK)
 
+SHORT = 64  # bytes of a name's stem that names made from it carry
+LONGEST = 255  # bytes of a name on the usual file systems, where the system does not say
+_ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # one letter is a drive of Windows
+
 
 class OutputError(OSError):
     """An output cannot be written: the folder is missing or closed to us, the disk is full."""
@@ -30,12 +38,72 @@ def check_writable(path: str | os.PathLike[str]) -> None:
 
     Missing folders on the way are fine, `replaced` makes them.
     """
+    if address := address_of(path):
+        raise OutputError(f"cannot write {address}: it is an address; expected the name of a file or a folder")
     path = Path(path)
-    ancestor = next(folder for folder in (path.absolute().parent, *path.absolute().parents) if folder.exists())
+    ancestor = next(
+        folder for folder in (path.absolute().parent, *path.absolute().parents) if os.path.exists(folder)
+    )  # False, too, for too long a name
     if not ancestor.is_dir():
         raise OutputError(f"cannot write {path}: {ancestor} is a file, expected a folder")
     if not os.access(ancestor, os.W_OK | os.X_OK):
         raise OutputError(f"cannot write {path}: no permission to write in {ancestor}; choose another folder")
+    longest = os.pathconf(ancestor, "PC_NAME_MAX") if hasattr(os, "pathconf") else LONGEST
+    for name in path.absolute().relative_to(ancestor).parts:
+        if (count := len(os.fsencode(name))) > longest:
+            raise OutputError(f"cannot write {path}: a name has at most {longest} bytes here, this one {count}")
+
+
+def address_of(path: str | os.PathLike[str]) -> str | None:
+    """The address (URL) that was given in place of a path, None where it is a path; pathlib leaves one slash of two.
+
+    >>> address_of("https:/example.com/film.mp4")
+    'https://example.com/film.mp4'
+    >>> address_of("12:30.mp4")
+    """
+    text = os.fspath(path)
+    found = _ADDRESS.match(text)
+    if found is None or os.path.exists(text) or os.path.exists(f"{found[1]}:"):
+        return None
+    return f"{found[1]}://{text[found.end() :]}"
+
+
+def file_url(path: str | os.PathLike[str]) -> str:
+    """A path as FFmpeg takes it whatever stands in it: of "12:30.mp4" it would take the 12 for a protocol.
+
+    >>> file_url("12:30.mp4")
+    'file:12:30.mp4'
+    """
+    return f"file:{os.fspath(path)}"
+
+
+def short_name(name: str) -> str:
+    """`name`, or of a long one its beginning and a hash: so many bytes that more can be added to it.
+
+    >>> short_name("clip.mp4")
+    'clip.mp4'
+    """
+    encoded = os.fsencode(name)
+    if len(encoded) <= SHORT:
+        return name
+    return encoded[: SHORT - 9].decode("utf-8", "ignore") + "-" + hashlib.sha256(encoded).hexdigest()[:8]
+
+
+def read_lines(path: str | os.PathLike[str]) -> list[str]:
+    """The lines of a text file: UTF-8, or UTF-16 as PowerShell writes it, with a byte order mark or without.
+
+    ValueError: it is in another encoding. OSError: it cannot be read.
+    """
+    content = Path(path).read_bytes()
+    encoding = "utf-8-sig"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif b"\0" in content[:2]:  # JSON and CSV begin with a character of ASCII
+        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+    try:
+        return [line.rstrip("\n") for line in io.StringIO(content.decode(encoding), newline=None)]
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 or UTF-16 ({error.reason}): save it as UTF-8") from error
 
 
 @contextmanager
@@ -52,7 +120,8 @@ def replaced(path: str | os.PathLike[str], replace: Callable[[Path, Path], objec
         OutputError: in place of any OSError of the block, naming `path`.
     """
     path = Path(path)
-    temporary = path.with_name(f".{path.stem}.{uuid.uuid4().hex[:12]}{path.suffix}")
+    suffix = path.suffix if len(os.fsencode(path.suffix)) <= SHORT else ""  # all after the first dot of a sentence
+    temporary = path.with_name(f".{short_name(path.name.removesuffix(suffix))}.{uuid.uuid4().hex[:12]}{suffix}")
     try:
         path.parent.mkdir(parents=True, exist_ok=True)
         yield temporary

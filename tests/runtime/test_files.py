@@ -8,7 +8,17 @@ from pathlib import Path
 import pytest
 from PIL import Image
 
-from gen_inbetween.runtime.files import OutputError, replace_folder, replaced, save_image, write_json, write_json_lines
+from gen_inbetween.runtime.files import (
+    OutputError,
+    check_writable,
+    read_lines,
+    replace_folder,
+    replaced,
+    save_image,
+    short_name,
+    write_json,
+    write_json_lines,
+)
 
 
 def test_a_parent_that_is_a_file_is_said(tmp_path: Path) -> None:
@@ -44,3 +54,43 @@ def test_a_folder_is_replaced_in_one_step(tmp_path: Path) -> None:
             (temporary / content).touch()
     assert [file.name for file in (tmp_path / "folder").iterdir()] == ["new"]
     assert [file.name for file in tmp_path.iterdir()] == ["folder"]
+
+
+@pytest.mark.parametrize(
+    "name", ["x" * 251 + ".mp4", "\u6708" * 83 + ".mp4", "a." + "y" * 253, "12:30.mp4", "100%d .mp4"]
+)
+def test_a_name_as_long_as_a_name_can_be_is_written(tmp_path: Path, name: str) -> None:
+    check_writable(tmp_path / name)
+    with replaced(tmp_path / name) as temporary:
+        assert len(temporary.name.encode()) <= max(len(name.encode()), 100)
+        temporary.write_text("whole")
+    assert [file.name for file in tmp_path.iterdir()] == [name]
+
+
+def test_a_name_that_is_too_long_is_found_before_the_work(tmp_path: Path) -> None:
+    for path in (tmp_path / ("x" * 252 + ".mp4"), tmp_path / ("d" * 256) / "a.mp4"):
+        with pytest.raises(OutputError, match="at most 255 bytes here, this one 256"):
+            check_writable(path)
+
+
+def test_long_names_that_begin_alike_are_told_apart() -> None:
+    names = {short_name("x" * 100 + end) for end in ("1.mp4", "2.mp4")}
+    assert len(names) == 2 and all(len(name) <= 64 for name in names)
+
+
+def test_an_address_is_no_place_to_write_to() -> None:
+    with pytest.raises(OutputError, match="https://example.com/film.mp4: it is an address"):
+        check_writable(Path("https://example.com/film.mp4"))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+def test_lists_are_read_as_windows_writes_them(tmp_path: Path, encoding: str) -> None:
+    path = tmp_path / "list.txt"
+    path.write_bytes('{"a": "\u00fc\u2028"}\r\n\r\nzwei'.encode(encoding))
+    assert read_lines(path) == ['{"a": "\u00fc\u2028"}', "", "zwei"]
+
+
+def test_a_list_in_another_encoding_is_refused(tmp_path: Path) -> None:
+    (tmp_path / "list.txt").write_bytes("z\u00fcrich".encode("latin-1"))
+    with pytest.raises(ValueError, match="save it as UTF-8"):
+        read_lines(tmp_path / "list.txt")
