@@ -178,7 +178,8 @@ def demo(
 @app.command(
     epilog="""\b
 Each line of the list: {"frame0": "a.png", "frame1": "b.png", "out": "name.mp4", "seed": 3, ...}
-with paths relative to the list; "out" and the settings may be left away.
+or CSV whose first line is frame0,frame1,out,seed,...
+Paths are relative to the list; "out" and the settings may be left away.
 \b
 Examples:
   inbetween batch pairs.jsonl --out clips/
@@ -187,7 +188,7 @@ Examples:
 )
 @report_errors
 def batch(
-    pairs: Annotated[Path, typer.Argument(help="A JSONL file, one pair a line.")],
+    pairs: Annotated[Path, typer.Argument(help="The list, JSON lines or CSV: one pair a line.")],
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder the clips go to.")],
     shard: Annotated[str, typer.Option(help="i/n: make every n-th line only, starting with the i-th.")] = "1/1",
     config: ConfigFile = None,

@@ -1,14 +1,13 @@
-"""Batches: a JSONL list of pairs in, a folder of clips out.
+"""Batches: a list of pairs in, a folder of clips out.
 
-Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}; paths are relative to the list. What
-stands in the output folder under its final name is finished (it is renamed there last), so a batch that was stopped
+Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}, or that as CSV; paths are relative
+to the list. What stands in the output folder under its final name is finished (it is renamed there last), so a batch that was stopped
 goes on where it was, and shards on machines that share the folder need no scheduler. Under `accelerate launch` every
 process takes its share of the shard.
 """
 
 from __future__ import annotations
 
-import json
 import logging
 import os
 from collections.abc import Callable, Mapping
@@ -17,8 +16,11 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.generation.settings import Settings
+from gen_inbetween.media.writing.outputs import check_suffix
 from gen_inbetween.runtime.config import from_mapping
+from gen_inbetween.runtime.files import OutputError, address_of, check_writable
 from gen_inbetween.runtime.hashing import short_hash
+from gen_inbetween.runtime.lists import Row, read_rows
 from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 
 log = logging.getLogger("gen_inbetween")
@@ -60,28 +62,26 @@ def read_pairs(
     """The lines of a list, in order: a `Pair`, or for a line that cannot be one the message that says why.
 
     Args:
-        path: the JSONL file; empty lines are passed over.
+        path: JSON lines or CSV (`runtime.lists`); empty lines are passed over.
         out: the folder the clips go to.
         defaults: settings for every line; the line's own win.
 
     Raises:
-        ValueError: the list itself cannot be read, or holds no line at all.
+        ValueError: the list itself cannot be read, is another kind of file, or holds no line at all.
     """
     path = Path(path)
     try:
-        lines = path.read_text(encoding="utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
-        raise ValueError(f"{path}: cannot read the list of pairs: {error}") from error
+        rows = read_rows(path, ("frame0", "frame1"), OWN_KEYS)
+    except OSError as error:
+        raise ValueError(f"{path}: cannot read the list of pairs: {error.strerror or error}") from error
     entries: list[Pair | str] = []
     lines_of: dict[Path, int] = {}
-    for number, text in enumerate(lines, start=1):
-        if not text.strip():
-            continue
+    for number, row in rows:
         try:
-            pair = _parse(text, number, path, Path(out), defaults)
+            pair = _parse(row, number, path, Path(out), defaults)
             if pair.out in lines_of:
                 raise ValueError(f"the same output as line {lines_of[pair.out]}: {pair.out.name}")
-        except ValueError as error:
+        except (ValueError, OutputError) as error:
             entries.append(f"{path.name}:{number}: {error}")
             continue
         lines_of[pair.out] = number
@@ -91,13 +91,9 @@ def read_pairs(
     return entries
 
 
-def _parse(text: str, number: int, path: Path, out: Path, defaults: Mapping[str, Any]) -> Pair:
-    try:
-        values = json.loads(text)
-    except ValueError as error:
-        raise ValueError(f"not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"expected an object, got {type(values).__name__}")
+def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[str, Any]) -> Pair:
+    if isinstance(values, str):
+        raise ValueError(values)
     absent = [key for key in ("frame0", "frame1") if not isinstance(values.get(key), str)]
     if absent:
         raise ValueError(f"expected a file name under {' and '.join(absent)}")
@@ -105,9 +101,13 @@ def _parse(text: str, number: int, path: Path, out: Path, defaults: Mapping[str,
     settings = from_mapping(Settings, chosen, where="settings")
     frame0, frame1 = path.parent / values["frame0"], path.parent / values["frame1"]
     name = values.get("out", _default_name(values, chosen))
+    if address := address_of(str(name)):
+        raise ValueError(f"cannot write {address}: it is an address; expected the name of a file")
     target = out / str(name)
     if not target.resolve().is_relative_to(out.resolve()) or target.resolve() == out.resolve():
         raise ValueError(f'"out" must name a file inside the output folder, got {name!r}')
+    check_suffix(target, sheet=True)
+    check_writable(target)
     return Pair(f"{path.name}:{number}", frame0, frame1, target, settings)
 
 

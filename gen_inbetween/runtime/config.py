@@ -22,12 +22,12 @@ import dataclasses
 import os
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from pathlib import Path
 from typing import Any, TypeVar
 
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
+from gen_inbetween.runtime.lists import read_text
 from gen_inbetween.runtime.messages import nearest_names
 
 Config = TypeVar("Config")
@@ -55,9 +55,11 @@ def load(cls: type[Config], path: str | os.PathLike[str], overrides: Iterable[st
 def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a YAML file says, not yet checked against anything; ConfigError where it is no mapping."""
     try:
-        text = Path(path).read_text(encoding="utf-8")
+        text = read_text(path)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror or error}") from error
+    except ValueError as error:
+        raise ConfigError(str(error)) from error
     try:
         values = yaml.safe_load(text)
     except yaml.YAMLError as error:

@@ -5,9 +5,7 @@ What is written stands under a temporary name beside its place until it is whole
 
 from __future__ import annotations
 
-import codecs
 import hashlib
-import io
 import json
 import os
 import re
@@ -87,23 +85,6 @@ def short_name(name: str) -> str:
     if len(encoded) <= SHORT:
         return name
     return encoded[: SHORT - 9].decode("utf-8", "ignore") + "-" + hashlib.sha256(encoded).hexdigest()[:8]
-
-
-def read_lines(path: str | os.PathLike[str]) -> list[str]:
-    """The lines of a text file: UTF-8, or UTF-16 as PowerShell writes it, with a byte order mark or without.
-
-    ValueError: it is in another encoding. OSError: it cannot be read.
-    """
-    content = Path(path).read_bytes()
-    encoding = "utf-8-sig"
-    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
-        encoding = "utf-16"
-    elif b"\0" in content[:2]:  # JSON and CSV begin with a character of ASCII
-        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
-    try:
-        return [line.rstrip("\n") for line in io.StringIO(content.decode(encoding), newline=None)]
-    except UnicodeDecodeError as error:
-        raise ValueError(f"{path} is not text in UTF-8 or UTF-16 ({error.reason}): save it as UTF-8") from error
 
 
 @contextmanager

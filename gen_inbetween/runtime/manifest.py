@@ -17,6 +17,7 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.lists import read_text
 
 FORMAT = 2
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
@@ -69,7 +70,7 @@ def read(path: str | os.PathLike[str]) -> dict[str, Any]:
     ManifestError: the file is missing, is no JSON, or is not a manifest of these formats.
     """
     try:
-        manifest = json.loads(Path(path).read_text(encoding="utf-8"))
+        manifest = json.loads(read_text(path))
     except OSError as error:
         raise ManifestError(f"{path}: cannot read the manifest: {error.strerror or error}") from error
     except ValueError as error:

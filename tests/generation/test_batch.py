@@ -185,3 +185,26 @@ def test_ctrl_c_ends_the_batch(tmp_path, monkeypatch):
     with pytest.raises(KeyboardInterrupt):
         run_batch(entries)
     assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_lists_of_windows_and_tables_are_read_to_the_first_line(tmp_path, made, encoding):
+    (tmp_path / "list.jsonl").write_bytes("".join(json.dumps(pair(name)) + "\r\n" for name in "ab").encode(encoding))
+    table = "frame0,frame1,out,seed\r\na.png,end.png,1.gif,4\r\nb.png,end.png,,\r\n"
+    (tmp_path / "list.csv").write_bytes(table.encode(encoding))
+    for name in ("list.jsonl", "list.csv"):
+        assert run_batch(read_pairs(tmp_path / name, tmp_path / name[5:], {})).failures == []
+    assert [name for name, _ in made] == ["a.png", "b.png"] * 2 and made[2][1].seed == 4
+    assert (tmp_path / "csv" / "1.gif").is_file()
+
+
+def test_an_output_no_clip_is_saved_as_is_found_with_the_list(tmp_path):
+    names = ["y.xyz", "y.mp5", "https://a.b/c.mp4", "n" * 252 + ".mp4", "good.mkv"]
+    entries = read_pairs(write_list(tmp_path, *(pair("a", out=name) for name in names)), tmp_path / "out", {})
+    assert all("cannot write" in entry for entry in entries[:4]) and isinstance(entries[4], Pair)
+
+
+def test_a_list_of_another_kind_is_one_line(tmp_path):
+    path = write_list(tmp_path, "a.png,b.png", "c.png,d.png")
+    with pytest.raises(ValueError, match="CSV whose first line is frame0,frame1"):
+        read_pairs(path, tmp_path, {})

@@ -11,7 +11,6 @@ from PIL import Image
 from gen_inbetween.runtime.files import (
     OutputError,
     check_writable,
-    read_lines,
     replace_folder,
     replaced,
     save_image,
@@ -81,16 +80,3 @@ def test_long_names_that_begin_alike_are_told_apart() -> None:
 def test_an_address_is_no_place_to_write_to() -> None:
     with pytest.raises(OutputError, match="https://example.com/film.mp4: it is an address"):
         check_writable(Path("https://example.com/film.mp4"))
-
-
-@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
-def test_lists_are_read_as_windows_writes_them(tmp_path: Path, encoding: str) -> None:
-    path = tmp_path / "list.txt"
-    path.write_bytes('{"a": "\u00fc\u2028"}\r\n\r\nzwei'.encode(encoding))
-    assert read_lines(path) == ['{"a": "\u00fc\u2028"}', "", "zwei"]
-
-
-def test_a_list_in_another_encoding_is_refused(tmp_path: Path) -> None:
-    (tmp_path / "list.txt").write_bytes("z\u00fcrich".encode("latin-1"))
-    with pytest.raises(ValueError, match="save it as UTF-8"):
-        read_lines(tmp_path / "list.txt")

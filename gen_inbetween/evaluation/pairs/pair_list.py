@@ -11,7 +11,6 @@ It holds no pictures: the sources of its pairs say where they come from, and has
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Sequence
 from dataclasses import asdict, dataclass
@@ -24,6 +23,8 @@ from gen_inbetween.evaluation.pairs.pair import EXACTLY, Pair, PairError
 from gen_inbetween.evaluation.pairs.sources import TrueClip, open_pair
 from gen_inbetween.runtime.config import first_problem
 from gen_inbetween.runtime.files import write_json_lines
+from gen_inbetween.runtime.hashing import file_sha256
+from gen_inbetween.runtime.lists import read_text
 
 __all__ = ["Pair", "PairError", "PairList", "TrueClip", "open_pair", "read_list", "write_list"]
 
@@ -60,9 +61,8 @@ def read_list(path: str | os.PathLike[str]) -> PairList:
     """
     path = Path(path)
     try:
-        content = path.read_bytes()
-        lines = content.decode("utf-8").splitlines()
-    except (OSError, UnicodeDecodeError) as error:
+        lines = read_text(path).splitlines()
+    except (OSError, ValueError) as error:
         raise PairError(f"{path}: cannot read the list of pairs: {error}") from error
     if not lines:
         raise PairError(f"{path} is empty; expected a header line and one pair a line, as eval/prepare.py writes them")
@@ -71,7 +71,7 @@ def read_list(path: str | os.PathLike[str]) -> PairList:
         raise PairError(f"{path}:1: expected the format {FORMAT!r}, got {header.format!r}")
     pairs: list[Pair] = [_parsed(Pair, line, f"{path}:{number}") for number, line in enumerate(lines[1:], 2)]
     _check_names(pairs, str(path))
-    return PairList(header.name, hashlib.sha256(content).hexdigest(), header.made_by, header.note, tuple(pairs))
+    return PairList(header.name, file_sha256(path), header.made_by, header.note, tuple(pairs))
 
 
 def write_list(

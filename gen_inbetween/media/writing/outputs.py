@@ -1,0 +1,96 @@
+"""The table of outputs: what a name's ending means, and what such an output can hold.
+
+    .mp4  .mov  .mkv  .webm  .avi      videos, with sound
+    .gif  .webp  .apng                 animations, endless
+    .y4m, or - for standard output     raw pictures for another program
+    folder/   folder/f_%04d.tif        one file a frame: .png (8 or 16 bits), .tif (16), .exr (linear light)
+
+Every command and function that writes frames asks this table, and nothing else.
+"""
+
+from __future__ import annotations
+
+import os
+import re
+from dataclasses import dataclass
+from pathlib import Path
+
+from gen_inbetween.media.source import VideoError
+
+STDOUT = "-"
+PATTERN = re.compile(r"%(?:0(\d+))?d")  # of printf, as FFmpeg names the files of a sequence
+DEFAULT_PATTERN = "frame_%05d.png"
+
+
+@dataclass(frozen=True)
+class Output:
+    """One kind of output."""
+
+    kind: str  # "video", "animation", "pipe" or "folder"
+    format: str  # the container as FFmpeg names it; of a folder, the files' suffix
+    codecs: tuple[str, ...] = ()  # of the table of codecs, those it can hold; the first is taken unless one is said
+    alpha: str | None = None  # the codec taken for pictures with transparency; None: it holds none
+    sound: tuple[str, ...] = ()  # the codecs of sound copied into it; others are encoded as the first
+    piece: str = "matroska"  # the container of the pieces that a run writes
+    deep: bool = False  # whether it can hold more than 8 bits
+    subtitles: str | None = None  # the codec of its subtitles
+    chapters: bool = False
+
+
+_MOV_SOUND = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2", "dts")
+_ANY_SOUND = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2", "dts", "vorbis", "truehd", "wavpack")
+
+OUTPUTS: dict[str, Output] = {
+    ".mp4": Output("video", "mp4", ("h264", "hevc", "av1", "vp9"), None, _MOV_SOUND, "mp4", True, "mov_text", True),
+    ".mov": Output("video", "mov", ("h264", "hevc", "prores"), "prores", _MOV_SOUND, "mov", True, "mov_text", True),
+    ".mkv": Output(
+        "video", "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), "ffv1", _ANY_SOUND, "matroska", True,
+        "subrip", True,
+    ),
+    ".webm": Output("video", "webm", ("vp9", "av1"), "vp9", ("opus", "vorbis"), "webm", True, "webvtt", True),
+    ".avi": Output("video", "avi", ("h264", "ffv1"), "ffv1", ("mp3", "ac3", "aac", "mp2"), "matroska", True),
+    ".y4m": Output("pipe", "yuv4mpegpipe", ("rawvideo",), deep=True),
+    ".gif": Output("animation", "gif", alpha="gif"),
+    ".webp": Output("animation", "webp", alpha="webp"),
+    ".apng": Output("animation", "apng", alpha="apng"),
+    "": Output("folder", ".png", alpha="png", deep=True),
+}  # fmt: skip
+FILES = (".png", ".tif", ".tiff", ".exr")  # what a folder's pattern may end in
+
+
+def suffix_of(path: str | os.PathLike[str]) -> str:
+    """The key of OUTPUTS that a path means: its suffix, "" where it is a folder, by its name or already."""
+    path = Path(path)
+    if str(path) == STDOUT:
+        return ".y4m"
+    return "" if path.is_dir() or PATTERN.search(path.name) and path.suffix.lower() in FILES else path.suffix.lower()
+
+
+def output_of(path: str | os.PathLike[str]) -> Output:
+    """The kind of output a path names. VideoError: none is named so."""
+    check_suffix(path)
+    return OUTPUTS[suffix_of(path)]
+
+
+def check_suffix(path: str | os.PathLike[str], *, sheet: bool = False) -> None:
+    """Raise VideoError unless the path's ending is that of an output; sheet: .png is one as well, a contact sheet."""
+    suffix = suffix_of(path)
+    if suffix in OUTPUTS or (sheet and suffix == ".png"):
+        return
+    names = [*filter(None, OUTPUTS), *([".png (a sheet of all frames)"] if sheet else [])]
+    raise VideoError(
+        f"cannot write {path}: expected {', '.join(names)}, no extension for a folder of PNG files, or a pattern such "
+        f"as frames/f_%04d.png ({', '.join(FILES)})"
+    )
+
+
+def pattern_of(path: str | os.PathLike[str]) -> tuple[Path, str]:
+    """(folder, pattern of its files' names) of an output that is a folder.
+
+    >>> pattern_of("shot/f_%04d.exr")[1], pattern_of("shot")[1]
+    ('f_%04d.exr', 'frame_%05d.png')
+    """
+    path = Path(path)
+    if not path.is_dir() and PATTERN.search(path.name):
+        return path.parent, path.name
+    return path, DEFAULT_PATTERN

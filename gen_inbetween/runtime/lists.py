@@ -1,0 +1,106 @@
+"""Lists of rows as people make them: JSON lines or CSV.
+
+    {"frame0": "a.png", "frame1": "b.png", "seed": 3}            frame0,frame1,seed
+    {"frame0": "b.png", "frame1": "c.png"}                       a.png,b.png,3
+                                                                 b.png,c.png,
+Text is UTF-8, or UTF-16 as PowerShell writes it, with a byte order mark or without. CSV is separated by commas,
+semicolons or tabs; its first line names the columns, and an empty cell says nothing.
+"""
+
+from __future__ import annotations
+
+import codecs
+import csv
+import io
+import json
+import os
+from collections.abc import Iterator, Sequence
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import yaml
+
+Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
+
+_DELIMITERS = ",;\t"
+
+
+def read_text(path: str | os.PathLike[str]) -> str:
+    """The text of a file, its lines ended by a line feed.
+
+    ValueError: it is in another encoding than UTF-8 or UTF-16. OSError: it cannot be read.
+    """
+    content = Path(path).read_bytes()
+    encoding = "utf-8-sig"
+    if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
+        encoding = "utf-16"
+    elif b"\0" in content[:2]:  # JSON, CSV and YAML begin with a character of ASCII
+        encoding = "utf-16-le" if content[1:2] == b"\0" else "utf-16-be"
+    try:
+        return content.decode(encoding).replace("\r\n", "\n").replace("\r", "\n")
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{path} is not text in UTF-8 or UTF-16 ({error.reason}): save it as UTF-8") from error
+
+
+def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Sequence[str] = ()) -> list[tuple[int, Row]]:
+    """(line number, row) of every line that is not empty.
+
+    Args:
+        path: a file of JSON lines, or CSV.
+        columns: what a row has to say; by them the header of a CSV is known.
+        words: of those and other columns of a CSV, the ones that stay text; other cells are read as YAML, as those of
+            "--set" are: 3 is a number.
+
+    Raises:
+        ValueError: it is another kind of file, in one line. OSError: it cannot be read.
+    """
+    text = read_text(path)
+    lines = [(number, line) for number, line in enumerate(text.split("\n"), start=1) if line.strip()]
+    if not lines:
+        return []
+    first = lines[0][1].strip()
+    delimiter = max(_DELIMITERS, key=first.count)
+    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    if set(columns) & set(header):
+        return list(_csv_rows(text, delimiter, {*columns, *words}))
+    if any(line.lstrip().startswith("{") for _, line in lines) and not _is_json(text, len(lines)):
+        return [(number, _json_row(line)) for number, line in lines]
+    what = "one JSON value over several lines" if first[0] in "[{" else f"something else, it begins with {first[:60]!r}"
+    said, names = ", ".join(f'"{name}": ...' for name in columns), ",".join(columns)
+    raise ValueError(
+        f"{path} is {what}; expected JSON lines, one {{{said}}} a line, or CSV whose first line is {names},..."
+    )
+
+
+def _is_json(text: str, lines: int) -> bool:
+    """Whether the whole text is one value: an array, or an object that takes more than its line."""
+    try:
+        return not isinstance(json.loads(text), dict) or lines > 1
+    except ValueError:
+        return False
+
+
+def _json_row(line: str) -> Row:
+    try:
+        values = json.loads(line)
+    except ValueError as error:
+        return f"not JSON: {error}"
+    return values if isinstance(values, dict) else f"expected an object, got {type(values).__name__}"
+
+
+def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int, Row]]:
+    reader = csv.reader(io.StringIO(text.lstrip("\n")), delimiter=delimiter)
+    skipped = len(text) - len(text.lstrip("\n"))
+    header = [name.strip() for name in next(reader)]
+    for cells in reader:
+        if not any(cell.strip() for cell in cells):
+            continue
+        number = reader.line_num + skipped
+        if len(cells) > len(header):
+            yield number, f"expected {len(header)} cells as the first line has, got {len(cells)}"
+            continue
+        said = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
+        try:
+            yield number, {name: cell if name in words else yaml.safe_load(cell) for name, cell in said.items()}
+        except yaml.YAMLError as error:
+            yield number, f"a cell cannot be read: {' '.join(str(error).split())}"

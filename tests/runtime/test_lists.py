@@ -1,0 +1,59 @@
+"""Lists of rows, however they were made."""
+
+from __future__ import annotations
+
+from pathlib import Path
+
+import pytest
+
+from gen_inbetween.runtime.lists import read_rows, read_text
+
+COLUMNS = ("frame0", "frame1")
+
+
+def rows(path: Path, content: str | bytes) -> list:
+    path.write_bytes(content if isinstance(content, bytes) else content.encode())
+    return read_rows(path, COLUMNS, ("out",))
+
+
+@pytest.mark.parametrize("encoding", ["utf-8", "utf-8-sig", "utf-16", "utf-16-le", "utf-16-be"])
+@pytest.mark.parametrize("end", ["\n", "\r\n", "\r"])
+def test_json_lines_in_every_encoding_of_windows(tmp_path: Path, encoding: str, end: str) -> None:
+    text = end.join(['{"frame0": "\u00fc.png", "frame1": "b\u2028.png"}', "", '{"frame0": 1', "[]"])
+    read = rows(tmp_path / "l", text.encode(encoding))
+    assert [number for number, _ in read] == [1, 3, 4]
+    assert read[0][1] == {"frame0": "\u00fc.png", "frame1": "b\u2028.png"}
+    assert read[1][1].startswith("not JSON") and read[2][1] == "expected an object, got list"
+
+
+def test_another_encoding_is_named(tmp_path: Path) -> None:
+    (tmp_path / "l").write_bytes("z\u00fcrich".encode("latin-1"))
+    with pytest.raises(ValueError, match="save it as UTF-8"):
+        read_text(tmp_path / "l")
+
+
+@pytest.mark.parametrize("delimiter", [",", ";", "\t"])
+@pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
+def test_csv_with_a_header(tmp_path: Path, delimiter: str, encoding: str) -> None:
+    lines = [["frame0", " frame1", "out", "seed"], ["a.png", '"x, y;z.png"', "7", "3"], ["", "", "", ""]]
+    lines += [["c.png", "d.png", "", ""], ["1.png", "2.png", "o.mp4", "3", "4"]]
+    read = rows(tmp_path / "l.csv", "\r\n".join(delimiter.join(line) for line in lines).encode(encoding))
+    assert read[:2] == [
+        (2, {"frame0": "a.png", "frame1": "x, y;z.png", "out": "7", "seed": 3}),
+        (4, {"frame0": "c.png", "frame1": "d.png"}),
+    ]
+    assert read[2] == (5, "expected 4 cells as the first line has, got 5")
+
+
+@pytest.mark.parametrize(
+    "content", ["a.png,b.png\nc.png,d.png\n", '[{"frame0": "a"},\n{"frame0": "b"}]', '{"frame0":\n"a"}', "frames: 3\n"]
+)
+def test_another_kind_of_list_is_one_line(tmp_path: Path, content: str) -> None:
+    with pytest.raises(ValueError, match="expected JSON lines, one .* CSV whose first line is frame0,frame1") as error:
+        rows(tmp_path / "l", content)
+    assert "\n" not in str(error.value)
+
+
+def test_one_json_line_is_a_list(tmp_path: Path) -> None:
+    assert rows(tmp_path / "l", '{"frame0": "a"}') == [(1, {"frame0": "a"})]
+    assert rows(tmp_path / "l", "\n \n") == []
