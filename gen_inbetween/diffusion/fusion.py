@@ -21,7 +21,7 @@ from torch import Tensor, nn
 from gen_inbetween.diffusion.attention import Direction
 from gen_inbetween.diffusion.conditioning import BACKWARD, COND, FORWARD, UNCOND, KeyframeConditioning
 from gen_inbetween.diffusion.edm import FRAME, Denoised, denoise
-from gen_inbetween.diffusion.motion import set_direction
+from gen_inbetween.diffusion.motion import set_direction, sole_use
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.methods import Method
@@ -110,11 +110,12 @@ class GuidedDenoiser:
         """One UNet pass, (guidance, direction, pair, ...); its batch is (direction, guidance, pair)."""
         batch = x.unsqueeze(1).expand(-1, len(guidance), *x.shape[1:])
         keyframes = self.keyframes.select(self.directions, guidance)
-        set_direction(self.unet, self.direction)
-        try:
-            denoised = denoise(self.unet, batch.flatten(0, 2), sigma, **keyframes.batch())
-        finally:
-            set_direction(self.unet, "forward")  # so that a stock pipeline on this UNet stays right
+        with sole_use(self.unet):  # another run, of a thread or a task, takes its own pass before or after
+            set_direction(self.unet, self.direction)
+            try:
+                denoised = denoise(self.unet, batch.flatten(0, 2), sigma, **keyframes.batch())
+            finally:
+                set_direction(self.unet, "forward")  # so that a stock pipeline on this UNet stays right
         self.passes += len(denoised)
         return denoised.unflatten(0, batch.shape[:3]).transpose(0, 1)
 

@@ -15,9 +15,12 @@ The paper's ablation, backward motion without the rotated attention map, may tun
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator, Mapping
+import threading
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
-from typing import Any, cast
+from functools import wraps
+from typing import Any, TypeVar, cast
+from weakref import WeakKeyDictionary
 
 from diffusers.models.attention import TemporalBasicTransformerBlock
 from diffusers.models.attention_processor import Attention, AttnProcessor2_0
@@ -27,6 +30,7 @@ from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor, Direct
 
 # Projection of a layer -> its update in the processor.
 UPDATES = {"to_q": "update_q", "to_k": "update_k", "to_v": "update_v", "to_out.0": "update_out"}
+Function = TypeVar("Function", bound=Callable[..., Any])
 PROJECTIONS = {"vo": ("to_v", "to_out.0"), "qkvo": tuple(UPDATES)}  # which of them are tuned
 
 
@@ -289,6 +293,35 @@ def set_direction(unet: nn.Module, direction: Direction, *, keep_attention: bool
                 "add_backward_motion) last, because enable_xformers_memory_efficient_attention and set_attn_processor "
                 "replace it without a word"
             )
+
+
+@contextmanager
+def sole_use(unet: nn.Module) -> Iterator[None]:
+    """Keep other threads off `unet` for the time of a `with`, the compiled or wrapped one counting as the same.
+
+    Its layers hold the direction of the pass that is under way, and offloading moves its weights, so whoever runs it
+    has it alone. A thread that has it may take it again.
+    """
+    layer = next(iter(temporal_self_attentions(unet).values()))
+    with _locks_lock:
+        lock = _locks.setdefault(layer, threading.RLock())
+    with lock:
+        yield
+
+
+_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # not on the UNet: a lock can be neither copied nor saved
+_locks_lock = threading.Lock()
+
+
+def one_at_a_time(method: Function) -> Function:
+    """Decorator of methods of a pipeline: a second thread waits until the first is through with the UNet."""
+
+    @wraps(method)
+    def run(self: Any, *args: Any, **kwargs: Any) -> Any:
+        with sole_use(self.unet):
+            return method(self, *args, **kwargs)
+
+    return run  # type: ignore[return-value]
 
 
 def set_motion_scale(unet: nn.Module, scale: float) -> None:

@@ -42,6 +42,7 @@ from gen_inbetween.diffusion.methods import Method, choose_method
 from gen_inbetween.diffusion.motion import (
     get_motion_scale,
     has_backward_motion,
+    one_at_a_time,
     remove_backward_motion,
     set_motion_scale,
     without_backward_motion,
@@ -117,6 +118,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             pipe.load_motion(file)
         return pipe
 
+    @one_at_a_time
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
         """Save the base model as a plain StableVideoDiffusionPipeline folder, which any diffusers tool opens.
 
@@ -136,6 +138,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             metadata = self.motion.metadata | trained
         save_motion(self.unet, Path(save_directory) / MOTION_FILE, metadata, dtype=None)
 
+    @one_at_a_time
     def load_motion(
         self,
         source: str | os.PathLike[str],
@@ -149,6 +152,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         self.motion = load_motion(self.unet, os.fspath(source), base=base, kernel=kernel, motion_scale=motion_scale)
         return self.motion
 
+    @one_at_a_time
     def unload_motion(self) -> None:
         """Back to stock SVD."""
         remove_backward_motion(self.unet)
@@ -160,6 +164,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         return get_motion_scale(self.unet)
 
     @motion_scale.setter
+    @one_at_a_time
     def motion_scale(self, scale: float) -> None:
         set_motion_scale(self.unet, scale)
 
@@ -173,6 +178,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         self._interrupt = value
 
     @torch.no_grad()
+    @one_at_a_time
     def __call__(
         self,
         # model input
@@ -203,7 +209,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
         **sampler_options: Any,
     ) -> InbetweenOutput | tuple[Any, ...]:
-        """Make the clip between two keyframes.
+        """Make the clip between two keyframes. Called by two threads, it makes one clip after the other.
 
         Args:
             frame0, frame1: RGB PIL images, numpy arrays or tensors, or lists of them, one per pair; see

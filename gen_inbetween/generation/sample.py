@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from PIL import Image
 
+from gen_inbetween.diffusion.motion import sole_use
 from gen_inbetween.memory.apply import apply_memory_options
 from gen_inbetween.runtime.cost import measure_cost
 
@@ -56,25 +57,26 @@ def sample(
         RuntimeError: the denoised clip is not finite.
     """
     settings = run.settings
-    apply_memory_options(pipe, run.memory, run.device)
-    pipe.set_progress_bar_config(disable=not progress, desc=run.method.name)
-    with measure_cost(run.device) as cost:
-        output: Any = pipe(
-            frame0,
-            frame1,
-            method=run.method.name,
-            options=run.sampler,
-            width=settings.width,
-            height=settings.height,
-            num_frames=settings.num_frames,
-            fps=settings.fps,
-            motion_bucket_id=settings.motion_bucket_id,
-            noise_aug_strength=settings.noise_aug_strength,
-            split_guidance=bool(run.memory.split_guidance),
-            decode=run.memory.decode or "streamed",
-            decode_chunk_size=run.memory.decode_chunk_size,
-            generator=torch.Generator("cpu").manual_seed(settings.seed) if generator is None else generator,
-            callback_on_step_end=callback_on_step_end,
-            callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
-        )
+    with sole_use(pipe.unet):
+        apply_memory_options(pipe, run.memory, run.device)
+        pipe.set_progress_bar_config(disable=not progress, desc=run.method.name)
+        with measure_cost(run.device) as cost:
+            output: Any = pipe(
+                frame0,
+                frame1,
+                method=run.method.name,
+                options=run.sampler,
+                width=settings.width,
+                height=settings.height,
+                num_frames=settings.num_frames,
+                fps=settings.fps,
+                motion_bucket_id=settings.motion_bucket_id,
+                noise_aug_strength=settings.noise_aug_strength,
+                split_guidance=bool(run.memory.split_guidance),
+                decode=run.memory.decode or "streamed",
+                decode_chunk_size=run.memory.decode_chunk_size,
+                generator=torch.Generator("cpu").manual_seed(settings.seed) if generator is None else generator,
+                callback_on_step_end=callback_on_step_end,
+                callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
+            )
     return Sample(list(output.frames[0]), output.latents, output.unet_passes, **cost)

@@ -7,6 +7,7 @@ Weights are fetched here only, never at import.
 
 from __future__ import annotations
 
+import threading
 import warnings
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -59,11 +60,15 @@ def open_pipeline(
     if spec.license_notice:
         warn_once(spec.license_notice)
     load = _open if shared else _open.__wrapped__
-    if motion_file is None:
-        return load(spec, device, dtype, kernel, None, 0)
-    path = Path(motion_file).expanduser().resolve()
-    times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
-    return load(spec, device, dtype, kernel, str(path), max(times, default=0))
+    with _opening:  # one at a time: threads that want the same model get the same, and diffusers is not made for more
+        if motion_file is None:
+            return load(spec, device, dtype, kernel, None, 0)
+        path = Path(motion_file).expanduser().resolve()
+        times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
+        return load(spec, device, dtype, kernel, str(path), max(times, default=0))
+
+
+_opening = threading.RLock()
 
 
 @contextmanager

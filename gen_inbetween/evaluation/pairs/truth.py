@@ -38,6 +38,7 @@ class Truths:
         self._last: tuple[str, Sample] | None = None
 
     def __call__(self, pair: Pair) -> Sample:
-        if self._last is None or self._last[0] != pair.sha256:
-            self._last = pair.sha256, open_truth(pair, self.root, self.width, self.height)
-        return self._last[1]
+        last = self._last  # read once and replaced whole, for threads
+        if last is None or last[0] != pair.sha256:
+            last = self._last = pair.sha256, open_truth(pair, self.root, self.width, self.height)
+        return last[1]

@@ -102,10 +102,11 @@ class _Source:
     def __call__(self, image: Image.Image) -> Image.Image:
         if self.passthrough:
             return image
-        if self._last is None or self._last[0] is not image:
+        last = self._last  # read once and replaced whole: another thread's frame can never be handed out
+        if last is None or last[0] is not image:
             frame = frame_tensor(image, self.interpolator.device)
-            self._last = image, tensor_frame(pass_through(frame, self.interpolator, self.iters))
-        return self._last[1]
+            last = self._last = image, tensor_frame(pass_through(frame, self.interpolator, self.iters))
+        return last[1]
 
 
 def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[Image.Image]:
