@@ -309,7 +309,7 @@ def sole_use(unet: nn.Module) -> Iterator[None]:
         yield
 
 
-_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # not on the UNet: a lock can be neither copied nor saved
+_locks: WeakKeyDictionary[nn.Module, Any] = WeakKeyDictionary()  # on the UNet they would keep it from being copied
 _locks_lock = threading.Lock()
 
 

@@ -1,4 +1,4 @@
-"""Runs side by side in one process: threads and tasks that share a model or an interpolator get what each gets alone."""
+"""Runs side by side in one process: threads and tasks that share a model get what each gets alone."""
 
 from __future__ import annotations
 
