@@ -1,9 +1,9 @@
 """Batches: a list of pairs in, a folder of clips out.
 
 Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}, or that as CSV; paths are relative
-to the list. What stands in the output folder under its final name is finished (it is renamed there last), so a batch that was stopped
-goes on where it was, and shards on machines that share the folder need no scheduler. Under `accelerate launch` every
-process takes its share of the shard.
+to the list. What stands in the output folder under its final name is finished (it is renamed there last), so a batch
+that was stopped goes on where it was, and shards on machines that share the folder need no scheduler. Under
+`accelerate launch` every process takes its share of the shard.
 """
 
 from __future__ import annotations

@@ -219,7 +219,7 @@ def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
 def _decord_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
     decord = importlib.import_module("decord")
     try:
-        video = decord.VideoReader(str(path), ctx=decord.cpu(0))
+        video = decord.VideoReader(file_url(path), ctx=decord.cpu(0))
         for index in range(start, len(video) if stop is None else min(stop, len(video)), stride):
             pixels = video[index]
             yield Image.fromarray(pixels.asnumpy() if hasattr(pixels, "asnumpy") else np.asarray(pixels))

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import logging
-import re
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
 from pathlib import Path
@@ -12,16 +11,22 @@ import numpy as np
 from PIL import Image
 
 from gen_inbetween.media.image import FrameError, load_image
-from gen_inbetween.media.source import DEFAULT_RATE, IMAGE_SUFFIXES, Source, Timeline, VideoError
+from gen_inbetween.media.reading.sequences import frame_steps, image_files, is_pattern, missing_frames, sequences_in
+from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
+from gen_inbetween.runtime.messages import warn_once
 
 log = logging.getLogger("gen_inbetween")
 
+_SAID = 6  # sequences that a notice names at most
+
 
 class Folder(Source):
-    """The images of a folder in natural order, or image files in the order given.
+    """The images of a folder or a pattern in the order of their numbers, or image files in the order given.
+
+    Numbers that are left out are frames that are not there: the ones around them keep their times.
 
     Args:
-        path: the folder, or the files.
+        path: the folder, a pattern (shot/f_%04d.png), or the files.
         rate: frames a second; None assumes DEFAULT_RATE, with a notice, where a time is asked for.
 
     Raises:
@@ -33,7 +38,15 @@ class Folder(Source):
         self.files = image_files(path) if isinstance(path, Path) else list(path)
         self.rate = rate
         if not self.files:
-            raise VideoError(f"{self.path} holds no images; expected frames such as frame_00000.png")
+            raise VideoError(_nothing_in(self.path))
+        self.steps = (frame_steps(self.files) if isinstance(path, Path) else None) or list(range(len(self.files)))
+        if isinstance(path, Path) and not is_pattern(path) and (parts := sequences_in(self.files)):
+            listed = ", ".join(parts[:_SAID]) + (", ..." if len(parts) > _SAID else "")
+            example = path / next(part for part in parts if part.endswith(")")).rpartition(" (")[0]
+            warn_once(
+                f"{path} holds more than one sequence: {listed}; they are read one after the other, as one film. "
+                f"A pattern names one of them: {example}"
+            )
         if rate is not None and not 0.1 <= rate <= 1000:
             raise VideoError(f"frames a second are between 0.1 and 1000; got {rate}")
 
@@ -46,7 +59,15 @@ class Folder(Source):
             message = "%s is a folder of images, which has no rate: %d frames a second are assumed"
             log.info(message, self.path, DEFAULT_RATE)
         rate = Fraction(self.rate or DEFAULT_RATE).limit_denominator(1001)  # 29.97 means 30000/1001
-        return Timeline(np.arange(len(self.files) + 1) / float(rate), rate)
+        if missing := missing_frames(self.files) if self.steps[-1] >= len(self.files) else None:
+            log.info("%s: %s not there; the time is filled by interpolation", self.path, missing)
+        return Timeline(np.array([*self.steps, self.steps[-1] + 1]) / float(rate), rate)
+
+    def frames(self, start: int = 0, stop: int | None = None, stride: int = 1) -> Iterator[Image.Image]:
+        """As the base class says; frames that are not there are named, and not counted."""
+        if missing := missing_frames(self.files) if self.steps[-1] >= len(self.files) else None:
+            log.info("%s: %s not there; those around follow one another", self.path, missing)
+        return super().frames(start, stop, stride)
 
     def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
         size: tuple[int, int] | None = None
@@ -63,17 +84,11 @@ class Folder(Source):
             yield frame
 
 
-def image_files(folder: Path) -> list[Path]:
-    """The images of a folder in natural order, 2 before 10; hidden files are none."""
-    images = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
-    return sorted(images, key=natural_order)
-
-
-def natural_order(path: Path) -> list[tuple[int, int, str]]:
-    """Sort key by which numbers in names count as numbers.
-
-    >>> [path.name for path in sorted(map(Path, ["f10.png", "F2.png", "f1.png"]), key=natural_order)]
-    ['f1.png', 'F2.png', 'f10.png']
-    """
-    parts = re.split(r"(\d+)", path.name)
-    return [(1, int(part), "") if part.isdecimal() else (0, 0, part.lower()) for part in parts] + [(0, 0, path.name)]
+def _nothing_in(path: Path) -> str:
+    """What to say where no image was found."""
+    if is_pattern(path):
+        return f"{path.parent} holds no images named as {path.name}; expected f_0001.png, ... where f_%04d.png is said"
+    files = path.iterdir() if path.name else ()
+    kinds = sorted({file.suffix.lower() for file in files if file.suffix and file.is_file()})
+    others = f" (but {', '.join(kinds[:_SAID])})" if kinds else ""
+    return f"{path} holds no images{others}; expected frames such as frame_00000.png"

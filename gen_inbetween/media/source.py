@@ -26,7 +26,9 @@ log = logging.getLogger("gen_inbetween")
 Seconds: TypeAlias = NDArray[np.float64]
 
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".gif")  # what is looked for in a folder of clips
-IMAGE_SUFFIXES = frozenset({".png", ".jpg", ".jpeg", ".webp", ".bmp", ".tif", ".tiff", ".ppm"})
+IMAGE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jfif .webp .bmp .tif .tiff .ppm .pgm .pnm .tga .avif .heic .heif .jp2 .exr".split()
+)
 DEFAULT_RATE = 24  # frames a second where a source has no rate of its own
 
 

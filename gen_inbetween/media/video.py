@@ -19,6 +19,8 @@ from PIL import Image
 from gen_inbetween.media.animation import ANIMATION_SUFFIXES, Animation
 from gen_inbetween.media.container import Container, Reader
 from gen_inbetween.media.folder import Folder
+from gen_inbetween.media.reading.pipes import is_pipe, stored_input
+from gen_inbetween.media.reading.sequences import is_pattern
 from gen_inbetween.media.source import Source, VideoError
 from gen_inbetween.runtime.files import address_of
 
@@ -36,8 +38,8 @@ def open_source(path: VideoPath, *, reader: Reader = "auto", folder_rate: float 
     """The source at `path`, by its kind; the frames are read when they are asked for.
 
     Args:
-        path: a video file, a GIF, WebP or PNG animation, a folder of images (in natural order: 2 before 10), or a list
-            of image files.
+        path: a video file, a GIF, WebP or PNG animation, a folder of images (in natural order: 2 before 10), a pattern
+            that names some of them (f_%04d.png), a list of image files, or "-" for a film from standard input.
         reader: "av", "decord", or "auto": decord where it is installed and exact, otherwise PyAV; the same frames.
         folder_rate: frames a second of a folder of images, which has no rate of its own.
 
@@ -48,9 +50,13 @@ def open_source(path: VideoPath, *, reader: Reader = "auto", folder_rate: float 
     """
     if not isinstance(path, str | os.PathLike):
         return Folder([Path(file) for file in path], folder_rate)
+    if is_pipe(path):
+        path = stored_input()
     if address := address_of(path):
         raise VideoError(f"{address} is an address, not a file: download it first")
     path = Path(path)
+    if is_pattern(path):
+        return Folder(path, folder_rate)
     if not path.exists():
         raise VideoError(f"no such file: {path}")
     if path.is_dir():

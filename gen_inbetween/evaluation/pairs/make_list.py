@@ -28,8 +28,8 @@ from gen_inbetween.evaluation.pairs.windows import (
     scan_video,
     split_windows,
 )
-from gen_inbetween.media.folder import image_files
 from gen_inbetween.media.image import FrameError
+from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.hashing import cached_file_sha256, frames_sha256, text_sha256
 

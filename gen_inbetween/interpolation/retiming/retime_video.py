@@ -38,7 +38,8 @@ from gen_inbetween.interpolation.retiming.frame_pairs import (
 from gen_inbetween.interpolation.retiming.stream import MEETS, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.audio import Audio, Sound, codecs_of
-from gen_inbetween.media.folder import image_files
+from gen_inbetween.media.reading.pipes import is_pipe, stored_input
+from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import TimedVideo, VideoError
 from gen_inbetween.media.video import open_source
@@ -150,7 +151,8 @@ def retime_video(
         CurveError: no such curve.
         InterpolatorError: no such interpolator; fewer than two frames, of two sizes, or too small.
     """
-    begun, path, out = time.monotonic(), Path(path), Path(out)
+    begun, given, out = time.monotonic(), Path(path), Path(out)
+    path = stored_input() if is_pipe(path) else given
     check_video_output(out)
     _check_apart(path, out)
     source = open_source(path, folder_rate=folder_rate).between(start, stop)
@@ -165,7 +167,7 @@ def retime_video(
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
     settings |= {"start": start, "stop": stop, "folder_rate": folder_rate}
     identity = {
-        "source": {"path": str(path.resolve()), "sha256": _source_sha256(path)},
+        "source": {"path": "-" if path != given else str(path.resolve()), "sha256": _source_sha256(path)},
         "interpolator": asdict(opened.info),
         "settings": settings,
     }

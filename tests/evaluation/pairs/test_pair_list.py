@@ -26,7 +26,7 @@ from gen_inbetween.evaluation.pairs.windows import (
     scan_video,
     split_windows,
 )
-from gen_inbetween.media.folder import image_files
+from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError

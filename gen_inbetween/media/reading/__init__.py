@@ -1,0 +1,1 @@
+"""What films are read from: sequences of image files, pipes."""
