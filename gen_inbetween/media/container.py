@@ -14,19 +14,22 @@ import importlib
 import importlib.util
 import itertools
 import logging
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, NamedTuple, get_args
+from typing import Any, Literal, get_args
 
 import av
 import numpy as np
+from av.stream import Disposition
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.media.packets import constant_rate, time_stamps, whole_frames
+from gen_inbetween.media.packets import whole_frames
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
+from gen_inbetween.media.times.stamps import Stamps, constant_rate, find_holds, read_stamps, spread_equal
 from gen_inbetween.runtime.files import file_url
 
 log = logging.getLogger("gen_inbetween")
@@ -37,20 +40,19 @@ _DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 _DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
 _DECORD_EXACT_CONTAINERS = frozenset({"mp4", "matroska", "webm"})
 _DECORD_EXACT_SIDE = 64  # it takes bytes per padded row / width for the channels: 4 and more where rows are short
-_COUNTING = frozenset({"avi"})  # containers that number packets as they are stored, and know no times of display
 _UNSAID, _BT709 = 2, 1  # FFmpeg's numbers of colour matrices
 _SD = (1280, 576)  # pixels: from that width on, or above that height, players take an unsaid matrix for BT.709 (mpv)
+_PICTURES = frozenset({"png", "mjpeg", "bmp", "gif", "tiff", "webp"})  # codecs of cover art, beside another one's film
 _HDR = frozenset({16, 18})  # FFmpeg's numbers of the transfer curves PQ and HLG
 
 
-class _Stamps(NamedTuple):
-    """What the packets of a video stream say of its times."""
+@dataclass(frozen=True)
+class _Description:
+    """What the packets and the header of a video stream say of it."""
 
-    ticks: NDArray[np.int64]  # of each frame, in order of display
-    last_ticks: int  # how long the last frame is shown; 0: not said
+    stamps: Stamps
     tick: Fraction  # seconds
     rates: tuple[Fraction | None, ...]  # frames a second, as the file and FFmpeg have it
-    counted: bool  # packets are numbered as they are stored
     sample_aspect: Fraction | None
 
 
@@ -80,7 +82,8 @@ class Container(Source):
         """The rate, and whether decord decodes this to the same frames as PyAV."""
         container, stream = open_stream(self.path)
         with container:
-            rate = stream.average_rate or stream.guessed_rate
+            # The average of a stream without times is a guess of FFmpeg's before it has looked.
+            rate = (stream.average_rate if stream.start_time is not None else None) or stream.guessed_rate
             try:
                 frame = next(container.decode(stream), None)
             except av.FFmpegError as error:
@@ -92,6 +95,7 @@ class Container(Source):
                 and stream.codec_context.pix_fmt in _DECORD_EXACT_PIXELS
                 and not _DECORD_EXACT_CONTAINERS.isdisjoint(container.format.name.split(","))
                 and min(frame.width, frame.height) >= _DECORD_EXACT_SIDE
+                and len(container.streams.video) == 1  # of several it may choose another
             )
         return float(rate) if rate else None, exact
 
@@ -115,50 +119,70 @@ class Container(Source):
         return installed
 
     @cached_property
-    def _stamps(self) -> _Stamps:
+    def _description(self) -> _Description:
         """From the packets alone; nothing is decoded."""
         container, stream = open_stream(self.path)
         with container:
-            ticks, last_ticks = time_stamps(container, stream, self.path)
-            if not len(ticks):
+            stamps = read_stamps(container, stream, self.path)
+            if not len(stamps.ticks):
                 raise VideoError(f"{self.path} holds a video stream without a single frame")
             if stream.codec_context.color_trc in _HDR:
                 message = "%s is HDR; it is written as 8-bit BT.709 without tone mapping, and will look pale"
                 log.warning(message, self.path)
-            return _Stamps(
-                ticks,
-                last_ticks,
-                stream.time_base,
-                (stream.average_rate, stream.base_rate, stream.guessed_rate),
-                container.format.name in _COUNTING,
-                stream.sample_aspect_ratio or None,
-            )
+            rates = stream.average_rate, stream.base_rate, stream.guessed_rate
+            return _Description(stamps, stream.time_base, rates, stream.sample_aspect_ratio or None)
 
     def read_timeline(self) -> Timeline:
-        ticks, last_ticks, tick, rates, _, sample_aspect = self._stamps
-        rate, steps = constant_rate(ticks, tick, rates)
+        stamps, tick = self._description.stamps, self._description.tick
+        rate, ticks = self._rate_and_ticks()
         if rate is None:
-            starts = (ticks - ticks[0]) * float(tick)
+            rising = spread_equal(ticks)
+            starts = (rising - rising[0]) * float(tick)
             usual = float(np.median(np.diff(starts))) if len(starts) > 1 else 1 / DEFAULT_RATE
-            last = float(last_ticks * tick) or usual
+            last = float(stamps.last_ticks * tick) or usual
         else:
-            starts, last = steps / float(rate), float(1 / rate)
-            if missing := int(steps[-1]) + 1 - len(steps):
-                message = "%s: of a steady %g fps, %d frames are not there; they are interpolated"
-                log.info(message, self.path, rate, missing)
+            starts, last = ticks / float(rate), float(1 / rate)
         times = np.append(starts, starts[-1] + last)
-        return Timeline(times, rate, rate is None, float(ticks[0] * tick), sample_aspect)
+        self._note(times, rate)
+        origin = 0.0 if stamps.silent else float(stamps.ticks[0] * tick)
+        return Timeline(times, rate, rate is None, origin, self._description.sample_aspect)
+
+    def _rate_and_ticks(self) -> tuple[Fraction | None, NDArray[np.int64]]:
+        """The constant rate and the steps of the frames on it; None and the time stamps where there is none."""
+        stamps, tick, rates = self._description.stamps, self._description.tick, self._description.rates
+        if not stamps.silent:
+            return constant_rate(stamps.ticks, tick, rates)
+        rate = 1 / (stamps.usual_ticks * tick) if stamps.usual_ticks else rates[-1] or Fraction(DEFAULT_RATE)
+        log.info(
+            "%s has no times of its frames: all %d follow each other at %.6g fps", self.path, len(stamps.ticks), rate
+        )
+        return rate, stamps.ticks
+
+    def _note(self, times: NDArray[np.float64], rate: Fraction | None) -> None:
+        """Say what is unusual about the times of the frames (n) and the last one's end."""
+        ticks, holds = self._description.stamps.ticks, find_holds(times)
+        if shared := len(ticks) - len(np.unique(ticks)):
+            log.info("%s: %d frames bear the time stamp of the one before; they are spread evenly", self.path, shared)
+        if rate is not None and not self._description.stamps.silent:
+            steps = np.rint(np.diff(times) * float(rate))[:-1]
+            if missing := int((steps - 1)[~holds[:-1]].sum()):
+                message = "%s: of a steady %.6g fps, %d frames are not there; they are interpolated"
+                log.info(message, self.path, rate, missing)
 
     def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Image.Image, int]]:
         """As the base class says. One thread decodes: with more, what is made of damage differs from run to run."""
-        ticks, counted = self._stamps.ticks, self._stamps.counted
+        ticks, counted = self._description.stamps.ticks, self._description.stamps.counted
         container, stream = open_stream(self.path)
         stream.thread_type = "NONE"
         latest = -1
         with container:
             for index, frame in enumerate(whole_frames(container, stream, lose)):
-                by_index = counted or frame.pts is None
-                number = index if by_index else min(int(np.searchsorted(ticks, frame.pts)), len(ticks) - 1)
+                if counted or frame.pts is None:
+                    number = index
+                else:
+                    number = min(int(np.searchsorted(ticks, frame.pts)), len(ticks) - 1)
+                    if number <= latest < len(ticks) - 1 and ticks[latest + 1] == frame.pts:
+                        number = latest + 1  # of several frames with one time stamp
                 if number >= chosen.stop:
                     return
                 if number <= latest:  # a time stamp that is not after the one before it
@@ -181,10 +205,19 @@ def open_stream(path: Path) -> tuple[Any, Any]:
     if container.format.name == "image2" or container.format.name.endswith("_pipe"):
         container.close()
         raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
-    if not container.streams.video:
+    stream = _film(container.streams.video)
+    if stream is None:
+        only = ", only a picture: cover art" if container.streams.video else ""
         container.close()
-        raise VideoError(f"{path} holds no video stream")
-    return container, container.streams.video[0]
+        raise VideoError(f"{path} holds no video stream{only}")
+    return container, stream
+
+
+def _film(streams: Sequence[Any]) -> Any | None:
+    """The first video stream that is no cover art, which some containers mark so and others store as a picture."""
+    unmarked = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
+    moving = [stream for stream in unmarked if stream.codec_context and stream.codec_context.name not in _PICTURES]
+    return next(iter(moving or [stream for stream in unmarked if stream.codec_context]), None)
 
 
 def upright(frame: Any) -> Image.Image:

@@ -21,6 +21,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gen_inbetween.media.times.stamps import find_holds, mean_rate
+
 log = logging.getLogger("gen_inbetween")
 
 Seconds: TypeAlias = NDArray[np.float64]
@@ -41,7 +43,7 @@ class Timeline:
     """When the frames of a source are shown, in seconds from the first one's beginning."""
 
     times: Seconds  # of each frame's beginning, rising, and of the last one's end; 8 bytes a frame
-    rate: Fraction | None  # frames a second, None where it varies without a mean worth naming
+    rate: Fraction | None  # frames a second; None where it varies
     variable: bool = False
     origin: float = 0.0  # the first frame's time on the file's own clock, which its sound keeps as well
     sample_aspect: Fraction | None = None  # width : height of a pixel, where it is said
@@ -113,16 +115,24 @@ class Source(ABC):
         if first == last:
             raise VideoError(f"{self.path} has no frame from {low:g} to {high:g} s; it lasts {line.times[-1]:.3f} s")
         begin, duration = float(line.times[first]), float(line.times[last] - line.times[first])
+        times, stands = line.times[first:last] - begin, find_holds(line.times)[first:last]
+        self._note_holds(np.diff(line.times)[first:last][stands])
         return TimedVideo(
             self,
             slice(int(first), int(last)),
-            line.times[first:last] - begin,
+            times,
             duration,
-            line.rate or Fraction(int(last - first) / duration).limit_denominator(1001),
+            line.rate or mean_rate(line.times[first : last + 1]),
             line.variable,
             line.origin + begin,
             line.sample_aspect,
+            frozenset(times[stands].tolist()),
         )
+
+    def _note_holds(self, seconds: Seconds) -> None:
+        if len(seconds):
+            message = "%s: %d pictures stand still, the longest for %.3g s; nothing is drawn while they stand"
+            log.info(message, self.path, len(seconds), seconds.max())
 
 
 @dataclass
@@ -137,6 +147,7 @@ class TimedVideo:
     variable: bool
     origin: float  # the first frame's time on the file's own clock, which its sound keeps as well
     sample_aspect: Fraction | None  # width : height of a pixel, where it is said
+    holds: frozenset[float] = frozenset()  # the times of frames that stand: pauses, in which nothing is drawn
     damaged: int = 0  # packets that gave no whole frame, counted while reading
 
     @property

@@ -2,7 +2,8 @@
 
     frame --- pair --- frame --- pair (hold: a cut) --- frame ------- pair (repeats left out) ------- frame
 
-Nothing is drawn within a pair over a scene cut: each side keeps its own picture (hold). Nor between two equal frames.
+Nothing is drawn within a pair over a scene cut: each side keeps its own picture (hold). Nor between two equal frames,
+nor while a frame is meant to stand.
 A frame is judged a cut by what is usual in the NEIGHBOURS frames before and after it (`scenes.py`), so that a window of
 about twenty frames is in memory, however long the video is.
 """
@@ -31,15 +32,22 @@ LONGEST_RUN = 8  # repeats: drawings held for 8 frames are 7.5 a second at 60; w
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A source frame (RGB) and when it is shown, in seconds (or any other unit, the same for all)."""
+    """A source frame (RGB) and when it is shown, in seconds (or any other unit, the same for all).
+
+    stands: it is meant to stand still until the next one is shown.
+    """
 
     image: Image.Image
     seconds: float
+    stands: bool = False
 
 
 @dataclass(frozen=True)
 class FramePair:
-    """Two frames shown one after the other. hold: nothing is drawn between them, the nearer one is shown."""
+    """Two frames shown one after the other.
+
+    hold: nothing is drawn between them; the nearer one is shown, or the first alone where it stands.
+    """
 
     first: TimedFrame
     last: TimedFrame
@@ -78,13 +86,13 @@ def frame_pairs(
     pausing = False
     for step in steps:
         pausing = pausing and step.alike
-        if duplicates == "replace" and step.alike and not pausing:
+        if duplicates == "replace" and step.alike and not pausing and not step.first.stands:
             run.append(step)
             pausing = len(run) > LONGEST_RUN
             if not pausing:
                 continue
             yield from map(_pair, run)
-        elif run and not step.cut:
+        elif run and not step.cut and not step.first.stands:
             yield FramePair(run[0].first, step.last, hold=False)
         else:
             yield from map(_pair, (*run, step))
@@ -99,7 +107,7 @@ def check_duplicates(duplicates: str) -> None:
 
 
 def _pair(step: _Step) -> FramePair:
-    return FramePair(step.first, step.last, hold=step.cut or step.equal, cut=step.cut)
+    return FramePair(step.first, step.last, hold=step.cut or step.equal or step.first.stands, cut=step.cut)
 
 
 def _steps(frames: Iterable[TimedFrame]) -> Iterator[_Step]:

@@ -204,7 +204,8 @@ def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Im
     Interpolators with a reference walk through a pair from frame to frame: drawing begins where the pair does. All
     frames before are still read, so that cuts and repeats are judged as they would be, and counted.
     """
-    frames = (TimedFrame(image, seconds) for image, seconds in drawing.source.frames())
+    holds = drawing.source.holds
+    frames = (TimedFrame(image, seconds, seconds in holds) for image, seconds in drawing.source.frames())
     pairs = _count_pairs(frames, drawing, counts)
     for pair in pairs:
         length = pair.last.seconds - pair.first.seconds
@@ -241,7 +242,8 @@ def _curved_frames(
     shown = [*times, duration]  # frame k at shown[k]; whatever the rate, positions become seconds become positions
     seconds = timing.positions / end * shown[end]
     positions = np.interp(seconds, shown, np.arange(len(shown))).clip(0, end)
-    frames = [TimedFrame(image, float(number)) for number, image in enumerate(images)]
+    holds = drawing.source.holds
+    frames = [TimedFrame(image, float(number), times[number] in holds) for number, image in enumerate(images)]
     if loop:
         frames.append(TimedFrame(images[0], float(end)))
     drawn = retime_in_any_order(
@@ -287,7 +289,8 @@ def _count_pairs(
         while unpaired[0] < pair.last.seconds:
             unpaired.popleft()
             left_out += 1
-        counts.duplicates += left_out + (pair.hold and not pair.cut and pair.last.seconds != seam)
+        repeats = pair.hold and not pair.cut and not pair.first.stands
+        counts.duplicates += left_out + (repeats and pair.last.seconds != seam)
         counts.cuts += pair.cut
         yield pair
 

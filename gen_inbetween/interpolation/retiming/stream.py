@@ -114,7 +114,8 @@ def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[I
     inside = [share for share in shares if share > MEETS]
     yield from (source(pair.first.image) for _ in shares[len(inside) :])
     if pair.hold:
-        yield from (source(pair.first.image if share < 0.5 else pair.last.image) for share in inside)
+        turn = 1 if pair.first.stands else 0.5
+        yield from (source(pair.first.image if share < turn else pair.last.image) for share in inside)
     elif inside:
         device = source.interpolator.device
         a, b = (frame_tensor(frame.image, device) for frame in (pair.first, pair.last))

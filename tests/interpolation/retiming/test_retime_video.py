@@ -264,10 +264,10 @@ def test_a_file_that_is_cut_off_gives_what_it_holds(tmp_path, caplog):
 def test_memory_does_not_grow_with_the_length(tmp_path, monkeypatch):
     alive, most = [], []
 
-    def watched(image, seconds):
+    def watched(image, *told):
         alive[:] = [*(there for there in alive if there() is not None), weakref.ref(image)]
         most.append(len(alive))
-        return original(image, seconds)
+        return original(image, *told)
 
     original = retime_video_module.TimedFrame
     monkeypatch.setattr(retime_video_module, "TimedFrame", watched)

@@ -1,0 +1,1 @@
+"""Frame rates, time codes and time stamps."""

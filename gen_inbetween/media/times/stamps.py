@@ -1,0 +1,115 @@
+"""Times of frames, told from the time stamps of packets.
+
+A time stamp is trusted as far as it goes: stamps that several frames share are spread over the time until the next one,
+and where packets have none the frames are counted. A grid is a frame rate only where most frames follow each other at
+it: the unit of a container's clock (1/600 s, 1/90000 s) is none.
+"""
+
+from __future__ import annotations
+
+import logging
+from array import array
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+from numpy.typing import NDArray
+
+from gen_inbetween.media.packets import read_packets
+
+log = logging.getLogger("gen_inbetween")
+
+COARSEST = 0.25  # of the time between frames: a time stamp's unit beyond that says nothing about a grid
+HOLD_STEPS = 8  # times the usual step, and ...
+HOLD_SECONDS = 0.5  # ... so long: a picture that stands longer is meant to stand
+COUNTING = frozenset({"avi"})  # containers that number packets as they are stored, and know no times of display
+
+
+class Stamps(NamedTuple):
+    """What the packets of a video stream say of its times."""
+
+    ticks: NDArray[np.int64]  # of each frame, in order of display; some may be equal
+    last_ticks: int  # how long the last frame is shown; 0: not said
+    usual_ticks: int  # how long a frame is usually shown; 0: not said
+    counted: bool  # frames are numbered as they come: packets without a time of display
+    silent: bool  # the packets say no times at all, so that `ticks` are numbers
+
+
+def read_stamps(container: Any, stream: Any, path: Path) -> Stamps:
+    """The time stamps of all packets, nothing decoded; none of an empty stream."""
+    shown, decoded, durations, packets = array("q"), array("q"), array("q"), 0
+    for packet in read_packets(container, stream):
+        packets += packet.size > 0
+        if not packet.size or packet.is_discard:
+            continue
+        durations.append(packet.duration or 0)
+        if packet.pts is not None:
+            shown.append(packet.pts)
+        if packet.dts is not None:
+            decoded.append(packet.dts)
+    if packets < stream.frames:  # 0 where the container does not say how many there are
+        log.warning("%s is damaged or cut off: it holds %d of %d frames", path, packets, stream.frames)
+    counted = container.format.name in COUNTING or len(shown) < len(durations)
+    chosen = decoded if counted else shown
+    silent = len(chosen) < len(durations)
+    ticks = np.arange(len(durations)) if silent else np.frombuffer(chosen, dtype=np.int64)
+    usual = int(np.median(np.frombuffer(durations, np.int64))) if len(durations) else 0
+    last = durations[int(np.argmax(ticks))] if len(durations) else 0
+    return Stamps(np.sort(ticks).astype(np.int64), last, usual, counted, silent)
+
+
+def spread_equal(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
+    """Times that rise: frames of one time stamp share the time until the next evenly.
+
+    >>> spread_equal(np.array([0, 3, 3, 6, 12, 12])).tolist()
+    [0.0, 3.0, 4.5, 6.0, 12.0, 13.5]
+    """
+    values, counts = np.unique(ticks, return_counts=True)
+    if counts.max(initial=1) == 1:
+        return ticks.astype(np.float64)
+    steps = np.diff(values)
+    usual = float(np.median(steps / counts[:-1])) if len(steps) else 1.0
+    lengths = np.append(steps, usual * counts[-1])
+    places = np.concatenate([np.arange(count) / count for count in counts])
+    return np.repeat(values, counts) + places * np.repeat(lengths, counts)
+
+
+def constant_rate(
+    ticks: NDArray[np.int64], tick: Fraction, rates: tuple[Fraction | None, ...]
+) -> tuple[Fraction | None, NDArray[np.int64]]:
+    """The constant rate on whose grid all time stamps lie, as well as they can be told, and their steps on it.
+
+    Most steps are one of the grid: a phone's clock of 600 or 90000 ticks a second is no rate, though all stamps lie on
+    it.
+    """
+    elapsed = (ticks - ticks[0]) * float(tick)
+    for rate in rates:
+        if not rate or tick * rate > COARSEST and tick * rate != 1:
+            continue
+        places = np.rint(elapsed * float(rate)).astype(np.int64)
+        off = np.abs(elapsed - places / float(rate)).max()
+        steps = np.diff(places)
+        if off <= 1.01 * tick and (steps > 0).all() and (not len(steps) or np.median(steps) == 1):
+            return Fraction(rate), places
+    return None, ticks
+
+
+def find_holds(times: NDArray[np.float64]) -> NDArray[np.bool_]:
+    """Which frames stand still, of the times (n + 1,) at which n frames begin and the last one ends.
+
+    Those shown HOLD_STEPS times as long as is usual between frames, and HOLD_SECONDS at least: pauses of a screen
+    recording or a GIF. The usual step is the lower median.
+    """
+    steps = np.diff(times)
+    between = np.sort(steps[:-1] if len(steps) > 1 else steps)
+    usual = between[(len(between) - 1) // 2]
+    return (steps > HOLD_STEPS * usual) & (steps >= HOLD_SECONDS)
+
+
+def mean_rate(times: NDArray[np.float64]) -> Fraction:
+    """Frames a second of (n + 1,) times; pauses do not count, unless there is nothing else."""
+    steps = np.diff(times)
+    moving = steps[~find_holds(times)]
+    chosen = moving if len(moving) else steps
+    return Fraction(len(chosen) / float(chosen.sum())).limit_denominator(1001)
