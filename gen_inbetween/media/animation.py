@@ -17,7 +17,9 @@ from typing import Any
 import numpy as np
 from PIL import Image, ImageSequence
 
-from gen_inbetween.media.image import FrameError, load_image
+from gen_inbetween.media.frames.colour import FilmColour
+from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.image import FrameError, open_image
 from gen_inbetween.media.source import Source, Timeline, VideoError
 
 ANIMATION_SUFFIXES = frozenset({".gif", ".webp", ".png", ".apng"})
@@ -32,23 +34,25 @@ class Animation(Source):
         self.path = path
 
     @cached_property
-    def _decoded(self) -> tuple[list[float], list[Image.Image] | None]:
-        """Milliseconds of each frame, as the file states them, and the frames, or None where they are too many."""
+    def _decoded(self) -> tuple[list[float], list[Image.Image] | None, bool]:
+        """Milliseconds of each frame, as the file states them; the frames, or None where they are too many; alpha."""
         durations: list[float] = []
         frames: list[Image.Image] | None = []
+        alpha = False
         with _opened(self.path) as image:
             for frame in ImageSequence.Iterator(image):
                 frame.load()
                 durations.append(frame.info.get("duration", 0))
-                if frames is not None and 3 * frame.width * frame.height * len(durations) <= KEPT_BYTES:
-                    frames.append(load_image(frame))
+                alpha = alpha or frame.has_transparency_data
+                if frames is not None and 4 * frame.width * frame.height * len(durations) <= KEPT_BYTES:
+                    frames.append(open_image(frame))
                 else:
                     frames = None
-        return durations, frames
+        return durations, frames, alpha
 
     @property
     def fps(self) -> float | None:
-        durations, _ = self._decoded
+        durations = self._decoded[0]
         return 1000 * len(durations) / sum(durations) if sum(durations) else None
 
     def read_timeline(self) -> Timeline:
@@ -56,14 +60,19 @@ class Animation(Source):
         times = np.concatenate([[0], np.cumsum(durations)]) / 1000
         return Timeline(times, Fraction(len(durations) / times[-1]).limit_denominator(1001), len(set(durations)) > 1)
 
-    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-        _, kept = self._decoded
+    @property
+    def colour(self) -> FilmColour:
+        return FilmColour(chroma="rgb", alpha=self._decoded[2])
+
+    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
+        _, kept, alpha = self._decoded
+        mode = "RGBA" if alpha else "RGB"
         if kept is not None:
-            yield from (frame.copy() for frame in kept[start:stop:stride])
+            yield from (np.array(frame.convert(mode)) for frame in kept[start:stop:stride])
             return
         with _opened(self.path) as image:
             for frame in itertools.islice(ImageSequence.Iterator(image), start, stop, stride):
-                yield load_image(frame)
+                yield np.array(open_image(frame).convert(mode))
 
 
 @contextmanager

@@ -1,8 +1,7 @@
-"""Video source: a video file, read by PyAV or decord.
+"""Video source: a video file, read by PyAV.
 
-PyAV reads everything. decord, where it is installed, is several times faster at jumping about, and is chosen only for
-what it decodes to the same frames: 8-bit H.264, HEVC, VP8 and VP9 in MP4, Matroska and WebM, of at least 64 x 64
-pixels. (It fails on AV1; from MPEG program streams, 10-bit H.264 and narrower videos its frames are wrong.)
+Frames are converted in one place (`frames/conversion.py`), by what the file says of its colour. decord, a reader of
+earlier versions, hands out frames that it has converted itself, darker by a grey level, and is not used any more.
 
 Where a container rounds its time stamps (Matroska: to milliseconds) and they lie on the grid of a constant rate, the
 grid is meant: 33 ms, 67 ms, 100 ms are 1/30, 2/30, 3/30 s.
@@ -10,8 +9,6 @@ grid is meant: 33 ms, 67 ms, 100 ms are 1/30, 2/30, 3/30 s.
 
 from __future__ import annotations
 
-import importlib
-import importlib.util
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
@@ -19,14 +16,17 @@ from dataclasses import dataclass
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
-from typing import Any, Literal, get_args
+from typing import Any, Literal, NamedTuple, get_args
 
 import av
 import numpy as np
 from av.stream import Disposition
 from numpy.typing import NDArray
-from PIL import Image
 
+from gen_inbetween.media.frames.colour import FilmColour, colour_of
+from gen_inbetween.media.frames.conversion import pixels_of
+from gen_inbetween.media.frames.orientation import orientation_of
+from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.packets import whole_frames
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
 from gen_inbetween.media.times.stamps import Stamps, constant_rate, find_holds, read_stamps, spread_equal
@@ -36,14 +36,15 @@ log = logging.getLogger("gen_inbetween")
 
 Reader = Literal["auto", "av", "decord"]
 
-_DECORD_EXACT_CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
-_DECORD_EXACT_PIXELS = frozenset({"yuv420p", "yuvj420p"})
-_DECORD_EXACT_CONTAINERS = frozenset({"mp4", "matroska", "webm"})
-_DECORD_EXACT_SIDE = 64  # it takes bytes per padded row / width for the channels: 4 and more where rows are short
-_UNSAID, _BT709 = 2, 1  # FFmpeg's numbers of colour matrices
-_SD = (1280, 576)  # pixels: from that width on, or above that height, players take an unsaid matrix for BT.709 (mpv)
 _PICTURES = frozenset({"png", "mjpeg", "bmp", "gif", "tiff", "webp"})  # codecs of cover art, beside another one's film
-_HDR = frozenset({16, 18})  # FFmpeg's numbers of the transfer curves PQ and HLG
+
+
+class _First(NamedTuple):
+    """What the first frame says of all."""
+
+    fps: float | None
+    colour: FilmColour
+    sample_aspect: Fraction | None  # of the upright frame; None: square, or not said
 
 
 @dataclass(frozen=True)
@@ -53,33 +54,39 @@ class _Description:
     stamps: Stamps
     tick: Fraction  # seconds
     rates: tuple[Fraction | None, ...]  # frames a second, as the file and FFmpeg have it
-    sample_aspect: Fraction | None
 
 
 class Container(Source):
     """A video file in a container such as MP4, Matroska or WebM.
 
     Args:
-        reader: of `frames()`: "av", "decord", or "auto", decord where it is installed and exact, otherwise PyAV; the
-            same frames. `between()` reads by PyAV, which knows their times.
+        reader: "auto" or "av": PyAV. "decord" is read by PyAV too, with a notice.
 
     Raises:
-        VideoError: no such reader. At the first look: no video in the file, or damaged; decord wanted, and missing or
-            inexact for this file.
+        VideoError: no such reader. At the first look: no video in the file, or damaged.
     """
 
     def __init__(self, path: Path, reader: Reader = "auto") -> None:
         if reader not in get_args(Reader):
             raise VideoError(f"reader is one of {', '.join(get_args(Reader))}; got {reader!r}")
+        if reader == "decord":
+            log.info("%s is read by PyAV: decord converts colours less exactly and is not used any more", path)
         self.path, self.reader = path, reader
 
     @property
     def fps(self) -> float | None:
-        return self._probe[0]
+        return self._first.fps
+
+    @property
+    def colour(self) -> FilmColour:
+        return self._first.colour
+
+    @property
+    def sample_aspect(self) -> Fraction | None:
+        return self._first.sample_aspect
 
     @cached_property
-    def _probe(self) -> tuple[float | None, bool]:
-        """The rate, and whether decord decodes this to the same frames as PyAV."""
+    def _first(self) -> _First:
         container, stream = open_stream(self.path)
         with container:
             # The average of a stream without times is a guess of FFmpeg's before it has looked.
@@ -90,33 +97,20 @@ class Container(Source):
                 raise VideoError(f"{self.path} cannot be decoded: {error.strerror}") from error
             if frame is None:
                 raise VideoError(f"{self.path} holds a video stream without a single frame")
-            exact = (
-                stream.codec_context.name in _DECORD_EXACT_CODECS
-                and stream.codec_context.pix_fmt in _DECORD_EXACT_PIXELS
-                and not _DECORD_EXACT_CONTAINERS.isdisjoint(container.format.name.split(","))
-                and min(frame.width, frame.height) >= _DECORD_EXACT_SIDE
-                and len(container.streams.video) == 1  # of several it may choose another
-            )
-        return float(rate) if rate else None, exact
+            aspect = stream.sample_aspect_ratio or Fraction(1)
+            if orientation_of(frame)[0]:
+                aspect = 1 / aspect
+            return _First(float(rate) if rate else None, colour_of(frame), aspect if aspect != 1 else None)
 
-    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-        if not self._by_decord():
-            return _av_frames(self.path, start, stop, stride)
-        frames = _decord_frames if self.reader == "decord" else _decord_then_av
-        return frames(self.path, start, stop, stride)
-
-    def _by_decord(self) -> bool:
-        exact = self._probe[1]
-        if self.reader == "av" or (self.reader == "auto" and not exact):
-            return False
-        installed = importlib.util.find_spec("decord") is not None
-        if self.reader == "decord" and not installed:
-            raise VideoError('reader="decord" needs decord: pip install "gen_inbetween[decord]", or use reader="av"')
-        if self.reader == "decord" and not exact:
-            raise VideoError(
-                f'decord does not decode {self.path} exactly (for its codec, container or size); use reader="av"'
-            )
-        return installed
+    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
+        container, stream = open_stream(self.path)
+        stream.thread_type = "AUTO"
+        with container:
+            try:
+                for frame in itertools.islice(_decode_whole(container, stream, self.path), start, stop, stride):
+                    yield pixels_of(frame)
+            except av.FFmpegError as error:
+                raise VideoError(f"{self.path} is damaged or cut off further inside: {error.strerror}") from error
 
     @cached_property
     def _description(self) -> _Description:
@@ -126,11 +120,8 @@ class Container(Source):
             stamps = read_stamps(container, stream, self.path)
             if not len(stamps.ticks):
                 raise VideoError(f"{self.path} holds a video stream without a single frame")
-            if stream.codec_context.color_trc in _HDR:
-                message = "%s is HDR; it is written as 8-bit BT.709 without tone mapping, and will look pale"
-                log.warning(message, self.path)
             rates = stream.average_rate, stream.base_rate, stream.guessed_rate
-            return _Description(stamps, stream.time_base, rates, stream.sample_aspect_ratio or None)
+            return _Description(stamps, stream.time_base, rates)
 
     def read_timeline(self) -> Timeline:
         stamps, tick = self._description.stamps, self._description.tick
@@ -145,7 +136,7 @@ class Container(Source):
         times = np.append(starts, starts[-1] + last)
         self._note(times, rate)
         origin = 0.0 if stamps.silent else float(stamps.ticks[0] * tick)
-        return Timeline(times, rate, rate is None, origin, self._description.sample_aspect)
+        return Timeline(times, rate, rate is None, origin)
 
     def _rate_and_ticks(self) -> tuple[Fraction | None, NDArray[np.int64]]:
         """The constant rate and the steps of the frames on it; None and the time stamps where there is none."""
@@ -169,7 +160,7 @@ class Container(Source):
                 message = "%s: of a steady %.6g fps, %d frames are not there; they are interpolated"
                 log.info(message, self.path, rate, missing)
 
-    def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Image.Image, int]]:
+    def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Pixels, int]]:
         """As the base class says. One thread decodes: with more, what is made of damage differs from run to run."""
         ticks, counted = self._description.stamps.ticks, self._description.stamps.counted
         container, stream = open_stream(self.path)
@@ -190,9 +181,7 @@ class Container(Source):
                     continue
                 latest = number
                 if number >= chosen.start:
-                    if frame.colorspace == _UNSAID and (frame.width >= _SD[0] or frame.height > _SD[1]):
-                        frame.colorspace = _BT709
-                    yield upright(frame), number
+                    yield pixels_of(frame), number
 
 
 def open_stream(path: Path) -> tuple[Any, Any]:
@@ -220,23 +209,6 @@ def _film(streams: Sequence[Any]) -> Any | None:
     return next(iter(moving or [stream for stream in unmarked if stream.codec_context]), None)
 
 
-def upright(frame: Any) -> Image.Image:
-    """A decoded frame as an RGB image, turned as the file says."""
-    pixels = frame.to_ndarray(format="rgb24")
-    return Image.fromarray(np.ascontiguousarray(np.rot90(pixels, round(frame.rotation / 90))))
-
-
-def _av_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    container, stream = open_stream(path)
-    stream.thread_type = "AUTO"
-    with container:
-        try:
-            for frame in itertools.islice(_decode_whole(container, stream, path), start, stop, stride):
-                yield upright(frame)
-        except av.FFmpegError as error:
-            raise VideoError(f"{path} is damaged or cut off further inside: {error.strerror}") from error
-
-
 def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
     """Every frame; an error at the end if packets were missing, which FFmpeg's threads may pass over in silence."""
     packets = 0
@@ -247,29 +219,3 @@ def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
         yield from packet.decode()
     if packets < stream.frames:  # 0 where the container does not say how many there are
         raise VideoError(f"{path} is damaged or cut off: it holds {packets} of {stream.frames} frames")
-
-
-def _decord_frames(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    decord = importlib.import_module("decord")
-    try:
-        video = decord.VideoReader(file_url(path), ctx=decord.cpu(0))
-        for index in range(start, len(video) if stop is None else min(stop, len(video)), stride):
-            pixels = video[index]
-            yield Image.fromarray(pixels.asnumpy() if hasattr(pixels, "asnumpy") else np.asarray(pixels))
-    except decord.DECORDError as error:
-        raise VideoError(
-            f'{path} is damaged or cut off: decord cannot read on (reader="av" may get further)'
-        ) from error
-
-
-def _decord_then_av(path: Path, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-    """decord's frames, and PyAV's from where decord cannot read on, as it does in some videos without a fault."""
-    count = 0
-    try:
-        for frame in _decord_frames(path, start, stop, stride):
-            yield frame
-            count += 1
-    except VideoError:
-        rest = start + count * stride
-        if stop is None or rest < stop:
-            yield from _av_frames(path, rest, stop, stride)

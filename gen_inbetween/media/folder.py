@@ -5,12 +5,15 @@ from __future__ import annotations
 import logging
 from collections.abc import Iterator, Sequence
 from fractions import Fraction
+from functools import cached_property
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.media.image import FrameError, load_image
+from gen_inbetween.media.frames.colour import FilmColour
+from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.image import FrameError, array_of, has_alpha
 from gen_inbetween.media.reading.sequences import frame_steps, image_files, is_pattern, missing_frames, sequences_in
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
 from gen_inbetween.runtime.messages import warn_once
@@ -69,19 +72,29 @@ class Folder(Source):
             log.info("%s: %s not there; those around follow one another", self.path, missing)
         return super().frames(start, stop, stride)
 
-    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
+    @cached_property
+    def colour(self) -> FilmColour:
+        """Of the first image; with alpha where any image may have some, which their headers say."""
+        bits = 16 if self._open(self.files[0], alpha=False).dtype == np.uint16 else 8
+        return FilmColour(bits=bits, chroma="rgb", alpha=any(map(has_alpha, self.files)))
+
+    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
         size: tuple[int, int] | None = None
+        alpha, deep = self.colour.alpha, self.colour.bits > 8
         for path in self.files[start:stop:stride]:
-            try:
-                frame = load_image(path)
-            except FrameError as error:
-                raise VideoError(str(error)) from error
-            size = size or frame.size
-            if frame.size != size:
-                raise VideoError(
-                    f"frames of one folder have one size; {path} is {frame.size}, those before it are {size}"
-                )
+            frame = self._open(path, alpha, deep)
+            here = frame.shape[1], frame.shape[0]
+            size = size or here
+            if here != size:
+                raise VideoError(f"frames of one folder have one size; {path} is {here}, those before it are {size}")
             yield frame
+
+    @staticmethod
+    def _open(path: Path, alpha: bool, deep: bool | None = None) -> Pixels:
+        try:
+            return array_of(path, alpha=alpha, deep=deep)
+        except FrameError as error:
+            raise VideoError(str(error)) from error
 
 
 def _nothing_in(path: Path) -> str:

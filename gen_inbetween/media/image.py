@@ -14,10 +14,10 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
 
+from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, over, sixteen_bit, with_alpha
 from gen_inbetween.runtime.files import address_of
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
-Colour = tuple[int, int, int]
 
 _FLOAT_OVERSHOOT = 1e-3  # resampling and half precision leave [0, 1] by about this much; more is another range
 _PNG_TEXT_BYTES = 256 * 2**20
@@ -28,7 +28,7 @@ class FrameError(ValueError):
     """A frame cannot be used; the message says what was expected, what came and what to do."""
 
 
-def load_image(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.Image:
+def load_image(frame: Frame, *, background: Colour = WHITE) -> Image.Image:
     """Open one frame as an upright 8-bit RGB image.
 
     Args:
@@ -46,6 +46,14 @@ def load_image(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.I
         FrameError: the file is missing, a folder, no image or cut off; the frame is empty, has another number of
             channels or another dtype, or holds NaN or values outside its range.
     """
+    return _flatten(open_image(frame), background)
+
+
+def open_image(frame: Frame) -> Image.Image:
+    """Open one frame as an upright 8-bit image: RGBA where it has transparency, otherwise RGB.
+
+    What it takes and raises: see `load_image`, which puts the same over a background.
+    """
     name = str(frame) if isinstance(frame, (str, os.PathLike)) else f"the {type(frame).__name__} given"
     if isinstance(frame, (str, os.PathLike)):
         image = _load(Path(frame))
@@ -60,11 +68,49 @@ def load_image(frame: Frame, *, background: Colour = (255, 255, 255)) -> Image.I
     if 0 in image.size:
         raise FrameError(f"{name} is empty: {image.width}x{image.height} pixels; give a frame with at least one pixel")
     try:
-        return _flatten(_eight_bit(ImageOps.exif_transpose(image)), background)
+        image = _eight_bit(ImageOps.exif_transpose(image))
+        if not image.has_transparency_data:
+            return image.convert("RGB")
+        straight = image.convert("LA") if image.mode == "La" else image  # Pillow undoes premultiplication only to LA
+        return straight.convert("RGBA")
     except FrameError:
         raise
     except (OSError, ValueError, SyntaxError) as error:  # PIL images load lazily, so a bad file may show only here
         raise FrameError(f"{name} (mode {image.mode}) cannot be read as an RGB image: {error}") from error
+
+
+def array_of(frame: Frame, *, alpha: bool | None = None, deep: bool | None = None) -> Pixels:
+    """One picture as a film frame.
+
+    Args:
+        frame: as `load_image` takes it.
+        alpha: whether the array has it; None as the picture has. Without it the picture lies over white.
+        deep: whether it is uint16 in 0..65535 rather than uint8; None as the picture is.
+
+    Returns:
+        An array (H, W, 3), or (H, W, 4) with straight alpha.
+
+    Raises:
+        FrameError: as `load_image`.
+    """
+    if isinstance(frame, np.ndarray) and frame.dtype == np.uint16 and frame.ndim == 3 and frame.shape[2] in (3, 4):
+        pixels: Pixels = frame
+    else:
+        pixels = np.array(open_image(frame))
+    if alpha is not None:
+        pixels = with_alpha(pixels) if alpha else over(pixels, WHITE)
+    if deep is not None:
+        pixels = sixteen_bit(pixels) if deep else eight_bit(pixels)
+    return pixels
+
+
+def has_alpha(path: Path) -> bool:
+    """Whether an image file may be transparent, as its header says; False where it cannot be read."""
+    try:
+        with Image.open(path) as image:
+            return bool(image.has_transparency_data)
+    except (OSError, SyntaxError, ValueError):
+        return False
 
 
 def _load(path: Path) -> Image.Image:
@@ -159,11 +205,10 @@ def _eight_bit(image: Image.Image) -> Image.Image:
 
 
 def _flatten(image: Image.Image, background: Colour) -> Image.Image:
-    if not image.has_transparency_data:
-        return image.convert("RGB")
-    straight = image.convert("LA") if image.mode == "La" else image  # Pillow undoes the premultiplication only to LA
+    if image.mode == "RGB":
+        return image
     canvas = Image.new("RGBA", image.size, (*background, 255))
-    return Image.alpha_composite(canvas, straight.convert("RGBA")).convert("RGB")
+    return Image.alpha_composite(canvas, image).convert("RGB")
 
 
 def to_signal(pixels: torch.Tensor) -> torch.Tensor:

@@ -21,9 +21,10 @@ from pathlib import Path
 from typing import Any
 
 import av
-from PIL import Image
 
 from gen_inbetween.media.audio import Sound
+from gen_inbetween.media.frames.colour import SDR, FilmColour
+from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError, file_url, replaced, short_name
@@ -39,10 +40,13 @@ class Segments:
 
     Args:
         identity: what the video is made of and how, of plain values; equal identities make equal frames.
+        colour: of the frames.
     """
 
-    def __init__(self, out: Path, total: int, rate: Fraction, identity: dict[str, Any]) -> None:
-        self.out, self.total, self.rate = out, total, rate
+    def __init__(
+        self, out: Path, total: int, rate: Fraction, identity: dict[str, Any], colour: FilmColour = SDR
+    ) -> None:
+        self.out, self.total, self.rate, self.colour = out, total, rate, colour
         digest = json_sha256([identity, total, str(rate), FRAMES])[:16]
         self.folder = out.absolute().with_name(f".{short_name(out.name)}.{digest}.parts")
         self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
@@ -72,7 +76,7 @@ class Segments:
         """The frames of a piece: all have FRAMES but the last."""
         return min(FRAMES, self.total - number * FRAMES)
 
-    def write(self, images: Iterator[Image.Image], done: int) -> None:
+    def write(self, images: Iterator[Pixels], done: int) -> None:
         """Write the frames after the first `done`, which `images` begins with. VideoError: it ends early."""
         try:
             for number in range(math.ceil(done / FRAMES), len(self.paths)):
@@ -85,9 +89,9 @@ class Segments:
                 shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
-    def _write_piece(self, number: int, images: Iterator[Image.Image]) -> None:
+    def _write_piece(self, number: int, images: Iterator[Pixels]) -> None:
         path, length = self.paths[number], self._length(number)
-        write_video(itertools.islice(images, length), path, float(self.rate))
+        write_video(itertools.islice(images, length), path, float(self.rate), colour=self.colour)
         if (count := _frames_in(path)) != length:
             path.unlink()
             raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + count} of {self.total} were made")

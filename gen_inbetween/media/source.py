@@ -1,8 +1,9 @@
 """Video sources: the base of containers, animations and folders.
 
-A source gives its frames in two ways. `frames()` counts them, and gives every one or fails. `between()` goes by the
-times they are shown at, which constant and variable rates both have: of a damaged video what cannot be decoded is left
-out, counted and reported, and the frames around it keep their times. Both hold one frame at a time.
+A source gives its frames in two ways. `frames()` counts them, and gives every one or fails, as pictures to look at.
+`between()` goes by the times they are shown at, which constant and variable rates both have, and gives arrays in the
+film's own colour: of a damaged video what cannot be decoded is left out, counted and reported, and the frames around
+it keep their times. Both hold one frame at a time.
 """
 
 from __future__ import annotations
@@ -21,6 +22,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gen_inbetween.media.frames.colour import FilmColour
+from gen_inbetween.media.frames.screen import Pixels, image_of
 from gen_inbetween.media.times.stamps import find_holds, mean_rate
 
 log = logging.getLogger("gen_inbetween")
@@ -46,7 +49,6 @@ class Timeline:
     rate: Fraction | None  # frames a second; None where it varies
     variable: bool = False
     origin: float = 0.0  # the first frame's time on the file's own clock, which its sound keeps as well
-    sample_aspect: Fraction | None = None  # width : height of a pixel, where it is said
 
 
 class Source(ABC):
@@ -63,11 +65,24 @@ class Source(ABC):
     def read_timeline(self) -> Timeline:
         """Look through the source for the times of its frames. VideoError: there are none."""
 
+    @property
     @abstractmethod
-    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Image.Image]:
-        """RGB frames start, start + stride, ... below stop, upright and of one size; VideoError: damage."""
+    def colour(self) -> FilmColour:
+        """What the numbers of its frames mean. VideoError: no frame can be looked at."""
 
-    def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Image.Image, int]]:
+    @property
+    def sample_aspect(self) -> Fraction | None:
+        """Width : height of a pixel of the upright frames; None where it is square, or not said."""
+        return None
+
+    @abstractmethod
+    def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
+        """Frames start, start + stride, ... below stop, upright and of one size; VideoError: damage.
+
+        Arrays (H, W, 3), or (H, W, 4) with straight alpha; uint8, or uint16 in 0..65535 for more than 8 bits.
+        """
+
+    def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Pixels, int]]:
         """(frame, number) of the chosen frames that can be decoded; `lose` is called for each packet that gives none.
 
         Here for sources that give every frame or fail.
@@ -88,6 +103,7 @@ class Source(ABC):
     def frames(self, start: int = 0, stop: int | None = None, stride: int = 1) -> Iterator[Image.Image]:
         """Frames start, start + stride, ... below stop, as a slice would: upright RGB images of one size.
 
+        They are as a screen shows them: 8 bits, square pixels, HDR tone-mapped, over white where they are transparent.
         The first is decoded at once, so that a damaged file or an empty range is known before any work.
 
         Raises:
@@ -99,7 +115,8 @@ class Source(ABC):
         first = next(frames, None)
         if first is None:
             raise VideoError(f"{self.path} has no frame {start}; it is shorter than that: choose an earlier start")
-        return itertools.chain([first], frames)
+        colour, sample_aspect = self.colour, self.sample_aspect
+        return (image_of(pixels, colour, sample_aspect) for pixels in itertools.chain([first], frames))
 
     def between(self, start: float | None = None, stop: float | None = None) -> TimedVideo:
         """The frames that begin in start <= time < stop seconds from the first one, each shown whole.
@@ -125,7 +142,8 @@ class Source(ABC):
             line.rate or mean_rate(line.times[first : last + 1]),
             line.variable,
             line.origin + begin,
-            line.sample_aspect,
+            self.sample_aspect,
+            self.colour,
             frozenset(times[stands].tolist()),
         )
 
@@ -146,7 +164,8 @@ class TimedVideo:
     rate: Fraction  # frames a second; where it varies, on average
     variable: bool
     origin: float  # the first frame's time on the file's own clock, which its sound keeps as well
-    sample_aspect: Fraction | None  # width : height of a pixel, where it is said
+    sample_aspect: Fraction | None  # width : height of a pixel, where it is not square
+    colour: FilmColour  # what the numbers of the frames mean
     holds: frozenset[float] = frozenset()  # the times of frames that stand: pauses, in which nothing is drawn
     damaged: int = 0  # packets that gave no whole frame, counted while reading
 
@@ -159,12 +178,16 @@ class TimedVideo:
         """Count a packet that gave no whole frame."""
         self.damaged += 1
 
-    def frames(self) -> Iterator[tuple[Image.Image, float]]:
-        """(RGB image, seconds) of every frame that can be decoded; says at the end what could not be."""
+    def frames(self) -> Iterator[tuple[Pixels, float]]:
+        """(array, seconds) of every frame that can be decoded; says at the end what could not be.
+
+        Upright arrays (H, W, 3), or (H, W, 4) with straight alpha, in `colour`; uint8, or uint16 in 0..65535 where the
+        source has more than 8 bits.
+        """
         self.damaged = 0
         try:
-            for image, number in self.source.read_timed(self.chosen, self.lose):
-                yield image, float(self.times[number - self.chosen.start])
+            for pixels, number in self.source.read_timed(self.chosen, self.lose):
+                yield pixels, float(self.times[number - self.chosen.start])
         finally:  # also where the reader has enough before the end
             if self.damaged:
                 message = "%s is damaged: packets that could not be decoded, or only in part: %d; %s"

@@ -10,21 +10,22 @@ import logging
 import os
 import re
 from collections.abc import Iterable, Iterator
+from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
 
 import av
-import numpy as np
 from PIL import Image
 
-from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.frames.colour import SDR, FilmColour, write_tags
+from gen_inbetween.media.frames.conversion import av_frame, padded
+from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over
+from gen_inbetween.media.image import Frame, array_of
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import check_writable, file_url, replace_folder, replaced
 
 log = logging.getLogger("gen_inbetween")
 
-_BT709 = 1  # as FFmpeg numbers primaries, transfer curve and matrix alike
-_LIMITED_RANGE = 1
 _OWN_FILE = re.compile(r"frame_\d{5,}\.png|manifest\.json")
 
 
@@ -53,8 +54,28 @@ def check_video_output(path: str | os.PathLike[str]) -> None:
         raise VideoError("this PyAV has no H.264 encoder (libx264): install PyAV's own wheel, or write .webp or .gif")
 
 
+@dataclass(frozen=True)
+class _How:
+    """What a writer is told beside the frames and the path: see `write_video`."""
+
+    fps: float
+    crf: int
+    quality: int
+    colour: FilmColour
+    sample_aspect: Fraction | None
+    background: Colour
+
+
 def write_video(
-    frames: Iterable[Frame], path: str | os.PathLike[str], fps: float, *, crf: int = 12, quality: int = 90
+    frames: Iterable[Frame],
+    path: str | os.PathLike[str],
+    fps: float,
+    *,
+    crf: int = 12,
+    quality: int = 90,
+    colour: FilmColour = SDR,
+    sample_aspect: Fraction | None = None,
+    background: Colour = WHITE,
 ) -> Path:
     """Write frames as a video, an endless animation or a folder.
 
@@ -65,6 +86,10 @@ def write_video(
         fps: frames a second. GIF counts hundredths of a second: frame times are rounded so that no error adds up.
         crf: H.264's constant rate factor, 0 (largest) to 51; 12 is nearly lossless.
         quality: WebP's quality, 0 to 100 (largest).
+        colour: of the frames, if they are a film's; it is written with the tags of this colour where a file has any.
+        sample_aspect: width : height of a pixel, if it is not square. Videos say it; animations and folders are
+            resampled to square pixels.
+        background: RGB in 0..255 behind what is transparent, where the file cannot hold transparency.
 
     H.264 in yuv420p needs even sides: an odd one gets its last column or row once more. Equal neighbours in GIF and
     WebP are stored once and shown longer, so such files hold fewer frames and last as long; a WebP of nothing but equal
@@ -81,55 +106,66 @@ def write_video(
     check_video_output(path)
     if not 0.1 <= fps <= 1000:
         raise VideoError(f"fps is between 0.1 and 1000 frames a second; got {fps}")
-    images = _same_size(frames)
-    first = next(images, None)
+    arrays = _same_size(frames)
+    first = next(arrays, None)
     if first is None:
         raise VideoError(f"no frames to write to {path}; a video needs at least one")
     suffix = "" if path.is_dir() else path.suffix.lower()
+    how = _How(fps, crf, quality, colour, sample_aspect, background)
     with replaced(path, replace_folder if not suffix else os.replace) as temporary:
-        _WRITERS[suffix](itertools.chain([first], images), temporary, fps, crf, quality)
+        _WRITERS[suffix](itertools.chain([first], arrays), temporary, how)
     return path
 
 
-def _same_size(frames: Iterable[Frame]) -> Iterator[Image.Image]:
-    size: tuple[int, int] | None = None
+def _same_size(frames: Iterable[Frame]) -> Iterator[Pixels]:
+    shape: tuple[int, ...] | None = None
     for index, frame in enumerate(frames):
-        image = load_image(frame)
-        size = size or image.size
-        if image.size != size:
-            raise VideoError(f"all frames of a video have one size; frame 0 is {size}, frame {index} is {image.size}")
-        yield image
+        pixels = array_of(frame)
+        shape = shape or pixels.shape
+        if pixels.shape[:2] != shape[:2]:
+            sizes = (shape[1], shape[0]), (pixels.shape[1], pixels.shape[0])
+            raise VideoError(f"all frames of a video have one size; frame 0 is {sizes[0]}, frame {index} is {sizes[1]}")
+        yield pixels
 
 
-def _write_mp4(frames: Iterator[Image.Image], path: Path, fps: float, crf: int, quality: int) -> None:
-    rate = Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
+def _flattened(frames: Iterator[Pixels], path: Path, background: Colour) -> Iterator[Pixels]:
+    """The frames over the background, with a notice where that shows."""
+    said = False
+    for pixels in frames:
+        if not said and not is_opaque(pixels):
+            log.info("%s holds no transparency: the frames are put over the colour %s", path.name, background)
+            said = True
+        yield over(pixels, background)
+
+
+def _images(frames: Iterator[Pixels], path: Path, how: _How) -> list[Image.Image]:
+    flat = _flattened(frames, path, how.background)
+    return [image_of(pixels, how.colour, how.sample_aspect) for pixels in flat]
+
+
+def _write_mp4(frames: Iterator[Pixels], path: Path, how: _How) -> None:
+    rate = Fraction(how.fps).limit_denominator(1001)  # 29.97 means 30000/1001
     with av.open(file_url(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
         # One thread, because the bytes x264 makes depend on their number; no macroblock tree, because with AVX-512 it
         # reads past the end of rows, and the bytes depend on what lies there.
-        options = {"crf": str(crf), "threads": "1", "mbtree": "0"}
+        options = {"crf": str(how.crf), "threads": "1", "mbtree": "0"}
         stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.pix_fmt = "yuv420p"
-        codec = stream.codec_context
-        codec.color_primaries = codec.color_trc = codec.colorspace = _BT709
-        codec.color_range = _LIMITED_RANGE
-        first = next(frames)
-        stream.width, stream.height = (side + side % 2 for side in first.size)
-        for index, image in enumerate(itertools.chain([first], frames)):
-            pixels = _even_sides(np.asarray(image))
-            frame = av.VideoFrame.from_ndarray(pixels, format="rgb24")
-            frame = frame.reformat(format="yuv420p", dst_colorspace="ITU709", dst_color_range="MPEG")
+        stream.pix_fmt = pix_fmt = "yuv420p"
+        write_tags(stream.codec_context, how.colour, pix_fmt)
+        if how.sample_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = how.sample_aspect
+        for index, pixels in enumerate(_flattened(frames, path, how.background)):
+            whole = padded(pixels, pix_fmt)
+            if index == 0:
+                stream.height, stream.width = whole.shape[:2]
+            frame = av_frame(whole, how.colour, pix_fmt)
             frame.pts, frame.time_base = index, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
 
 
-def _even_sides(pixels: np.ndarray) -> np.ndarray:
-    height, width = pixels.shape[:2]
-    return np.pad(pixels, ((0, height % 2), (0, width % 2), (0, 0)), mode="edge")
-
-
-def _write_gif(frames: Iterator[Image.Image], path: Path, fps: float, crf: int, quality: int) -> None:
-    images = list(frames)
+def _write_gif(frames: Iterator[Pixels], path: Path, how: _How) -> None:
+    images, fps = _images(frames, path, how), how.fps
     durations = _durations(len(images), fps, unit=10)
     if min(durations) < 20:
         log.warning("GIF players slow down above 50 fps; %s is written with 50 fps instead of %g", path.name, fps)
@@ -147,10 +183,10 @@ def _shared_palette(images: list[Image.Image], samples: int = 16) -> Image.Image
     return strip.quantize(256, method=Image.Quantize.MEDIANCUT)
 
 
-def _write_webp(frames: Iterator[Image.Image], path: Path, fps: float, crf: int, quality: int) -> None:
-    first, *others = frames
-    durations = _durations(1 + len(others), fps, unit=1)
-    first.save(path, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=quality)
+def _write_webp(frames: Iterator[Pixels], path: Path, how: _How) -> None:
+    first, *others = _images(frames, path, how)
+    durations = _durations(1 + len(others), how.fps, unit=1)
+    first.save(path, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=how.quality)
 
 
 def _durations(num_frames: int, fps: float, unit: int) -> list[int]:
@@ -159,10 +195,10 @@ def _durations(num_frames: int, fps: float, unit: int) -> list[int]:
     return [max(unit, after - before) for before, after in itertools.pairwise(starts)]
 
 
-def _write_folder(frames: Iterator[Image.Image], path: Path, fps: float, crf: int, quality: int) -> None:
+def _write_folder(frames: Iterator[Pixels], path: Path, how: _How) -> None:
     path.mkdir()
-    for index, image in enumerate(frames):
-        image.save(path / f"frame_{index:05d}.png")
+    for index, pixels in enumerate(_flattened(frames, path, how.background)):
+        image_of(pixels, how.colour, how.sample_aspect).save(path / f"frame_{index:05d}.png")
 
 
 _WRITERS = {".mp4": _write_mp4, ".gif": _write_gif, ".webp": _write_webp, "": _write_folder}

@@ -17,9 +17,9 @@ from dataclasses import dataclass, replace
 from typing import Literal, TypeAlias, get_args
 
 import numpy as np
-from PIL import Image
 
 from gen_inbetween.interpolation.interpolator import SMALLEST, InterpolatorError
+from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.scenes import NEIGHBOURS, is_cut, thumbnail
 
 log = logging.getLogger("gen_inbetween")
@@ -32,12 +32,12 @@ LONGEST_RUN = 8  # repeats: drawings held for 8 frames are 7.5 a second at 60; w
 
 @dataclass(frozen=True)
 class TimedFrame:
-    """A source frame (RGB) and when it is shown, in seconds (or any other unit, the same for all).
+    """A source frame and when it is shown, in seconds (or any other unit, the same for all).
 
     stands: it is meant to stand still until the next one is shown.
     """
 
-    image: Image.Image
+    pixels: Pixels
     seconds: float
     stands: bool = False
 
@@ -114,10 +114,10 @@ def _steps(frames: Iterable[TimedFrame]) -> Iterator[_Step]:
     before: tuple[TimedFrame, np.ndarray] | None = None
     number = -1
     for number, frame in enumerate(frames):
-        if min(frame.image.size) < SMALLEST:
-            width, height = frame.image.size
+        height, width = frame.pixels.shape[:2]
+        if min(height, width) < SMALLEST:
             raise InterpolatorError(f"frames are at least {SMALLEST} x {SMALLEST} pixels, got {width} x {height}")
-        small = thumbnail(frame.image)
+        small = thumbnail(frame.pixels)
         if before is not None:
             _check_order(before[0], frame, number)
             yield _step(before[0], frame, np.abs(small - before[1]))
@@ -127,8 +127,8 @@ def _steps(frames: Iterable[TimedFrame]) -> Iterator[_Step]:
 
 
 def _check_order(first: TimedFrame, last: TimedFrame, number: int) -> None:
-    if first.image.size != last.image.size:
-        sizes = [f"{frame.image.width} x {frame.image.height}" for frame in (first, last)]
+    if first.pixels.shape[:2] != last.pixels.shape[:2]:
+        sizes = ["{1} x {0}".format(*frame.pixels.shape) for frame in (first, last)]
         raise InterpolatorError(f"frame {number} is {sizes[1]}, the ones before {sizes[0]}: fit them to one size first")
     if not first.seconds < last.seconds:
         raise InterpolatorError(
@@ -139,7 +139,7 @@ def _check_order(first: TimedFrame, last: TimedFrame, number: int) -> None:
 
 def _step(first: TimedFrame, last: TimedFrame, change: np.ndarray) -> _Step:
     alike = bool(change.max() < ALIKE)
-    equal = alike and first.image.tobytes() == last.image.tobytes()
+    equal = alike and np.array_equal(first.pixels, last.pixels)
     return _Step(first, last, float(change.mean()), alike, equal)
 
 

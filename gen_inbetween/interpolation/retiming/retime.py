@@ -100,9 +100,10 @@ def retime(
     pairs = _pairs_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
     if (np.diff(timing.positions) < 0).any():
         log.info("the times turn back in places: there the clip runs backwards")
-    frames = retime_in_any_order(
+    drawn = retime_in_any_order(
         pairs, timing.positions, opened, passthrough=passthrough, iters=steps, progress=progress
     )
+    frames = [Image.fromarray(pixels) for pixels in drawn]
     settings = {
         "method": "retime",
         "num_frames": len(frames),
@@ -120,9 +121,9 @@ def retime(
 
 
 def _pairs_of(images: list[Image.Image], *, cuts: bool, duplicates: Duplicates, loop: bool) -> list[FramePair]:
-    frames = [TimedFrame(image, float(index)) for index, image in enumerate(images)]
+    frames = [TimedFrame(np.asarray(image), float(index)) for index, image in enumerate(images)]
     if loop:
-        frames.append(TimedFrame(images[0], float(len(images))))
+        frames.append(TimedFrame(frames[0].pixels, float(len(images))))
     pairs = list(frame_pairs(frames, cuts=cuts, duplicates=duplicates, seam=loop))
     begin = [f"{pair.last.seconds:g}" for pair in pairs if pair.cut]
     if begin:

@@ -22,7 +22,6 @@ from typing import Any, get_args
 
 import numpy as np
 import torch
-from PIL import Image
 from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
@@ -38,6 +37,7 @@ from gen_inbetween.interpolation.retiming.frame_pairs import (
 from gen_inbetween.interpolation.retiming.stream import MEETS, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.audio import Audio, Sound, codecs_of
+from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.segments import Segments
@@ -173,7 +173,7 @@ def retime_video(
     }
     drawing = Drawing(source, rate, slowing, opened, **options)
     parts = (
-        Segments(out, drawing.total, rate, identity | {"versions": manifests.versions()})
+        Segments(out, drawing.total, rate, identity | {"versions": manifests.versions()}, source.colour)
         if out.suffix.lower() == ".mp4"
         else None
     )
@@ -187,7 +187,7 @@ def retime_video(
         parts.write(frames, done)
         parts.join(sound, source.sample_aspect)
     else:
-        write_video(frames, out, float(rate))
+        write_video(frames, out, float(rate), colour=source.colour, sample_aspect=source.sample_aspect)
     result = RetimedVideo(
         out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
         float(rate), float(drawing.total / rate), time.monotonic() - begun,
@@ -198,14 +198,14 @@ def retime_video(
     return result
 
 
-def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Image.Image]:
+def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Pixels]:
     """The frames from number `done` on, the very ones that a run from the start gives.
 
     Interpolators with a reference walk through a pair from frame to frame: drawing begins where the pair does. All
     frames before are still read, so that cuts and repeats are judged as they would be, and counted.
     """
     holds = drawing.source.holds
-    frames = (TimedFrame(image, seconds, seconds in holds) for image, seconds in drawing.source.frames())
+    frames = (TimedFrame(pixels, seconds, seconds in holds) for pixels, seconds in drawing.source.frames())
     pairs = _count_pairs(frames, drawing, counts)
     for pair in pairs:
         length = pair.last.seconds - pair.first.seconds
@@ -225,7 +225,7 @@ def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Im
 
 def _curved_frames(
     drawing: Drawing, done: int, counts: Counts, curve: PathCurve, loop: bool, progress: bool
-) -> Iterator[Image.Image]:
+) -> Iterator[Pixels]:
     """The frames from number `done` on along a curve, or of a loop. VideoError: too many for the memory."""
     images, times = _read_all(drawing)
     end = len(images) - (not loop)
@@ -257,17 +257,18 @@ def _curved_frames(
     yield from drawn[done:]
 
 
-def _read_all(drawing: Drawing) -> tuple[list[Image.Image], list[float]]:
+def _read_all(drawing: Drawing) -> tuple[list[Pixels], list[float]]:
     """All frames of the source and their times in seconds."""
     images, times = [], []
-    for image, seconds in drawing.source.frames():
+    for pixels, seconds in drawing.source.frames():
         count = len(drawing.source.times) + drawing.total
-        if 3 * image.width * image.height * count > IN_MEMORY:
+        if pixels.nbytes * count > IN_MEMORY:
+            height, width = pixels.shape[:2]
             raise VideoError(
-                f"a curve or a loop holds all frames in memory, here {count} of {image.width}x{image.height}: choose a "
+                f"a curve or a loop holds all frames in memory, here {count} of {width}x{height}: choose a "
                 "shorter part with start and stop"
             )
-        images.append(image)
+        images.append(pixels)
         times.append(seconds)
     return images, times
 

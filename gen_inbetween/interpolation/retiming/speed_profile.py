@@ -105,7 +105,7 @@ def speed_profile(
     if isinstance(frames, str | os.PathLike):
         frames = Clip.open(frames)
     opened = open_interpolator(interpolator, device)
-    timed = [TimedFrame(load_image(frame), float(index)) for index, frame in enumerate(frames)]
+    timed = [TimedFrame(np.asarray(load_image(frame)), float(index)) for index, frame in enumerate(frames)]
     pairs = list(frame_pairs(timed, cuts=cuts))
     motions = [_motion(pair, opened) for pair in tqdm(pairs, f"pace by {opened.info.name}", disable=not progress)]
     lengths, cameras, cells = (np.stack(column) for column in zip(*motions, strict=True))
@@ -127,14 +127,14 @@ def _scenes(cuts: list[bool]) -> Iterator[slice]:
 
 def _motion(pair: FramePair, interpolator: FrameInterpolator) -> tuple[NDArray, NDArray, NDArray]:
     """Of one step, in pixels of 64: mean length (), the camera's (2,), and the rest in cells (rows, columns, 2)."""
-    width, height = pair.first.image.size
+    height, width = pair.first.pixels.shape[:2]
     scale = SIDE / min(width, height)
     size = round(width * scale), round(height * scale)
     if pair.hold:
         flow = torch.zeros(1, 2, *reversed(size))
     else:
         a, b = (
-            frame_tensor(frame.image.resize(size, Image.Resampling.BICUBIC), interpolator.device)
+            frame_tensor(Image.fromarray(frame.pixels).resize(size, Image.Resampling.BICUBIC), interpolator.device)
             for frame in (pair.first, pair.last)
         )
         flows = interpolator.flows(a, b, 0.5)

@@ -13,14 +13,15 @@ from __future__ import annotations
 from collections.abc import Iterable, Iterator
 
 import numpy as np
-from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
+from gen_inbetween.interpolation.film import draw_between, redraw
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Reference
-from gen_inbetween.interpolation.pairs import between_frames, frame_tensor, pass_through, tensor_frame
+from gen_inbetween.interpolation.pairs import between_frames
 from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
+from gen_inbetween.media.frames.screen import Pixels
 
 MEETS = 1e-6  # of a pair's time: a time this near to a source frame is the frame's
 
@@ -32,7 +33,7 @@ def retime_pairs(
     *,
     passthrough: bool = True,
     iters: int = 1,
-) -> Iterator[Image.Image]:
+) -> Iterator[Pixels]:
     """The frames shown at `times`; pairs are read as they are needed, and no further than the last time.
 
     Args:
@@ -60,7 +61,7 @@ def retime_pairs(
         if time is None:
             return
     while time is not None:  # at the last frame and after it
-        yield source(pair.last.image)
+        yield source(pair.last.pixels)
         time = next(rising, None)
 
 
@@ -72,7 +73,7 @@ def retime_in_any_order(
     passthrough: bool,
     iters: int,
     progress: bool,
-) -> list[Image.Image]:
+) -> list[Pixels]:
     """The frames of `retime_pairs` at times (N,) that may turn back; each different one is drawn once.
 
     The stream runs forwards; its frames are then put wherever they are wanted. progress: show a bar on stderr.
@@ -97,29 +98,31 @@ class _Source:
 
     def __init__(self, interpolator: FrameInterpolator, passthrough: bool, iters: int) -> None:
         self.interpolator, self.passthrough, self.iters = interpolator, passthrough, iters
-        self._last: tuple[Image.Image, Image.Image] | None = None
+        self._last: tuple[Pixels, Pixels] | None = None
 
-    def __call__(self, image: Image.Image) -> Image.Image:
+    def __call__(self, pixels: Pixels) -> Pixels:
         if self.passthrough:
-            return image
+            return pixels
         last = self._last  # read once and replaced whole: another thread's frame can never be handed out
-        if last is None or last[0] is not image:
-            frame = frame_tensor(image, self.interpolator.device)
-            last = self._last = image, tensor_frame(pass_through(frame, self.interpolator, self.iters))
+        if last is None or last[0] is not pixels:
+            last = self._last = pixels, redraw(pixels, self.interpolator, self.iters)
         return last[1]
 
 
-def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[Image.Image]:
+def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[Pixels]:
     """The frames at `shares` of a pair's time, below 1; those at 0 or before are its first frame."""
     inside = [share for share in shares if share > MEETS]
-    yield from (source(pair.first.image) for _ in shares[len(inside) :])
+    yield from (source(pair.first.pixels) for _ in shares[len(inside) :])
     if pair.hold:
         turn = 1 if pair.first.stands else 0.5
-        yield from (source(pair.first.image if share < turn else pair.last.image) for share in inside)
+        yield from (source(pair.first.pixels if share < turn else pair.last.pixels) for share in inside)
     elif inside:
         device = source.interpolator.device
-        a, b = (frame_tensor(frame.image, device) for frame in (pair.first, pair.last))
-        yield from map(tensor_frame, _walk(a, b, inside, source.interpolator, source.iters))
+
+        def walk(a: Tensor, b: Tensor) -> Iterator[Tensor]:
+            return _walk(a, b, inside, source.interpolator, source.iters)
+
+        yield from draw_between(pair.first.pixels, pair.last.pixels, walk, device)
 
 
 def _walk(a: Tensor, b: Tensor, shares: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:

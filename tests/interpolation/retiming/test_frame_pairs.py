@@ -5,7 +5,6 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-from PIL import Image
 
 from gen_inbetween.interpolation.retiming.frame_pairs import TimedFrame, frame_pairs
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
@@ -13,15 +12,15 @@ from gen_inbetween.media.scenes import scene_cuts, thumbnail
 SIZE = 24, 16
 
 
-def flat(level: float) -> Image.Image:
-    return Image.new("RGB", SIZE, (round(level),) * 3)
+def flat(level: float) -> np.ndarray:
+    return np.full((*SIZE[::-1], 3), round(level), np.uint8)
 
 
 def flats(*levels: float, step: float = 1.0) -> list[TimedFrame]:
     return [TimedFrame(flat(level), index * step) for index, level in enumerate(levels)]
 
 
-def levels(images: Iterator[Image.Image]) -> list[int]:
+def levels(images: Iterator[np.ndarray]) -> list[int]:
     found = [np.asarray(image) for image in images]
     assert all(image.min() == image.max() for image in found)
     return [int(image.max()) for image in found]
@@ -32,7 +31,7 @@ def test_cuts_are_judged_as_in_a_whole_file():
     values = np.concatenate([base + np.cumsum(generator.uniform(1, 4, count)) for base, count in SCENES])
     frames = flats(*values)
     held = [index + 1 for index, pair in enumerate(frame_pairs(frames)) if pair.hold]
-    assert held == scene_cuts(np.stack([thumbnail(frame.image) for frame in frames])) == [12, 15, 40]
+    assert held == scene_cuts(np.stack([thumbnail(frame.pixels) for frame in frames])) == [12, 15, 40]
 
 
 SCENES = ((10, 12), (150, 3), (60, 25), (5, 9))

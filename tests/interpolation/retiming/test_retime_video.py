@@ -206,9 +206,10 @@ def test_an_unsaid_colour_matrix_is_that_of_the_size(tmp_path):
         source = encode(tmp_path / "a.mp4", [Image.new("RGB", size, (200, 90, 40))] * 2, crf=4)
         with av.open(str(source)) as container:
             frame = next(container.decode(video=0))
-            meant = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray()
-        ((image, _), _) = open_source(source).between().frames()
-        assert np.array_equal(np.asarray(image), meant)
+            meant = frame.reformat(format="rgb24", src_colorspace=matrix).to_ndarray().astype(int)
+        ((pixels, _), _) = open_source(source).between().frames()
+        assert np.abs(pixels - meant).max() <= 2  # swscale's own rounding is that coarse; the other matrix is 9 off
+        assert np.array_equal(np.asarray(read_frames(source).frames[0]), pixels)
 
 
 # What is met on the way

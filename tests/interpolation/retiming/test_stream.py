@@ -8,7 +8,6 @@ from collections.abc import Iterable, Iterator
 import numpy as np
 import pytest
 import torch
-from PIL import Image
 from torch import Tensor
 
 from gen_inbetween.interpolation import InterpolatorError, InterpolatorInfo, load_interpolator
@@ -40,15 +39,15 @@ class Dimmed(Still):
         raise AssertionError("not asked for")
 
 
-def flat(level: float) -> Image.Image:
-    return Image.new("RGB", SIZE, (round(level),) * 3)
+def flat(level: float) -> np.ndarray:
+    return np.full((*SIZE[::-1], 3), round(level), np.uint8)
 
 
 def flats(*levels: float, step: float = 1.0) -> list[TimedFrame]:
     return [TimedFrame(flat(level), index * step) for index, level in enumerate(levels)]
 
 
-def levels(images: Iterator[Image.Image]) -> list[int]:
+def levels(images: Iterator[np.ndarray]) -> list[int]:
     found = [np.asarray(image) for image in images]
     assert all(image.min() == image.max() for image in found)
     return [int(image.max()) for image in found]
@@ -62,7 +61,7 @@ def retime_frames(
     cuts: bool = True,
     duplicates: Duplicates = "keep",
     **options: bool,
-) -> Iterator[Image.Image]:
+) -> Iterator[np.ndarray]:
     return retime_pairs(frame_pairs(frames, cuts=cuts, duplicates=duplicates), times, interpolator, **options)
 
 
@@ -88,7 +87,7 @@ def test_before_the_first_frame_and_after_the_last_one_that_frame_stands():
 
 def test_times_at_source_frames_show_them_bit_for_bit():
     generator = np.random.default_rng(0)
-    noise = [Image.fromarray(generator.integers(0, 256, (*SIZE[::-1], 3), np.uint8)) for _ in range(4)]
+    noise = [generator.integers(0, 256, (*SIZE[::-1], 3), np.uint8) for _ in range(4)]
     frames = [TimedFrame(image, index / 3) for index, image in enumerate(noise)]
     found = list(retime_frames(frames, [0, 1 / 3 + 1e-9, 2 / 3 - 1e-9, 1.0], Dimmed()))
     assert [image.tobytes() for image in found] == [image.tobytes() for image in noise]
@@ -162,8 +161,8 @@ def test_a_run_before_a_cut_and_a_long_one_stay():
 
 def test_noise_of_a_codec_does_not_hide_a_repeat_but_is_shown_as_it_came():
     generator = np.random.default_rng(2)
-    noisy = [Image.fromarray(generator.integers(99, 101, (96, 96, 3)).astype(np.uint8)) for _ in range(2)]
-    moved = Image.new("RGB", (96, 96), (115,) * 3)
+    noisy = [generator.integers(99, 101, (96, 96, 3)).astype(np.uint8) for _ in range(2)]
+    moved = np.full((96, 96, 3), 115, np.uint8)
     frames = [TimedFrame(image, float(index)) for index, image in enumerate((*noisy, moved))]
     found = list(retime_frames(frames, [0, 1, 2], load_interpolator("blend"), duplicates="replace"))
     assert abs(np.asarray(found[1]).mean() - (99.5 + 115) / 2) < 1
@@ -198,11 +197,11 @@ def test_a_stream_reads_no_further_than_it_must_and_holds_a_window_only():
         ([], [0], "two frames or more.*got 0"),
         (flats(1), [0], "two frames or more.*got 1"),
         (
-            [TimedFrame(flat(1), 0), TimedFrame(Image.new("RGB", (32, 16)), 1)],
+            [TimedFrame(flat(1), 0), TimedFrame(np.zeros((16, 32, 3), np.uint8), 1)],
             [0],
             "frame 1 is 32 x 16, the ones before 24 x 16",
         ),
-        ([TimedFrame(Image.new("RGB", (40, 15)), i) for i in range(2)], [0], "at least 16 x 16 pixels, got 40 x 15"),
+        ([TimedFrame(np.zeros((15, 40, 3), np.uint8), i) for i in (0, 1)], [0], "at least 16 x 16 pixels, got 40 x 15"),
         ([TimedFrame(flat(1), 0.0), TimedFrame(flat(2), 0.0)], [0], "times of frames to rise; frame 1 is shown at 0,"),
         (flats(1, 2), [0.5, 0.4], "times that rise, got 0.4 after 0.5"),
         (flats(1, 2), [float("nan")], "times that rise, got nan"),

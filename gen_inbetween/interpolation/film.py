@@ -1,0 +1,75 @@
+"""Interpolation of film frames: arrays of any depth, with or without transparency.
+
+colours are multiplied by alpha before and divided by it after, so that what is hidden does not bleed out;
+alpha is interpolated as a picture of its own, in the way colour is
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from gen_inbetween.interpolation.interpolator import FrameInterpolator
+from gen_inbetween.interpolation.pairs import pass_through
+from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.image import to_pixels, to_signal
+
+Walk = Callable[[Tensor, Tensor], Iterator[Tensor]]  # frames (1, 3, H, W) between two, in [0, 1]
+
+
+def draw_between(first: Pixels, last: Pixels, walk: Walk, device: torch.device) -> Iterator[Pixels]:
+    """The frames that `walk` draws between two of one shape (H, W, 3 or 4) and dtype, as such arrays.
+
+    Transparent frames are walked twice, once for colour and once for alpha; where alpha stays, it is taken as it is.
+    """
+    a, b = film_tensor(first, device), film_tensor(last, device)
+    if first.shape[2] == 3:
+        yield from (film_pixels(frame, first.dtype) for frame in walk(a, b))
+        return
+    a, b = premultiplied(a), premultiplied(b)
+    colours = walk(a[:, :3], b[:, :3])
+    if torch.equal(a[:, 3], b[:, 3]):
+        yield from (film_pixels(straight(colour, a[:, 3:]), first.dtype) for colour in colours)
+        return
+    alphas = walk(a[:, 3:].expand(-1, 3, -1, -1).contiguous(), b[:, 3:].expand(-1, 3, -1, -1).contiguous())
+    for colour, alpha in zip(colours, alphas, strict=True):
+        yield film_pixels(straight(colour, alpha.mean(1, keepdim=True)), first.dtype)
+
+
+def redraw(pixels: Pixels, interpolator: FrameInterpolator, iters: int = 1) -> Pixels:
+    """A frame (H, W, 3 or 4) as the interpolator draws it where nothing moves: see `pairs.pass_through`."""
+
+    def walk(a: Tensor, b: Tensor) -> Iterator[Tensor]:
+        yield pass_through(a, interpolator, iters)
+
+    return next(draw_between(pixels, pixels, walk, interpolator.device))
+
+
+def film_tensor(pixels: Pixels, device: torch.device) -> Tensor:
+    """(H, W, C) of uint8 or uint16 as float32 (1, C, H, W) in [0, 1]."""
+    if pixels.dtype == np.uint8:
+        return (to_signal(torch.from_numpy(np.array(pixels)))[None] / 2 + 0.5).to(device)
+    return torch.from_numpy(pixels.astype(np.float32) / 65535).movedim(-1, 0)[None].to(device)
+
+
+def film_pixels(frame: Tensor, dtype: np.dtype) -> Pixels:
+    """(1, C, H, W) in [0, 1] as (H, W, C) of uint8 or uint16; rounded, since cutting off would darken it."""
+    if dtype == np.uint8:
+        return to_pixels(frame[0].cpu() * 2 - 1)
+    values = frame[0].clamp(0, 1).movedim(0, -1).cpu().double().numpy()
+    return np.rint(values * 65535).astype(np.uint16)
+
+
+def premultiplied(frame: Tensor) -> Tensor:
+    """(1, 4, H, W) with straight alpha, its colours multiplied by alpha."""
+    return torch.cat([frame[:, :3] * frame[:, 3:], frame[:, 3:]], 1)
+
+
+def straight(colour: Tensor, alpha: Tensor) -> Tensor:
+    """Premultiplied (1, 3, H, W) and alpha (1, 1, H, W) as (1, 4, H, W) with straight alpha, black where it is 0."""
+    alpha = alpha.clamp(0, 1)
+    divided = torch.where(alpha > 0, colour / alpha.clamp(min=1e-6), torch.zeros_like(colour))
+    return torch.cat([divided.clamp(0, 1), alpha], 1)

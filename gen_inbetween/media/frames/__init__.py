@@ -1,0 +1,1 @@
+"""Film frames as arrays: colour, geometry, transparency."""

@@ -1,0 +1,111 @@
+"""Conversion between decoded or encoded frames and R'G'B'[A] arrays.
+
+    pixels_of(frame)                        (H, W, 3 or 4): uint8, or uint16 in 0..65535 for films of more than 8 bits
+    av_frame(pixels, colour, pix_fmt)       the way back, for an encoder
+
+FFmpeg's swscale, rounding accurately and with all of the chroma: its default darkens a film by 1.1 grey levels with
+each pass, this one stays within 0.3 over ten.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import av
+import numpy as np
+from av.video.reformatter import Interpolation
+from numpy.typing import NDArray
+
+from gen_inbetween.media.frames.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, FilmColour, colour_of, is_rgb
+from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
+from gen_inbetween.media.frames.screen import Pixels
+
+_EXACT = (
+    Interpolation.BICUBIC
+    | Interpolation.ACCURATE_RND
+    | Interpolation.FULL_CHR_H_INT
+    | Interpolation.FULL_CHR_H_INP
+    | Interpolation.BITEXACT
+)
+_FORMATS = {(1, 3): "rgb24", (1, 4): "rgba", (2, 3): "rgb48le", (2, 4): "rgba64le"}  # (bytes, channels) of an array
+
+
+def pixels_of(frame: Any) -> Pixels:
+    """A decoded PyAV frame as an upright array (H, W, 3), or (H, W, 4) where it has straight alpha.
+
+    uint8, or uint16 in 0..65535 where the frame has more than 8 bits; in the primaries and the transfer curve of the
+    frame, converted by the matrix and the range it names (`colour.colour_of`).
+    """
+    colour = colour_of(frame)
+    if colour.chroma == "gray" and colour.bits > 8 and not colour.alpha:
+        pixels = _deep_gray(frame, colour)
+    else:
+        pixels = _converted(frame, colour)
+    return turned_upright(pixels, orientation_of(frame))
+
+
+def _converted(frame: Any, colour: FilmColour) -> Pixels:
+    target = _FORMATS[1 + (colour.bits > 8), 3 + colour.alpha]
+    rgb = colour.chroma == "rgb"
+    if not rgb:
+        frame.colorspace, frame.color_range = MATRICES[colour.matrix], RANGES[colour.range]
+    shown = frame.reformat(format=target, interpolation=_EXACT, dst_color_range=RANGES["pc"], threads=1)
+    pixels: Pixels = shown.to_ndarray()
+    if pixels.dtype == np.uint16:
+        pixels = _to_whole_scale(pixels, rgb, colour)
+    return pixels
+
+
+def _to_whole_scale(pixels: NDArray[np.uint16], rgb: bool, colour: FilmColour) -> NDArray[np.uint16]:
+    """swscale's 16 bits with white at 65535: of Y'CbCr it puts white at 255 x 256, and alpha it shifts up only."""
+    wide = pixels.astype(np.uint32)
+    if not rgb:
+        wide[..., :3] += (wide[..., :3] + 128) >> 8
+    if colour.alpha and not rgb:
+        wide[..., 3] += wide[..., 3] >> colour.bits
+    return np.minimum(wide, 65535).astype(np.uint16)
+
+
+def _deep_gray(frame: Any, colour: FilmColour) -> NDArray[np.uint16]:
+    values = frame.to_ndarray().astype(np.float64)
+    scale = 2.0 ** (colour.bits - 8)
+    low, high = (16 * scale, 235 * scale) if colour.range == "tv" else (0.0, 2.0**colour.bits - 1)
+    gray = np.rint(((values - low) / (high - low)).clip(0, 1) * 65535).astype(np.uint16)
+    return np.repeat(gray[..., None], 3, axis=2)
+
+
+def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str) -> Any:
+    """The PyAV frame of an array (H, W, 3 or 4), uint8 or uint16, in FFmpeg's pixel format `pix_fmt`.
+
+    It is made by the colour's matrix and range and tagged with all of it. Alpha is kept where `pix_fmt` has it;
+    where it has none, put the frame over a background before.
+    """
+    rgb = is_rgb(pix_fmt)
+    if pixels.dtype == np.uint16 and not rgb:
+        wide = pixels[..., :3].astype(np.uint32)
+        colours = ((wide * 256 + 128) // 257).astype(np.uint16)
+        pixels = colours if pixels.shape[2] == 3 else np.concatenate([colours, pixels[..., 3:]], axis=2)
+    source = _FORMATS[pixels.dtype.itemsize, pixels.shape[2]]
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=source)
+    frame = frame.reformat(
+        format=pix_fmt,
+        dst_colorspace=None if rgb else MATRICES[colour.matrix],
+        src_color_range=RANGES["pc"],
+        dst_color_range=RANGES["pc" if rgb else colour.range],
+        interpolation=_EXACT,
+        threads=1,
+    )
+    frame.colorspace = MATRICES["gbr" if rgb else colour.matrix]
+    frame.color_range = RANGES["pc" if rgb else colour.range]
+    frame.color_primaries, frame.color_trc = PRIMARIES[colour.primaries], TRANSFERS[colour.transfer]
+    return frame
+
+
+def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
+    """The array with its last column or row repeated, where `pix_fmt` stores chroma for two pixels at a time."""
+    layout = av.VideoFormat(pix_fmt, 16, 16)
+    wide, high = 16 // layout.chroma_width(16), 16 // layout.chroma_height(16)
+    height, width = pixels.shape[:2]
+    if not (height % high or width % wide):
+        return pixels
+    return np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
