@@ -20,7 +20,7 @@ from tqdm import tqdm
 from gen_inbetween.data.clips import DataError
 from gen_inbetween.media.fit import fit
 from gen_inbetween.media.image import FrameError, load_image
-from gen_inbetween.media.source import IMAGE_SUFFIXES
+from gen_inbetween.media.reading.sequences import IMAGE_SUFFIXES
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import resolve_model

@@ -23,8 +23,9 @@ from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.media.fit import FitMode, fit
 from gen_inbetween.media.image import to_signal
+from gen_inbetween.media.reading.sequences import IMAGE_SUFFIXES
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
-from gen_inbetween.media.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError
+from gen_inbetween.media.source import VIDEO_SUFFIXES, VideoError
 from gen_inbetween.media.video import open_source, read_frames
 
 log = logging.getLogger("gen_inbetween")

@@ -19,7 +19,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.media.source import IMAGE_SUFFIXES, VIDEO_SUFFIXES, VideoError
+from gen_inbetween.media.reading.sequences import IMAGE_SUFFIXES
+from gen_inbetween.media.source import VIDEO_SUFFIXES, VideoError
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.files import replace_folder, replaced, write_json

@@ -29,7 +29,8 @@ from gen_inbetween.media.frames.orientation import orientation_of
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.packets import whole_frames
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
-from gen_inbetween.media.times.stamps import Stamps, constant_rate, find_holds, read_stamps, spread_equal
+from gen_inbetween.media.times.pauses import find_holds
+from gen_inbetween.media.times.stamps import Stamps, constant_rate, read_stamps, spread_equal
 from gen_inbetween.runtime.files import file_url
 
 log = logging.getLogger("gen_inbetween")

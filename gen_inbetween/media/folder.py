@@ -99,6 +99,8 @@ class Folder(Source):
 
 def _nothing_in(path: Path) -> str:
     """What to say where no image was found."""
+    if is_pattern(path) and not path.parent.is_dir():
+        return f"no such folder: {path.parent}"
     if is_pattern(path):
         return f"{path.parent} holds no images named as {path.name}; expected f_0001.png, ... where f_%04d.png is said"
     files = path.iterdir() if path.name else ()

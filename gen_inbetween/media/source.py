@@ -24,16 +24,13 @@ from PIL import Image
 
 from gen_inbetween.media.frames.colour import FilmColour
 from gen_inbetween.media.frames.screen import Pixels, image_of
-from gen_inbetween.media.times.stamps import find_holds, mean_rate
+from gen_inbetween.media.times.pauses import find_holds, mean_rate
 
 log = logging.getLogger("gen_inbetween")
 
 Seconds: TypeAlias = NDArray[np.float64]
 
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".gif")  # what is looked for in a folder of clips
-IMAGE_SUFFIXES = frozenset(
-    ".png .jpg .jpeg .jfif .webp .bmp .tif .tiff .ppm .pgm .pnm .tga .avif .heic .heif .jp2 .exr".split()
-)
 DEFAULT_RATE = 24  # frames a second where a source has no rate of its own
 
 

@@ -17,8 +17,9 @@ from itertools import pairwise
 from math import gcd
 from pathlib import Path
 
-from gen_inbetween.media.source import IMAGE_SUFFIXES, VideoError
-
+IMAGE_SUFFIXES = frozenset(
+    ".png .jpg .jpeg .jfif .webp .bmp .tif .tiff .ppm .pgm .pnm .tga .avif .heic .heif .jp2 .exr".split()
+)
 _NUMBER = re.compile(r"((?:(?<![^\W_])-)?\d+)")
 _PLACE = re.compile(r"%(?:0?\d+)?d|#+")
 _SAID = 8  # files or numbers that a message names at most
@@ -32,11 +33,11 @@ def is_pattern(path: Path) -> bool:
 def image_files(path: Path) -> list[Path]:
     """The images of a folder, or those a pattern names, in natural order: -1, 2, 10. Hidden files are none.
 
-    VideoError: no such folder.
+    Of a folder that is not there, none.
     """
     folder = path.parent if is_pattern(path) else path
     if not folder.is_dir():
-        raise VideoError(f"no such folder: {folder}")
+        return []
     images = (file for file in folder.iterdir() if file.suffix.lower() in IMAGE_SUFFIXES and file.name[0] != ".")
     if is_pattern(path):
         place = _PLACE.search(path.name)

@@ -21,8 +21,6 @@ from gen_inbetween.media.packets import read_packets
 log = logging.getLogger("gen_inbetween")
 
 COARSEST = 0.25  # of the time between frames: a time stamp's unit beyond that says nothing about a grid
-HOLD_STEPS = 8  # times the usual step, and ...
-HOLD_SECONDS = 0.5  # ... so long: a picture that stands longer is meant to stand
 COUNTING = frozenset({"avi"})  # containers that number packets as they are stored, and know no times of display
 
 
@@ -93,23 +91,3 @@ def constant_rate(
         if off <= 1.01 * tick and (steps > 0).all() and (not len(steps) or np.median(steps) == 1):
             return Fraction(rate), places
     return None, ticks
-
-
-def find_holds(times: NDArray[np.float64]) -> NDArray[np.bool_]:
-    """Which frames stand still, of the times (n + 1,) at which n frames begin and the last one ends.
-
-    Those shown HOLD_STEPS times as long as is usual between frames, and HOLD_SECONDS at least: pauses of a screen
-    recording or a GIF. The usual step is the lower median.
-    """
-    steps = np.diff(times)
-    between = np.sort(steps[:-1] if len(steps) > 1 else steps)
-    usual = between[(len(between) - 1) // 2]
-    return (steps > HOLD_STEPS * usual) & (steps >= HOLD_SECONDS)
-
-
-def mean_rate(times: NDArray[np.float64]) -> Fraction:
-    """Frames a second of (n + 1,) times; pauses do not count, unless there is nothing else."""
-    steps = np.diff(times)
-    moving = steps[~find_holds(times)]
-    chosen = moving if len(moving) else steps
-    return Fraction(len(chosen) / float(chosen.sum())).limit_denominator(1001)

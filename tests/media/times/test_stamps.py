@@ -13,7 +13,8 @@ from film_cases import film, numbers, tone_frame, write_film
 
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media.source import VideoError
-from gen_inbetween.media.times.stamps import constant_rate, find_holds, mean_rate, spread_equal
+from gen_inbetween.media.times.pauses import find_holds, mean_rate
+from gen_inbetween.media.times.stamps import constant_rate, spread_equal
 from gen_inbetween.media.video import open_source, read_frames
 
 NEAREST = {"interpolator": "nearest", "progress": False}
