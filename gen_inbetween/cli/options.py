@@ -22,7 +22,9 @@ Method = Annotated[
 ]
 Interpolator = Annotated[
     str | None,
-    typer.Option(help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: dis-splat]"),
+    typer.Option(
+        help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: rife once fetched, else dis-splat]"
+    ),
 ]
 Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
 Steps = Annotated[int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]

@@ -1,4 +1,4 @@
-"""Method "auto": interpolation for tiny motion, diffusion for the rest.
+"""Method "auto": interpolation for tiny motion, diffusion for the rest; and interpolation where SVD is not there.
 
 Between two frames that hardly differ an interpolator is right to a few grey levels, at any size and at once. Where
 things move by more than about their own size it finds other things, and shreds or ghosts remain. Two figures tell these
@@ -8,6 +8,7 @@ apart, both at t = 1/2 of the interpolator's own flows, in frames 256 pixels hig
     disagreement   |warp(a, F_t0) - warp(b, F_t1)|      what the motion leaves unexplained: a network that finds nothing
                                                         calls everything still, and here it shows
 
+The second is taken where the motion leads into both frames: what a camera reveals at the border is in one of them only.
 Of both the 99th percentile over the pixels: what moves is often small, and a mean or median would pass over it.
 """
 
@@ -22,13 +23,15 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.methods import default_method
-from gen_inbetween.diffusion.options import INTERPOLATE
-from gen_inbetween.generation.settings import DIFFUSION_ONLY, INTERPOLATION_ONLY, Settings, reset
-from gen_inbetween.interpolation.interpolator import SMALLEST, FrameInterpolator
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, INTERPOLATION_ONLY, Settings, reset
+from gen_inbetween.interpolation.interpolator import SMALLEST, Flows, FrameInterpolator, InterpolatorError
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.interpolation.warping import warp
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.models.configs import ModelConfigs
+from gen_inbetween.models.registry import MODELS, SVD_REMEDY, lacking_for_svd
+from gen_inbetween.runtime.messages import warn_once
 
 log = logging.getLogger("gen_inbetween")
 
@@ -39,9 +42,13 @@ PERCENTILE = 99
 # apart (`python eval/flow_report.py --films FOLDER` makes the table from any folder of films). A middle frame is good
 # if 99 % of its pixels are right to 25 grey levels. Of those below both limits 93 % (tiny-di, RIFE) and 90 % (DIS) are
 # good; of all good ones 62, 70 and 60 % are below. At twice the displacement 72 to 91 % would be good, 70 to 80 %
-# below.
+# below. With dis-splat, the default, 90 % of those below are good, and 52 % of the good ones are below (61 of 250).
 DISPLACEMENT = 6.0  # pixels of 256 in height
 DISAGREEMENT = 32.0  # grey levels of 255
+# Above this disagreement dis-splat has cross-faded what its flow did not find: on the same triplets 2 % of the middle
+# frames above it are good, 76 % of those below, and 98 % of all good ones are below. How far things move says less: a
+# camera that pans by a fifth of the picture is followed exactly.
+DOUBLE = 24.0  # grey levels of 255
 
 
 @dataclass(frozen=True)
@@ -54,6 +61,11 @@ class Motion:
     @property
     def tiny(self) -> bool:
         return self.displacement <= DISPLACEMENT and self.disagreement <= DISAGREEMENT
+
+    @property
+    def doubles(self) -> bool:
+        """Whether interpolation shows what moves twice, faintly, in place of moving it."""
+        return self.disagreement > DOUBLE
 
     @property
     def why(self) -> str:
@@ -83,7 +95,21 @@ def motion_between(frame0: Image.Image, frame1: Image.Image, interpolator: Frame
     flows = interpolator.flows(a, b, 0.5)
     displacement = (flows.to1 - flows.to0).norm(dim=1) * HEIGHT / frame0.height
     disagreement = (warp(a, flows.to0) - warp(b, flows.to1)).abs().mean(1) * 255
+    seen = inside_both(flows)
+    if seen.any():
+        disagreement = disagreement[seen]
     return Motion(*(round(float(np.percentile(each.cpu(), PERCENTILE)), 2) for each in (displacement, disagreement)))
+
+
+def inside_both(flows: Flows) -> torch.Tensor:
+    """(B, H, W) bool: pixels whose motion leads into both frames, and not out of the picture as a camera's pan does."""
+    height, width = flows.mask.shape[-2:]
+    rows, columns = torch.meshgrid(torch.arange(height), torch.arange(width), indexing="ij")
+    seen = torch.ones_like(flows.mask[:, 0], dtype=torch.bool)
+    for flow in (flows.to0, flows.to1):
+        x, y = columns.to(flow) + flow[:, 0], rows.to(flow) + flow[:, 1]
+        seen &= (x >= 0) & (x <= width - 1) & (y >= 0) & (y <= height - 1)
+    return seen
 
 
 def measured_size(shape: tuple[int, int], available: int) -> tuple[int, int]:
@@ -109,18 +135,87 @@ def choose_method(
     out in one form. Settings that only the other way would have read are set back.
     """
     settings = fill_shape(settings, configs)
-    # Not at the clip's own size: what the 64 pixels of a small model leave of a film is too little to match.
-    size = measured_size((settings.width or 0, settings.height or 0), min(frame.height for frame in keyframes))
-    frame0, frame1, _ = fit_pair(*keyframes, *size, settings.fit)
-    motion, name = motion_between(frame0, frame1, interpolator), interpolator.info.name
+    motion, name = motion_of_clip(keyframes, settings, interpolator), interpolator.info.name
     if motion.tiny:
         settings = replace(reset(settings, DIFFUSION_ONLY), method=INTERPOLATE)
         log.warning("method auto: interpolate by %s, since %s", name, motion.why)
     else:
         settings = replace(reset(settings, INTERPOLATION_ONLY), method=default_method(has_motion))
         log.warning("method auto: %s, since %s (seen by %s)", settings.method, motion.why, name)
+    return settings, {"method": settings.method, **record_of(motion, interpolator)}
+
+
+def stand_in(
+    settings: Settings, keyframes: tuple[Image.Image, Image.Image], lacking: str, interpolator: FrameInterpolator
+) -> tuple[Settings, dict[str, Any]]:
+    """The settings that interpolate the keyframes at their own size where SVD is lacking, and the record of why.
+
+    Said in the log, once in a process: what is done, why, and how to get generated motion. Settings that only a
+    diffusion model reads are set back, and named.
+    """
+    name, pocket = interpolator.info.name, MODELS["pocket"]
+    size = "the size asked for" if settings.width or settings.height else "the pictures' own size"
+    unheard = [f"{key} {getattr(settings, key)}" for key in DIFFUSION_ONLY if getattr(settings, key) != DEFAULTS[key]]
+    warn_once(
+        f"interpolated by {name} at {size}, since there is {lacking} here and the bundled model pocket knows only "
+        f"drawn things of {pocket.width} x {pocket.height} pixels; {SVD_REMEDY}"
+    )
+    if unheard:
+        warn_once(f"no diffusion model is at work, so nothing reads {', '.join(unheard)}")
+    motion = say_large_motion(keyframes, settings, interpolator)
+    record = {"method": INTERPOLATE, "lacking": lacking} | (record_of(motion, interpolator) if motion else {})
+    return replace(reset(settings, DIFFUSION_ONLY), method=INTERPOLATE), record
+
+
+def lacking_model(settings: Settings, keyframes: tuple[Image.Image, Image.Image]) -> str | None:
+    """What this machine lacks to sample keyframes of this size by SVD, where the settings leave the model open.
+
+    None: nothing, or a model or a method is asked for, or the keyframes fit into the world of the bundled model.
+    """
+    pocket = MODELS["pocket"]
+    if settings.model != DEFAULTS["model"] or settings.method not in (None, AUTO):
+        return None
+    if all(frame.width <= pocket.width and frame.height <= pocket.height for frame in keyframes):
+        return None
+    return lacking_for_svd()
+
+
+def say_large_motion(
+    keyframes: tuple[Image.Image, Image.Image], settings: Settings, interpolator: FrameInterpolator
+) -> Motion | None:
+    """Say in the log where interpolation will show things twice. Returns the motion; None: it is not to be had.
+
+    Not for "nearest", which shows one keyframe at a time, nor for interpolators that give no flows.
+    """
+    if interpolator.info.name == "nearest":
+        return None
+    try:
+        motion = motion_of_clip(keyframes, settings, interpolator)
+    except InterpolatorError:
+        return None
+    if motion.doubles:
+        log.warning(
+            "large motion: %s leaves %.0f grey levels of it unexplained (limit %g), so that what moves shows twice in "
+            "places, as in a double exposure", interpolator.info.name, motion.disagreement, DOUBLE
+        )  # fmt: skip
+    return motion
+
+
+def motion_of_clip(
+    keyframes: tuple[Image.Image, Image.Image], settings: Settings, interpolator: FrameInterpolator
+) -> Motion:
+    """The motion between the keyframes as they are fitted into the clip's aspect (by default that of the first)."""
+    # Not at the clip's own size: what the 64 pixels of a small model leave of a film is too little to match.
+    shape = settings.width or keyframes[0].width, settings.height or keyframes[0].height
+    size = measured_size(shape, min(frame.height for frame in keyframes))
+    frame0, frame1, _ = fit_pair(*keyframes, *size, settings.fit)
+    return motion_between(frame0, frame1, interpolator)
+
+
+def record_of(motion: Motion, interpolator: FrameInterpolator) -> dict[str, Any]:
+    """What was seen, by what, and the limits it is held against, for the part "auto" of a manifest."""
     limits = {"displacement": DISPLACEMENT, "disagreement": DISAGREEMENT}
-    return settings, {"method": settings.method, "seen_by": name, **asdict(motion), "limits": limits}
+    return {"seen_by": interpolator.info.name, **asdict(motion), "limits": limits}
 
 
 def fill_shape(settings: Settings, configs: ModelConfigs) -> Settings:

@@ -21,7 +21,16 @@ from PIL import Image
 
 from gen_inbetween.diffusion.methods import default_method
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
-from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, HEIGHT, choose_method, fill_shape
+from gen_inbetween.generation.auto import (
+    DISAGREEMENT,
+    DISPLACEMENT,
+    HEIGHT,
+    choose_method,
+    fill_shape,
+    lacking_model,
+    say_large_motion,
+    stand_in,
+)
 from gen_inbetween.generation.interpolate import describe_interpolation, interpolate_keyframes, open_for
 from gen_inbetween.generation.resolve import SamplingRun, approximations, check_fields, configs_of, resolve_run
 from gen_inbetween.generation.settings import DEFAULTS, SAMPLING_FIELDS, Settings
@@ -37,7 +46,7 @@ from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import tensor_sha256
-from gen_inbetween.runtime.messages import nearest_names
+from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.edm import Generator
@@ -83,7 +92,9 @@ def inbetween(
 
     Args:
         frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W).
-        model ... vram_gb: see `Settings`, which gives each one's range; None means "decide for me".
+        model ... vram_gb: see `Settings`, which gives each one's range; None means "decide for me". Where nothing is
+            said and SVD is not here, keyframes beyond 64 x 64 pixels are interpolated at their own size, and the log
+            says so; model="pocket" samples the small bundled model.
         method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "interpolate" opens none; "auto" interpolates
             where the motion is tiny (`generation.auto`) and says so.
         pipeline: an `InbetweenPipeline` of your own in place of model, motion, device, dtype and kernel. How it is
@@ -193,11 +204,18 @@ def generate_clip(
     if parts["frames"]["frame0"]["sha256"] == parts["frames"]["frame1"]["sha256"]:
         warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
     source, interpolator = None, None
-    if settings.method == AUTO:
+    lacking = lacking_model(settings, keyframes) if own == Own() else None
+    if lacking is not None:
+        interpolator = open_for(settings)
+        settings, parts["auto"] = stand_in(settings, keyframes, lacking, interpolator)
+    elif settings.method == AUTO:
         source, interpolator = open_source(settings, own), open_for(settings)
         settings, parts["auto"] = choose_method(keyframes, settings, source.configs, source.has_motion, interpolator)
     if settings.method == INTERPOLATE:
-        interpolator = interpolator or open_for(settings, earlier.manifest["interpolator"] if earlier else None)
+        if interpolator is None:
+            interpolator = open_for(settings, earlier.manifest["interpolator"] if earlier else None)
+            if earlier is None:
+                say_large_motion(keyframes, settings, interpolator)
         frames, more = interpolate_keyframes(keyframes, settings, interpolator, progress)
     else:
         source = source or open_source(settings, own)
@@ -240,6 +258,8 @@ def open_source(settings: Settings, own: Own) -> Source:
         return Source(configs_of(own.pipeline), has_backward_motion(own.pipeline.unet), None)
     open_device(settings.device)  # before anything is fetched
     spec = resolve_model(settings.model)
+    if spec.name == "pocket":
+        warn_once(f"pocket: {spec.width} x {spec.height} pixels, drawn things; photographs are beyond it")
     return Source(open_configs(spec), spec.motion_file(settings.motion) is not None, spec)
 
 

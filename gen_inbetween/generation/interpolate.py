@@ -14,7 +14,8 @@ from PIL import Image
 from gen_inbetween.generation.settings import INTERPOLATION_FIELDS, Settings
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
 from gen_inbetween.interpolation.pairs import inbetween_frames, interpolations
-from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_interpolator
+from gen_inbetween.interpolation.registry import INTERPOLATORS, introduction, load_interpolator
+from gen_inbetween.interpolation.weights.published import default_interpolator
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.devices import open_device
@@ -30,7 +31,7 @@ def open_for(settings: Settings, earlier: dict[str, Any] | None = None) -> Frame
     earlier: its record in the manifest of a clip that is made again; ManifestError where it has changed since.
     InterpolatorError, ImportError: as `load_interpolator`.
     """
-    name, device = settings.interpolator or DEFAULT, open_device(settings.device, mps=False)
+    name, device = settings.interpolator or default_interpolator(), open_device(settings.device, mps=False)
     if earlier is None:
         return load_interpolator(name, device=device)
     kind: KindChoice = earlier["kind"]
@@ -52,7 +53,7 @@ def resolve_interpolation(settings: Settings, size: tuple[int, int], interpolato
         height = max(1, round(size[1] * (width or 0) / size[0]))
     elif width is None:
         width = max(1, round(size[0] * height / size[1]))
-    name = settings.interpolator or DEFAULT
+    name = settings.interpolator or interpolator.info.name
     return replace(
         settings,
         width=width,
@@ -96,8 +97,8 @@ def describe_interpolation(interpolator: FrameInterpolator, settings: Settings) 
     """One line on what a clip by this interpolator takes, without making it."""
     info, count, width, height = interpolator.info, settings.num_frames or LENGTH, settings.width, settings.height
     size = f"{width}x{height}" if width and height else "the keyframes' own size"
-    weights = f", {info.parameters / 1e6:.1f} M parameters" if info.parameters else ""
+    weights = f" ({info.parameters / 1e6:.1f} M parameters)" if info.parameters else ""
     return (
-        f"interpolated by {info.name} ({info.architecture} {info.version}{weights}), {count} frames of {size}: "
+        f"interpolated by {introduction(info)}{weights}: {count} frames of {size}: "
         f"0 UNet passes, {interpolations(info.kind, count)} interpolations; no diffusion model is opened"
     )

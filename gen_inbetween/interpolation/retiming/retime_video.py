@@ -25,7 +25,7 @@ import torch
 from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
-from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
+from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
 from gen_inbetween.interpolation.retiming.frame_pairs import (
     Duplicates,
@@ -109,7 +109,7 @@ def retime_video(
     scale: float = 1.0,
     curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
     loop: bool = False,
-    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    interpolator: str | Path | FrameInterpolator | None = None,
     iters: int = 1,
     passthrough: bool = True,
     phase: float = 0.0,
@@ -131,7 +131,8 @@ def retime_video(
         fps: None keeps the source's rate (its average, where it varies).
         scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
         curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
-        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open.
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
+            else dis-splat.
         iters, passthrough, cuts, duplicates: as in `retiming.retime`.
         phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
             no source frame, and so cures flicker of sharpness; all is shown half a new step early.

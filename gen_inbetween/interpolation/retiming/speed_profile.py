@@ -153,7 +153,7 @@ def constant_speed(
     duration: float | None = None,
     passthrough: bool = True,
     cuts: bool = True,
-    interpolator: str | Path | FrameInterpolator = DEFAULT,
+    interpolator: str | Path | FrameInterpolator | None = None,
     iters: int | None = None,
     device: str | torch.device | None = None,
     progress: bool = True,
