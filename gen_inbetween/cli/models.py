@@ -82,9 +82,7 @@ def models(context: typer.Context) -> None:
         typer.echo(f"{name}: {title}{', the default' if name == default else ''}")
         typer.echo(f"    {_place(name) if name in PAGES else 'in the package'}")
     if default == BUILT_IN:
-        typer.echo(
-            "To be fetched (`inbetween models fetch rife`, 33 MB, MIT): better where things move far, slower; then the default"
-        )
+        typer.echo("`inbetween models fetch rife` gets 33 MB under MIT, better and slower where things move far")
 
 
 def _place(name: str) -> str:

@@ -23,7 +23,7 @@ Method = Annotated[
 Interpolator = Annotated[
     str | None,
     typer.Option(
-        help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: rife once fetched, else dis-splat]"
+        help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: dis-splat; rife once fetched]"
     ),
 ]
 Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]

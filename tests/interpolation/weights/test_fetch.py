@@ -119,6 +119,7 @@ def test_fetched_weights_are_the_default_of_film_work(page, models, tmp_path, mo
     assert torch.equal(load_interpolator("rife")(a, b, 0.5), load_interpolator("tiny-di")(a, b, 0.5))
     tell_once.cache_clear()
     frames = [Image.fromarray(np.full((32, 32, 3), shade, np.uint8)) for shade in (0, 90)]
+    caplog.clear()
     with caplog.at_level(logging.INFO, "gen_inbetween"):
         assert interpolate_pair(*frames, 3, progress=False).manifest["interpolator"]["name"] == "rife"
     assert caplog.messages == ["rife, fetched weights"]
