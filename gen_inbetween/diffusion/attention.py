@@ -17,7 +17,8 @@ be tuned like the values.
 from __future__ import annotations
 
 from collections.abc import Callable
-from typing import Literal
+from functools import partial
+from typing import Any, Literal
 
 import torch
 import torch.nn.functional as F
@@ -28,6 +29,31 @@ Direction = Literal["forward", "backward", "both"]
 Kernel = Callable[[Tensor, Tensor, Tensor], Tensor]  # (query, key, value) -> out: (positions, heads, frames, head_dim)
 
 TIME = -2  # in (positions, heads, frames, head_dim)
+LARGEST_LAUNCH = 65_535  # positions: CUDA's fused attention puts the batch on a grid's second or third axis
+
+
+class SplitAttnProcessor:
+    """Another processor's attention over at most `LARGEST_LAUNCH` rows of the batch at a time: the same result.
+
+    For diffusers' own processors on temporal layers, whose batch is every position of every clip: 130,560 of them for
+    both directions and guidance halves of 1920x1088.
+    """
+
+    def __init__(self, whole: Any) -> None:
+        self.whole = whole
+
+    def __call__(
+        self,
+        attn: Attention,
+        hidden_states: Tensor,
+        encoder_hidden_states: Tensor | None = None,
+        attention_mask: Tensor | None = None,
+    ) -> Tensor:
+        if attention_mask is not None:
+            raise ValueError("expected temporal attention, which has no mask")
+        parts = hidden_states.split(LARGEST_LAUNCH)
+        contexts = [None] * len(parts) if encoder_hidden_states is None else encoder_hidden_states.split(LARGEST_LAUNCH)
+        return torch.cat([self.whole(attn, *part) for part in zip(parts, contexts, strict=True)])
 
 
 class BidirectionalAttnProcessor(nn.Module):
@@ -153,7 +179,15 @@ def open_kernel(name: str) -> Kernel:
                 f"{str(error).splitlines()[0]}); install gen_inbetween[xformers] beside a CUDA build of torch, "
                 "or keep kernel='sdpa'"
             ) from error
-    return KERNELS[name]
+    return partial(attend_in_launches, KERNELS[name])
+
+
+def attend_in_launches(kernel: Kernel, query: Tensor, key: Tensor, value: Tensor) -> Tensor:
+    """`kernel` over at most `LARGEST_LAUNCH` positions at a time."""
+    if len(query) <= LARGEST_LAUNCH:
+        return kernel(query, key, value)
+    parts = zip(*(tensor.split(LARGEST_LAUNCH) for tensor in (query, key, value)), strict=True)
+    return torch.cat([kernel(*part) for part in parts])
 
 
 def xformers_attention(query: Tensor, key: Tensor, value: Tensor) -> Tensor:

@@ -18,10 +18,10 @@ from typing import TYPE_CHECKING
 import torch
 from torch import Tensor, nn
 
-from gen_inbetween.diffusion.attention import Direction
+from gen_inbetween.diffusion.attention import LARGEST_LAUNCH, Direction
 from gen_inbetween.diffusion.conditioning import BACKWARD, COND, FORWARD, UNCOND, KeyframeConditioning
 from gen_inbetween.diffusion.edm import FRAME, Denoised, denoise
-from gen_inbetween.diffusion.motion import set_direction, sole_use
+from gen_inbetween.diffusion.motion import set_direction, sole_use, split_temporal_attention
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.methods import Method
@@ -111,6 +111,8 @@ class GuidedDenoiser:
         batch = x.unsqueeze(1).expand(-1, len(guidance), *x.shape[1:])
         keyframes = self.keyframes.select(self.directions, guidance)
         with sole_use(self.unet):  # another run, of a thread or a task, takes its own pass before or after
+            if batch.shape[:3].numel() * batch.shape[-2:].numel() > LARGEST_LAUNCH:  # positions of the largest layers
+                split_temporal_attention(self.unet)
             set_direction(self.unet, self.direction)
             try:
                 denoised = denoise(self.unet, batch.flatten(0, 2), sigma, **keyframes.batch())

@@ -23,10 +23,10 @@ from typing import Any, TypeVar, cast
 from weakref import WeakKeyDictionary
 
 from diffusers.models.attention import TemporalBasicTransformerBlock
-from diffusers.models.attention_processor import Attention, AttnProcessor2_0
+from diffusers.models.attention_processor import Attention, AttnProcessor2_0, XFormersAttnProcessor
 from torch import Tensor, nn
 
-from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor, Direction
+from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor, Direction, SplitAttnProcessor
 
 # Projection of a layer -> its update in the processor.
 UPDATES = {"to_q": "update_q", "to_k": "update_k", "to_v": "update_v", "to_out.0": "update_out"}
@@ -50,6 +50,15 @@ def temporal_self_attentions(unet: nn.Module) -> dict[str, Attention]:
             f"expected a UNetSpatioTemporalConditionModel, got {type(unet).__name__} without temporal attention"
         )
     return layers
+
+
+def split_temporal_attention(unet: nn.Module) -> None:
+    """Let diffusers' own processors on temporal layers take a batch in parts (`SplitAttnProcessor`); safe to repeat."""
+    for block in unet.modules():
+        if isinstance(block, TemporalBasicTransformerBlock):
+            for attn in filter(None, (block.attn1, block.attn2)):
+                if isinstance(attn.processor, (AttnProcessor2_0, XFormersAttnProcessor)):
+                    attn.set_processor(SplitAttnProcessor(attn.processor))
 
 
 def projection(attn: Attention, name: str) -> nn.Linear:

@@ -11,7 +11,13 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0
 from reference import WholeMap
 from torch import nn
 
-from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor, open_kernel
+from gen_inbetween.diffusion import attention
+from gen_inbetween.diffusion.attention import (
+    LARGEST_LAUNCH,
+    BidirectionalAttnProcessor,
+    SplitAttnProcessor,
+    open_kernel,
+)
 
 FRAMES, CHANNELS = 5, 16
 
@@ -143,3 +149,25 @@ def test_xformers_kernel_is_given_its_layout(layer, forward_x, backward_x, monke
     wanted = layer(batch)
     layer.processor.kernel = open_kernel("xformers")
     torch.testing.assert_close(layer(batch), wanted, rtol=0, atol=1e-12)
+
+
+def test_a_batch_beyond_a_launch_of_cuda_is_split(layer, monkeypatch):
+    """Both processors, over one position more than a launch takes, give what the whole batch gives."""
+    rows, launches = LARGEST_LAUNCH + 1, []
+
+    def kernel(query, key, value):
+        launches.append(len(query))
+        return torch.nn.functional.scaled_dot_product_attention(query, key, value)
+
+    monkeypatch.setitem(attention.KERNELS, "sdpa", kernel)
+    x = torch.randn(rows, 2, CHANNELS, generator=torch.Generator().manual_seed(3))
+    layer.float().processor.kernel = open_kernel("sdpa")
+    stock = AttnProcessor2_0()
+    wanted = stock(layer, x)
+    torch.testing.assert_close(layer(x), wanted, rtol=0, atol=1e-6)
+    assert launches == [LARGEST_LAUNCH, 1]
+    torch.testing.assert_close(SplitAttnProcessor(stock)(layer, x), wanted, rtol=0, atol=1e-6)
+    context = x[:, :1]
+    torch.testing.assert_close(
+        SplitAttnProcessor(stock)(layer, x, context), stock(layer, x, context), rtol=0, atol=1e-6
+    )
