@@ -1,0 +1,1 @@
+"""What a film holds beside its pictures: sound, subtitles, chapters, titles."""

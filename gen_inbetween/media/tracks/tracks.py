@@ -1,0 +1,181 @@
+"""What goes along with new pictures: sound, subtitles, chapters, titles; what stays behind is named."""
+
+from __future__ import annotations
+
+import io
+import logging
+import math
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import av
+
+from gen_inbetween.media.tracks import sound, subtitles
+from gen_inbetween.media.tracks.listing import CARRIED_FLAGS, Listing, Track
+from gen_inbetween.media.tracks.sound import Span
+from gen_inbetween.media.writing.outputs import Output
+
+log = logging.getLogger("gen_inbetween")
+
+Adder: TypeAlias = Callable[[Any], tuple[Any, Iterator[Any]]]  # of a stream to an open output, and of its packets
+
+_LEAD = 0.05  # seconds of sound before the first picture that are worth a word
+_MP4_TAGS = frozenset(
+    "title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis show "
+    "episode_id network keywords track disc creation_time location".split()
+)
+_TAGS = {  # those that FFmpeg writes into a container; others keep any
+    "mp4": _MP4_TAGS,
+    "mov": _MP4_TAGS | {"make", "model", "performer", "author"},
+    "avi": frozenset("title artist copyright comment date genre language album track".split()),
+}
+_APPLE = "com.apple.quicktime."  # before the names that its cameras give to tags
+_APPLE_TAGS = {"location.iso6709": "location", "creationdate": "date"}
+
+
+@dataclass(frozen=True)
+class _Carried:
+    track: Track
+    add: Adder
+
+
+class Tracks:
+    """All that `path` holds beside its film and `output` can hold, within `span`.
+
+    Sound is copied as it is where the container can hold it and players play it from there, and encoded anew where not;
+    stretched it is always encoded. Text subtitles are written as the container's kind. Memory does not grow with the
+    length.
+
+    Args:
+        listing: what the file holds.
+        heard: the part of the sound, and how it is stretched; None: no sound, without a word.
+        shown: the part of the film and how many times as long it becomes; None: its time is bent, so that nothing that
+            hangs on it can follow.
+    """
+
+    def __init__(self, path: Path, listing: Listing, output: Output, heard: Span | None, shown: Span | None) -> None:
+        self.path, self.listing, self.output, self.shown = path, listing, output, shown
+        self.left_out: list[str] = []
+        self.encoded: list[str] = []
+        self.carried: list[_Carried] = []
+        for track in listing.tracks:
+            if track.kind == "audio" and heard is None:
+                continue
+            add = self._way(track, heard)
+            if add is None:
+                self.left_out.append(str(track))
+            else:
+                self.carried.append(_Carried(track, add))
+        self.tags, lost = _choose_tags(listing.tags or {}, output.format)
+        self.chapters = self._move_chapters()
+        if listing.chapters and not self.chapters:
+            self.left_out.append(f"{len(listing.chapters)} chapters")
+        if lost:
+            self.left_out.append(f"tags ({', '.join(lost)})")
+
+    def _way(self, track: Track, heard: Span | None) -> Adder | None:
+        """How a track gets into the output; None: not at all."""
+        path, index = self.path, track.index
+        ways: list[Adder] = []
+        if track.kind == "audio" and heard is not None and track.codec is not None:
+            codec = track.codec
+            if heard.scale == 1:
+                ways.append(lambda output: sound.copy_into(_check_copied(codec, output), path, index, heard))
+            ways.append(lambda output: sound.encode_into(output, path, index, heard, self.output.sound[0]))
+        elif track.kind == "subtitle" and self.shown is not None and track.codec is not None and self.output.subtitles:
+            shown, kind = self.shown, self.output.subtitles
+            ways.append(lambda output: subtitles.copy_into(output, path, index, shown))
+            ways.append(lambda output: subtitles.encode_into(output, path, index, shown, kind))
+        elif track.kind == "attachment" and self.output.format == "matroska":
+            ways.append(lambda output: _attach(output, path, index))
+        for number, way in enumerate(ways):
+            if _works(way, self.output.format):
+                if number == len(ways) - 1 and track.kind == "audio" and heard is not None and heard.scale == 1:
+                    self.encoded.append(track.codec or "")
+                return way
+        return None
+
+    def _move_chapters(self) -> list[dict[str, Any]]:
+        """The chapters at their new times, as PyAV takes them."""
+        if self.shown is None or not self.output.chapters:
+            return []
+        begin, end, scale = self.shown.begin, self.shown.end, self.shown.scale
+        moved = []
+        for chapter in self.listing.chapters:
+            bounds = [(max(begin, min(at, end)) - begin) * scale for at in (chapter.begin, chapter.end)]
+            if bounds[0] < bounds[1]:
+                first, last = (round(1000 * bound) for bound in bounds)
+                unit = Fraction(1, 1000)
+                moved.append(
+                    {"id": len(moved) + 1, "start": first, "end": last, "time_base": unit, "metadata": chapter.tags}
+                )
+        return moved
+
+    def announce(self, out: Path) -> None:
+        """Say what is encoded anew, and what stays behind."""
+        if self.encoded:
+            message = "%s sound is not copied into %s but encoded anew, as %s"
+            log.info(message, ", ".join(self.encoded), out.name, self.output.sound[0])
+        if self.left_out:
+            log.info("%s does not get all that %s holds; left out: %s", out.name, self.path.name, "; ".join(self.left_out))
+
+    def add_to(self, output: Any, film: Any) -> list[Iterator[Any]]:
+        """Add the streams to the open container `output`, which has that of the film; their packets follow, in order."""
+        output.metadata.update(self.tags)
+        if self.listing.film is not None:
+            film.metadata.update(self.listing.film.tags)
+        feeds = []
+        for carried in self.carried:
+            stream, feed = carried.add(output)
+            if carried.track.kind != "attachment":
+                stream.metadata.update(carried.track.tags)
+                stream.disposition = carried.track.flags & CARRIED_FLAGS
+                feeds.append(feed)
+        if self.chapters:
+            output.set_chapters(self.chapters)
+        return feeds
+
+
+def _check_copied(codec: str, output: Any) -> Any:
+    if not sound.can_be_copied(codec, output):
+        raise ValueError(f"{output.format.name} does not hold {codec}")
+    return output
+
+
+def _attach(output: Any, path: Path, index: int) -> tuple[Any, Iterator[Any]]:
+    """Fonts of subtitles, mostly."""
+    with av.open(str(path)) as container:
+        source: Any = container.streams[index]
+        return output.add_attachment(source.name or f"attachment {index}", source.mimetype or "", source.data), iter(())
+
+
+def _works(way: Adder, container: str) -> bool:
+    """Whether a container takes a stream in this way: its header is written to nowhere."""
+    try:
+        with av.open(io.BytesIO(), "w", format=container) as rehearsal:
+            way(rehearsal)
+            rehearsal.start_encoding()
+    except (av.FFmpegError, ValueError, AttributeError):
+        return False
+    return True
+
+
+def _choose_tags(tags: dict[str, str], container: str) -> tuple[dict[str, str], list[str]]:
+    """The tags that the container holds, and the names of those it does not."""
+    named = {}
+    for key, value in tags.items():
+        short = key.removeprefix(_APPLE)
+        named.setdefault(_APPLE_TAGS.get(short, short), value)
+    held = _TAGS.get(container)
+    kept = {key: value for key, value in named.items() if held is None or key in held}
+    return kept, sorted(set(named) - set(kept))
+
+
+def sound_before(listing: Listing, begin: float) -> float:
+    """Seconds of sound before the first picture, which begins at `begin`; 0 where it is not worth a word."""
+    begins = [track.begin for track in listing.of_kind("audio") if track.begin is not None]
+    lead = begin - min(begins, default=math.inf)
+    return lead if lead > _LEAD else 0.0
