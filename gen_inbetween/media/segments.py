@@ -1,8 +1,8 @@
 """Resumable writing of a long MP4 in finished pieces.
 
 Each piece is a small MP4 of its own that appears whole, in a hidden folder beside the output whose name is a hash of
-what is being made: other settings never find these pieces. At the end their packets are joined as they are, with the
-sound; a run that was stopped gives the very frames of one that was not.
+what is being made: other settings never find these pieces. At the end their packets are joined as they are, with
+sound and all; a run that was stopped gives the very frames of one that was not.
 """
 
 from __future__ import annotations
@@ -18,17 +18,19 @@ from collections import deque
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 
-from gen_inbetween.media.audio import Sound
 from gen_inbetween.media.frames.colour import SDR, FilmColour
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.files import OutputError, file_url, replaced, short_name
 from gen_inbetween.runtime.hashing import json_sha256
+
+if TYPE_CHECKING:
+    from gen_inbetween.media.tracks.tracks import Tracks
 
 log = logging.getLogger("gen_inbetween")
 
@@ -96,8 +98,8 @@ class Segments:
             path.unlink()
             raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + count} of {self.total} were made")
 
-    def join(self, sound: Sound | None, sample_aspect: Fraction | None) -> None:
-        """Put the pieces and the sound together as `out`; throw the pieces away, also those of other settings."""
+    def join(self, tracks: Tracks | None, sample_aspect: Fraction | None) -> None:
+        """Put the pieces and the tracks together as `out`; throw the pieces away, also those of other settings."""
         whole = self.folder / "whole.mp4"  # so that a run killed here leaves nothing outside of the folder
         with (
             replaced(whole) as temporary,
@@ -107,9 +109,11 @@ class Segments:
             video = output.add_stream_from_template(first.streams.video[0])
             if sample_aspect is not None:
                 video.codec_context.sample_aspect_ratio = sample_aspect
-            feeds = [self._packets(video), *(sound.add_to(output) if sound else [])]
+            feeds = [self._packets(video), *(tracks.add_to(output, video) if tracks else [])]
             for packet in heapq.merge(*feeds, key=_decoding_time):
                 output.mux(packet)
+        if tracks:
+            tracks.announce_end(self.out, float(self.total / self.rate))
         os.replace(whole, self.out)
         for folder in self.folder.parent.glob(f".{glob.escape(short_name(self.out.name))}.*.parts"):
             shutil.rmtree(folder, ignore_errors=True)

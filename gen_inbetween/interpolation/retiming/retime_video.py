@@ -18,7 +18,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, get_args
+from typing import Any
 
 import numpy as np
 import torch
@@ -36,12 +36,13 @@ from gen_inbetween.interpolation.retiming.frame_pairs import (
 )
 from gen_inbetween.interpolation.retiming.stream import MEETS, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
-from gen_inbetween.media.audio import Audio, Sound, codecs_of
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import TimedVideo, VideoError
+from gen_inbetween.media.tracks.plan import plan_tracks
+from gen_inbetween.media.tracks.sound import Audio
 from gen_inbetween.media.video import open_source
 from gen_inbetween.media.video_writer import check_video_output, write_video
 from gen_inbetween.runtime import manifest as manifests
@@ -137,7 +138,9 @@ def retime_video(
         phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
             no source frame, and so cures flicker of sharpness; all is shown half a new step early.
         audio: "keep" copies the sound unchanged, "stretch" makes it `scale` times as long at its own pitch, "drop"
-            leaves it out; None keeps it where the pace is the source's and drops it otherwise, with a notice. MP4 only.
+            leaves it out; None keeps it where the pace is the source's, stretches it where that is another, and drops
+            it along a curve, with a notice. Sound that is longer than the film is kept; subtitles, chapters and titles
+            go along. What the output does not hold is named.
         start, stop: seconds of the source; its frames that begin in this range are taken.
         folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
@@ -158,7 +161,7 @@ def retime_video(
     _check_apart(path, out)
     source = open_source(path, folder_rate=folder_rate).between(start, stop)
     rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
-    sound = _sound(source, out, slowing, bent != LINEAR, audio)
+    tracks = plan_tracks(source, out, scale=float(slowing), bent=bent != LINEAR, audio=audio)
     check_duplicates(duplicates)
     opened = open_interpolator(interpolator, device)
     check_kind(opened.info.kind, 0.5, None, iters)
@@ -186,7 +189,7 @@ def retime_video(
         frames = _curved_frames(drawing, done, counts, bent, loop, progress)
     if parts:
         parts.write(frames, done)
-        parts.join(sound, source.sample_aspect)
+        parts.join(tracks, source.sample_aspect)
     else:
         write_video(frames, out, float(rate), colour=source.colour, sample_aspect=source.sample_aspect)
     result = RetimedVideo(
@@ -317,28 +320,6 @@ def _slowing(scale: float) -> Fraction:
     if not 0.001 <= scale <= 1000:
         raise VideoError(f"scale is between 0.001 and 1000 times as long; got {scale:g}")
     return Fraction(scale).limit_denominator(1000)
-
-
-def _sound(source: TimedVideo, out: Path, slowing: Fraction, bent: bool, audio: Audio | None) -> Sound | None:
-    """What is to be heard, if anything."""
-    if audio not in (None, *get_args(Audio)):
-        raise VideoError(f"audio is {', '.join(get_args(Audio))}; got {audio!r}")
-    silent = out.suffix.lower() != ".mp4"
-    if silent and audio in ("keep", "stretch"):
-        raise VideoError(f"only an .mp4 holds sound; {out.name} does not: leave audio alone, or name an .mp4")
-    if bent and audio == "stretch":
-        raise VideoError("sound cannot follow a curve, only be stretched evenly: keep it or drop it")
-    if audio == "drop" or not codecs_of(source.path):
-        return None
-    if silent:
-        log.info("%s holds no sound; that of %s is dropped", out.name, source.path.name)
-        return None
-    if audio is None and (bent or slowing != 1):
-        remedy = "keep leaves it as it is" if bent else "stretch makes it as long as the pictures, at its own pitch"
-        log.info("the sound is dropped; audio %s", remedy)
-        return None
-    heard = source.duration * min(float(slowing), 1.0) if audio != "stretch" else source.duration
-    return Sound(source.path, source.origin, heard, float(slowing) if audio == "stretch" else 1.0)
 
 
 def _source_sha256(path: Path) -> str:

@@ -4,19 +4,14 @@ from __future__ import annotations
 
 import re
 from dataclasses import dataclass
-from pathlib import Path
 from typing import Any
 
 import av
 from av.stream import Disposition
 
-from gen_inbetween.runtime.files import file_url
+from gen_inbetween.media.container import Container, open_stream
+from gen_inbetween.media.source import Source
 
-CARRIED_FLAGS = (
-    Disposition.default | Disposition.dub | Disposition.original | Disposition.comment | Disposition.lyrics
-    | Disposition.karaoke | Disposition.forced | Disposition.hearing_impaired | Disposition.visual_impaired
-    | Disposition.clean_effects | Disposition.captions | Disposition.descriptions
-)  # fmt: skip
 NOUNS = {"video": "video", "audio": "sound", "subtitle": "subtitles", "data": "data", "attachment": "attachment"}
 CHAPTER_TEXT = "bin_data"  # the codec FFmpeg reports for the text track in which an MP4 keeps its chapters' names
 
@@ -68,23 +63,23 @@ TECHNICAL = frozenset(
 )
 
 
-def list_tracks(path: Path, film: int) -> Listing:
-    """The listing of a file whose stream number `film` holds the pictures."""
-    try:
-        with av.open(file_url(path)) as container:
-            names = _unknown_names(container)
-            numbers: dict[str, int] = {}
-            tracks = []
-            for stream in container.streams:
-                numbers[stream.type] = numbers.get(stream.type, 0) + 1
-                tracks.append(_describe(stream, numbers[stream.type], names))
-            chapters = tuple(map(_chapter, container.chapters()))
-            others = [track for track in tracks if track.index != film]
-            if chapters:
-                others = [track for track in others if (track.kind, track.codec) != ("data", CHAPTER_TEXT)]
-            return Listing(tracks[film], tuple(others), chapters, _tags(container.metadata))
-    except av.FFmpegError:
+def list_tracks(source: Source) -> Listing:
+    """What the file of a source holds; nothing of an animation or a folder."""
+    if not isinstance(source, Container):
         return Listing()
+    container, film = open_stream(source.path)
+    with container:
+        names = _unknown_names(container)
+        numbers: dict[str, int] = {}
+        tracks = []
+        for stream in container.streams:
+            numbers[stream.type] = numbers.get(stream.type, 0) + 1
+            tracks.append(_describe(stream, numbers[stream.type], names))
+        chapters = tuple(map(_chapter, container.chapters()))
+        others = [track for track in tracks if track.index != film.index]
+        if chapters:
+            others = [track for track in others if (track.kind, track.codec) != ("data", CHAPTER_TEXT)]
+        return Listing(tracks[film.index], tuple(others), chapters, _tags(container.metadata))
 
 
 def _describe(stream: Any, number: int, names: dict[int, str]) -> Track:

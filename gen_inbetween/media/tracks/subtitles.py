@@ -1,4 +1,4 @@
-"""Subtitles of a retimed video: copied, or written as the text kind of another container."""
+"""Subtitles of a retimed video, copied or written as another text kind."""
 
 from __future__ import annotations
 

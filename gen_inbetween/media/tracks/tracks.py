@@ -1,4 +1,7 @@
-"""What goes along with new pictures: sound, subtitles, chapters, titles; what stays behind is named."""
+"""Tracks of a film that go along with new pictures.
+
+What the output cannot hold stays behind, and is named.
+"""
 
 from __future__ import annotations
 
@@ -9,19 +12,27 @@ from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import av
+from av.stream import Disposition
 
 from gen_inbetween.media.tracks import sound, subtitles
-from gen_inbetween.media.tracks.listing import CARRIED_FLAGS, Listing, Track
 from gen_inbetween.media.tracks.sound import Span
-from gen_inbetween.media.writing.outputs import Output
+
+if TYPE_CHECKING:
+    from gen_inbetween.media.tracks.listing import Listing, Track
+    from gen_inbetween.media.writing.outputs import Output
 
 log = logging.getLogger("gen_inbetween")
 
 Adder: TypeAlias = Callable[[Any], tuple[Any, Iterator[Any]]]  # of a stream to an open output, and of its packets
 
+_FLAGS = (
+    Disposition.default | Disposition.dub | Disposition.original | Disposition.comment | Disposition.lyrics
+    | Disposition.karaoke | Disposition.forced | Disposition.hearing_impaired | Disposition.visual_impaired
+    | Disposition.clean_effects | Disposition.captions | Disposition.descriptions
+)  # fmt: skip
 _LEAD = 0.05  # seconds of sound before the first picture that are worth a word
 _MP4_TAGS = frozenset(
     "title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis show "
@@ -61,6 +72,7 @@ class Tracks:
         self.left_out: list[str] = []
         self.encoded: list[str] = []
         self.carried: list[_Carried] = []
+        self.sound_end = 0.0  # seconds of the output, known once the packets have been read
         for track in listing.tracks:
             if track.kind == "audio" and heard is None:
                 continue
@@ -120,10 +132,25 @@ class Tracks:
             message = "%s sound is not copied into %s but encoded anew, as %s"
             log.info(message, ", ".join(self.encoded), out.name, self.output.sound[0])
         if self.left_out:
-            log.info("%s does not get all that %s holds; left out: %s", out.name, self.path.name, "; ".join(self.left_out))
+            log.info(
+                "%s does not get all that %s holds; left out: %s", out.name, self.path.name, "; ".join(self.left_out)
+            )
+
+    def announce_end(self, out: Path, duration: float) -> None:
+        """Say that sound goes on after the pictures, which end after `duration` seconds."""
+        if self.sound_end > duration + _LEAD:
+            message = "%s: sound goes on for %.2f s after the pictures; the last one stands"
+            log.info(message, out.name, self.sound_end - duration)
+
+    def _note_end(self, feed: Iterator[Any]) -> Iterator[Any]:
+        for packet in feed:
+            if packet.pts is not None:
+                end = float((packet.pts + (packet.duration or 0)) * packet.time_base)
+                self.sound_end = max(self.sound_end, end)
+            yield packet
 
     def add_to(self, output: Any, film: Any) -> list[Iterator[Any]]:
-        """Add the streams to the open container `output`, which has that of the film; their packets follow, in order."""
+        """Add the streams to the open container `output`, which has the film's; their packets follow, in order."""
         output.metadata.update(self.tags)
         if self.listing.film is not None:
             film.metadata.update(self.listing.film.tags)
@@ -132,8 +159,8 @@ class Tracks:
             stream, feed = carried.add(output)
             if carried.track.kind != "attachment":
                 stream.metadata.update(carried.track.tags)
-                stream.disposition = carried.track.flags & CARRIED_FLAGS
-                feeds.append(feed)
+                stream.disposition = carried.track.flags & _FLAGS
+                feeds.append(self._note_end(feed) if carried.track.kind == "audio" else feed)
         if self.chapters:
             output.set_chapters(self.chapters)
         return feeds

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.media.audio import tempos
+from gen_inbetween.media.tracks.sound import tempos
 
 
 def test_tempo_is_changed_in_steps_that_keep_every_sample():
