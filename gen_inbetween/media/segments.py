@@ -142,6 +142,6 @@ def _frames_in(path: Path) -> int:
     """How many frames a piece holds; 0 where it is missing or not whole."""
     try:
         with av.open(file_url(path)) as piece:
-            return sum(packet.size > 0 for packet in piece.demux(video=0))
+            return sum(packet.size > 0 and not packet.is_corrupt for packet in piece.demux(video=0))
     except (av.FFmpegError, IndexError):
         return 0

@@ -23,7 +23,7 @@ Audio: TypeAlias = Literal["keep", "stretch", "drop"]
 _BITS = 192_000  # a second, where sound has to be encoded anew
 _RATE = 48_000  # samples a second at most: beyond 96,000 AAC takes none, and nobody hears the difference
 _LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "4.0", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}  # where none is said
-_ENCODERS = {"opus": "libopus", "mp3": "libmp3lame", "vorbis": "libvorbis"}  # of codecs whose own one is poor or absent
+_ENCODERS = {"opus": "libopus", "mp3": "libmp3lame"}  # of codecs whose own one is poor or absent
 _BEFORE_ZERO = frozenset({"mp4", "mov"})  # containers that hide packets before the beginning, and give them to decoders
 
 

@@ -330,13 +330,17 @@ def test_stretched_sound_lasts_as_long_as_the_pictures_at_its_own_pitch(tmp_path
     assert np.sqrt((wave**2).mean()) == pytest.approx(0.35, abs=0.05)  # no silence in it
 
 
-def test_sound_of_another_pace_is_dropped_with_a_notice(tmp_path, sounding, caplog):
+def test_sound_of_another_pace_is_stretched_unless_told_otherwise(tmp_path, sounding, caplog):
     caplog.set_level("INFO", "gen_inbetween")
     retime_video(sounding, tmp_path / "out.mp4", scale=2, interpolator="blend")
-    assert set(streams(tmp_path / "out.mp4")) == {"video"} and "sound is dropped" in caplog.text
+    assert "the sound is stretched to the pictures" in caplog.text
+    assert streams(tmp_path / "out.mp4") == {"video": 4.0, "audio": pytest.approx(4, abs=0.05)}
+    assert pitch(decoded_audio(tmp_path / "out.mp4")) == pytest.approx(440, abs=3)
     retime_video(sounding, tmp_path / "out.mp4", scale=2, interpolator="blend", audio="keep")
     assert streams(tmp_path / "out.mp4") == {"video": 4.0, "audio": pytest.approx(2, abs=0.03)}
-    with pytest.raises(VideoError, match="only an .mp4 holds sound"):
+    retime_video(sounding, tmp_path / "out.mp4", scale=2, interpolator="blend", audio="drop")
+    assert set(streams(tmp_path / "out.mp4")) == {"video"}
+    with pytest.raises(VideoError, match="out.gif holds no sound"):
         retime_video(sounding, tmp_path / "out.gif", fps=20, audio="keep")
     with pytest.raises(VideoError, match="keep, stretch, drop"):
         retime_video(sounding, tmp_path / "out.mp4", fps=20, audio="loud")
