@@ -2,7 +2,10 @@
 
 from __future__ import annotations
 
+import importlib
+import importlib.util
 import os
+import re
 import threading
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -12,13 +15,18 @@ from typing import Union
 import numpy as np
 import torch
 from numpy.typing import NDArray
-from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError
+from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, over, sixteen_bit, with_alpha
+from gen_inbetween.media.reading.deep_pictures import read_deep
 from gen_inbetween.runtime.files import address_of
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
 
+PIXELS_VARIABLE = "GEN_INBETWEEN_MAX_PIXELS"  # how many pixels a picture may have; Pillow's own limit otherwise
+
+_DEEP_SUFFIXES = (".png", ".tif", ".tiff", ".exr")
+_HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
 _FLOAT_OVERSHOOT = 1e-3  # resampling and half precision leave [0, 1] by about this much; more is another range
 _PNG_TEXT_BYTES = 256 * 2**20
 _png_text_lock = threading.RLock()
@@ -96,7 +104,8 @@ def array_of(frame: Frame, *, alpha: bool | None = None, deep: bool | None = Non
     if isinstance(frame, np.ndarray) and frame.dtype == np.uint16 and frame.ndim == 3 and frame.shape[2] in (3, 4):
         pixels: Pixels = frame
     else:
-        pixels = np.array(open_image(frame))
+        deep_pixels = None if deep is False or not isinstance(frame, (str, os.PathLike)) else _deep(Path(frame))
+        pixels = np.array(open_image(frame)) if deep_pixels is None else deep_pixels
     if alpha is not None:
         pixels = with_alpha(pixels) if alpha else over(pixels, WHITE)
     if deep is not None:
@@ -110,7 +119,20 @@ def has_alpha(path: Path) -> bool:
         with Image.open(path) as image:
             return bool(image.has_transparency_data)
     except (OSError, SyntaxError, ValueError):
-        return False
+        pixels = _deep(path) if path.suffix.lower() in _DEEP_SUFFIXES else None
+        return pixels is not None and pixels.shape[2] == 4
+
+
+def _deep(path: Path) -> Pixels | None:
+    """A picture of 16 bits or more a colour; None where it is none, or nothing that can be read."""
+    if not path.is_file() or path.suffix.lower() not in _DEEP_SUFFIXES:
+        return None
+    try:
+        return read_deep(path)
+    except (OSError, ValueError, IndexError) as error:
+        if path.suffix.lower() == ".exr":
+            raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
+        return None  # the reader of 8 bits says what is wrong
 
 
 def _load(path: Path) -> Image.Image:
@@ -122,6 +144,8 @@ def _load(path: Path) -> Image.Image:
         raise FrameError(f"{path} is a folder; expected one image file")
     if path.stat().st_size == 0:
         raise FrameError(f"{path} is empty (0 bytes); expected an image file")
+    if (needed := _missing_plugin(path)) is not None:
+        raise FrameError(f"{path} is {needed}; or convert it to PNG")
     try:
         try:
             return _decoded(path)
@@ -129,14 +153,47 @@ def _load(path: Path) -> Image.Image:
             with _large_png_text():
                 return _decoded(path)
     except UnidentifiedImageError as error:
+        if (pixels := _deep(path)) is not None:
+            return Image.fromarray(eight_bit(pixels))
         raise FrameError(f"{path} is not an image Pillow can read; expected PNG, JPEG, WebP, TIFF, ...") from error
+    except Image.DecompressionBombError as error:
+        count = re.search(r"\d+", str(error))
+        size = f"{int(count[0]) / 1e6:.0f} million pixels" if count else "too many pixels"
+        largest = 2 * (Image.MAX_IMAGE_PIXELS or 0)
+        raise FrameError(
+            f"{path} has {size}; at most {largest / 1e6:.0f} million are read, because a small file can hide a picture "
+            f"that fills the memory: make it smaller, or set {PIXELS_VARIABLE}={count[0] if count else 10**9}"
+        ) from error
     except Exception as error:  # on damaged data Pillow's decoders raise almost anything, RuntimeError among it
         raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
 
 
 def _decoded(path: Path) -> Image.Image:
+    if (limit := os.environ.get(PIXELS_VARIABLE, "")).isdecimal():
+        Image.MAX_IMAGE_PIXELS = (int(limit) + 1) // 2  # Pillow refuses from twice as many on
     with Image.open(path) as image:
         return ImageOps.exif_transpose(image)
+
+
+def _missing_plugin(path: Path) -> str | None:
+    """What Pillow needs to read a HEIC or AVIF picture, where it is not installed; registers it where it is."""
+    with path.open("rb") as file:
+        head = file.read(12)
+    if head[4:8] != b"ftyp":
+        return None
+    if head[8:] in (b"avif", b"avis"):
+        if features.check("avif") or importlib.util.find_spec("pillow_avif"):
+            if not features.check("avif"):
+                importlib.import_module("pillow_avif")
+            return None
+        return "AVIF, which this Pillow does not read: pip install pillow-avif-plugin"
+    if head[8:] not in _HEIC_BRANDS:
+        return None
+    plugin = next((name for name in ("pillow_heif", "pi_heif") if importlib.util.find_spec(name)), None)
+    if plugin is None:
+        return 'HEIC, which Pillow reads with a plug-in: pip install pillow-heif (or "gen_inbetween[film]")'
+    importlib.import_module(plugin).register_heif_opener()
+    return None
 
 
 @contextmanager

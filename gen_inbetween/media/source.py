@@ -23,6 +23,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gen_inbetween.media.frames.colour import FilmColour
+from gen_inbetween.media.frames.errors import VideoError
 from gen_inbetween.media.frames.screen import Pixels, image_of
 from gen_inbetween.media.times.pauses import find_holds, mean_rate
 
@@ -32,10 +33,6 @@ Seconds: TypeAlias = NDArray[np.float64]
 
 VIDEO_SUFFIXES = (".mp4", ".webm", ".mkv", ".mov", ".avi", ".m4v", ".gif")  # what is looked for in a folder of clips
 DEFAULT_RATE = 24  # frames a second where a source has no rate of its own
-
-
-class VideoError(ValueError):
-    """A video cannot be read or written as asked; the message names the file."""
 
 
 @dataclass(frozen=True)

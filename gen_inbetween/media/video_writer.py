@@ -1,6 +1,7 @@
-"""Writing frames as MP4, GIF, WebP or a folder of PNG files.
+"""Writing of frames: a video, an animation, a folder, a pipe.
 
-Files appear whole or not at all, and the same frames give the same bytes.
+What an output's name means is in `writing.outputs`, what its codec does in `writing.codecs`. Files appear whole or not
+at all, and the same frames give the same bytes.
 """
 
 from __future__ import annotations
@@ -9,61 +10,185 @@ import itertools
 import logging
 import os
 import re
+import sys
 from collections.abc import Iterable, Iterator
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
+from typing import Any
 
-import av
-from PIL import Image
-
-from gen_inbetween.media.frames.colour import SDR, FilmColour, write_tags
-from gen_inbetween.media.frames.conversion import av_frame, padded
-from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over
+from gen_inbetween.media.frames.colour import SDR, FilmColour
+from gen_inbetween.media.frames.errors import VideoError
+from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over, with_alpha
 from gen_inbetween.media.image import Frame, array_of
-from gen_inbetween.media.source import VideoError
-from gen_inbetween.runtime.files import check_writable, file_url, replace_folder, replaced
+from gen_inbetween.media.writing.animations import save_animation
+from gen_inbetween.media.writing.codecs import Encoding, choose_encoding
+from gen_inbetween.media.writing.options import VideoOptions
+from gen_inbetween.media.writing.outputs import OUTPUTS, STDOUT, Output, check_suffix, numbered, pattern_of, suffix_of
+from gen_inbetween.media.writing.pictures import save_picture
+from gen_inbetween.media.writing.streams import encode_frames
+from gen_inbetween.runtime.files import OutputError, check_writable, file_url, replace_folder, replaced
+from gen_inbetween.runtime.messages import warn_once
 
 log = logging.getLogger("gen_inbetween")
 
 _OWN_FILE = re.compile(r"frame_\d{5,}\.png|manifest\.json")
+_DEEP_PIXELS = re.compile(r"(rgb48|rgba64)(le|be)?")
+_PLAIN = VideoOptions()
+
+
+@dataclass(frozen=True)
+class Plan:
+    """How the frames of one output are written, decided before the work."""
+
+    path: Path  # the file, the folder, or "-"
+    output: Output
+    encoding: Encoding | None  # of a video or a pipe
+    pattern: str  # of the files' names, of a folder
+    deep: bool  # 16 bits in a PNG
+    rate: Fraction
+    quality: int  # of a WebP
+    colour: FilmColour  # of the frames
+    sample_aspect: Fraction | None
+    ground: Colour | None  # what transparent frames are put over, where that was asked for
+
+    @property
+    def keeps_alpha(self) -> bool:
+        """Whether transparency goes into the output."""
+        if not self.colour.alpha or self.ground is not None:
+            return False
+        return self.encoding.alpha if self.encoding else self.output.alpha is not None
+
+    def write(self, frames: Iterator[Pixels], to: Any) -> None:
+        """Write the frames, at least one, to the path (or, into a pipe, the open file) `to`."""
+        frames = self.flattened(frames)
+        if self.encoding is not None:
+            file = file_url(to) if isinstance(to, Path) else to
+            encode_frames(frames, file, self.rate, self.encoding, self.colour, self.sample_aspect)
+        elif self.output.kind == "animation":
+            images = [image_of(pixels, self.colour, self.sample_aspect, None) for pixels in frames]
+            save_animation(images, to, self.output.format, float(self.rate), self.quality)
+        else:
+            to.mkdir()
+            for index, pixels in enumerate(frames):
+                save_picture(
+                    pixels,
+                    to / numbered(self.pattern, index),
+                    deep=self.deep,
+                    colour=self.colour,
+                    sample_aspect=self.sample_aspect,
+                )
+
+    def flattened(self, frames: Iterator[Pixels]) -> Iterator[Pixels]:
+        """The frames as the output can hold them: over the background where it holds no transparency, which is said."""
+        for pixels in frames:
+            if self.keeps_alpha:
+                yield with_alpha(pixels)
+                continue
+            if self.ground is None and not is_opaque(pixels):
+                warn_once(
+                    f"{self.path.name} holds no transparency: the frames are put over white; background says another "
+                    "colour, and .mov, .webm, .webp, .gif, .apng and folders keep it"
+                )
+            yield over(pixels, self.ground or WHITE)
+
+
+def plan_output(
+    path: str | os.PathLike[str],
+    fps: float | Fraction,
+    *,
+    options: VideoOptions = _PLAIN,
+    colour: FilmColour = SDR,
+    sample_aspect: Fraction | None = None,
+    quality: int = 90,
+) -> Plan:
+    """Decide how frames of this colour are written at `path`.
+
+    Raises:
+        VideoError: fps outside 0.1..1000, options the output has no use for; and what `check_video_output` finds.
+        OutputError: as there.
+    """
+    check_video_output(path)
+    if not 0.1 <= fps <= 1000:
+        raise VideoError(f"fps is between 0.1 and 1000 frames a second; got {fps}")
+    path, pattern = pattern_of(path)
+    output = OUTPUTS[suffix_of(path) if path.is_dir() or path.suffix else ""]
+    encoding, deep = None, False
+    if output.kind in ("video", "pipe"):
+        encoding = choose_encoding(path, options, colour)
+    else:
+        deep = _check_still_options(path, output, pattern, options)
+    rate = Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
+    return Plan(path, output, encoding, pattern, deep, rate, quality, colour, sample_aspect, options.ground)
+
+
+def _check_still_options(path: Path, output: Output, pattern: str, options: VideoOptions) -> bool:
+    """Whether PNG files of 16 bits are asked for. VideoError: options that only videos have."""
+    said = {"codec": options.codec, "crf": options.crf}
+    if wrong := [name for name, value in said.items() if value is not None]:
+        raise VideoError(f"{' and '.join(wrong)}: for videos only; {path.name} is {_described(output)}")
+    if options.pix_fmt is None:
+        return False
+    if output.kind != "folder" or not pattern.lower().endswith(".png"):
+        raise VideoError(f"pix_fmt: for videos and folders of PNG; {path.name} is {_described(output)}")
+    if options.pix_fmt in ("rgb24", "rgba"):
+        return False
+    if not _DEEP_PIXELS.fullmatch(options.pix_fmt):
+        raise VideoError(f"PNG files have the pixels rgb24, rgba, rgb48 or rgba64; got {options.pix_fmt!r}")
+    return True
+
+
+def _described(output: Output) -> str:
+    return "a folder of pictures" if output.kind == "folder" else f"an animation ({output.format})"
 
 
 def check_video_output(path: str | os.PathLike[str]) -> None:
     """Find out before the work whether `write_video` could write there.
 
     Raises:
-        VideoError: the extension is neither .mp4, .gif, .webp nor none (a folder of PNG files); the folder holds other
-            things than frames written earlier; PyAV lacks H.264.
+        VideoError: an ending that is no output's, or one whose codec this PyAV lacks; the folder holds other things
+            than frames written earlier.
         OutputError: no permission, or a file stands where a folder is needed.
     """
-    check_writable(path)
     path = Path(path)
-    suffix = path.suffix.lower()
+    if str(path) == STDOUT:
+        return
+    check_writable(path)
     if path.is_dir():
-        foreign = next((file.name for file in path.iterdir() if not _OWN_FILE.fullmatch(file.name)), None)
-        if suffix in _WRITERS and suffix:
-            raise VideoError(f"{path} is a folder; expected the name of a {suffix} file")
-        if foreign is not None:
-            raise VideoError(f"{path} holds other files ({foreign}); name an empty or a fresh folder for the frames")
-    elif suffix not in _WRITERS:
-        raise VideoError(f"cannot write {path}: expected .mp4, .gif, .webp, or no extension for a folder of PNG files")
-    elif not suffix and path.exists():
+        if path.suffix.lower() in OUTPUTS and path.suffix:
+            raise VideoError(f"{path} is a folder; expected the name of a {path.suffix.lower()} file")
+        _check_own(path, _OWN_FILE)
+        return
+    check_suffix(path)
+    folder, pattern = pattern_of(path)
+    if suffix_of(path):
+        if OUTPUTS[suffix_of(path)].kind == "video":
+            choose_encoding(path, _PLAIN, SDR)
+        return
+    if folder == path and path.exists():
         raise VideoError(f"{path} is a file; expected a folder for the frames, or a name ending in .mp4, .gif or .webp")
-    if suffix == ".mp4" and "libx264" not in av.codecs_available:
-        raise VideoError("this PyAV has no H.264 encoder (libx264): install PyAV's own wheel, or write .webp or .gif")
+    if folder != path:
+        _check_pattern(path, folder, pattern)
 
 
-@dataclass(frozen=True)
-class _How:
-    """What a writer is told beside the frames and the path: see `write_video`."""
+def _check_pattern(path: Path, folder: Path, pattern: str) -> None:
+    if folder.resolve() == Path.cwd():
+        raise VideoError(f"{path}: the frames need a folder of their own, as in frames/{path.name}")
+    if not folder.is_dir():
+        if folder.exists():
+            raise VideoError(f"{folder} is a file; expected a folder for the frames")
+        return
+    before, _, after = (re.escape(part) for part in re.split(r"(%(?:0\d+)?d)", pattern, maxsplit=1))
+    own = re.compile(rf"{before}\d+{after}|manifest\.json")
+    _check_own(folder, own)
+    if any(folder.iterdir()) and not (folder / "manifest.json").is_file():
+        raise VideoError(f"{folder} holds files that no manifest says to be made here; name a fresh folder")
 
-    fps: float
-    crf: int
-    quality: int
-    colour: FilmColour
-    sample_aspect: Fraction | None
-    background: Colour
+
+def _check_own(folder: Path, own: re.Pattern[str]) -> None:
+    foreign = next((file.name for file in folder.iterdir() if not own.fullmatch(file.name)), None)
+    if foreign is not None:
+        raise VideoError(f"{folder} holds other files ({foreign}); name an empty or a fresh folder for the frames")
 
 
 def write_video(
@@ -71,53 +196,68 @@ def write_video(
     path: str | os.PathLike[str],
     fps: float,
     *,
-    crf: int = 12,
+    options: VideoOptions = _PLAIN,
+    crf: int | None = None,
     quality: int = 90,
     colour: FilmColour = SDR,
     sample_aspect: Fraction | None = None,
-    background: Colour = WHITE,
 ) -> Path:
     """Write frames as a video, an endless animation or a folder.
 
     Args:
-        frames: images of one size, whatever `load_image` opens, also as a stream (MP4 and folders keep none).
-        path: .mp4 (H.264, yuv420p, BT.709, plays everywhere), .gif, .webp, or without extension a folder of
-            frame_00000.png, ... (a folder written so before is replaced, any other that holds files is refused).
+        frames: images of one size, whatever `load_image` opens, also as a stream (only animations keep them).
+        path: .mp4 (H.264, yuv420p, BT.709, plays everywhere), .mov, .mkv, .webm, .avi; .gif, .webp, .apng; without
+            extension a folder of frame_00000.png, ... (a folder written so before is replaced, any other that holds
+            files is refused); folder/f_%04d.png, .tif or .exr; "-" for standard output, as y4m.
         fps: frames a second. GIF counts hundredths of a second: frame times are rounded so that no error adds up.
-        crf: H.264's constant rate factor, 0 (largest) to 51; 12 is nearly lossless.
+        options: codec, crf, pixel format and background.
+        crf: short for the one of the options.
         quality: WebP's quality, 0 to 100 (largest).
         colour: of the frames, if they are a film's; it is written with the tags of this colour where a file has any.
         sample_aspect: width : height of a pixel, if it is not square. Videos say it; animations and folders are
             resampled to square pixels.
-        background: RGB in 0..255 behind what is transparent, where the file cannot hold transparency.
 
-    H.264 in yuv420p needs even sides: an odd one gets its last column or row once more. Equal neighbours in GIF and
-    WebP are stored once and shown longer, so such files hold fewer frames and last as long; a WebP of nothing but equal
-    frames is a still picture.
+    Chroma is stored for two pixels at a time in most formats: an odd side gets its last column or row once more. Equal
+    neighbours in animations are stored once and shown longer, so such files hold fewer frames and last as long; an
+    animation of nothing but equal frames is a still picture.
 
     Returns:
         The path.
 
     Raises:
-        VideoError: no frames, frames of different sizes, fps outside 0.1..1000, and what `check_video_output` finds.
+        VideoError: no frames, frames of different sizes, and what `plan_output` finds.
         OutputError: the file cannot be written, for example on a full disk. Nothing is left half-written.
     """
-    path = Path(path)
-    check_video_output(path)
-    if not 0.1 <= fps <= 1000:
-        raise VideoError(f"fps is between 0.1 and 1000 frames a second; got {fps}")
-    arrays = _same_size(frames)
+    options = options if crf is None else replace(options, crf=crf)
+    more: dict[str, Any] = {"options": options, "sample_aspect": sample_aspect, "quality": quality}
+    if colour is SDR:  # pictures, not a film's frames
+        colour = replace(SDR, chroma="rgb")
+    plan = plan_output(path, fps, colour=colour, **more)
+    arrays = same_size(frames)
     first = next(arrays, None)
     if first is None:
         raise VideoError(f"no frames to write to {path}; a video needs at least one")
-    suffix = "" if path.is_dir() else path.suffix.lower()
-    how = _How(fps, crf, quality, colour, sample_aspect, background)
-    with replaced(path, replace_folder if not suffix else os.replace) as temporary:
-        _WRITERS[suffix](itertools.chain([first], arrays), temporary, how)
-    return path
+    if first.shape[2] == 4 and not colour.alpha:
+        plan = plan_output(path, fps, colour=replace(colour, alpha=True), **more)
+    write_planned(itertools.chain([first], arrays), plan)
+    return Path(path)
 
 
-def _same_size(frames: Iterable[Frame]) -> Iterator[Pixels]:
+def write_planned(frames: Iterator[Pixels], plan: Plan) -> None:
+    """Write frames as planned, whole or not at all. OutputError: they cannot be written."""
+    if plan.output.kind == "pipe" and str(plan.path) == STDOUT:
+        try:
+            plan.write(frames, sys.stdout.buffer)
+            sys.stdout.buffer.flush()
+        except BrokenPipeError as error:
+            raise OutputError("the program that reads standard output ended before the film did") from error
+        return
+    with replaced(plan.path, replace_folder if plan.output.kind == "folder" else os.replace) as temporary:
+        plan.write(frames, temporary)
+
+
+def same_size(frames: Iterable[Frame]) -> Iterator[Pixels]:
+    """Each frame as an array. VideoError: one of another size."""
     shape: tuple[int, ...] | None = None
     for index, frame in enumerate(frames):
         pixels = array_of(frame)
@@ -126,79 +266,3 @@ def _same_size(frames: Iterable[Frame]) -> Iterator[Pixels]:
             sizes = (shape[1], shape[0]), (pixels.shape[1], pixels.shape[0])
             raise VideoError(f"all frames of a video have one size; frame 0 is {sizes[0]}, frame {index} is {sizes[1]}")
         yield pixels
-
-
-def _flattened(frames: Iterator[Pixels], path: Path, background: Colour) -> Iterator[Pixels]:
-    """The frames over the background, with a notice where that shows."""
-    said = False
-    for pixels in frames:
-        if not said and not is_opaque(pixels):
-            log.info("%s holds no transparency: the frames are put over the colour %s", path.name, background)
-            said = True
-        yield over(pixels, background)
-
-
-def _images(frames: Iterator[Pixels], path: Path, how: _How) -> list[Image.Image]:
-    flat = _flattened(frames, path, how.background)
-    return [image_of(pixels, how.colour, how.sample_aspect) for pixels in flat]
-
-
-def _write_mp4(frames: Iterator[Pixels], path: Path, how: _How) -> None:
-    rate = Fraction(how.fps).limit_denominator(1001)  # 29.97 means 30000/1001
-    with av.open(file_url(path), "w", format="mp4", options={"movflags": "+faststart"}) as container:
-        # One thread, because the bytes x264 makes depend on their number; no macroblock tree, because with AVX-512 it
-        # reads past the end of rows, and the bytes depend on what lies there.
-        options = {"crf": str(how.crf), "threads": "1", "mbtree": "0"}
-        stream = container.add_stream("libx264", rate=rate, options=options)
-        stream.pix_fmt = pix_fmt = "yuv420p"
-        write_tags(stream.codec_context, how.colour, pix_fmt)
-        if how.sample_aspect is not None:
-            stream.codec_context.sample_aspect_ratio = how.sample_aspect
-        for index, pixels in enumerate(_flattened(frames, path, how.background)):
-            whole = padded(pixels, pix_fmt)
-            if index == 0:
-                stream.height, stream.width = whole.shape[:2]
-            frame = av_frame(whole, how.colour, pix_fmt)
-            frame.pts, frame.time_base = index, 1 / rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
-
-
-def _write_gif(frames: Iterator[Pixels], path: Path, how: _How) -> None:
-    images, fps = _images(frames, path, how), how.fps
-    durations = _durations(len(images), fps, unit=10)
-    if min(durations) < 20:
-        log.warning("GIF players slow down above 50 fps; %s is written with 50 fps instead of %g", path.name, fps)
-        durations = [max(20, duration) for duration in durations]
-    palette = _shared_palette(images)  # one for all frames: with one each, still parts would flicker
-    indexed = [image.quantize(palette=palette, dither=Image.Dither.FLOYDSTEINBERG) for image in images]
-    indexed[0].save(path, "GIF", save_all=True, append_images=indexed[1:], duration=durations, loop=0, disposal=1)
-
-
-def _shared_palette(images: list[Image.Image], samples: int = 16) -> Image.Image:
-    chosen = images[:: max(1, len(images) // samples)]
-    strip = Image.new("RGB", (chosen[0].width, chosen[0].height * len(chosen)))
-    for row, image in enumerate(chosen):
-        strip.paste(image, (0, row * image.height))
-    return strip.quantize(256, method=Image.Quantize.MEDIANCUT)
-
-
-def _write_webp(frames: Iterator[Pixels], path: Path, how: _How) -> None:
-    first, *others = _images(frames, path, how)
-    durations = _durations(1 + len(others), how.fps, unit=1)
-    first.save(path, "WEBP", save_all=True, append_images=others, duration=durations, loop=0, quality=how.quality)
-
-
-def _durations(num_frames: int, fps: float, unit: int) -> list[int]:
-    """How long each frame shows, in ms: each starts at the multiple of `unit` ms that is nearest to its time."""
-    starts = [round(1000 * index / fps / unit) * unit for index in range(num_frames + 1)]
-    return [max(unit, after - before) for before, after in itertools.pairwise(starts)]
-
-
-def _write_folder(frames: Iterator[Pixels], path: Path, how: _How) -> None:
-    path.mkdir()
-    for index, pixels in enumerate(_flattened(frames, path, how.background)):
-        image_of(pixels, how.colour, how.sample_aspect).save(path / f"frame_{index:05d}.png")
-
-
-_WRITERS = {".mp4": _write_mp4, ".gif": _write_gif, ".webp": _write_webp, "": _write_folder}

@@ -128,7 +128,7 @@ def test_outputs_refused_before_the_work(tmp_path: Path) -> None:
     (tmp_path / "file").touch()
     (tmp_path / "dir.png").mkdir()
     for name, error in {
-        "c.avi": VideoError,
+        "c.xyz": VideoError,
         "dir.png": VideoError,
         "file/c.png": OutputError,
         "file": VideoError,

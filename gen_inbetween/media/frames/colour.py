@@ -83,9 +83,14 @@ def matrix_of(frame: Any) -> str:
         return said
     if said in ("bt2020c", "ictcp", "chroma-derived-nc", "chroma-derived-c", "smpte2085"):
         return "bt2020nc"  # the nearest that can be had
-    if frame.width >= _SD[0] or frame.height > _SD[1]:
+    return usual_matrix(frame.width, frame.height)
+
+
+def usual_matrix(width: int, height: int) -> str:
+    """The matrix that players take for frames of this size which name none."""
+    if width >= _SD[0] or height > _SD[1]:
         return "bt709"
-    return "bt470bg" if frame.height in _PAL_LINES else "smpte170m"
+    return "bt470bg" if height in _PAL_LINES else "smpte170m"
 
 
 def _name(names: dict[str, int], number: int, default: str) -> str:

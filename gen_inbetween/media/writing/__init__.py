@@ -1,1 +1,1 @@
-"""What is written: kinds of outputs, codecs, and the files and folders that hold them."""
+"""Outputs, codecs, and how they are written."""

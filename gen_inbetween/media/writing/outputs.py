@@ -1,4 +1,4 @@
-"""The table of outputs: what a name's ending means, and what such an output can hold.
+"""The table of outputs: endings of names, and what each holds.
 
     .mp4  .mov  .mkv  .webm  .avi      videos, with sound
     .gif  .webp  .apng                 animations, endless
@@ -15,7 +15,7 @@ import re
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.frames.errors import VideoError
 
 STDOUT = "-"
 PATTERN = re.compile(r"%(?:0(\d+))?d")  # of printf, as FFmpeg names the files of a sequence
@@ -44,11 +44,11 @@ OUTPUTS: dict[str, Output] = {
     ".mp4": Output("video", "mp4", ("h264", "hevc", "av1", "vp9"), None, _MOV_SOUND, "mp4", True, "mov_text", True),
     ".mov": Output("video", "mov", ("h264", "hevc", "prores"), "prores", _MOV_SOUND, "mov", True, "mov_text", True),
     ".mkv": Output(
-        "video", "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), "ffv1", _ANY_SOUND, "matroska", True,
+        "video", "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), None, _ANY_SOUND, "matroska", True,
         "subrip", True,
     ),
     ".webm": Output("video", "webm", ("vp9", "av1"), "vp9", ("opus", "vorbis"), "webm", True, "webvtt", True),
-    ".avi": Output("video", "avi", ("h264", "ffv1"), "ffv1", ("mp3", "ac3", "aac", "mp2"), "matroska", True),
+    ".avi": Output("video", "avi", ("h264", "ffv1"), None, ("mp3", "ac3", "aac", "mp2"), "matroska", True),
     ".y4m": Output("pipe", "yuv4mpegpipe", ("rawvideo",), deep=True),
     ".gif": Output("animation", "gif", alpha="gif"),
     ".webp": Output("animation", "webp", alpha="webp"),
@@ -82,6 +82,15 @@ def check_suffix(path: str | os.PathLike[str], *, sheet: bool = False) -> None:
         f"cannot write {path}: expected {', '.join(names)}, no extension for a folder of PNG files, or a pattern such "
         f"as frames/f_%04d.png ({', '.join(FILES)})"
     )
+
+
+def numbered(pattern: str, number: int) -> str:
+    """The name of file `number` of a folder.
+
+    >>> numbered("f_%04d.png", 12), numbered("f_%d.png", 12)
+    ('f_0012.png', 'f_12.png')
+    """
+    return PATTERN.sub(lambda place: str(number).zfill(int(place[1] or 0)), pattern)
 
 
 def pattern_of(path: str | os.PathLike[str]) -> tuple[Path, str]:

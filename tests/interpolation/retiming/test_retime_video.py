@@ -378,8 +378,8 @@ def test_outputs_that_cannot_be_are_found_before_the_work(tmp_path, monkeypatch)
     )
     with pytest.raises(OutputError, match="is a file, expected a folder"):
         retime_video(source, tmp_path / "file" / "b.mp4", fps=20)
-    with pytest.raises(VideoError, match=r"expected .mp4, .gif"):
-        retime_video(source, tmp_path / "b.avi", fps=20)
+    with pytest.raises(VideoError, match=r"expected .mp4, .mov"):
+        retime_video(source, tmp_path / "b.xyz", fps=20)
     with pytest.raises(VideoError, match="is the source"):
         retime_video(source, source, fps=20)
     (tmp_path / "a.json").write_text("{}")

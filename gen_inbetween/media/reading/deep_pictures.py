@@ -1,0 +1,92 @@
+"""Pictures of 16 bits and more: PNG, TIFF, OpenEXR.
+
+FFmpeg reads them, since Pillow rounds them to 8 bits. An EXR holds light where the others hold code values; sRGB's
+curve (IEC 61966-2-1) leads from one to the other, with white at 1.
+"""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import av
+import numpy as np
+from numpy.typing import NDArray
+
+if TYPE_CHECKING:
+    from gen_inbetween.media.frames.screen import Pixels
+
+_PNG = b"\x89PNG\r\n\x1a\n"
+_COLOURS = (2, 6)  # PNG's types of RGB and RGBA
+_TIFF = (b"II*\0", b"MM\0*")
+_EXR = b"\x76\x2f\x31\x01"
+
+
+def read_deep(path: Path) -> Pixels | None:
+    """A picture as uint16 (H, W, 3), or (H, W, 4) with straight alpha; None where it is of another kind.
+
+    Light of an EXR is given sRGB's curve; what is brighter than white is white.
+
+    Raises:
+        ValueError: it is of such a kind, and cannot be decoded.
+    """
+    with path.open("rb") as file:
+        head = file.read(26)
+    if head.startswith(_EXR):
+        return _exr(path)
+    if head.startswith(_PNG) and head[24] == 16 and head[25] in _COLOURS:
+        return _integers(_decoded(path, "png"))
+    if head.startswith(_TIFF):
+        frame = _decoded(path, "tiff", lenient=True)
+        return None if frame is None or not frame.format.name.startswith(("rgb48", "rgba64")) else _integers(frame)
+    return None
+
+
+def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:
+    context = av.CodecContext.create(codec, "r")
+    try:
+        frames = [*context.decode(av.Packet(path.read_bytes())), *context.decode(None)]
+    except av.FFmpegError as error:
+        if lenient:  # Pillow says what is wrong with it
+            return None
+        raise ValueError(f"{error.strerror}") from error
+    if not frames and not lenient:
+        raise ValueError("no picture in it")
+    return frames[0] if frames else None
+
+
+def _integers(frame: Any) -> Pixels:
+    wide = "rgb48le" if len(frame.format.components) == 3 else "rgba64le"
+    pixels: Pixels = frame.reformat(format=wide).to_ndarray()
+    return pixels
+
+
+def _exr(path: Path) -> Pixels:
+    frame = _decoded(path, "exr")
+    name = frame.format.name
+    if name.startswith("gray"):
+        light = np.repeat(frame.reformat(format="grayf32le").to_ndarray()[..., None], 3, axis=2)
+    else:
+        light = frame.reformat(format="gbrapf32le" if "a" in name.removeprefix("gbr")[:1] else "gbrpf32le").to_ndarray()
+    alpha = np.nan_to_num(light[..., 3:]).clip(0, 1)
+    colours = light[..., :3]
+    if alpha.shape[2]:  # OpenEXR's colours are premultiplied
+        colours = np.divide(colours, alpha, out=np.zeros_like(colours), where=alpha > 0)
+    return np.concatenate([code_values(colours), np.rint(alpha * 65535).astype(np.uint16)], axis=2)
+
+
+def linear_light(values: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Light, white at 1, of code values in 0..65535.
+
+    >>> linear_light(np.array([0, 32768, 65535], np.uint16)).round(3).tolist()
+    [0.0, 0.21400000154972076, 1.0]
+    """
+    share = values.astype(np.float32) / np.float32(65535)
+    return np.where(share <= 0.04045, share / 12.92, ((share + 0.055) / 1.055) ** 2.4).astype(np.float32)
+
+
+def code_values(light: NDArray[np.float32]) -> NDArray[np.uint16]:
+    """The way back of `linear_light`; what is brighter than white is white, what is no number black."""
+    light = np.nan_to_num(light, nan=0.0).clip(0, 1)
+    share = np.where(light <= 0.0031308, light * 12.92, 1.055 * light ** (1 / 2.4) - 0.055)
+    return np.rint(share * 65535).astype(np.uint16)

@@ -1,0 +1,67 @@
+"""Encoding of frames into a video file or a pipe."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Iterator
+from dataclasses import replace
+from fractions import Fraction
+from typing import TYPE_CHECKING, Any
+
+import av
+
+from gen_inbetween.media.frames.colour import FilmColour, usual_matrix, write_tags
+from gen_inbetween.media.frames.conversion import av_frame, padded
+from gen_inbetween.media.frames.screen import Pixels, with_alpha
+
+if TYPE_CHECKING:
+    from gen_inbetween.media.writing.codecs import Encoding
+
+_MUXER = {"mp4": {"movflags": "+faststart"}, "mov": {"movflags": "+faststart"}, "yuv4mpegpipe": {"strict": "-1"}}
+_STRICT = frozenset({"ffv1", "rawvideo"})  # encoders that call the rarer of their pixels experimental
+
+os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless it is to tell errors only
+
+
+def muxer_options(format: str) -> dict[str, str]:
+    """What the muxer of a container is told."""
+    return dict(_MUXER.get(format, {}))
+
+
+def encode_frames(
+    frames: Iterator[Pixels],
+    file: Any,
+    rate: Fraction,
+    encoding: Encoding,
+    colour: FilmColour,
+    sample_aspect: Fraction | None,
+    format: str | None = None,
+) -> None:
+    """Encode frames, one at a time.
+
+    Args:
+        frames: (H, W, 3 or 4) of one size, at least one; without alpha where the encoding has none.
+        file: what PyAV opens to write.
+        colour: of the frames, and of the file's tags.
+        format: the container; None is the encoding's own.
+    """
+    format = format or encoding.format
+    with av.open(file, "w", format=format, options=muxer_options(format)) as container:
+        options = dict(encoding.options) | ({"strict": "-2"} if encoding.encoder in _STRICT else {})
+        stream: Any = container.add_stream(encoding.encoder, rate=rate, options=options)
+        stream.pix_fmt = encoding.pix_fmt
+        if encoding.tag and format in ("mp4", "mov"):
+            stream.codec_context.codec_tag = encoding.tag
+        if sample_aspect is not None:
+            stream.codec_context.sample_aspect_ratio = sample_aspect
+        for index, pixels in enumerate(frames):
+            whole = padded(with_alpha(pixels) if encoding.alpha else pixels, encoding.pix_fmt)
+            if index == 0:
+                stream.height, stream.width = whole.shape[:2]
+                if not encoding.tagged:
+                    colour = replace(colour, matrix=usual_matrix(stream.width, stream.height), range="tv")
+                write_tags(stream.codec_context, colour, encoding.pix_fmt)
+            frame = av_frame(whole, colour, encoding.pix_fmt)
+            frame.pts, frame.time_base = index, 1 / rate
+            container.mux(stream.encode(frame))
+        container.mux(stream.encode())
