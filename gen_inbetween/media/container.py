@@ -24,10 +24,12 @@ from av.stream import Disposition
 from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour, colour_of
-from gen_inbetween.media.frames.conversion import pixels_of
-from gen_inbetween.media.frames.orientation import orientation_of
-from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.frames.conversion import fitted, pixels_of
+from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
+from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, sixteen_bit, with_alpha
 from gen_inbetween.media.packets import whole_frames
+from gen_inbetween.media.reading.decoding import Interlaced, alpha_decoder, deinterlaced
+from gen_inbetween.media.reading.sizes import SizeWatch
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
 from gen_inbetween.media.times.pauses import find_holds
 from gen_inbetween.media.times.stamps import Stamps, constant_rate, read_stamps, spread_equal
@@ -46,6 +48,7 @@ class _First(NamedTuple):
     fps: float | None
     colour: FilmColour
     sample_aspect: Fraction | None  # of the upright frame; None: square, or not said
+    size: tuple[int, int]  # width and height of the upright frame
 
 
 @dataclass(frozen=True)
@@ -62,17 +65,23 @@ class Container(Source):
 
     Args:
         reader: "auto" or "av": PyAV. "decord" is read by PyAV too, with a notice.
+        interlaced: "deinterlace" interlaced frames, with a notice, or "keep" them as they are.
+
+    A size that changes inside the file is fitted to the first one's.
 
     Raises:
-        VideoError: no such reader. At the first look: no video in the file, or damaged.
+        VideoError: no such reader, or way with interlaced frames. At the first look: no video in the file, or damaged.
     """
 
-    def __init__(self, path: Path, reader: Reader = "auto") -> None:
+    def __init__(self, path: Path, reader: Reader = "auto", interlaced: Interlaced = "deinterlace") -> None:
+        if interlaced not in get_args(Interlaced):
+            raise VideoError(f"interlaced is one of {', '.join(get_args(Interlaced))}; got {interlaced!r}")
         if reader not in get_args(Reader):
             raise VideoError(f"reader is one of {', '.join(get_args(Reader))}; got {reader!r}")
         if reader == "decord":
             log.info("%s is read by PyAV: decord converts colours less exactly and is not used any more", path)
-        self.path, self.reader = path, reader
+        self.path, self.reader, self.interlaced = path, reader, interlaced
+        self._resizing_said = False
 
     @property
     def fps(self) -> float | None:
@@ -92,35 +101,61 @@ class Container(Source):
         with container:
             # The average of a stream without times is a guess of FFmpeg's before it has looked.
             rate = (stream.average_rate if stream.start_time is not None else None) or stream.guessed_rate
-            try:
-                frame = next(container.decode(stream), None)
-            except av.FFmpegError as error:
-                raise VideoError(f"{self.path} cannot be decoded: {error.strerror}") from error
-            if frame is None:
-                raise VideoError(f"{self.path} holds a video stream without a single frame")
+            lost: list[None] = []
+            decoded = whole_frames(container, stream, lambda: lost.append(None), alpha_decoder(stream))
+            if (frame := next(decoded, None)) is None:
+                fault = "cannot be decoded" if lost else "holds a video stream without a single frame"
+                raise VideoError(f"{self.path} {fault}")
             aspect = stream.sample_aspect_ratio or Fraction(1)
             if orientation_of(frame)[0]:
                 aspect = 1 / aspect
-            return _First(float(rate) if rate else None, colour_of(frame), aspect if aspect != 1 else None)
+            height, width = turned_upright(np.empty((frame.height, frame.width, 0)), orientation_of(frame)).shape[:2]
+            return _First(
+                float(rate) if rate else None, colour_of(frame), aspect if aspect != 1 else None, (width, height)
+            )
 
     def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
         container, stream = open_stream(self.path)
         stream.thread_type = "AUTO"
         with container:
             try:
-                for frame in itertools.islice(_decode_whole(container, stream, self.path), start, stop, stride):
-                    yield pixels_of(frame)
+                frames = self._whole(_decode_whole(container, stream, self.path))
+                for frame in itertools.islice(frames, start, stop, stride):
+                    yield self._pixels(frame)
             except av.FFmpegError as error:
                 raise VideoError(f"{self.path} is damaged or cut off further inside: {error.strerror}") from error
+
+    def _whole(self, frames: Iterator[Any]) -> Iterator[Any]:
+        """Decoded frames, deinterlaced where that is wanted."""
+        return frames if self.interlaced == "keep" else deinterlaced(frames, self.path)
+
+    def _pixels(self, frame: Any) -> Pixels:
+        """A decoded frame in the size, the depth and the channels of the first."""
+        pixels, colour, size = pixels_of(frame), self.colour, self._first.size
+        if colour.alpha != (pixels.shape[2] == 4):
+            pixels = with_alpha(pixels) if colour.alpha else over(pixels, WHITE)
+        pixels = sixteen_bit(pixels) if colour.bits > 8 else eight_bit(pixels)
+        if (pixels.shape[1], pixels.shape[0]) == size:
+            return pixels
+        self._note_sizes([size, (pixels.shape[1], pixels.shape[0])])
+        return fitted(pixels, *size)
+
+    def _note_sizes(self, sizes: Sequence[tuple[int, int]]) -> None:
+        if len(sizes) > 1 and not self._resizing_said:
+            listed = ", then ".join(f"{width}x{height}" for width, height in sizes)
+            log.warning("%s changes its size inside (%s): all frames are fitted to the first", self.path, listed)
+            self._resizing_said = True
 
     @cached_property
     def _description(self) -> _Description:
         """From the packets alone; nothing is decoded."""
         container, stream = open_stream(self.path)
         with container:
-            stamps = read_stamps(container, stream, self.path)
+            watch = SizeWatch(stream.codec_context.name)
+            stamps = read_stamps(container, stream, self.path, watch.look)
             if not len(stamps.ticks):
                 raise VideoError(f"{self.path} holds a video stream without a single frame")
+            self._note_sizes(watch.sizes)
             rates = stream.average_rate, stream.base_rate, stream.guessed_rate
             return _Description(stamps, stream.time_base, rates)
 
@@ -168,7 +203,8 @@ class Container(Source):
         stream.thread_type = "NONE"
         latest = -1
         with container:
-            for index, frame in enumerate(whole_frames(container, stream, lose)):
+            frames = self._whole(whole_frames(container, stream, lose, alpha_decoder(stream)))
+            for index, frame in enumerate(frames):
                 if counted or frame.pts is None:
                     number = index
                 else:
@@ -182,7 +218,7 @@ class Container(Source):
                     continue
                 latest = number
                 if number >= chosen.start:
-                    yield pixels_of(frame), number
+                    yield self._pixels(frame), number
 
 
 def open_stream(path: Path) -> tuple[Any, Any]:
@@ -212,11 +248,11 @@ def _film(streams: Sequence[Any]) -> Any | None:
 
 def _decode_whole(container: Any, stream: Any, path: Path) -> Iterator[Any]:
     """Every frame; an error at the end if packets were missing, which FFmpeg's threads may pass over in silence."""
-    packets = 0
+    packets, decoder = 0, alpha_decoder(stream)
     for packet in container.demux(stream):
         if packet.is_corrupt:
             raise VideoError(f"{path} is damaged or cut off further inside: packet {packets} is not whole")
         packets += packet.size > 0
-        yield from packet.decode()
+        yield from packet.decode() if decoder is None else decoder.decode(packet)
     if packets < stream.frames:  # 0 where the container does not say how many there are
         raise VideoError(f"{path} is damaged or cut off: it holds {packets} of {stream.frames} frames")

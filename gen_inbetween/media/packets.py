@@ -23,13 +23,16 @@ def read_packets(container: Any, stream: Any) -> Iterator[Any]:
             failures += 1
 
 
-def whole_frames(container: Any, stream: Any, lost: Callable[[], None]) -> Iterator[Any]:
-    """Every frame that decodes as a whole; `lost` is called for each packet that gives none."""
+def whole_frames(container: Any, stream: Any, lost: Callable[[], None], decoder: Any | None = None) -> Iterator[Any]:
+    """Every frame that decodes as a whole; `lost` is called for each packet that gives none.
+
+    decoder: a codec context to decode with; None takes the stream's own.
+    """
     for packet in read_packets(container, stream):
         if not packet.size and packet.dts is not None:
             continue  # an empty packet in mid-file would end the decoding; only the one after the last shall
         try:
-            frames = packet.decode()
+            frames = packet.decode() if decoder is None else decoder.decode(packet)
         except av.FFmpegError:
             lost()
             continue

@@ -110,6 +110,8 @@ class Source(ABC):
         if first is None:
             raise VideoError(f"{self.path} has no frame {start}; it is shorter than that: choose an earlier start")
         colour, sample_aspect = self.colour, self.sample_aspect
+        if colour.hdr:
+            log.info("%s is HDR (%s): it is tone-mapped to BT.709", self.path, colour.transfer)
         return (image_of(pixels, colour, sample_aspect) for pixels in itertools.chain([first], frames))
 
     def between(self, start: float | None = None, stop: float | None = None) -> TimedVideo:

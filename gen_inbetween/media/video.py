@@ -19,6 +19,7 @@ from PIL import Image
 from gen_inbetween.media.animation import ANIMATION_SUFFIXES, Animation
 from gen_inbetween.media.container import Container, Reader
 from gen_inbetween.media.folder import Folder
+from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import is_pattern
 from gen_inbetween.media.source import Source, VideoError
@@ -34,16 +35,25 @@ class Video(NamedTuple):
     fps: float | None
 
 
-def open_source(path: VideoPath, *, reader: Reader = "auto", folder_rate: float | None = None) -> Source:
+def open_source(
+    path: VideoPath,
+    *,
+    reader: Reader = "auto",
+    folder_rate: float | None = None,
+    interlaced: Interlaced = "deinterlace",
+) -> Source:
     """The source at `path`, by its kind; the frames are read when they are asked for.
 
     Args:
         path: a video file, a GIF, WebP or PNG animation, a folder of images (in natural order: 2 before 10), a pattern
             that names some of them (f_%04d.png), a list of image files, or "-" for a film from standard input.
-        reader: "av", "decord", or "auto": decord where it is installed and exact, otherwise PyAV; the same frames.
+        reader: "auto" or "av", which are one; "decord" is read by PyAV too, with a notice.
         folder_rate: frames a second of a folder of images, which has no rate of its own.
 
-    Rotation stored in a file is applied; what is transparent turns white.
+        interlaced: "deinterlace" interlaced film, with a notice, or "keep" it as it is.
+
+    Rotation and mirroring stored in a file are applied. `frames()` are pictures as a screen shows them: what is
+    transparent turns white, HDR is tone-mapped, pixels are square; `between()` gives arrays in the film's own colour.
 
     Raises:
         VideoError: no such file, no images in the folder, a rate for what has its own.
@@ -63,7 +73,7 @@ def open_source(path: VideoPath, *, reader: Reader = "auto", folder_rate: float 
         return Folder(path, folder_rate)
     if folder_rate is not None:
         raise VideoError(f"{path} has its own rate; one is given for a folder of images only")
-    return Animation(path) if path.suffix.lower() in ANIMATION_SUFFIXES else Container(path, reader)
+    return Animation(path) if path.suffix.lower() in ANIMATION_SUFFIXES else Container(path, reader, interlaced)
 
 
 def read_frames(
@@ -79,7 +89,7 @@ def read_frames(
         (frames, fps); fps is the file's, whatever the stride.
 
     Raises:
-        VideoError: no such file, no video in it, damaged, no frame in the range; decord wanted and missing or inexact.
+        VideoError: no such file, no video in it, damaged, no frame in the range.
     """
     frames, fps = stream_frames(path, start=start, stop=stop, stride=stride, reader=reader)
     return Video(list(frames), fps)

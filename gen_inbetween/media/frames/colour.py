@@ -6,7 +6,7 @@ below (mpv's rule: from 1280 pixels of width on, or above 576 of height), limite
 
 from __future__ import annotations
 
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from typing import Any
 
 # H.273, as FFmpeg numbers and names them
@@ -51,6 +51,10 @@ class FilmColour:
     def hdr(self) -> bool:
         """Whether the transfer curve is PQ (HDR10) or HLG."""
         return self.transfer in _HDR
+
+    def tone_mapped(self) -> FilmColour:
+        """This colour after `screen.tone_mapped`: BT.709, where it is HDR."""
+        return replace(self, matrix="bt709", primaries="bt709", transfer="bt709") if self.hdr else self
 
 
 SDR = FilmColour()  # of frames that nobody says anything of, such as PIL images

@@ -4,7 +4,8 @@
     av_frame(pixels, colour, pix_fmt)       the way back, for an encoder
 
 FFmpeg's swscale, rounding accurately and with all of the chroma: its default darkens a film by 1.1 grey levels with
-each pass, this one stays within 0.3 over ten.
+each pass, this one stays within 0.3 over ten. To and from the full range its rounding is off by half a step: there
+the range is converted here.
 """
 
 from __future__ import annotations
@@ -21,12 +22,10 @@ from gen_inbetween.media.frames.orientation import orientation_of, turned_uprigh
 from gen_inbetween.media.frames.screen import Pixels
 
 _EXACT = (
-    Interpolation.BICUBIC
-    | Interpolation.ACCURATE_RND
-    | Interpolation.FULL_CHR_H_INT
-    | Interpolation.FULL_CHR_H_INP
-    | Interpolation.BITEXACT
+    Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.BITEXACT
 )
+# Of chroma: of the pairs of filters that do not blur, the one that drifts least over generations.
+_READING, _WRITING = _EXACT | Interpolation.BICUBIC, _EXACT | Interpolation.AREA
 _FORMATS = {(1, 3): "rgb24", (1, 4): "rgba", (2, 3): "rgb48le", (2, 4): "rgba64le"}  # (bytes, channels) of an array
 
 
@@ -49,11 +48,40 @@ def _converted(frame: Any, colour: FilmColour) -> Pixels:
     rgb = colour.chroma == "rgb"
     if not rgb:
         frame.colorspace, frame.color_range = MATRICES[colour.matrix], RANGES[colour.range]
-    shown = frame.reformat(format=target, interpolation=_EXACT, dst_color_range=RANGES["pc"], threads=1)
+        if colour.range == "pc" and colour.chroma != "gray" and not colour.alpha:
+            frame = _to_limited(frame, colour)
+    shown = frame.reformat(format=target, interpolation=_READING, dst_color_range=RANGES["pc"], threads=1)
     pixels: Pixels = shown.to_ndarray()
     if pixels.dtype == np.uint16:
         pixels = _to_whole_scale(pixels, rgb, colour)
     return pixels
+
+
+def _to_limited(frame: Any, colour: FilmColour) -> Any:
+    """A frame in full range as one of 16 bits in limited range, with all of the chroma."""
+    deep, top = colour.bits > 8, 2.0**colour.bits - 1
+    whole = frame.reformat(
+        format=f"yuv444p{colour.bits}le" if deep else "yuv444p", interpolation=_READING, dst_color_range=RANGES["pc"]
+    )
+    values = np.stack(_planes(whole, np.uint16 if deep else np.uint8), 2).astype(np.float32)
+    values[..., 0] = values[..., 0] / top * (219 * 256) + 16 * 256
+    values[..., 1:] = (values[..., 1:] - (top + 1) / 2) / top * (224 * 256) + 128 * 256
+    limited = av.VideoFrame.from_ndarray(np.rint(values).clip(0, 65535).astype(np.uint16), format="yuv444p16le")
+    limited.colorspace, limited.color_range = MATRICES[colour.matrix], RANGES["tv"]
+    return limited
+
+
+def _to_full(frame: Any, bits: int) -> Any:
+    """A frame "yuv444p16le" in limited range as one of `bits` bits in full range."""
+    top, dtype = 2.0**bits - 1, np.uint8 if bits == 8 else np.uint16
+    values = np.stack(_planes(frame, np.uint16), 2).astype(np.float32)
+    values[..., 0] = (values[..., 0] - 16 * 256) / (219 * 256) * top
+    values[..., 1:] = (values[..., 1:] - 128 * 256) / (224 * 256) * top + (top + 1) / 2
+    full = av.VideoFrame(frame.width, frame.height, "yuv444p" if bits == 8 else f"yuv444p{bits}le")
+    for index, plane in enumerate(_planes(full, dtype)):
+        plane[:] = np.rint(values[..., index]).clip(0, top)
+    full.colorspace, full.color_range = frame.colorspace, RANGES["pc"]
+    return full
 
 
 def _to_whole_scale(pixels: NDArray[np.uint16], rgb: bool, colour: FilmColour) -> NDArray[np.uint16]:
@@ -64,6 +92,15 @@ def _to_whole_scale(pixels: NDArray[np.uint16], rgb: bool, colour: FilmColour) -
     if colour.alpha and not rgb:
         wide[..., 3] += wide[..., 3] >> colour.bits
     return np.minimum(wide, 65535).astype(np.uint16)
+
+
+def _planes(frame: Any, dtype: type) -> list[NDArray[Any]]:
+    """The planes (H, W) of a frame, as arrays on its own memory."""
+    size = np.dtype(dtype).itemsize
+    return [
+        np.ndarray((plane.height, plane.width), dtype, buffer=plane, strides=(plane.line_size, size))
+        for plane in frame.planes
+    ]
 
 
 def _deep_gray(frame: Any, colour: FilmColour) -> NDArray[np.uint16]:
@@ -87,12 +124,21 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str) -> Any:
         pixels = colours if pixels.shape[2] == 3 else np.concatenate([colours, pixels[..., 3:]], axis=2)
     source = _FORMATS[pixels.dtype.itemsize, pixels.shape[2]]
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=source)
+    matrix = None if rgb else MATRICES[colour.matrix]
+    layout = av.VideoFormat(pix_fmt, 16, 16)
+    filters = _WRITING
+    if colour.range == "pc" and not rgb and len(layout.components) == 3:
+        frame = frame.reformat(
+            format="yuv444p16le", dst_colorspace=matrix, src_color_range=RANGES["pc"], dst_color_range=RANGES["tv"],
+            interpolation=_WRITING,
+        )  # fmt: skip
+        frame, filters = _to_full(frame, layout.components[0].bits), _READING  # of 8 bits AREA rounds up
     frame = frame.reformat(
         format=pix_fmt,
-        dst_colorspace=None if rgb else MATRICES[colour.matrix],
+        dst_colorspace=matrix,
         src_color_range=RANGES["pc"],
         dst_color_range=RANGES["pc" if rgb else colour.range],
-        interpolation=_EXACT,
+        interpolation=filters,
         threads=1,
     )
     frame.colorspace = MATRICES["gbr" if rgb else colour.matrix]
@@ -109,3 +155,20 @@ def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
     if not (height % high or width % wide):
         return pixels
     return np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
+
+
+def resized(pixels: Pixels, width: int, height: int) -> Pixels:
+    """An array (H, W, 3 or 4) at another size, by Lanczos."""
+    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), _FORMATS[pixels.dtype.itemsize, pixels.shape[2]])
+    flags = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
+    return frame.reformat(width=width, height=height, interpolation=flags, threads=1).to_ndarray()
+
+
+def fitted(pixels: Pixels, width: int, height: int) -> Pixels:
+    """An array (H, W, 3 or 4) shown whole within width x height, between bars: black, or transparent with alpha."""
+    scale = min(width / pixels.shape[1], height / pixels.shape[0])
+    inner = round(pixels.shape[1] * scale), round(pixels.shape[0] * scale)
+    left, top = (width - inner[0]) // 2, (height - inner[1]) // 2
+    canvas: Pixels = np.zeros((height, width, pixels.shape[2]), pixels.dtype)
+    canvas[top : top + inner[1], left : left + inner[0]] = resized(pixels, *inner)
+    return canvas

@@ -1,8 +1,9 @@
-"""Film frames as a screen shows them: eight bits, square pixels, a background."""
+"""Film frames as a screen shows them: eight bits, square pixels, SDR."""
 
 from __future__ import annotations
 
 from fractions import Fraction
+from functools import cache
 from typing import TYPE_CHECKING, TypeAlias
 
 import numpy as np
@@ -24,7 +25,7 @@ def image_of(
     sample_aspect: Fraction | None = None,
     background: Colour | None = WHITE,
 ) -> Image.Image:
-    """A film frame as a screen shows it: 8 bits, square pixels, over the background.
+    """A film frame as a screen shows it: 8 bits, square pixels, over the background; HDR tone-mapped.
 
     Args:
         pixels: (H, W, 3 or 4), uint8 or uint16, in `colour`.
@@ -34,6 +35,8 @@ def image_of(
     Returns:
         An RGB image; RGBA where there is alpha and no background.
     """
+    if colour is not None and colour.hdr:
+        pixels = tone_mapped(pixels, colour)
     image = Image.fromarray(eight_bit(pixels if background is None else over(pixels, background)))
     size = square_size(image.size, sample_aspect)
     return image if size == image.size else image.resize(size, Image.Resampling.LANCZOS)
@@ -98,3 +101,70 @@ def with_alpha(pixels: Pixels) -> Pixels:
 def is_opaque(pixels: Pixels) -> bool:
     """Whether nothing shines through an array (H, W, 3 or 4)."""
     return pixels.shape[2] == 3 or bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())
+
+
+# Tone mapping, as in ITU-R BT.2390 section 5.4: what is darker than the knee stays, what is brighter is rolled off.
+
+_WHITE_NITS, _PEAK_NITS = 203.0, 1000.0  # of the SDR picture's white (BT.2408), and the brightest that is told apart
+_M1, _M2, _C1, _C2, _C3 = 2610 / 16384, 2523 / 32, 3424 / 4096, 2413 / 128, 2392 / 128  # of PQ, SMPTE ST 2084
+_A, _B, _C = 0.17883277, 0.28466892, 0.55991073  # of HLG, BT.2100
+_LUMA = np.array([0.2627, 0.6780, 0.0593], np.float32)  # of BT.2020
+_TO_709 = np.array(
+    [[1.6605, -0.5876, -0.0728], [-0.1246, 1.1329, -0.0083], [-0.0182, -0.1006, 1.1187]], np.float32
+)  # BT.2087, linear light
+
+
+def tone_mapped(pixels: Pixels, colour: FilmColour) -> NDArray[np.uint16]:
+    """A frame in PQ or HLG as the SDR picture of it in BT.709: uint16, alpha as it was.
+
+    Light is kept up to a knee and rolled off between it and 1000 cd/m2 by the largest of R, G and B, so that no hue
+    turns; 203 cd/m2 is SDR's white. Colours outside of BT.709 are cut off.
+    """
+    wide = sixteen_bit(pixels)
+    light = _pq_light()[wide[..., :3]] if colour.transfer == "smpte2084" else _hlg_light(wide[..., :3])
+    largest = light.max(axis=2, keepdims=True)
+    light *= np.interp(largest, *_roll_off()).astype(np.float32)
+    if colour.primaries == "bt2020":
+        light = light @ _TO_709.T
+    shown = np.rint(light.clip(0, 1) ** np.float32(1 / 2.4) * 65535).astype(np.uint16)  # BT.1886, turned round
+    return shown if wide.shape[2] == 3 else np.concatenate([shown, wide[..., 3:]], axis=2)
+
+
+@cache
+def _pq_light() -> NDArray[np.float32]:
+    """Light of each of 65536 PQ values, in units of SDR's white."""
+    return (_from_pq(np.linspace(0, 1, 65536)) / _WHITE_NITS).astype(np.float32)
+
+
+def _hlg_light(values: NDArray[np.uint16]) -> NDArray[np.float32]:
+    """Light of HLG values (H, W, 3) on a display of 1000 cd/m2, in units of SDR's white."""
+    signal = np.linspace(0, 1, 65536)
+    scene = np.where(signal <= 0.5, signal**2 / 3, (np.exp((signal - _C) / _A) + _B) / 12).astype(np.float32)[values]
+    luma = np.maximum(scene @ _LUMA, 1e-6)[..., None]
+    return scene * luma ** np.float32(0.2) * np.float32(_PEAK_NITS / _WHITE_NITS)
+
+
+@cache
+def _roll_off() -> tuple[NDArray[np.float64], NDArray[np.float64]]:
+    """(light, factor on it), to be interpolated: the spline of BT.2390 over PQ values."""
+    top, white = _to_pq(_PEAK_NITS), _to_pq(_WHITE_NITS) / _to_pq(_PEAK_NITS)
+    knee = 1.5 * white - 0.5
+    values = np.linspace(0, 1, 4096)
+    t = ((values - knee) / (1 - knee)).clip(0, 1)
+    spline = (2 * t**3 - 3 * t**2 + 1) * knee + (t**3 - 2 * t**2 + t) * (1 - knee) + (3 * t**2 - 2 * t**3) * white
+    mapped = np.where(values < knee, values, spline)
+    before, after = _from_pq(values * top), _from_pq(mapped * top)
+    factor = np.divide(after, before, out=np.ones_like(before), where=before > 0)
+    beyond = np.array([10000.0]) / _WHITE_NITS  # all that is brighter than the peak becomes white
+    return np.append(before / _WHITE_NITS, beyond), np.append(factor, 1 / beyond)
+
+
+def _to_pq(nits: float) -> float:
+    power = (nits / 10000) ** _M1
+    return float(((_C1 + _C2 * power) / (1 + _C3 * power)) ** _M2)
+
+
+def _from_pq(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    power = values ** (1 / _M2)
+    nits: NDArray[np.float64] = 10000 * (np.maximum(power - _C1, 0) / (_C2 - _C3 * power)) ** (1 / _M1)
+    return nits

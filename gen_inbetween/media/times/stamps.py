@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import logging
 from array import array
+from collections.abc import Callable
 from fractions import Fraction
 from pathlib import Path
 from typing import Any, NamedTuple
@@ -34,13 +35,15 @@ class Stamps(NamedTuple):
     silent: bool  # the packets say no times at all, so that `ticks` are numbers
 
 
-def read_stamps(container: Any, stream: Any, path: Path) -> Stamps:
-    """The time stamps of all packets, nothing decoded; none of an empty stream."""
+def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], None] | None = None) -> Stamps:
+    """The time stamps of all packets, nothing decoded; none of an empty stream. look: is shown every packet."""
     shown, decoded, durations, packets = array("q"), array("q"), array("q"), 0
     for packet in read_packets(container, stream):
         packets += packet.size > 0
         if not packet.size or packet.is_discard:
             continue
+        if look is not None:
+            look(packet)
         durations.append(packet.duration or 0)
         if packet.pts is not None:
             shown.append(packet.pts)
