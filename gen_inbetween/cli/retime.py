@@ -27,10 +27,18 @@ Curve = Annotated[
     str, typer.Option(metavar="NAME|KNOTS", help="linear, ease-in-out, ... or 0:0,0.5:0.8,1:1. Short clips only.")
 ]
 Loop = Annotated[bool, typer.Option("--loop", help="Lead the last frame back to the first. Short clips only.")]
-Audio = Annotated[str | None, typer.Option(metavar="keep|stretch|drop", help="The sound.")]
-Start = Annotated[float | None, typer.Option(metavar="SECONDS", help="Where to begin in the source.")]
-Stop = Annotated[float | None, typer.Option(metavar="SECONDS", help="Where to end in the source.")]
-FolderRate = Annotated[float | None, typer.Option(metavar="FPS", help="The rate of a folder of images. [default: 24]")]
+Audio = Annotated[
+    str | None, typer.Option(metavar="keep|stretch|drop", help="The sound. [default: it goes with the pictures]")
+]
+Start = Annotated[
+    str | None, typer.Option(metavar="TIME", help="Where to begin in the source: seconds, or 00:01:02.5.")
+]
+Stop = Annotated[str | None, typer.Option(metavar="TIME", help="Where to end in the source.")]
+FolderRate = Annotated[str | None, typer.Option(metavar="FPS", help="The rate of a folder of images. [default: 24]")]
+Fps = Annotated[
+    str | None,
+    typer.Option(metavar="FPS", help="Frames a second of the output: 60, 29.97, 60000/1001. [default: the source's]"),
+]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 
@@ -38,7 +46,7 @@ Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped
 def retime(
     video: Source,
     out: Out,
-    fps: Annotated[float | None, typer.Option(help="Frames a second of the output. [default: the source's]")] = None,
+    fps: Fps = None,
     interpolator: Interpolator = None,
     curve: Curve = "linear",
     loop: Loop = False,
@@ -53,7 +61,7 @@ def retime(
     device: Device = None,
     resume: Resume = True,
 ) -> None:
-    """A video at another rate: as long as before, scene cuts kept, sound unchanged."""
+    """A video at another rate: as long as before, scene cuts kept, sound and all else unchanged."""
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
     options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
@@ -67,7 +75,7 @@ def slowmo(
     video: Source,
     out: Out,
     scale: Annotated[float, typer.Option(help="How many times as long.")] = 4,
-    fps: Annotated[float | None, typer.Option(help="Frames a second of the output. [default: the source's]")] = None,
+    fps: Fps = None,
     interpolator: Interpolator = None,
     curve: Curve = "linear",
     loop: Loop = False,
@@ -82,7 +90,7 @@ def slowmo(
     device: Device = None,
     resume: Resume = True,
 ) -> None:
-    """Slow motion: the frame rate stays, and the video lasts longer; the sound is dropped, or stretched when asked."""
+    """Slow motion: the frame rate stays, and the video lasts longer; the sound is stretched at its own pitch."""
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
@@ -122,5 +130,5 @@ Examples:
 _SLOWMO = """\b
 Examples:
   inbetween slowmo jump.mp4 --scale 4 -o slow.mp4
-  inbetween slowmo jump.mp4 --scale 2.5 -o slow.mp4 --audio stretch
+  inbetween slowmo jump.mp4 --scale 2.5 -o slow.mp4 --audio drop
   inbetween slowmo frames/ --scale 8 -o slow.mp4 --folder-rate 30 --interpolator rife"""

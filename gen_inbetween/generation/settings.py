@@ -11,14 +11,26 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
-from pydantic import Field
+from pydantic import BeforeValidator, Field
 
 from gen_inbetween.diffusion.options import INTERPOLATE, SamplerOptions
+from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.memory.options import MemoryOptions
 
 Count = Annotated[int, Field(ge=1)]
 Channel = Annotated[int, Field(ge=0, le=255)]
 Options = TypeVar("Options", SamplerOptions, MemoryOptions)
+
+
+def _plain_rate(fps: Any) -> Any:
+    """Frames a second as a number, whole where it is: 24, 24.5 or 30000/1001."""
+    if isinstance(fps, bool) or not isinstance(fps, int | float | str):
+        return fps
+    rate = exact_rate(fps)
+    return int(rate) if rate.denominator == 1 else float(rate)
+
+
+Rate = Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)]
 
 
 @dataclass(frozen=True)
@@ -37,7 +49,9 @@ class Settings(SamplerOptions, MemoryOptions):
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
     exact_ends: bool = True  # put the fitted keyframes at the ends in place of what the method made of them
-    fps: Annotated[int, Field(ge=1, le=120)] = 7  # told to the model and written into the video
+    fps: Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)] = (
+        7  # told to the model and written into the video
+    )
     motion_bucket_id: Annotated[int, Field(ge=0, le=255)] = 127  # how much motion: larger is more
     noise_aug_strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02  # noise on the keyframes, encoded
     device: str | None = None  # None: cuda, else mps, else cpu

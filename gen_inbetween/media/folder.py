@@ -36,7 +36,7 @@ class Folder(Source):
         VideoError: no images, or a rate outside 0.1..1000.
     """
 
-    def __init__(self, path: Path | Sequence[Path], rate: float | None = None) -> None:
+    def __init__(self, path: Path | Sequence[Path], rate: float | Fraction | None = None) -> None:
         self.path = path if isinstance(path, Path) else (path[0].parent if path else Path())
         self.files = image_files(path) if isinstance(path, Path) else list(path)
         self.rate = rate
@@ -55,13 +55,13 @@ class Folder(Source):
 
     @property
     def fps(self) -> float | None:
-        return self.rate
+        return None if self.rate is None else float(self.rate)
 
     def read_timeline(self) -> Timeline:
         if self.rate is None:
             message = "%s is a folder of images, which has no rate: %d frames a second are assumed"
             log.info(message, self.path, DEFAULT_RATE)
-        rate = Fraction(self.rate or DEFAULT_RATE).limit_denominator(1001)  # 29.97 means 30000/1001
+        rate = Fraction(self.rate or DEFAULT_RATE).limit_denominator(1001)
         if missing := missing_frames(self.files) if self.steps[-1] >= len(self.files) else None:
             log.info("%s: %s not there; the time is filled by interpolation", self.path, missing)
         return Timeline(np.array([*self.steps, self.steps[-1] + 1]) / float(rate), rate)

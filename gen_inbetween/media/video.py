@@ -23,6 +23,7 @@ from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import is_pattern
 from gen_inbetween.media.source import Source, VideoError
+from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.runtime.files import address_of
 
 VideoPath: TypeAlias = Union[str, "os.PathLike[str]", Sequence["str | os.PathLike[str]"]]
@@ -39,7 +40,7 @@ def open_source(
     path: VideoPath,
     *,
     reader: Reader = "auto",
-    folder_rate: float | None = None,
+    folder_rate: float | str | None = None,
     interlaced: Interlaced = "deinterlace",
 ) -> Source:
     """The source at `path`, by its kind; the frames are read when they are asked for.
@@ -48,8 +49,7 @@ def open_source(
         path: a video file, a GIF, WebP or PNG animation, a folder of images (in natural order: 2 before 10), a pattern
             that names some of them (f_%04d.png), a list of image files, or "-" for a film from standard input.
         reader: "auto" or "av", which are one; "decord" is read by PyAV too, with a notice.
-        folder_rate: frames a second of a folder of images, which has no rate of its own.
-
+        folder_rate: frames a second of a folder of images, which has no rate of its own; as `exact_rate` takes them.
         interlaced: "deinterlace" interlaced film, with a notice, or "keep" it as it is.
 
     Rotation and mirroring stored in a file are applied. `frames()` are pictures as a screen shows them: what is
@@ -58,20 +58,21 @@ def open_source(
     Raises:
         VideoError: no such file, no images in the folder, a rate for what has its own.
     """
+    rate = None if folder_rate is None else exact_rate(folder_rate, "folder_rate")
     if not isinstance(path, str | os.PathLike):
-        return Folder([Path(file) for file in path], folder_rate)
+        return Folder([Path(file) for file in path], rate)
     if is_pipe(path):
         path = stored_input()
     if address := address_of(path):
         raise VideoError(f"{address} is an address, not a file: download it first")
     path = Path(path)
     if is_pattern(path):
-        return Folder(path, folder_rate)
+        return Folder(path, rate)
     if not path.exists():
         raise VideoError(f"no such file: {path}")
     if path.is_dir():
-        return Folder(path, folder_rate)
-    if folder_rate is not None:
+        return Folder(path, rate)
+    if rate is not None:
         raise VideoError(f"{path} has its own rate; one is given for a folder of images only")
     return Animation(path) if path.suffix.lower() in ANIMATION_SUFFIXES else Container(path, reader, interlaced)
 

@@ -21,6 +21,7 @@ from gen_inbetween.media.frames.colour import SDR, FilmColour
 from gen_inbetween.media.frames.errors import VideoError
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over, with_alpha
 from gen_inbetween.media.image import Frame, array_of
+from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.animations import save_animation
 from gen_inbetween.media.writing.codecs import Encoding, choose_encoding
 from gen_inbetween.media.writing.options import VideoOptions
@@ -109,8 +110,7 @@ def plan_output(
         OutputError: as there.
     """
     check_video_output(path)
-    if not 0.1 <= fps <= 1000:
-        raise VideoError(f"fps is between 0.1 and 1000 frames a second; got {fps}")
+    rate = exact_rate(fps)
     path, pattern = pattern_of(path)
     output = OUTPUTS[suffix_of(path) if path.is_dir() or path.suffix else ""]
     encoding, deep = None, False
@@ -118,7 +118,6 @@ def plan_output(
         encoding = choose_encoding(path, options, colour)
     else:
         deep = _check_still_options(path, output, pattern, options)
-    rate = Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
     return Plan(path, output, encoding, pattern, deep, rate, quality, colour, sample_aspect, options.ground)
 
 

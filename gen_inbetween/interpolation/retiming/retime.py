@@ -27,6 +27,7 @@ from gen_inbetween.interpolation.retiming.stream import retime_in_any_order
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import image_sha256
 
@@ -36,7 +37,7 @@ log = logging.getLogger("gen_inbetween")
 def retime(
     clip: str | os.PathLike[str] | Clip | Sequence[Frame],
     *,
-    fps: float | None = None,
+    fps: float | str | None = None,
     num_frames: int | None = None,
     times: Sequence[float] | Array | None = None,
     curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
@@ -57,8 +58,9 @@ def retime(
         clip: a Clip, the path of a video, an animation or a folder of images (`Clip.open`), or a list of frames: two or
             more, of one size, sides of 16 pixels or more. A list has no rate: give `fps` with `num_frames` or `times`,
             or make it a Clip.
-        fps, num_frames, times, curve, duration, phase: see `plan_times`. A curve or times may turn back; the log says
-            so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is shown half a new step early.
+        fps, num_frames, times, curve, duration, phase: see `plan_times`; fps also as text: "30000/1001". A curve or
+            times may turn back; the log says so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is
+            shown half a new step early.
         loop: go on from the last frame to the first, which is not shown twice.
         passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, which
             cures flicker of colour, and some of that of sharpness (figures: `pairs.pass_through`).
@@ -78,6 +80,8 @@ def retime(
         CurveError: no such curve.
         FrameError, VideoError: a frame, or the video, cannot be opened.
     """
+    if isinstance(fps, str):
+        fps = float(exact_rate(fps))
     if isinstance(clip, str | os.PathLike):
         clip = Clip.open(clip)
     images = [load_image(frame) for frame in clip]

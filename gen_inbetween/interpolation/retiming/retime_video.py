@@ -41,6 +41,7 @@ from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import TimedVideo, VideoError
+from gen_inbetween.media.times.rates import exact_rate, parse_seconds
 from gen_inbetween.media.tracks.plan import plan_tracks
 from gen_inbetween.media.tracks.sound import Audio
 from gen_inbetween.media.video import open_source
@@ -106,7 +107,7 @@ def retime_video(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
     *,
-    fps: float | None = None,
+    fps: float | str | Fraction | None = None,
     scale: float = 1.0,
     curve: str | PathCurve | Sequence[tuple[float, float]] = "linear",
     loop: bool = False,
@@ -117,9 +118,9 @@ def retime_video(
     cuts: bool = True,
     duplicates: Duplicates = "keep",
     audio: Audio | None = None,
-    start: float | None = None,
-    stop: float | None = None,
-    folder_rate: float | None = None,
+    start: float | str | None = None,
+    stop: float | str | None = None,
+    folder_rate: float | str | None = None,
     device: str | torch.device | None = None,
     resume: bool = True,
     progress: bool = True,
@@ -129,7 +130,8 @@ def retime_video(
     Args:
         path: a video of constant or variable rate, a GIF, WebP or PNG animation, or a folder of images.
         out: .mp4, or for short ones .gif, .webp, or no extension for a folder of PNG files.
-        fps: None keeps the source's rate (its average, where it varies).
+        fps: a number or text: 60, 29.97 (which means 30000/1001) or "60000/1001". None keeps the source's rate; where
+            that varies, its average while pictures move.
         scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
         curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
         interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
@@ -141,7 +143,8 @@ def retime_video(
             leaves it out; None keeps it where the pace is the source's, stretches it where that is another, and drops
             it along a curve, with a notice. Sound that is longer than the film is kept; subtitles, chapters and titles
             go along. What the output does not hold is named.
-        start, stop: seconds of the source; its frames that begin in this range are taken.
+        start, stop: seconds of the source, or timecodes such as "00:01:02.5"; its frames that begin in this range are
+            taken.
         folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
@@ -157,6 +160,7 @@ def retime_video(
     """
     begun, given, out = time.monotonic(), Path(path), Path(out)
     path = stored_input() if is_pipe(path) else given
+    start, stop = parse_seconds(start, "start"), parse_seconds(stop, "stop")
     check_video_output(out)
     _check_apart(path, out)
     source = open_source(path, folder_rate=folder_rate).between(start, stop)
@@ -169,7 +173,8 @@ def retime_video(
     options: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
     options["phase"] = phase
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
-    settings |= {"start": start, "stop": stop, "folder_rate": folder_rate}
+    folder_fps = None if folder_rate is None else float(exact_rate(folder_rate, "folder_rate"))
+    settings |= {"start": start, "stop": stop, "folder_rate": folder_fps}
     identity = {
         "source": {"path": "-" if path != given else str(path.resolve()), "sha256": _source_sha256(path)},
         "interpolator": asdict(opened.info),
@@ -309,11 +314,8 @@ def _check_apart(path: Path, out: Path) -> None:
         raise VideoError(f"{beside} is the manifest of {path.name} and would be replaced; give {out.name} another name")
 
 
-def _rate(source: TimedVideo, fps: float | None) -> Fraction:
-    rate = source.rate if fps is None else Fraction(fps).limit_denominator(1001)  # 29.97 means 30000/1001
-    if not 0.1 <= rate <= 1000:
-        raise VideoError(f"fps is between 0.1 and 1000 frames a second; got {float(rate):g}")
-    return rate
+def _rate(source: TimedVideo, fps: float | str | Fraction | None) -> Fraction:
+    return exact_rate(source.rate if fps is None else fps)
 
 
 def _slowing(scale: float) -> Fraction:
