@@ -59,8 +59,8 @@ def retime(
             more, of one size, sides of 16 pixels or more. A list has no rate: give `fps` with `num_frames` or `times`,
             or make it a Clip.
         fps, num_frames, times, curve, duration, phase: see `plan_times`; fps also as text: "30000/1001". A curve or
-            times may turn back; the log says so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all is
-            shown half a new step early.
+            times may turn back; the log says so. phase=0.5 shows no old frame, and so cures flicker of sharpness; all
+            is shown half a new step early.
         loop: go on from the last frame to the first, which is not shown twice.
         passthrough: at whole positions show the old frame bit for bit; False: as the interpolator redraws it, which
             cures flicker of colour, and some of that of sharpness (figures: `pairs.pass_through`).
