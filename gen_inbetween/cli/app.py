@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import sys
+from contextlib import nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -26,6 +27,7 @@ from gen_inbetween.cli.options import (
     Model,
     Motion,
     Overrides,
+    Overwrite,
     Seed,
     Size,
     Steps,
@@ -99,8 +101,9 @@ def run(
     device: Device = None,
     vram_gb: VramGb = None,
     override: Overrides = None,
+    overwrite: Overwrite = False,
 ) -> None:
-    """Make the video between two keyframes; its manifest stands beside it."""
+    """Make the video between two keyframes; its manifest stands inside of it and beside it."""
     settings = settings_of(
         config,
         override,
@@ -118,37 +121,47 @@ def run(
     )
     from gen_inbetween.generation.generate import generate_clip
     from gen_inbetween.media.clip import check_output
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import reserved
 
-    check_output(out)
-    _announce(generate_clip(frame0, frame1, settings), out)
+    inputs = [frame0, frame1, config, settings.model, settings.motion, settings.interpolator]
+    check_output(out, inputs, overwrite=overwrite)
+    with reserved(place_of(out)):
+        _announce(generate_clip(frame0, frame1, settings), out, overwrite)
 
 
 @app.command(
     epilog="""\b
 Examples:
-  inbetween replay clip.json
-  inbetween replay clip.json -o again.mp4 --frame0 moved/first.png --frame1 moved/last.png"""
+  inbetween replay clip.mp4
+  inbetween replay clip.mp4.inbetween.json -o again.mp4 --frame0 moved/first.png --frame1 moved/last.png"""
 )
 @report_errors
 def replay(
-    manifest: Annotated[Path, typer.Argument(help="The manifest beside a clip.")],
+    manifest: Annotated[
+        Path, typer.Argument(metavar="CLIP|MANIFEST", help="A clip, a folder of frames, or the manifest beside one.")
+    ],
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
     frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
     frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
     interpolator: Annotated[
         Path | None, typer.Option(help="Where the weights of an interpolated clip are now, if they moved.")
     ] = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make a clip again from its manifest; compare latents, or interpolated frames (status 1: they differ)."""
     from gen_inbetween.media.clip import check_output
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import reserved
 
     if out is not None:
-        check_output(out)
+        check_output(out, [manifest, frame0, frame1, interpolator], overwrite=overwrite)
     from gen_inbetween.generation.replay import replay as make_again
 
-    clip = make_again(manifest, frame0=frame0, frame1=frame1, interpolator=interpolator)
-    if out is not None:
-        _announce(clip, out)
+    with nullcontext() if out is None else reserved(place_of(out)):
+        clip = make_again(manifest, frame0=frame0, frame1=frame1, interpolator=interpolator)
+        if out is not None:
+            _announce(clip, out, overwrite)
     what = "frames" if "frames_equal" in clip.manifest["replay"] else "latents"
     if not clip.manifest["replay"][f"{what}_equal"]:
         fail(f"the {what} differ from those of the first run", FAILED)
@@ -167,11 +180,12 @@ def demo(
     model: Model = "pocket",
     steps: Annotated[int, typer.Option("--num-inference-steps", "--steps", help="Denoising steps, all methods.")] = 25,
     seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
+    overwrite: Overwrite = False,
 ) -> None:
     """Every method on a bundled synthetic pair and a photo pair: one labelled video and one sheet each."""
     from gen_inbetween.generation.demo import make_demo
 
-    for path in make_demo(out, model=model, seed=seed, num_inference_steps=steps):
+    for path in make_demo(out, overwrite=overwrite, model=model, seed=seed, num_inference_steps=steps):
         typer.echo(str(path))
 
 
@@ -193,18 +207,19 @@ def batch(
     shard: Annotated[str, typer.Option(help="i/n: make every n-th line only, starting with the i-th.")] = "1/1",
     config: ConfigFile = None,
     override: Overrides = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Make many clips; a second run goes on where the first stopped. Exit status 1 if a line failed."""
     from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
 
     chosen = parse_shard(shard)
     settings_of(config, override)  # checked before the list is read
-    entries = read_pairs(pairs, out, settings_said(config, override))
+    entries = read_pairs(pairs, out, settings_said(config, override), overwrite=overwrite)
 
     def notify(pair: Pair, state: str) -> None:
         typer.echo(f"{state}: {pair.out}")
 
-    summary = run_batch(entries, shard=chosen, notify=notify)
+    summary = run_batch(entries, shard=chosen, notify=notify, overwrite=overwrite)
     if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks for all
         typer.echo(f"{summary.generated} made, {summary.skipped} already there, {len(summary.failures)} failed")
     if summary.failures:
@@ -222,10 +237,11 @@ def main() -> None:
     app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
 
 
-def _announce(clip: Clip, out: Path) -> None:
+def _announce(clip: Clip, out: Path, overwrite: bool) -> None:
     """Save a clip and say where it is and what it cost."""
-    from gen_inbetween.runtime.manifest import path_beside
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import path_beside
 
-    clip.save(out)
+    clip.save(out, overwrite=overwrite)
     passes, seconds = clip.manifest["unet_passes"], clip.manifest["seconds"]
-    typer.echo(f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(out)}")
+    typer.echo(f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(place_of(out))}")

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Device
+from gen_inbetween.cli.options import Device, Overwrite
 
 if TYPE_CHECKING:
     import numpy as np
@@ -61,11 +61,19 @@ def edit(
         Path | None, typer.Option("--show-masks", help="Also write a picture of the things, to be looked at.")
     ] = None,
     device: Device = None,
+    overwrite: Overwrite = False,
 ) -> None:
     """Each masked thing at its own pace: between two frames, or along a clip."""
     from gen_inbetween.media.clip import check_output
+    from gen_inbetween.media.folder import image_files
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import reserved
 
-    check_output(out)
+    inputs = [*frames, *(file for path in frames if path.is_dir() for file in image_files(path)), interpolator]
+    inputs += [Path(thing) for thing in things or () if not CLICK.fullmatch(thing)]
+    check_output(out, inputs, overwrite=overwrite)
+    if masks_out is not None:
+        _check_picture(masks_out, [*inputs, out], overwrite)
     curves = list(curve or ())
     if len(curves) != len(things or ()):
         raise ValueError(f"say one --curve for each --mask or --click; got {len(curves)} for {len(things or ())}")
@@ -77,7 +85,8 @@ def edit(
     masks = _masks(first, things or (), off or ())
     if masks_out is not None:
         _show(first, masks, masks_out)
-    _announce(_edit_source(source, masks, curves, settings), out)
+    with reserved(place_of(out)):
+        _announce(_edit_source(source, masks, curves, settings), out, overwrite)
 
 
 def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
@@ -141,19 +150,31 @@ def _show(first: Image.Image, masks: np.ndarray, path: Path) -> None:
     import numpy as np
     from PIL import Image as Images
 
+    from gen_inbetween.media.clip import save_sheet
     from gen_inbetween.media.contact_sheet import contact_sheet
-    from gen_inbetween.runtime.files import save_image
 
     pixels = np.asarray(first)
     lit = [Images.fromarray(np.where(mask[..., None], pixels, pixels // 4)) for mask in masks]
-    save_image(path, contact_sheet({"the first frame, and each thing": [first, *lit]}, columns=len(lit) + 2))
+    save_sheet(path, contact_sheet({"the first frame, and each thing": [first, *lit]}, columns=len(lit) + 2))
 
 
-def _announce(clip: Clip, out: Path) -> None:
-    from gen_inbetween.runtime.manifest import path_beside
+def _check_picture(path: Path, inputs: Sequence[str | Path | None], overwrite: bool) -> None:
+    """Raise OutputError, before the work, unless the picture of the things may be written."""
+    from PIL import Image as Images
 
-    clip.save(out)
-    typer.echo(f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(out)}")
+    from gen_inbetween.runtime.outputs import check_output
+
+    if path.suffix.lower() not in Images.registered_extensions() or path.is_dir():
+        raise ValueError(f"--show-masks {path}: expected the name of a picture, such as masks.png")
+    check_output(path, inputs, overwrite=overwrite, manifest=False)
+
+
+def _announce(clip: Clip, out: Path, overwrite: bool) -> None:
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import path_beside
+
+    clip.save(out, overwrite=overwrite)
+    typer.echo(f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(place_of(out))}")
 
 
 def add_to(app: typer.Typer) -> None:

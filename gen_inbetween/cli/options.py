@@ -33,6 +33,9 @@ VramGb = Annotated[float | None, typer.Option("--vram-gb", "--vram", help="GB to
 Seed = Annotated[int | None, typer.Option(help="The seed is the video. [default: 0]")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; repeatable.")]
+Overwrite = Annotated[
+    bool, typer.Option("--overwrite", help="Replace files that gen_inbetween did not make, too; inputs never.")
+]
 ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of settings; options on the line win.")]
 
 

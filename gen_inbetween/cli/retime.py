@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Device
+from gen_inbetween.cli.options import Device, Overwrite
 
 Source = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, or a folder of images.")]
 Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, or a folder for frames.")]
@@ -60,13 +60,14 @@ def retime(
     folder_rate: FolderRate = None,
     device: Device = None,
     resume: Resume = True,
+    overwrite: Overwrite = False,
 ) -> None:
     """A video at another rate: as long as before, scene cuts kept, sound and all else unchanged."""
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
     options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
-    options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
+    options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     _make(video, out, interpolator, device, resume, options)
 
 
@@ -89,11 +90,12 @@ def slowmo(
     folder_rate: FolderRate = None,
     device: Device = None,
     resume: Resume = True,
+    overwrite: Overwrite = False,
 ) -> None:
     """Slow motion: the frame rate stays, and the video lasts longer; the sound is stretched at its own pitch."""
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
-    options |= {"start": start, "stop": stop, "folder_rate": folder_rate}
+    options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     _make(video, out, interpolator, device, resume, options)
 
 

@@ -1,31 +1,36 @@
 """Batches: a list of pairs in, a folder of clips out.
 
-Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}, or that as CSV; paths are relative
-to the list. What stands in the output folder under its final name is finished (it is renamed there last), so a batch
-that was stopped goes on where it was, and shards on machines that share the folder need no scheduler. Under
-`accelerate launch` every process takes its share of the shard.
+Each line is {"frame0": path, "frame1": path, "out": name?, any setting ...}, or that as CSV; paths are relative to the
+list. A clip that stands in the output folder under its final name is whole (it is renamed there last), and its manifest
+says what was asked for: a batch that was stopped goes on where it was, and a line that has changed is made again.
+Shards on machines that share the folder need no scheduler. Under `accelerate launch` every process takes its share of
+the shard.
 """
 
 from __future__ import annotations
 
+import json
 import logging
 import os
 from collections.abc import Callable, Mapping
-from dataclasses import dataclass, field, replace
+from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
-from gen_inbetween.generation.settings import Settings
-from gen_inbetween.media.writing.outputs import check_suffix
+from gen_inbetween.generation.settings import DEFAULTS, Settings
+from gen_inbetween.media.writing.outputs import check_suffix, place_of
+from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
-from gen_inbetween.runtime.files import OutputError, address_of, check_writable
-from gen_inbetween.runtime.hashing import short_hash
+from gen_inbetween.runtime.files import address_of, check_writable
+from gen_inbetween.runtime.hashing import file_sha256, image_sha256, short_hash
 from gen_inbetween.runtime.lists import Row, read_rows
+from gen_inbetween.runtime.outputs import Inputs, check_output, is_ours, reserved
 from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 
 log = logging.getLogger("gen_inbetween")
 
 OWN_KEYS = ("frame0", "frame1", "out")
+MACHINE = ("device", "vram_gb")  # settings that say where a clip is made, not which
 
 
 @dataclass(frozen=True)
@@ -57,7 +62,11 @@ def parse_shard(text: str) -> tuple[int, int]:
 
 
 def read_pairs(
-    path: str | os.PathLike[str], out: str | os.PathLike[str], defaults: Mapping[str, Any]
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    defaults: Mapping[str, Any],
+    *,
+    overwrite: bool = False,
 ) -> list[Pair | str]:
     """The lines of a list, in order: a `Pair`, or for a line that cannot be one the message that says why.
 
@@ -65,6 +74,7 @@ def read_pairs(
         path: JSON lines or CSV (`runtime.lists`); empty lines are passed over.
         out: the folder the clips go to.
         defaults: settings for every line; the line's own win.
+        overwrite: replace clips that were not made by this package, too. No keyframe of any line is ever replaced.
 
     Raises:
         ValueError: the list itself cannot be read, is another kind of file, or holds no line at all.
@@ -75,20 +85,47 @@ def read_pairs(
     except OSError as error:
         raise ValueError(f"{path}: cannot read the list of pairs: {error.strerror or error}") from error
     entries: list[Pair | str] = []
-    lines_of: dict[Path, int] = {}
+    lines_of: dict[str, int] = {}
     for number, row in rows:
         try:
             pair = _parse(row, number, path, Path(out), defaults)
-            if pair.out in lines_of:
-                raise ValueError(f"the same output as line {lines_of[pair.out]}: {pair.out.name}")
-        except (ValueError, OutputError) as error:
+            place = _one_name(place_of(pair.out))
+            if place in lines_of:
+                raise ValueError(f"the same output as line {lines_of[place]}: {pair.out.name}")
+        except Exception as error:  # whatever is wrong with one line must not cost the others
             entries.append(f"{path.name}:{number}: {error}")
             continue
-        lines_of[pair.out] = number
+        lines_of[place] = number
         entries.append(pair)
     if not entries:
         raise ValueError(f'{path}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
-    return entries
+    inputs = Inputs([path, *(file for pair in entries if isinstance(pair, Pair) for file in inputs_of(pair))])
+    return [_check_place(entry, inputs, overwrite) for entry in entries]
+
+
+def inputs_of(pair: Pair) -> list[str | Path | None]:
+    """What the clip of a pair is made from."""
+    settings = pair.settings
+    return [pair.frame0, pair.frame1, settings.model, settings.motion, settings.interpolator]
+
+
+def _check_place(entry: Pair | str, inputs: Inputs, overwrite: bool) -> Pair | str:
+    """The line, or, where its clip may not be written, the message that says why."""
+    if isinstance(entry, str):
+        return entry
+    try:
+        check_output(place_of(entry.out), inputs, overwrite=overwrite)
+    except OSError as error:
+        return f"{entry.where}: {error}"
+    return entry
+
+
+def _one_name(path: Path) -> str:
+    """Where a clip goes, by one name for each place: links are followed, and capitals where the disk knows none."""
+    place = os.path.realpath(path)
+    folder = next(parent for parent in Path(place).parents if parent.exists())
+    other = Path(str(folder).swapcase())
+    return place.casefold() if other != folder and other.exists() and other.samefile(folder) else place
 
 
 def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[str, Any]) -> Pair:
@@ -122,45 +159,100 @@ def run_batch(
     *,
     shard: tuple[int, int] = (1, 1),
     notify: Callable[[Pair, str], None] = lambda pair, state: None,
+    overwrite: bool = False,
 ) -> Summary:
     """Make the clips of this shard, in order, going on after a line that fails.
 
     Args:
         entries: what `read_pairs` returned.
         shard: (i, n): every n-th line, starting with the i-th.
-        notify: called with each pair and "skipped", "made" or "failed".
+        notify: called with each pair and "skipped", "made", "made again" or "failed".
+        overwrite: replace clips that were not made by this package, too.
 
     Returns:
         The summary of all processes of an `accelerate launch`, the same in each of them; otherwise of this one.
     """
     state = launched_processes()
     summary = Summary()
+    device = None if state is None else str(state.device)
     for entry in share_of(entries[shard[0] - 1 :: shard[1]], state):
         if isinstance(entry, str):
             summary.failures.append(entry)
             log.error("%s", entry)
-        elif entry.out.exists():
-            summary.skipped += 1
-            notify(entry, "skipped")
-        else:
-            notify(entry, _generate(entry, summary, device=None if state is None else str(state.device)))
+            continue
+        try:
+            with reserved(place_of(entry.out)):
+                outcome = _make(entry, device, overwrite)
+        except Exception as error:  # one bad pair must not cost the thousand after it; it is named and counted
+            summary.failures.append(f"{entry.where}: {error}")
+            log.error("%s", summary.failures[-1])
+            log.debug("traceback", exc_info=True)
+            outcome = "failed"
+        summary.generated += outcome.startswith("made")
+        summary.skipped += outcome == "skipped"
+        notify(entry, outcome)
     return _sum(gather([summary], state))
 
 
-def _generate(pair: Pair, summary: Summary, device: str | None) -> str:
+def _make(pair: Pair, device: str | None, overwrite: bool) -> str:
+    """Make the clip of a line, unless it is there already: "made", "made again" or "skipped"."""
+    request, outcome = request_of(pair), "made"
+    check_output(place_of(pair.out), inputs_of(pair), overwrite=overwrite)
+    place = place_of(pair.out)
+    if os.path.lexists(place) and is_ours(place):
+        manifests.complete(place)
+        difference = changed_since(manifests.of_clip(place), request, pair)
+        if difference is None:
+            return "skipped"
+        log.info("%s: %s is made again: %s", pair.where, pair.out.name, difference)
+        outcome = "made again"
     from gen_inbetween.generation import generate  # here: a bad list is refused without waiting for torch
 
     settings = pair.settings if device is None else replace(pair.settings, device=device)
-    try:
-        pair.out.parent.mkdir(parents=True, exist_ok=True)
-        generate.generate_clip(pair.frame0, pair.frame1, settings, progress=False).save(pair.out)
-    except Exception as error:  # one bad pair must not cost the thousand after it; it is named and counted
-        summary.failures.append(f"{pair.where}: {error}")
-        log.error("%s", summary.failures[-1])
-        log.debug("traceback", exc_info=True)
-        return "failed"
-    summary.generated += 1
-    return "made"
+    clip = generate.generate_clip(pair.frame0, pair.frame1, settings, progress=False)
+    if clip.manifest is not None:
+        clip.manifest["request"] = request
+    clip.save(pair.out, overwrite=overwrite)
+    return outcome
+
+
+def request_of(pair: Pair) -> dict[str, Any]:
+    """What a line asks for, as the manifest of its clip keeps it: hashes of its files, and the settings it gives."""
+    settings = {name: value for name, value in asdict(pair.settings).items() if value != DEFAULTS[name]}
+    named = {name: Path(settings[name]) for name in ("motion", "interpolator") if isinstance(settings.get(name), str)}
+    files = {"frame0": pair.frame0, "frame1": pair.frame1} | named
+    hashes = {name: file_sha256(file) for name, file in files.items() if file.is_file()}
+    kept = {name: value for name, value in settings.items() if name not in MACHINE}
+    return {"files": hashes, "settings": json.loads(json.dumps(kept))}
+
+
+def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair: Pair) -> str | None:
+    """What a line asks for differently than the clip that is there was made, in words; None: nothing."""
+    if manifest is None:
+        return "nothing says how it was made"
+    earlier = manifest.get("request")
+    if not isinstance(earlier, dict):  # made by `inbetween run`, or by a batch of before
+        settings = manifest.get("settings", {})
+        earlier = {"settings": {name: settings.get(name) for name in request["settings"]}}
+    before, now = earlier.get("settings", {}), request["settings"]
+    for name in [*now, *(name for name in before if name not in now)]:
+        if before.get(name, DEFAULTS.get(name)) != now.get(name, DEFAULTS[name] if name in DEFAULTS else None):
+            return f"{name} was {before.get(name, 'not said')}, and is {now.get(name, 'not said')}"
+    for name, sha256 in request["files"].items():
+        if earlier.get("files", {}).get(name) != sha256 and not _is_same_picture(name, manifest, pair):
+            return f"{name} has changed"
+    return None
+
+
+def _is_same_picture(name: str, manifest: dict[str, Any], pair: Pair) -> bool:
+    """Whether a keyframe whose file is another, or was not noted, shows what it did."""
+    from gen_inbetween.media.image import load_image
+
+    record = manifest.get("frames", {}).get(name)
+    if record is None:
+        return False
+    image = load_image(getattr(pair, name), background=pair.settings.background)
+    return bool(image_sha256(image) == record.get("sha256"))
 
 
 def _sum(parts: list[Summary]) -> Summary:

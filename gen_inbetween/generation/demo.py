@@ -12,12 +12,12 @@ from PIL import Image
 
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.media.clip import check_output, save_sheet
 from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import resolve_model
-from gen_inbetween.runtime.files import save_image
 
 log = logging.getLogger("gen_inbetween")
 
@@ -34,28 +34,38 @@ def keyframes(pair: str) -> tuple[Path, Path]:
     return first, last
 
 
-def make_demo(out: Path, **settings: Any) -> Iterator[Path]:
+def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterator[Path]:
     """Make the demo clips and yield each file as it is written.
 
     The photographs are interpolated where the model is pocket, which knows drawn things only.
 
     Args:
         out: folder; each pair gets NAME_METHOD.mp4 with its manifest, NAME.mp4 (side by side) and NAME.png (a sheet).
+        overwrite: replace files of these names that were not written by this package, too.
         settings: keywords of `inbetween`, for all clips alike.
+
+    Raises:
+        OutputError: one of the files cannot be written, found before the work.
     """
     spec = resolve_model(settings.get("model", "pocket"))
     motion = open_pipeline(spec).motion
     methods = ("trf", "vibid") if motion is None else ("gi", "trf", "vibid")
     if motion is None:
         log.warning("gi is left out: this model has no backward motion yet (`inbetween run --motion FILE` takes one)")
+    chosen: dict[str, tuple[str, ...]] = dict.fromkeys(PAIRS, methods)
+    if spec.name == "pocket":
+        chosen["photo"] = (INTERPOLATE,)  # on photographs it fails: docs/limits.md
     for pair in PAIRS:
-        drawn_only = spec.name == "pocket" and pair == "photo"  # on photographs it fails: docs/limits.md
+        for end in (*(f"_{method}.mp4" for method in chosen[pair]), ".mp4", ".png"):
+            check_output(out / f"{pair}{end}", overwrite=overwrite)
+    for pair in PAIRS:
         clips: dict[str, list[Image.Image]] = {}
-        for method in (INTERPOLATE,) if drawn_only else methods:
+        for method in chosen[pair]:
             log.info("%s, %s", pair, method)
-            clip = inbetween(*keyframes(pair), method=method, **({} if drawn_only else settings))
-            yield clip.save(out / f"{pair}_{method}.mp4")
+            clip = inbetween(*keyframes(pair), method=method, **({} if method == INTERPOLATE else settings))
+            yield clip.save(out / f"{pair}_{method}.mp4", overwrite=overwrite)
             clips[method] = list(clip)
         clips["cross-fade"] = crossfade(clip[0], clip[-1], len(clip))
-        yield write_video(side_by_side(clips), out / f"{pair}.mp4", clip.fps)
-        yield save_image(out / f"{pair}.png", contact_sheet(clips))
+        yield write_video(side_by_side(clips), out / f"{pair}.mp4", clip.fps, overwrite=overwrite)
+        save_sheet(out / f"{pair}.png", contact_sheet(clips))
+        yield out / f"{pair}.png"

@@ -35,7 +35,7 @@ def replay(
     """Make a clip of `inbetween` or of `interpolate_pair` again from its manifest.
 
     Args:
-        path: the JSON file beside a clip.
+        path: a clip, which has its manifest inside (a file, or a folder of frames), or the JSON file beside it.
         frame0, frame1: the keyframes, where they are no longer at the paths the manifest names or never were files.
         interpolator: of an interpolated clip, where its file of weights is now; it must be the same file.
         pipeline: of a clip that was made with a pipeline of the caller's own, that pipeline.

@@ -19,9 +19,13 @@ from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.media.source import DEFAULT_RATE, VideoError
 from gen_inbetween.media.video import VideoPath, read_frames
 from gen_inbetween.media.video_writer import check_video_output, write_video
+from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.files import check_writable, save_image
+from gen_inbetween.runtime import outputs
+from gen_inbetween.runtime.files import check_writable, replaced
 from gen_inbetween.runtime.hashing import image_sha256
+from gen_inbetween.runtime.manifest import inputs_of
+from gen_inbetween.runtime.outputs import embed, path_beside, reserved
 
 log = logging.getLogger("gen_inbetween")
 
@@ -52,7 +56,7 @@ class Clip(Sequence[Image.Image]):
 
     @classmethod
     def open(cls, path: VideoPath, *, fps: float | None = None) -> Clip:
-        """Read a clip, and the manifest beside it, if there is one.
+        """Read a clip, and the manifest in it or beside it, if there is one.
 
         Args:
             path: a video file, an animation, a folder of frames, or a list of image files.
@@ -62,7 +66,7 @@ class Clip(Sequence[Image.Image]):
             VideoError: nothing that can be read there; frames of different sizes.
         """
         frames, stored = read_frames(path)
-        manifest = _manifest_beside(path) if isinstance(path, str | os.PathLike) else None
+        manifest = _manifest_of(path) if isinstance(path, str | os.PathLike) else None
         rate = fps or stored or (manifest or {}).get("settings", {}).get("fps")
         if rate is None:
             log.info("%s has no rate: %d frames a second are assumed; fps=... says another", path, DEFAULT_RATE)
@@ -91,11 +95,13 @@ class Clip(Sequence[Image.Image]):
         seconds = len(self) / self.fps
         return f"Clip({len(self)} frames, {width}x{height}, {self.fps:g} fps, {seconds:.2f} s)"
 
-    def save(self, path: str | os.PathLike[str]) -> Path:
-        """Write the clip, and its manifest, if it has one, as JSON beside it (in the folder, for a folder).
+    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+        """Write the clip, and its manifest, if it has one, inside of it and as JSON beside it (in a folder, in there).
 
         Args:
             path: .mp4, .gif, .webp, .png for one contact sheet, or no extension for a folder of PNG files.
+            overwrite: replace a file that was not written by this package, too. What was is always replaced, and what
+                the clip was made from, as its manifest names it, never.
 
         Returns:
             The path.
@@ -104,13 +110,15 @@ class Clip(Sequence[Image.Image]):
             VideoError, OutputError: as `check_output`, or the disk is full; nothing is left half-written.
         """
         path = Path(path)
-        check_output(path)
-        if _is_sheet(path):
-            save_image(path, contact_sheet({"": self}))
-        else:
-            write_video(self, path, self.fps)
-        if self.manifest is not None:
-            manifests.write(self.manifest, manifests.path_beside(path))
+        check_output(path, inputs_of(self.manifest), overwrite=overwrite)
+        place = place_of(path)
+        with reserved(place):
+            if _is_sheet(path):
+                save_sheet(path, contact_sheet({"": self}), self.manifest)
+            else:
+                write_video(self, path, self.fps, manifest=self.manifest, overwrite=overwrite)
+            if self.manifest is not None and place.is_file():
+                manifests.write(self.manifest, path_beside(place))
         return path
 
     def _repr_html_(self) -> str:
@@ -128,23 +136,37 @@ class Clip(Sequence[Image.Image]):
         return f'<img style="{look}" alt="{self!r}" src="data:image/webp;base64,{data}">'
 
 
-def _manifest_beside(path: str | os.PathLike[str]) -> dict[str, Any] | None:
-    beside = manifests.path_beside(path)
-    if not beside.exists():
-        return None
+def save_sheet(path: Path, sheet: Image.Image, manifest: dict[str, Any] | None = None) -> None:
+    """Write a picture, whole or not at all, that says it is ours, and how it was made where that is known."""
+    with replaced(path) as temporary:
+        sheet.save(temporary)
+        embed(manifest, temporary)
+
+
+def _manifest_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     try:
-        return manifests.read(beside)
+        return manifests.of_clip(path)
     except manifests.ManifestError as error:
         log.warning("%s is opened without a manifest: %s", path, error)
         return None
 
 
-def check_output(path: str | os.PathLike[str]) -> None:
+def check_output(
+    path: str | os.PathLike[str],
+    inputs: Iterable[str | os.PathLike[str] | None] = (),
+    *,
+    overwrite: bool = False,
+) -> None:
     """Find out before the work whether a clip could be saved there.
 
+    Args:
+        inputs: what the clip is made from; None among them is passed over.
+        overwrite: as `Clip.save` takes it.
+
     Raises:
-        VideoError: an extension no clip is saved with, or a folder that holds other things than frames saved earlier.
-        OutputError: no permission to write there, or a file stands where a folder is needed.
+        VideoError: an extension no clip is saved with.
+        OutputError: no permission to write there, or a file stands where a folder is needed; an input, or what others
+            made, would be replaced.
     """
     check_writable(path)
     path = Path(path)
@@ -152,6 +174,7 @@ def check_output(path: str | os.PathLike[str]) -> None:
         check_video_output(path)
     elif path.is_dir():
         raise VideoError(f"{path} is a folder; expected the name of a .png file")
+    outputs.check_output(place_of(path), inputs, overwrite=overwrite)
 
 
 def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) -> dict[str, dict[str, str | None]]:
@@ -166,4 +189,4 @@ def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) ->
 
 
 def _is_sheet(path: Path) -> bool:
-    return path.suffix.lower() == ".png"
+    return path.suffix.lower() == ".png" and place_of(path) == path

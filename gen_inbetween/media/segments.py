@@ -26,8 +26,9 @@ from gen_inbetween.media.frames.colour import SDR, FilmColour
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.runtime.files import OutputError, file_url, replaced, short_name
+from gen_inbetween.runtime.files import OutputError, file_url, real_place, replaced, short_name
 from gen_inbetween.runtime.hashing import json_sha256
+from gen_inbetween.runtime.outputs import embed
 
 if TYPE_CHECKING:
     from gen_inbetween.media.tracks.tracks import Tracks
@@ -48,9 +49,9 @@ class Segments:
     def __init__(
         self, out: Path, total: int, rate: Fraction, identity: dict[str, Any], colour: FilmColour = SDR
     ) -> None:
-        self.out, self.total, self.rate, self.colour = out, total, rate, colour
+        self.out, self.total, self.rate, self.colour = real_place(out), total, rate, colour
         digest = json_sha256([identity, total, str(rate), FRAMES])[:16]
-        self.folder = out.absolute().with_name(f".{short_name(out.name)}.{digest}.parts")
+        self.folder = self.out.absolute().with_name(f".{short_name(self.out.name)}.{digest}.parts")
         self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
 
     def begin(self, resume: bool) -> int:
@@ -93,12 +94,14 @@ class Segments:
 
     def _write_piece(self, number: int, images: Iterator[Pixels]) -> None:
         path, length = self.paths[number], self._length(number)
-        write_video(itertools.islice(images, length), path, float(self.rate), colour=self.colour)
+        write_video(itertools.islice(images, length), path, float(self.rate), colour=self.colour, overwrite=True)
         if (count := _frames_in(path)) != length:
             path.unlink()
             raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + count} of {self.total} were made")
 
-    def join(self, tracks: Tracks | None, sample_aspect: Fraction | None) -> None:
+    def join(
+        self, tracks: Tracks | None, sample_aspect: Fraction | None, manifest: dict[str, Any] | None = None
+    ) -> None:
         """Put the pieces and the tracks together as `out`; throw the pieces away, also those of other settings."""
         whole = self.folder / "whole.mp4"  # so that a run killed here leaves nothing outside of the folder
         with (
@@ -114,6 +117,7 @@ class Segments:
                 output.mux(packet)
         if tracks:
             tracks.announce_end(self.out, float(self.total / self.rate))
+        embed(manifest, whole)
         os.replace(whole, self.out)
         for folder in self.folder.parent.glob(f".{glob.escape(short_name(self.out.name))}.*.parts"):
             shutil.rmtree(folder, ignore_errors=True)

@@ -30,10 +30,11 @@ from gen_inbetween.media.writing.pictures import save_picture
 from gen_inbetween.media.writing.streams import encode_frames
 from gen_inbetween.runtime.files import OutputError, check_writable, file_url, replace_folder, replaced
 from gen_inbetween.runtime.messages import warn_once
+from gen_inbetween.runtime.outputs import Manifest, check_output, embed
 
 log = logging.getLogger("gen_inbetween")
 
-_OWN_FILE = re.compile(r"frame_\d{5,}\.png|manifest\.json")
+_OWN_FILE = re.compile(r"frame_\d{5,}\.png|(manifest|inbetween)\.json")
 _DEEP_PIXELS = re.compile(r"(rgb48|rgba64)(le|be)?")
 _PLAIN = VideoOptions()
 
@@ -178,10 +179,7 @@ def _check_pattern(path: Path, folder: Path, pattern: str) -> None:
             raise VideoError(f"{folder} is a file; expected a folder for the frames")
         return
     before, _, after = (re.escape(part) for part in re.split(r"(%(?:0\d+)?d)", pattern, maxsplit=1))
-    own = re.compile(rf"{before}\d+{after}|manifest\.json")
-    _check_own(folder, own)
-    if any(folder.iterdir()) and not (folder / "manifest.json").is_file():
-        raise VideoError(f"{folder} holds files that no manifest says to be made here; name a fresh folder")
+    _check_own(folder, re.compile(rf"{before}\d+{after}|(manifest|inbetween)\.json"))
 
 
 def _check_own(folder: Path, own: re.Pattern[str]) -> None:
@@ -200,6 +198,8 @@ def write_video(
     quality: int = 90,
     colour: FilmColour = SDR,
     sample_aspect: Fraction | None = None,
+    manifest: Manifest = None,
+    overwrite: bool = False,
 ) -> Path:
     """Write frames as a video, an endless animation or a folder.
 
@@ -215,6 +215,8 @@ def write_video(
         colour: of the frames, if they are a film's; it is written with the tags of this colour where a file has any.
         sample_aspect: width : height of a pixel, if it is not square. Videos say it; animations and folders are
             resampled to square pixels.
+        manifest: how the frames were made, kept inside of the file or folder; or a function that tells it at the end.
+        overwrite: replace a file or folder that was not written by this package, too.
 
     Chroma is stored for two pixels at a time in most formats: an odd side gets its last column or row once more. Equal
     neighbours in animations are stored once and shown longer, so such files hold fewer frames and last as long; an
@@ -232,17 +234,18 @@ def write_video(
     if colour is SDR:  # pictures, not a film's frames
         colour = replace(SDR, chroma="rgb")
     plan = plan_output(path, fps, colour=colour, **more)
+    check_output(plan.path, overwrite=overwrite, manifest=False)
     arrays = same_size(frames)
     first = next(arrays, None)
     if first is None:
         raise VideoError(f"no frames to write to {path}; a video needs at least one")
     if first.shape[2] == 4 and not colour.alpha:
         plan = plan_output(path, fps, colour=replace(colour, alpha=True), **more)
-    write_planned(itertools.chain([first], arrays), plan)
+    write_planned(itertools.chain([first], arrays), plan, manifest)
     return Path(path)
 
 
-def write_planned(frames: Iterator[Pixels], plan: Plan) -> None:
+def write_planned(frames: Iterator[Pixels], plan: Plan, manifest: Manifest = None) -> None:
     """Write frames as planned, whole or not at all. OutputError: they cannot be written."""
     if plan.output.kind == "pipe" and str(plan.path) == STDOUT:
         try:
@@ -253,6 +256,7 @@ def write_planned(frames: Iterator[Pixels], plan: Plan) -> None:
         return
     with replaced(plan.path, replace_folder if plan.output.kind == "folder" else os.replace) as temporary:
         plan.write(frames, temporary)
+        embed(manifest, temporary)
 
 
 def same_size(frames: Iterable[Frame]) -> Iterator[Pixels]:

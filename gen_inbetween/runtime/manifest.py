@@ -1,7 +1,8 @@
-"""Manifests: how a clip was made, as JSON beside it.
+"""Manifests: how a clip was made, inside of it and beside it.
 
-A manifest is a plain dict, built by `record`, written by `write`, read by `read`; `generation.replay` makes the clip
-again and compares.
+A manifest is a plain dict, built by `record`, put into the file by `outputs.embed`, written beside it by `write`, and
+read by `read`; `generation.replay` makes the clip again and compares. Inside of the file stands what is the same
+whenever the clip is made again (`outputs.lasting`), so that the same run gives the same bytes.
 """
 
 from __future__ import annotations
@@ -17,7 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.labels import read_label
 from gen_inbetween.runtime.lists import read_text
+from gen_inbetween.runtime.outputs import check_output, earlier_path_beside, lasting, path_beside, read_manifest
 
 FORMAT = 2
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
@@ -28,6 +31,7 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "motion",
     "interpolator",
     "settings",
+    "request",  # of a clip of a batch: what its line asked for
     "memory",  # what was done to save memory
     "approximations",  # what trades exactness for cost
     "callback",  # a callback of the caller's own saw each step, and may have changed it
@@ -49,32 +53,108 @@ class ManifestError(ValueError):
     """A manifest that cannot be read, or that no longer describes what is on this machine."""
 
 
-def path_beside(clip: str | os.PathLike[str]) -> Path:
-    """Where the manifest of a saved clip stands: beside a file, in a folder of frames.
-
-    >>> path_beside("clip.mp4").name
-    'clip.json'
-    """
-    clip = Path(clip)
-    return clip / "manifest.json" if clip.is_dir() else clip.with_suffix(".json")
-
-
 def write(manifest: dict[str, Any], path: str | os.PathLike[str]) -> Path:
     """Write a manifest as JSON, all of it or nothing."""
     return write_json(path, manifest)
 
 
-def read(path: str | os.PathLike[str]) -> dict[str, Any]:
-    """Read a manifest, one of format 1 as format 2 would say it.
+def inputs_of(manifest: dict[str, Any] | None) -> list[str]:
+    """The files and folders that a manifest names as what the clip was made from, which no output may replace."""
+    named = [(manifest or {}).get(part) for part in ("frames", "source")]
+    settings = (manifest or {}).get("settings")
+    chosen = settings if isinstance(settings, dict) else {}
+    files = [chosen.get(name) for name in ("model", "motion", "interpolator")]
+    return [*paths_in(named), *(file for file in files if isinstance(file, str) and os.path.exists(file))]
 
-    ManifestError: the file is missing, is no JSON, or is not a manifest of these formats.
+
+def paths_in(value: Any) -> list[str]:
+    """What stands under "path" anywhere in a value."""
+    if isinstance(value, dict):
+        here = [value["path"]] if isinstance(value.get("path"), str) else []
+        return here + [path for item in value.values() for path in paths_in(item)]
+    return [path for item in value for path in paths_in(item)] if isinstance(value, list) else []
+
+
+def read(path: str | os.PathLike[str]) -> dict[str, Any]:
+    """Read a manifest: of a JSON file, or of a clip, which has it inside or beside it; one of format 1 as format 2.
+
+    ManifestError: there is none; it is no JSON, or not a manifest of these formats.
     """
+    path = Path(path)
+    if path.suffix.lower() == ".json" or not path.exists():
+        return check(read_json(path), path)
+    manifest = of_clip(path)
+    if manifest is None:
+        raise ManifestError(f"{path}: no manifest in it or beside it (as {path_beside(path).name})")
+    return manifest
+
+
+def of_clip(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The manifest of a clip, None where it has none.
+
+    The one inside of it counts; the one beside it, which says more, where it is the same but for that. What was made
+    before there were labels has one beside it only, by its earlier name.
+
+    ManifestError: there is one that cannot be read.
+    """
+    path = Path(path)
+    inside = embedded(path)
+    beside = path_beside(path)
+    if beside.is_file():
+        outside = check(read_json(beside), beside)
+        if inside is None or lasting(outside) == lasting(inside):
+            return outside
+    earlier = earlier_path_beside(path)
+    if inside is None and earlier.is_file() and not (path.is_file() and read_label(path) is not None):
+        return check(read_json(earlier), earlier)
+    return inside
+
+
+def embedded(path: str | os.PathLike[str]) -> dict[str, Any] | None:
+    """The manifest inside of a clip, or of the first frame of a folder; None: there is none."""
+    path = Path(path)
+    if path.is_dir():
+        frames = sorted(frame for frame in path.iterdir() if frame.name[0] != "." and frame.suffix != ".json")
+        return embedded(frames[0]) if frames and frames[0].is_file() else None
+    text = read_label(path)
+    if not text:
+        return None
     try:
-        manifest = json.loads(read_text(path))
+        return check(json.loads(text), path)
+    except (ValueError, RecursionError) as error:
+        raise ManifestError(f"{path}: the manifest in it cannot be read: {error}") from error
+
+
+def complete(path: str | os.PathLike[str]) -> bool:
+    """Write the manifest beside a clip again from the one inside of it, where it is missing or of another clip.
+
+    A run that was killed between the two leaves it so. Returns whether there was anything to write.
+    """
+    path = Path(path)
+    inside, beside = embedded(path), path_beside(path)
+    if inside is None:
+        return False
+    outside = read_manifest(beside)
+    if outside is not None and lasting(outside) == lasting(inside):
+        return False
+    made = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
+    check_output(beside, manifest=False)
+    write({"format": inside["format"], "created_at": made} | inside, beside)
+    return True
+
+
+def read_json(path: Path) -> Any:
+    """The value in a JSON file; ManifestError: there is none."""
+    try:
+        return json.loads(read_text(path))
     except OSError as error:
         raise ManifestError(f"{path}: cannot read the manifest: {error.strerror or error}") from error
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         raise ManifestError(f"{path}: not a manifest: {error}") from error
+
+
+def check(manifest: Any, path: Path) -> dict[str, Any]:
+    """A manifest in the present format; ManifestError: it is of none that is known."""
     number = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
     if number not in (1, FORMAT):
         raise ManifestError(f"{path}: expected a gen_inbetween manifest of format 1 or {FORMAT}, found {number!r}")

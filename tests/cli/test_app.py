@@ -39,7 +39,7 @@ def test_run_writes_a_clip_with_its_manifest(inbetween, pair, quick, tmp_path):
     assert status == 0
     assert out.startswith("clip.gif: Clip(6 frames, 36x32, 11 fps")
     assert "method trf" in err
-    made = json.loads((tmp_path / "clip.json").read_text())["settings"]
+    made = json.loads((tmp_path / "clip.gif.inbetween.json").read_text())["settings"]
     assert (made["seed"], made["fps"], made["width"], made["num_inference_steps"]) == (3, 11, 36, 1)
 
 
@@ -47,20 +47,20 @@ def test_options_win_over_the_file_and_set_over_options(inbetween, pair, quick, 
     (tmp_path / "run.yaml").write_text("seed: 1\nfps: 9\nmethod: svd\nnum_frames: 4")
     line = ["run", *pair, "-o", "frames", *quick, "--config", "run.yaml", "--seed", 2, "--set", "fps=10"]
     assert inbetween(*line)[0] == 0
-    made = json.loads((tmp_path / "frames" / "manifest.json").read_text())["settings"]
+    made = json.loads((tmp_path / "frames" / "inbetween.json").read_text())["settings"]
     assert (made["seed"], made["fps"], made["method"]) == (2, 10, "svd")
     assert len(list((tmp_path / "frames").glob("*.png"))) == 4
 
 
 def test_replay_says_whether_the_latents_are_equal(inbetween, pair, quick, tmp_path):
     inbetween("run", *pair, "-o", "clip.gif", *quick)
-    status, out, _ = inbetween("replay", "clip.json", "-o", "again.gif")
+    status, out, _ = inbetween("replay", "clip.gif.inbetween.json", "-o", "again.gif")
     assert (status, out.splitlines()[-1]) == (0, "the latents are equal")
     assert (tmp_path / "again.gif").is_file()
-    made = json.loads((tmp_path / "clip.json").read_text())
+    made = json.loads((tmp_path / "clip.gif.inbetween.json").read_text())
     made["latents_sha256"] = "0" * 64
-    (tmp_path / "clip.json").write_text(json.dumps(made))
-    status, _, err = inbetween("replay", "clip.json")
+    (tmp_path / "clip.gif.inbetween.json").write_text(json.dumps(made))
+    status, _, err = inbetween("replay", "clip.gif.inbetween.json")
     assert (status, err.splitlines()[-1]) == (1, "error: the latents differ from those of the first run")
 
 

@@ -49,7 +49,7 @@ def test_a_pair_with_a_mask_and_a_click(folder):
     done = run(folder, "a.png", "b.png", *words, "--fps", "5", "--show-masks", shown)
     assert done.exit_code == 0, done.output
     assert "4 frames, 96x64, 5 fps" in done.output and "by dis" in done.output
-    made = json.loads((folder / "out.json").read_text())["settings"]
+    made = json.loads((folder / "out.gif.inbetween.json").read_text())["settings"]
     assert made["method"] == "edit" and len(made["curves"][0]["knots"]) == 2 and len(made["curves"][1]["knots"]) > 2
     assert made["masks"][1]["sha256"] == mask_sha256(open_masks([mask], (96, 64))[0])  # in the order they were typed
     assert Image.open(shown).width > 3 * 96
@@ -58,7 +58,7 @@ def test_a_pair_with_a_mask_and_a_click(folder):
 def test_one_path_is_a_clip(folder):
     done = run(folder, "clip", "--click", "32,32", "--curve", "0:0,1:0", "--frames", "3")
     assert done.exit_code == 0, done.output
-    assert json.loads((folder / "out.json").read_text())["settings"]["method"] == "retime-objects"
+    assert json.loads((folder / "out.gif.inbetween.json").read_text())["settings"]["method"] == "retime-objects"
     last = np.asarray(read_frames(folder / "out.gif").frames[-1]).astype(int)
     assert (last[24:40, 22:42, 0] > 150).mean() > 0.9  # the square waited
 

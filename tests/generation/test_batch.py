@@ -53,7 +53,7 @@ def test_settings_of_a_line_win_over_the_defaults(tmp_path, made):
     assert asked == [("a.png", 2, "trf"), ("b.png", 5, "trf")]
     assert entries[0].frame0 == tmp_path / "a.png"
     assert (tmp_path / "out" / "deep" / "b.gif").is_file()
-    assert (tmp_path / "out" / "deep" / "b.json").is_file()
+    assert (tmp_path / "out" / "deep" / "b.gif.inbetween.json").is_file()
 
 
 def test_a_second_run_makes_only_what_is_missing(tmp_path, made):

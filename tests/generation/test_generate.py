@@ -24,6 +24,7 @@ from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.hashing import tensor_sha256
 from gen_inbetween.runtime.manifest import ManifestError, record
 from gen_inbetween.runtime.messages import warn_once
+from gen_inbetween.runtime.outputs import path_beside
 
 
 @pytest.fixture(scope="module")
@@ -195,7 +196,7 @@ def test_an_overlarge_run_is_announced(make, caplog):
 
 def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):
     path = make(decode="preview").save(tmp_path / "clip.gif")
-    made = json.loads(path.with_suffix(".json").read_text())
+    made = json.loads(path_beside(path).read_text())
     decided = ("method", "width", "num_frames", "fusion", "dtype", "device")
     assert None not in [made["settings"][name] for name in decided]
     assert made["settings"]["model"] == str(tiny_folder)
@@ -220,8 +221,8 @@ def test_a_pipeline_of_ones_own_is_used_as_it_is(make, tiny_pipe, tmp_path):
     assert (clip.manifest["settings"]["model"], clip.manifest["settings"]["motion"]) == (None, None)
     clip.save(tmp_path / "clip.gif")
     with pytest.raises(ManifestError, match="made with a pipeline that was given"):
-        replay(tmp_path / "clip.json")
-    again = replay(tmp_path / "clip.json", pipeline=pipe, progress=False)
+        replay(tmp_path / "clip.gif.inbetween.json")
+    again = replay(tmp_path / "clip.gif.inbetween.json", pipeline=pipe, progress=False)
     assert again.manifest["replay"]["latents_equal"]
     with pytest.raises(ValueError, match="motion belongs to opening a model"):
         make(model="auto", pipeline=pipe, motion=None)
@@ -234,7 +235,7 @@ def test_a_generator_takes_the_place_of_the_seed(make, tmp_path):
     assert clip.manifest["latents_sha256"] == make(seed=4).manifest["latents_sha256"]
     clip.save(tmp_path / "clip.gif")
     with pytest.raises(ManifestError, match="drawn by a generator"):
-        replay(tmp_path / "clip.json")
+        replay(tmp_path / "clip.gif.inbetween.json")
 
 
 def test_the_callback_sees_every_step_and_may_change_the_latents(make):
@@ -258,7 +259,7 @@ def test_what_a_caller_did_to_the_motion_is_in_the_manifest(make, tiny_pipe, tmp
     clip.save(tmp_path / "clip.gif")
     pipe.motion_scale = 1
     with pytest.raises(ManifestError, match="scale of the motion was 0.5 and is 1"):
-        replay(tmp_path / "clip.json", pipeline=pipe, progress=False)
+        replay(tmp_path / "clip.gif.inbetween.json", pipeline=pipe, progress=False)
     folder = tmp_path / "model"
     pipe.save_pretrained(folder)
     wanted = make(model=folder).manifest
@@ -278,7 +279,7 @@ def test_a_callback_and_an_interruption_are_in_the_manifest_and_are_not_replayed
     assert "interrupted" not in make(num_inference_steps=3).manifest
     clip.save(tmp_path / "clip.gif")
     with pytest.raises(ManifestError, match="callback of the caller's own"):
-        replay(tmp_path / "clip.json")
+        replay(tmp_path / "clip.gif.inbetween.json")
 
 
 @pytest.mark.parametrize(
@@ -311,8 +312,8 @@ def saved(make, keyframes, tiny_folder, tmp_path):
 
 def test_replay_makes_the_same_clip(saved):
     clip, folder = saved
-    again = replay(folder / "clip.json", progress=False)
-    assert again.manifest["replay"] == {"of": str(folder / "clip.json"), "latents_equal": True}
+    again = replay(folder / "clip.gif.inbetween.json", progress=False)
+    assert again.manifest["replay"] == {"of": str(folder / "clip.gif.inbetween.json"), "latents_equal": True}
     assert np.array_equal(pixels(again), pixels(clip))
     assert again.fps == 11
     assert again.manifest["settings"] == clip.manifest["settings"]
@@ -320,18 +321,18 @@ def test_replay_makes_the_same_clip(saved):
 
 def test_replay_tells_when_the_latents_differ(saved):
     _, folder = saved
-    made = json.loads((folder / "clip.json").read_text())
+    made = json.loads((folder / "clip.gif.inbetween.json").read_text())
     made["settings"]["seed"] = 5
-    (folder / "clip.json").write_text(json.dumps(made))
-    assert replay(folder / "clip.json", progress=False).manifest["replay"]["latents_equal"] is False
+    (folder / "clip.gif.inbetween.json").write_text(json.dumps(made))
+    assert replay(folder / "clip.gif.inbetween.json", progress=False).manifest["replay"]["latents_equal"] is False
 
 
 def test_replay_uses_the_memory_options_of_the_first_run(saved):
     _, folder = saved
-    made = json.loads((folder / "clip.json").read_text())
+    made = json.loads((folder / "clip.gif.inbetween.json").read_text())
     made["memory"] |= {"split_guidance": True, "decode": "all", "forward_chunking": 2}
-    (folder / "clip.json").write_text(json.dumps(made))
-    assert replay(folder / "clip.json", progress=False).manifest["memory"] == made["memory"]
+    (folder / "clip.gif.inbetween.json").write_text(json.dumps(made))
+    assert replay(folder / "clip.gif.inbetween.json", progress=False).manifest["memory"] == made["memory"]
 
 
 def test_replay_refuses_other_inputs(saved, keyframes):
@@ -339,11 +340,12 @@ def test_replay_refuses_other_inputs(saved, keyframes):
     first = folder / "first.png"
     first.rename(folder / "moved.png")
     with pytest.raises(ManifestError, match="frame0 is no longer at"):
-        replay(folder / "clip.json")
-    assert replay(folder / "clip.json", frame0=folder / "moved.png", progress=False).manifest["replay"]["latents_equal"]
+        replay(folder / "clip.gif.inbetween.json")
+    again = replay(folder / "clip.gif.inbetween.json", frame0=folder / "moved.png", progress=False)
+    assert again.manifest["replay"]["latents_equal"]
     shutil.copy(keyframes[1], first)
     with pytest.raises(ManifestError, match="frame0 has changed"):
-        replay(folder / "clip.json")
+        replay(folder / "clip.gif.inbetween.json")
 
 
 def test_replay_refuses_other_weights(saved):
@@ -351,25 +353,25 @@ def test_replay_refuses_other_weights(saved):
     config = folder / "model" / "scheduler" / "scheduler_config.json"
     config.write_text(config.read_text().replace("700.0", "500.0"))
     with pytest.raises(ManifestError, match="the model has changed"):
-        replay(folder / "clip.json", progress=False)
+        replay(folder / "clip.gif.inbetween.json", progress=False)
 
 
 def test_replay_asks_for_frames_that_were_no_files(make, keyframes, tmp_path):
     images = [Image.open(path).convert("RGB") for path in keyframes]
     make(*images).save(tmp_path / "clip.gif")
     with pytest.raises(ManifestError, match="frame0 was given in memory"):
-        replay(tmp_path / "clip.json")
-    again = replay(tmp_path / "clip.json", frame0=images[0], frame1=images[1], progress=False)
+        replay(tmp_path / "clip.gif.inbetween.json")
+    again = replay(tmp_path / "clip.gif.inbetween.json", frame0=images[0], frame1=images[1], progress=False)
     assert again.manifest["replay"]["latents_equal"]
 
 
 def test_replay_warns_of_other_versions(saved, caplog):
     _, folder = saved
-    made = json.loads((folder / "clip.json").read_text())
+    made = json.loads((folder / "clip.gif.inbetween.json").read_text())
     made["versions"]["torch"] = "1.0"
-    (folder / "clip.json").write_text(json.dumps(made))
+    (folder / "clip.gif.inbetween.json").write_text(json.dumps(made))
     with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
-        replay(folder / "clip.json", progress=False)
+        replay(folder / "clip.gif.inbetween.json", progress=False)
     assert f"made with another version: torch 1.0 -> {torch.__version__}" in caplog.messages
 
 

@@ -219,20 +219,20 @@ def test_motion_is_measured_in_pixels_of_256():
 def test_replay_compares_the_frames(keyframes, tmp_path):
     clip = interpolate(*keyframes, interpolator="dis", num_frames=4, fit="pad", width=48, height=48)
     clip.save(tmp_path / "clip.gif")
-    again = replay(tmp_path / "clip.json", progress=False)
-    assert again.manifest["replay"] == {"of": str(tmp_path / "clip.json"), "frames_equal": True}
+    again = replay(tmp_path / "clip.gif.inbetween.json", progress=False)
+    assert again.manifest["replay"] == {"of": str(tmp_path / "clip.gif.inbetween.json"), "frames_equal": True}
     assert list(again) == list(clip) and again.manifest["interpolator"] == clip.manifest["interpolator"]
-    made = json.loads((tmp_path / "clip.json").read_text())
+    made = json.loads((tmp_path / "clip.gif.inbetween.json").read_text())
     made["settings"]["fit"] = "crop"
-    (tmp_path / "clip.json").write_text(json.dumps(made))
-    assert replay(tmp_path / "clip.json", progress=False).manifest["replay"]["frames_equal"] is False
+    (tmp_path / "clip.gif.inbetween.json").write_text(json.dumps(made))
+    assert replay(tmp_path / "clip.gif.inbetween.json", progress=False).manifest["replay"]["frames_equal"] is False
 
 
 def test_replay_of_an_auto_clip_goes_the_same_way_and_still_says_why(alike, tiny_folder, moving, tmp_path):
     clip = auto(alike, tiny_folder)
     clip.save(tmp_path / "clip.gif")
     moving(pixels=99.0)  # would be sampled now
-    again = replay(tmp_path / "clip.json", progress=False)
+    again = replay(tmp_path / "clip.gif.inbetween.json", progress=False)
     assert again.manifest["replay"]["frames_equal"]
     assert again.manifest["auto"] == clip.manifest["auto"]
 
@@ -242,12 +242,12 @@ def test_replay_of_interpolate_pair(tmp_path, moving):
     frames[0].save(tmp_path / "a.png")
     interpolate_pair(tmp_path / "a.png", frames[1], 5, load_interpolator("moving"), fps=23.976).save(tmp_path / "c.gif")
     with pytest.raises(ManifestError, match="frame1 was given in memory"):
-        replay(tmp_path / "c.json")
-    again = replay(tmp_path / "c.json", frame1=frames[1], progress=False)
+        replay(tmp_path / "c.gif.inbetween.json")
+    again = replay(tmp_path / "c.gif.inbetween.json", frame1=frames[1], progress=False)
     assert again.manifest["replay"]["frames_equal"] and again.fps == 23.976
     moving(sha256="other")
     with pytest.raises(ManifestError, match="the interpolator moving has changed since"):
-        replay(tmp_path / "c.json", frame1=frames[1])
+        replay(tmp_path / "c.gif.inbetween.json", frame1=frames[1])
 
 
 @pytest.mark.parametrize(
@@ -265,10 +265,10 @@ def test_replay_of_interpolate_pair(tmp_path, moving):
 def test_replay_says_what_it_cannot_make_again(keyframes, tmp_path, change, message):
     made = {**json.loads(json.dumps(interpolate(*keyframes, num_frames=3).manifest)), **change}
     made = {key: value for key, value in made.items() if value is not None}
-    (tmp_path / "clip.json").write_text(json.dumps(made))
+    (tmp_path / "clip.gif.inbetween.json").write_text(json.dumps(made))
     interpolator = "dis" if made["settings"]["method"] == "gi" else None
     with pytest.raises(ManifestError, match=message):
-        replay(tmp_path / "clip.json", interpolator=interpolator)
+        replay(tmp_path / "clip.gif.inbetween.json", interpolator=interpolator)
 
 
 def test_the_interpolator_of_auto_is_opened_once(alike, tiny_folder, monkeypatch, no_model):
@@ -310,7 +310,7 @@ def test_yaml_and_batch_take_the_methods(keyframes, tmp_path, no_model):
     assert summary.failures == [
         "pairs.jsonl:2: interpolator dis: belongs to the methods interpolate and auto, got method gi"
     ]
-    assert (tmp_path / "out" / "a.json").exists()
+    assert (tmp_path / "out" / "a.gif.inbetween.json").exists()
 
 
 def test_plans(moving, tiny_folder):
@@ -342,10 +342,10 @@ def test_the_command_makes_and_replays_an_interpolated_clip(keyframes, tmp_path,
     line = ("run", *keyframes, "-o", "clip.gif", "--method", "interpolate", "--interpolator", "blend", "--frames", 4)
     status, last = said(*line)
     assert status == 0 and last.startswith("clip.gif: Clip(4 frames, 40x24, 7 fps, 0.57 s), 0 UNet passes")
-    assert said("replay", "clip.json") == (0, "the frames are equal")
-    made = json.loads((tmp_path / "clip.json").read_text())
-    (tmp_path / "clip.json").write_text(json.dumps({**made, "frames_sha256": "0"}))
-    assert said("replay", "clip.json") == (1, "error: the frames differ from those of the first run")
+    assert said("replay", "clip.gif.inbetween.json") == (0, "the frames are equal")
+    made = json.loads((tmp_path / "clip.gif.inbetween.json").read_text())
+    (tmp_path / "clip.gif.inbetween.json").write_text(json.dumps({**made, "frames_sha256": "0"}))
+    assert said("replay", "clip.gif.inbetween.json") == (1, "error: the frames differ from those of the first run")
     assert said(*line, "--steps", 3)[0] == 2
     status, last = said("plan", "--method", "flow", "--interpolator", "nearest", "--frames", 9)
     assert status == 0 and "9 frames of the keyframes' own size: 0 UNet passes, 7 interpolations" in last

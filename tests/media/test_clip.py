@@ -18,6 +18,7 @@ from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import OutputError
+from gen_inbetween.runtime.outputs import path_beside
 
 
 def make_clip(num_frames: int = 6, **options: object) -> Clip:
@@ -107,9 +108,9 @@ def test_png_is_a_contact_sheet(tmp_path: Path) -> None:
 def test_the_manifest_stands_beside(tmp_path: Path, name: str) -> None:
     manifest = {"format": 1, "seed": 7, "settings": {"method": "trf"}}
     path = make_clip(manifest=manifest).save(str(tmp_path / name))
-    beside = manifests.path_beside(path)
+    beside = path_beside(path)
     assert json.loads(beside.read_text()) == manifest
-    assert beside == (tmp_path / "frames" / "manifest.json" if name == "frames" else tmp_path / "c.json")
+    assert beside == tmp_path / ("frames/inbetween.json" if name == "frames" else f"{name}.inbetween.json")
     assert not [p for p in tmp_path.rglob("*") if p.name.startswith(".")], "no temporary file is left"
     make_clip(3, manifest=manifest).save(path)  # and over itself again
     if name == "frames":

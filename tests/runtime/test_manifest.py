@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 
-from gen_inbetween.runtime import manifest
+from gen_inbetween.runtime import manifest, outputs
 
 
 def test_written_and_read(tmp_path):
@@ -32,8 +32,8 @@ def test_what_is_no_manifest(tmp_path, text, message):
 
 
 def test_place_beside_the_clip(tmp_path):
-    assert manifest.path_beside(tmp_path / "clip.mp4") == tmp_path / "clip.json"
-    assert manifest.path_beside(tmp_path) == tmp_path / "manifest.json"
+    assert outputs.path_beside(tmp_path / "clip.mp4") == tmp_path / "clip.mp4.inbetween.json"
+    assert outputs.path_beside(tmp_path) == tmp_path / "inbetween.json"
 
 
 def test_version_drift_names_old_and_present():

@@ -46,8 +46,10 @@ from gen_inbetween.media.tracks.plan import plan_tracks
 from gen_inbetween.media.tracks.sound import Audio
 from gen_inbetween.media.video import open_source
 from gen_inbetween.media.video_writer import check_video_output, write_video
+from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import file_sha256, files_sha256
+from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
 
 log = logging.getLogger("gen_inbetween")
 
@@ -103,6 +105,7 @@ class RetimedVideo:
     seconds: float  # it took
 
 
+@reserving(place_of)
 def retime_video(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -123,6 +126,7 @@ def retime_video(
     folder_rate: float | str | None = None,
     device: str | torch.device | None = None,
     resume: bool = True,
+    overwrite: bool = False,
     progress: bool = True,
 ) -> RetimedVideo:
     """Write a video again with `fps` frames a second, `scale` times as long.
@@ -148,10 +152,11 @@ def retime_video(
         folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
+        overwrite: replace a file that was not written by this package, too; never the source.
         progress: show a bar on stderr.
 
     Returns:
-        What was made; its manifest stands beside the output.
+        What was made; its manifest stands inside of the output and beside it.
 
     Raises:
         VideoError, OutputError: a source that cannot be read, an output that cannot be written (found before the work).
@@ -162,7 +167,7 @@ def retime_video(
     path = stored_input() if is_pipe(path) else given
     start, stop = parse_seconds(start, "start"), parse_seconds(stop, "stop")
     check_video_output(out)
-    _check_apart(path, out)
+    check_output(place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
     source = open_source(path, folder_rate=folder_rate).between(start, stop)
     rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
     tracks = plan_tracks(source, out, scale=float(slowing), bent=bent != LINEAR, audio=audio)
@@ -192,19 +197,32 @@ def retime_video(
         frames = iter(tqdm(frames, out.name, drawing.total, initial=done, unit="frame", disable=not progress))
     else:
         frames = _curved_frames(drawing, done, counts, bent, loop, progress)
+
+    def result() -> RetimedVideo:
+        return RetimedVideo(
+            out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
+            float(rate), float(drawing.total / rate), time.monotonic() - begun,
+        )  # fmt: skip
+
+    def record() -> dict[str, Any]:  # once all frames are read and counted
+        counted = {key: value for key, value in asdict(result()).items() if key not in ("path", "seconds")}
+        return manifests.record(**identity, counts=counted, seconds=round(time.monotonic() - begun, 3))
+
     if parts:
         parts.write(frames, done)
-        parts.join(tracks, source.sample_aspect)
+        parts.join(tracks, source.sample_aspect, record())
     else:
-        write_video(frames, out, float(rate), colour=source.colour, sample_aspect=source.sample_aspect)
-    result = RetimedVideo(
-        out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
-        float(rate), float(drawing.total / rate), time.monotonic() - begun,
-    )  # fmt: skip
-    counted = {key: value for key, value in asdict(result).items() if key not in ("path", "seconds")}
-    record = manifests.record(**identity, counts=counted, seconds=round(result.seconds, 3))
-    manifests.write(record, manifests.path_beside(out))
-    return result
+        look: dict[str, Any] = {"colour": source.colour, "sample_aspect": source.sample_aspect}
+        write_video(frames, out, float(rate), manifest=record, overwrite=overwrite, **look)
+    if (place := place_of(out)).is_file():
+        manifests.write(record(), path_beside(place))
+    return result()
+
+
+def inputs_of(path: Path, interpolator: Any) -> list[Path]:
+    """What a retimed video is made from: the file, or the folder and its images, and a file of weights."""
+    images = image_files(path) if path.is_dir() else []
+    return [path, *images, *([Path(interpolator)] if isinstance(interpolator, (str, Path)) else [])]
 
 
 def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Pixels]:
@@ -303,15 +321,6 @@ def _count_pairs(
         counts.duplicates += left_out + (repeats and pair.last.seconds != seam)
         counts.cuts += pair.cut
         yield pair
-
-
-def _check_apart(path: Path, out: Path) -> None:
-    """Raise VideoError where the output, or the manifest beside it, would take the place of the source's own."""
-    if out.exists() and path.exists() and out.samefile(path):
-        raise VideoError(f"{out} is the source; name another output")
-    beside = manifests.path_beside(out)
-    if beside == manifests.path_beside(path) and beside.exists():
-        raise VideoError(f"{beside} is the manifest of {path.name} and would be replaced; give {out.name} another name")
 
 
 def _rate(source: TimedVideo, fps: float | str | Fraction | None) -> Fraction:

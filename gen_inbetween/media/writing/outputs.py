@@ -103,3 +103,12 @@ def pattern_of(path: str | os.PathLike[str]) -> tuple[Path, str]:
     if not path.is_dir() and PATTERN.search(path.name):
         return path.parent, path.name
     return path, DEFAULT_PATTERN
+
+
+def place_of(path: str | os.PathLike[str]) -> Path:
+    """What an output replaces: the file, or the folder, also where it is named by a pattern of its files.
+
+    >>> place_of("shot/f_%04d.exr").as_posix(), place_of("100%d.mp4").as_posix()
+    ('shot', '100%d.mp4')
+    """
+    return Path(path) if suffix_of(path) else pattern_of(path)[0]

@@ -171,7 +171,7 @@ def test_ends_are_the_given_frames_where_all_curves_get_there():
 def test_the_manifest_says_what_was_edited(tmp_path):
     arguments = (scene((8, 8)), scene((16, 8)), [square(8, 8)], ["ease-in"])
     edit_motion(*arguments, num_frames=3, interpolator="dis", fps=12).save(tmp_path / "clip.gif")
-    made = json.loads((tmp_path / "clip.json").read_text())
+    made = json.loads((tmp_path / "clip.gif.inbetween.json").read_text())
     assert made["interpolator"]["name"] == "dis" and made["settings"]["fps"] == 12
     assert len(made["settings"]["curves"]) == len(made["settings"]["masks"]) == 1
     assert made["settings"]["background"]["knots"] == [[0, 0], [1, 1]]

@@ -169,7 +169,7 @@ def test_motion_between_frames_is_where_it_should_be():
 def test_the_manifest_says_how_the_clip_was_made_and_is_saved_beside(tmp_path):
     made = retime(ramp(3), num_frames=5, curve="ease-in", passthrough=False, **BLEND)
     made.save(tmp_path / "clip.gif")
-    record = json.loads((tmp_path / "clip.json").read_text())
+    record = json.loads((tmp_path / "clip.gif.inbetween.json").read_text())
     assert record["settings"]["positions"] == made.manifest["settings"]["positions"] and len(record["versions"]) > 3
     assert record["source"]["manifest"] == {"made": "earlier"} and len(record["source"]["frames"]) == 3
     assert record["interpolator"]["name"] == "blend" and record["settings"]["passthrough"] is False

@@ -113,7 +113,7 @@ def test_the_count_is_what_the_duration_says_and_source_frames_stay_bit_for_bit(
     assert len(frames) == 30
     assert np.array_equal(frames[[0, 5, 10, 15, 20, 25]], before[::2])  # 0.0, 0.2, ... s
     assert abs(frames[2] - (0.2 * before[0] + 0.8 * before[1])).max() <= 1  # 0.08 s
-    record = json.loads((tmp_path / "frames" / "manifest.json").read_text())
+    record = json.loads((tmp_path / "frames" / "inbetween.json").read_text())
     assert record["settings"]["fps"] == 25 and record["counts"]["written"] == 30
     assert record["interpolator"]["name"] == "blend"
 
@@ -380,11 +380,8 @@ def test_outputs_that_cannot_be_are_found_before_the_work(tmp_path, monkeypatch)
         retime_video(source, tmp_path / "file" / "b.mp4", fps=20)
     with pytest.raises(VideoError, match=r"expected .mp4, .mov"):
         retime_video(source, tmp_path / "b.xyz", fps=20)
-    with pytest.raises(VideoError, match="is the source"):
+    with pytest.raises(OutputError, match="is an input"):
         retime_video(source, source, fps=20)
-    (tmp_path / "a.json").write_text("{}")
-    with pytest.raises(VideoError, match="a.json is the manifest of a.mp4"):
-        retime_video(source, tmp_path / "a.gif", fps=20)
 
 
 def test_a_folder_that_only_seems_open_is_found_before_the_work(tmp_path, monkeypatch):
@@ -448,7 +445,7 @@ def test_a_killed_run_goes_on_and_gives_the_same_video(tmp_path, sounding, monke
     assert run.wait() == -signal.SIGKILL and not out.exists()
     (folder,) = tmp_path.glob(".out.mp4.*")
     left = sorted(folder.glob("0*.mp4"))
-    left[-1].write_bytes(left[-1].read_bytes()[:-200])  # as a power cut leaves a file
+    left[-1].write_bytes(left[-1].read_bytes()[:200])  # as a power cut leaves a file
     monkeypatch.setattr(segments, "FRAMES", 8)
     made = retime_video(sounding, out, fps=25, interpolator="blend")
     assert made.resumed == 8 * (len(left) - 1) == 16 and made.written == 50

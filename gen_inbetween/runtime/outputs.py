@@ -1,0 +1,305 @@
+"""Permission to write: no input, no file of others, no running output.
+
+Whatever writes asks here before its work: `check_output` for one file or one folder that is replaced as a whole,
+`claim_folder` for a folder that a run fills. `reserved` keeps two runs from writing one output at a time.
+
+An output may be replaced where it is ours: its label says so (`runtime.labels`), it is a manifest, weights with our
+header, or an empty file. What was made before there were labels is told by the manifest beside it.
+"""
+
+from __future__ import annotations
+
+import functools
+import hashlib
+import json
+import os
+import struct
+from collections.abc import Callable, Iterable, Iterator
+from contextlib import ExitStack, contextmanager, suppress
+from contextvars import ContextVar
+from pathlib import Path
+from typing import Any, TypeAlias, TypeVar
+
+from gen_inbetween.runtime.files import (
+    LONGEST,
+    PREFIX,
+    OutputError,
+    check_writable,
+    end_lock,
+    parents_of,
+    real_place,
+    replaced,
+    short_name,
+    take_lock,
+    write_json,
+    writing_in,
+)
+from gen_inbetween.runtime.labels import read_label, takes_label, write_label
+
+ENDING = ".inbetween.json"  # of a manifest beside a clip
+IN_FOLDER = "inbetween.json"  # the manifest in a folder of frames
+EARLIER = "manifest.json"  # its name before
+CLAIM = ".inbetween-folder.json"  # says that what a run fills is ours
+PASSING = ("created_at", "seconds", "peak_memory")  # parts of a manifest that differ from run to run
+HEADERS = ("gen_inbetween", "backward_motion")  # keys of the header of our safetensors begin so
+
+STDOUT = "-"
+
+Write = TypeVar("Write", bound=Callable[..., Any])
+Manifest: TypeAlias = "dict[str, Any] | Callable[[], dict[str, Any]] | None"
+Paths = Iterable["str | os.PathLike[str] | None"]
+
+_reserved: ContextVar[tuple[Path, ...]] = ContextVar("reserved", default=())
+
+
+def path_beside(clip: str | os.PathLike[str]) -> Path:
+    """Where the manifest of a saved clip stands: beside a file, in a folder of frames.
+
+    >>> path_beside("clip.mp4").name
+    'clip.mp4.inbetween.json'
+    """
+    clip = Path(clip)
+    if clip.is_dir():
+        return clip / IN_FOLDER
+    name = clip.name if len(os.fsencode(clip.name + ENDING)) <= LONGEST else short_name(clip.name)
+    return clip.with_name(name + ENDING)
+
+
+def earlier_path_beside(clip: str | os.PathLike[str]) -> Path:
+    """Where it stood before version 0.3, which others' files may as well.
+
+    >>> earlier_path_beside("clip.mp4").name
+    'clip.json'
+    """
+    clip = Path(clip)
+    return clip / EARLIER if clip.is_dir() else clip.with_suffix(".json")
+
+
+class Inputs:
+    """Files and folders that are read, found again by whatever name; None among them is passed over."""
+
+    def __init__(self, paths: Paths) -> None:
+        self.places: dict[str, str] = {}  # where it is, without links -> as it was called
+        self.files: dict[tuple[int, int], str] = {}  # which file it is: other names of it are hard links
+        self.folders: dict[str, str] = {}  # what it is in, near or far
+        for path in filter(None, map(os.fspath, (path for path in paths if path is not None))):
+            place = os.path.realpath(path)
+            self.places.setdefault(place, path)
+            with suppress(OSError, ValueError):
+                self.files.setdefault(file_number(path), path)
+            while place != (place := os.path.dirname(place)):
+                self.folders.setdefault(place, path)
+
+    def at(self, path: str | os.PathLike[str]) -> str | None:
+        """The input that stands at `path`."""
+        with suppress(OSError):
+            return self.files.get(file_number(path)) or self.places.get(os.path.realpath(path))
+        return self.places.get(os.path.realpath(path))
+
+    def inside(self, folder: str | os.PathLike[str]) -> str | None:
+        """An input that stands in `folder`, or far inside of it."""
+        return self.folders.get(os.path.realpath(folder))
+
+
+def file_number(path: str | os.PathLike[str]) -> tuple[int, int]:
+    """What tells a file from all others of this machine."""
+    state = os.stat(path)
+    return state.st_dev, state.st_ino
+
+
+def check_output(
+    path: str | os.PathLike[str], inputs: Inputs | Paths = (), *, overwrite: bool = False, manifest: bool = True
+) -> None:
+    """Raise OutputError unless `path` may be written: to be asked before the work, and again before writing.
+
+    Args:
+        path: a file, or a folder that is replaced as a whole.
+        inputs: what is read for it, files and folders. They are safe whatever they are called: by links, hard links,
+            other spellings, or inside of the folder that is written.
+        overwrite: replace a file of somebody else, too; never an input.
+        manifest: a manifest is written beside it, which is asked about as well.
+    """
+    if os.fspath(path) == STDOUT:
+        return
+    path = Path(path)
+    check_writable(path)
+    if os.path.exists(path) and not (path.is_file() or path.is_dir()):
+        raise OutputError(f"cannot write {path}: it is a device or a pipe; expected the name of a file or a folder")
+    given = inputs if isinstance(inputs, Inputs) else Inputs(inputs)
+    for place in (path, path_beside(path)) if manifest else (path,):
+        if given.at(place):
+            raise OutputError(f"{place} is an input, and would be replaced: name another output")
+        if place == path and path.is_dir() and (file := given.inside(path)):
+            raise OutputError(f"{path} holds the input {file}, and would be replaced: name another output")
+        if not overwrite and os.path.lexists(place) and not is_ours(place):
+            what = "holds files that" if place.is_dir() else "is a file that"
+            raise OutputError(
+                f"{place} {what} gen_inbetween did not make, and would be replaced: name another output, or say "
+                "--overwrite (overwrite=True)"
+            )
+
+
+def claim_folder(
+    folder: str | os.PathLike[str], names: Iterable[str], inputs: Inputs | Paths = (), *, overwrite: bool = False
+) -> None:
+    """Take a folder for a run that fills it with files of its own, of any kind, and may go on with an earlier one.
+
+    Args:
+        folder: made where it is missing, and marked as ours.
+        names: what the run writes at its top, files and folders; others there do no harm.
+        inputs, overwrite: as in `check_output`.
+
+    Raises:
+        OutputError: one of these names is an input or stands there already in a folder that is not ours.
+    """
+    folder = Path(folder)
+    given = inputs if isinstance(inputs, Inputs) else Inputs(inputs)
+    names = list(names)
+    check_writable(folder / CLAIM)
+    for name in names:
+        if given.at(folder / name) or given.inside(folder / name):
+            raise OutputError(f"{folder / name} is an input or holds one: name another output folder")
+    if (folder / CLAIM).exists():
+        return
+    there = [name for name in names if os.path.lexists(folder / name) and not is_ours(folder / name)]
+    if there and not overwrite:
+        raise OutputError(
+            f"{folder} holds {there[0]}, which gen_inbetween did not make, and it would be replaced: name an empty or "
+            "a fresh folder, or say --overwrite"
+        )
+    with replaced(folder / CLAIM) as temporary:
+        temporary.write_text(json.dumps({"made by": "gen_inbetween"}) + "\n", encoding="utf-8")
+
+
+@contextmanager
+def reserved(path: str | os.PathLike[str]) -> Iterator[None]:
+    """Keep other runs from writing `path` meanwhile; what is reserved already by this one stays so.
+
+    OutputError: another run writes it now, or its folder cannot be written in.
+    """
+    place = Path(path).resolve()
+    if place in _reserved.get() or os.fspath(path) == STDOUT:
+        yield
+        return
+    check_writable(path)
+    with ExitStack() as held:
+        try:
+            held.enter_context(parents_of(place))
+            held.enter_context(writing_in(place.parent))
+            file = place.with_name(f"{PREFIX}{hashlib.sha256(os.fsencode(place.name)).hexdigest()[:12]}.lock")
+            lock = take_lock(file)
+        except OSError as error:
+            raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
+        if lock is None:
+            raise OutputError(f"{path} is being written by another run: wait for its end, or name another output")
+        os.write(lock, os.fsencode(place.name))
+        held.callback(end_lock, file, lock)
+        held.callback(_reserved.reset, _reserved.set((*_reserved.get(), place)))
+        yield
+
+
+def reserving(place_of: Callable[[str | os.PathLike[str]], Path]) -> Callable[[Write], Write]:
+    """Make a function (source, out, ...) keep other runs from writing the place of `out` as long as it runs."""
+
+    def decorate(write: Write) -> Write:
+        @functools.wraps(write)
+        def run(source: Any, out: str | os.PathLike[str], *args: Any, **options: Any) -> Any:
+            with reserved(place_of(out)):
+                return write(source, out, *args, **options)
+
+        return run  # type: ignore[return-value]
+
+    return decorate
+
+
+def is_ours(path: Path) -> bool:
+    """Whether what stands at `path` was written by this package and by nobody since, or holds nothing."""
+    path = real_place(path)
+    if path.is_dir():
+        return is_ours_inside(path)
+    try:
+        if not path.is_file():
+            return False
+        if path.stat().st_size == 0 or read_label(path) is not None:
+            return True
+    except OSError:
+        return False
+    if path.suffix == ".json":
+        return read_manifest(path) is not None
+    if path.suffix == ".safetensors" and any(key.startswith(HEADERS) for key in safetensors_header(path)):
+        return True
+    if not takes_label(path) and path_beside(path).is_file():
+        return True
+    return read_manifest(earlier_path_beside(path)) is not None
+
+
+def is_ours_inside(folder: Path) -> bool:
+    """Whether all that a folder holds is ours, or it is empty."""
+    entries = list(folder.iterdir())
+    manifests = {name for name in (IN_FOLDER, EARLIER) if read_manifest(folder / name) is not None}
+    if any(entry.is_dir() for entry in entries):
+        return False
+    frames = [entry for entry in entries if entry.name not in manifests]
+    if EARLIER in manifests:  # the frames of then have no labels
+        return all(frame.name.startswith("frame_") for frame in frames)
+    return all(read_label(frame) is not None or (IN_FOLDER in manifests and not takes_label(frame)) for frame in frames)
+
+
+def embed(manifest: Manifest, path: str | os.PathLike[str]) -> None:
+    """Say inside of a new file, or folder of frames, that it is ours, and how it was made, where that is known.
+
+    Args:
+        manifest: how it was made, or a function that tells it now that it is.
+        path: what stands under its temporary name still. In a folder all frames are labelled, and the first of them
+            has the manifest, which also stands as JSON among them.
+    """
+    path, manifest = Path(path), manifest() if callable(manifest) else manifest
+    text = "" if manifest is None else json.dumps(lasting(manifest), ensure_ascii=False, separators=(",", ":"))
+    if not path.is_dir():
+        write_label(path, text)
+        return
+    for number, frame in enumerate(sorted(path.iterdir())):
+        write_label(frame, "" if number else text)
+    if manifest is not None:
+        write_json(path / IN_FOLDER, manifest)
+
+
+def lasting(manifest: dict[str, Any]) -> dict[str, Any]:
+    """A manifest without what differs from run to run: when it was, and how long it took.
+
+    >>> lasting({"format": 2, "created_at": "2026-11-28T10:00:00+00:00", "counts": {"cuts": 0, "resumed": 64}})
+    {'format': 2, 'counts': {'cuts': 0}}
+    """
+    kept = {name: part for name, part in manifest.items() if name not in PASSING}
+    if isinstance(kept.get("counts"), dict):
+        kept["counts"] = {name: count for name, count in kept["counts"].items() if name != "resumed"}
+    return kept
+
+
+def read_manifest(path: Path) -> dict[str, Any] | None:
+    """The manifest in a JSON file, whatever its format; None: it is none of ours."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return None
+    return content if isinstance(content, dict) and is_manifest(content, path) else None
+
+
+def is_manifest(content: dict[str, Any], path: Path) -> bool:
+    """Whether a JSON object is a manifest: all say their format, and versions, asked by names that others use too."""
+    if path.name.endswith(IN_FOLDER):  # the ending of those beside clips, too
+        return "format" in content
+    versions = content.get("versions")
+    return "format" in content and isinstance(versions, dict) and "python" in versions
+
+
+def safetensors_header(path: Path) -> dict[str, str]:
+    """The metadata of a safetensors file; {} where there is none."""
+    try:
+        with open(path, "rb") as file:
+            (length,) = struct.unpack("<Q", file.read(8))
+            header = json.loads(file.read(min(length, 100_000_000)))
+    except (OSError, ValueError, struct.error, RecursionError, MemoryError):
+        return {}
+    metadata = header.get("__metadata__") if isinstance(header, dict) else None
+    return metadata if isinstance(metadata, dict) else {}
