@@ -32,6 +32,17 @@ Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels. [default
 VramGb = Annotated[float | None, typer.Option("--vram-gb", "--vram", help="GB to plan for. [default: what is free]")]
 Seed = Annotated[int | None, typer.Option(help="The seed is the video. [default: 0]")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]
+VideoCodec = Annotated[
+    str | None,
+    typer.Option("--codec", help="h264, hevc, av1, prores, ffv1, vp9, or h264_nvenc, ... [default: by the ending]"),
+]
+Crf = Annotated[int | None, typer.Option(help="0: best and largest. [default: nearly lossless]")]
+PixFmt = Annotated[
+    str | None, typer.Option("--pix-fmt", help="yuv420p, yuv444p10, ...; rgb48 for PNG. [default: by the codec]")
+]
+Background = Annotated[
+    str | None, typer.Option(help="Behind what is transparent: white, #204060. [default: transparency is kept]")
+]
 Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Any setting; repeatable.")]
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that gen_inbetween did not make, too; inputs never.")

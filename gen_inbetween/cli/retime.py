@@ -8,10 +8,14 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Device, Overwrite
+from gen_inbetween.cli.options import Background, Crf, Device, Overwrite, PixFmt, VideoCodec
 
-Source = Annotated[Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, or a folder of images.")]
-Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, or a folder for frames.")]
+Source = Annotated[
+    Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, a folder of images, f_%04d.png, or -.")
+]
+Out = Annotated[
+    Path, typer.Option("--out", "-o", help="out.mp4, .mov, .mkv, .webm, .gif, .webp, a folder, f/%04d.exr, or -.")
+]
 Interpolator = Annotated[
     str | None, typer.Option(metavar="NAME|FILE", help="dis-splat, rife, tiny-di, blend, ..., or a file of weights.")
 ]
@@ -61,6 +65,10 @@ def retime(
     device: Device = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
+    background: Background = None,
 ) -> None:
     """A video at another rate: as long as before, scene cuts kept, sound and all else unchanged."""
     if fps is None and curve == "linear" and not loop:
@@ -68,7 +76,8 @@ def retime(
     options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
-    _make(video, out, interpolator, device, resume, options)
+    video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
+    _make(video, out, interpolator, device, resume, options, video_options)
 
 
 @report_errors
@@ -91,29 +100,43 @@ def slowmo(
     device: Device = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
+    background: Background = None,
 ) -> None:
     """Slow motion: the frame rate stays, and the video lasts longer; the sound is stretched at its own pitch."""
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
-    _make(video, out, interpolator, device, resume, options)
+    video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
+    _make(video, out, interpolator, device, resume, options, video_options)
 
 
 def _make(
-    video: Path, out: Path, interpolator: str | None, device: str | None, resume: bool, options: dict[str, Any]
+    video: Path,
+    out: Path,
+    interpolator: str | None,
+    device: str | None,
+    resume: bool,
+    options: dict[str, Any],
+    video_options: dict[str, Any],
 ) -> None:
     """Do it, and say what came of it."""
     from gen_inbetween.interpolation.retiming.retime_video import retime_video
+    from gen_inbetween.media.writing.options import VideoOptions
 
     if interpolator is not None:
         options["interpolator"] = interpolator
+    options["video"] = VideoOptions(**video_options)
     result = retime_video(video, out, device=device, resume=resume, **options)
     frames = f"{result.written} frames"
     if result.resumed:
         frames += f", {result.resumed} of them from an earlier run"
     met = f"{result.cuts} cuts, {result.duplicates} repeated frames, {result.damaged} damaged packets"
-    typer.echo(f"{out}: {frames}, {result.fps:g} fps, {result.duration:.3f} s, of {result.source_frames}")
-    typer.echo(f"{met}; {result.seconds:.1f} s")
+    piped = str(out) == "-"  # there the film goes to standard output, and words elsewhere
+    typer.echo(f"{out}: {frames}, {result.fps:g} fps, {result.duration:.3f} s, of {result.source_frames}", err=piped)
+    typer.echo(f"{met}; {result.seconds:.1f} s", err=piped)
 
 
 def add_to(app: typer.Typer) -> None:

@@ -1,8 +1,9 @@
-"""Resumable writing of a long MP4 in finished pieces.
+"""Resumable writing of a long output in finished pieces.
 
-Each piece is a small MP4 of its own that appears whole, in a hidden folder beside the output whose name is a hash of
-what is being made: other settings never find these pieces. At the end their packets are joined as they are, with
-sound and all; a run that was stopped gives the very frames of one that was not.
+Each piece is a small video of its own that appears whole, in a hidden folder beside the output whose name is a hash of
+what is being made: other settings never find these pieces. Those of a video are joined as they are, packet by packet,
+with sound and all; those of an animation or a folder are stored without loss, and written as such at the end. A run
+that was stopped gives the very frames of one that was not.
 """
 
 from __future__ import annotations
@@ -16,16 +17,18 @@ import os
 import shutil
 from collections import deque
 from collections.abc import Iterator
-from fractions import Fraction
+from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import av
 
-from gen_inbetween.media.frames.colour import SDR, FilmColour
+from gen_inbetween.media.frames.conversion import pixels_of
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.source import VideoError
-from gen_inbetween.media.video_writer import write_video
+from gen_inbetween.media.video_writer import Plan, write_planned
+from gen_inbetween.media.writing.codecs import piece_encoding
+from gen_inbetween.media.writing.streams import encode_frames, muxer_options
 from gen_inbetween.runtime.files import OutputError, file_url, real_place, replaced, short_name
 from gen_inbetween.runtime.hashing import json_sha256
 from gen_inbetween.runtime.outputs import embed
@@ -36,23 +39,25 @@ if TYPE_CHECKING:
 log = logging.getLogger("gen_inbetween")
 
 FRAMES = 64  # of a piece: what a killed run loses at most, and how often the video can be jumped into
+_COUNTING = frozenset({"mp4", "mov"})  # containers whose times are as fine as the frames'; Matroska rounds to 1 ms
 
 
 class Segments:
-    """The pieces of `out`, an MP4 of `total` frames at `rate`.
+    """The pieces of a planned output of `total` frames.
 
     Args:
         identity: what the video is made of and how, of plain values; equal identities make equal frames.
-        colour: of the frames.
     """
 
-    def __init__(
-        self, out: Path, total: int, rate: Fraction, identity: dict[str, Any], colour: FilmColour = SDR
-    ) -> None:
-        self.out, self.total, self.rate, self.colour = real_place(out), total, rate, colour
-        digest = json_sha256([identity, total, str(rate), FRAMES])[:16]
-        self.folder = self.out.absolute().with_name(f".{short_name(self.out.name)}.{digest}.parts")
-        self.paths = [self.folder / f"{number:06d}.mp4" for number in range(math.ceil(total / FRAMES))]
+    def __init__(self, plan: Plan, total: int, identity: dict[str, Any]) -> None:
+        self.plan, self.total, self.rate, self.out = plan, total, plan.rate, real_place(plan.path)
+        self.encoding = piece_encoding(plan.encoding, plan.keeps_alpha, plan.colour.bits)
+        made = [identity, total, str(plan.rate), FRAMES, asdict(self.encoding), asdict(plan.colour), plan.ground]
+        digest = json_sha256(made)[:16]
+        place = self.out.absolute()
+        self.folder = place.with_name(f".{short_name(place.name)}.{digest}.parts")
+        suffix = {"matroska": "mkv"}.get(self.encoding.format, self.encoding.format)
+        self.paths = [self.folder / f"{number:06d}.{suffix}" for number in range(math.ceil(total / FRAMES))]
 
     def begin(self, resume: bool) -> int:
         """How many frames earlier runs have finished; with resume False none, and what they left is thrown away.
@@ -79,12 +84,12 @@ class Segments:
         """The frames of a piece: all have FRAMES but the last."""
         return min(FRAMES, self.total - number * FRAMES)
 
-    def write(self, images: Iterator[Pixels], done: int) -> None:
-        """Write the frames after the first `done`, which `images` begins with. VideoError: it ends early."""
+    def write(self, frames: Iterator[Pixels], done: int) -> None:
+        """Write the frames after the first `done`, which `frames` begins with. VideoError: it ends early."""
         try:
             for number in range(math.ceil(done / FRAMES), len(self.paths)):
-                self._write_piece(number, images)
-            deque(images, maxlen=0)  # none should be left; what it does at its end is done
+                self._write_piece(number, frames)
+            deque(frames, maxlen=0)  # none should be left; what it does at its end is done
         except BaseException:  # Ctrl-C and a full disk too
             if kept := self._finished():
                 log.info("%s: %d of %d frames are kept; the same again goes on there", self.out, kept, self.total)
@@ -92,35 +97,55 @@ class Segments:
                 shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
-    def _write_piece(self, number: int, images: Iterator[Pixels]) -> None:
-        path, length = self.paths[number], self._length(number)
-        write_video(itertools.islice(images, length), path, float(self.rate), colour=self.colour, overwrite=True)
-        if (count := _frames_in(path)) != length:
-            path.unlink()
-            raise VideoError(f"{self.out}: frames ended early, {number * FRAMES + count} of {self.total} were made")
+    def _write_piece(self, number: int, frames: Iterator[Pixels]) -> None:
+        count = 0
 
-    def join(
-        self, tracks: Tracks | None, sample_aspect: Fraction | None, manifest: dict[str, Any] | None = None
-    ) -> None:
+        def counted() -> Iterator[Pixels]:
+            nonlocal count
+            for frame in itertools.islice(frames, self._length(number)):
+                count += 1
+                yield frame
+            if count < self._length(number):
+                done = number * FRAMES + count
+                raise VideoError(f"{self.out}: frames ended early, {done} of {self.total} were made")
+
+        plan, sample_aspect = self.plan, self.plan.sample_aspect if self.plan.encoding else None
+        with replaced(self.paths[number]) as temporary:
+            file = file_url(temporary)
+            encode_frames(plan.prepared(counted()), file, plan.rate, self.encoding, plan.written_colour, sample_aspect)
+
+    def join(self, tracks: Tracks | None, manifest: dict[str, Any] | None = None) -> None:
         """Put the pieces and the tracks together as `out`; throw the pieces away, also those of other settings."""
-        whole = self.folder / "whole.mp4"  # so that a run killed here leaves nothing outside of the folder
+        if self.plan.encoding is None:
+            write_planned(self._frames(), self.plan, manifest)
+        else:
+            whole = self.folder / f"whole{self.out.suffix}"  # so that a run killed here leaves nothing outside
+            with replaced(whole) as temporary:
+                self._join_packets(temporary, tracks)
+            if tracks:
+                tracks.announce_end(self.out, float(self.total / self.rate))
+            embed(manifest, whole)
+            os.replace(whole, self.out)
+        for folder in self.folder.parent.glob(f".{glob.escape(short_name(self.out.absolute().name))}.*.parts"):
+            shutil.rmtree(folder, ignore_errors=True)
+
+    def _join_packets(self, path: Path, tracks: Tracks | None) -> None:
+        encoding = self.plan.encoding
+        assert encoding is not None
         with (
-            replaced(whole) as temporary,
-            av.open(file_url(temporary), "w", format="mp4", options={"movflags": "+faststart"}) as output,
+            av.open(file_url(path), "w", format=encoding.format, options=muxer_options(encoding.format)) as output,
             av.open(file_url(self.paths[0])) as first,
         ):
-            video = output.add_stream_from_template(first.streams.video[0])
-            if sample_aspect is not None:
-                video.codec_context.sample_aspect_ratio = sample_aspect
+            # FFmpeg's decoder of AV1 has another name than its encoder: there is none to be named for the output.
+            video: Any = output.add_stream_from_template(first.streams.video[0], opaque=encoding.codec == "av1")
+            video.time_base = 1 / self.rate  # what AVI counts in
+            if encoding.tag:
+                video.codec_context.codec_tag = encoding.tag
+            if self.plan.sample_aspect is not None and video.codec_context is not None:
+                video.codec_context.sample_aspect_ratio = self.plan.sample_aspect
             feeds = [self._packets(video), *(tracks.add_to(output, video) if tracks else [])]
             for packet in heapq.merge(*feeds, key=_decoding_time):
                 output.mux(packet)
-        if tracks:
-            tracks.announce_end(self.out, float(self.total / self.rate))
-        embed(manifest, whole)
-        os.replace(whole, self.out)
-        for folder in self.folder.parent.glob(f".{glob.escape(short_name(self.out.name))}.*.parts"):
-            shutil.rmtree(folder, ignore_errors=True)
 
     def _packets(self, stream: Any) -> Iterator[Any]:
         """The packets of all pieces, counted in frames from the first piece's first."""
@@ -128,14 +153,21 @@ class Segments:
             with av.open(file_url(path)) as piece:
                 source: Any = piece.streams.video[0]
                 unit = source.time_base * self.rate
+                packets = (packet for packet in piece.demux(source) if packet.size)
                 packet: Any
-                for packet in piece.demux(source):
-                    if not packet.size:
-                        continue
-                    packet.pts, packet.dts = (number * FRAMES + round(at * unit) for at in (packet.pts, packet.dts))
+                for index, packet in enumerate(packets):
+                    shown, decoded = packet.pts, packet.dts
+                    steps = (shown * unit, decoded * unit) if self.encoding.format in _COUNTING else (index, index)
+                    packet.pts, packet.dts = (number * FRAMES + round(step) for step in steps)
                     packet.duration, packet.time_base = 1, 1 / self.rate
                     packet.stream = stream
                     yield packet
+
+    def _frames(self) -> Iterator[Pixels]:
+        """The frames of all pieces."""
+        for path in self.paths:
+            with av.open(file_url(path)) as piece:
+                yield from map(pixels_of, piece.decode(video=0))
 
 
 def _decoding_time(packet: Any) -> Any:

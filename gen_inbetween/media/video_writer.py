@@ -19,12 +19,12 @@ from typing import Any
 
 from gen_inbetween.media.frames.colour import SDR, FilmColour
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over, with_alpha
+from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over, tone_mapped, with_alpha
 from gen_inbetween.media.image import Frame, array_of
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.animations import save_animation
 from gen_inbetween.media.writing.codecs import Encoding, choose_encoding
-from gen_inbetween.media.writing.options import VideoOptions
+from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import OUTPUTS, STDOUT, Output, check_suffix, numbered, pattern_of, suffix_of
 from gen_inbetween.media.writing.pictures import save_picture
 from gen_inbetween.media.writing.streams import encode_frames
@@ -36,7 +36,6 @@ log = logging.getLogger("gen_inbetween")
 
 _OWN_FILE = re.compile(r"frame_\d{5,}\.png|(manifest|inbetween)\.json")
 _DEEP_PIXELS = re.compile(r"(rgb48|rgba64)(le|be)?")
-_PLAIN = VideoOptions()
 
 
 @dataclass(frozen=True)
@@ -61,12 +60,35 @@ class Plan:
             return False
         return self.encoding.alpha if self.encoding else self.output.alpha is not None
 
+    @property
+    def tone_maps(self) -> bool:
+        """Whether HDR becomes SDR, because the output has too few bits for it, or cannot say that it is HDR."""
+        return self.colour.hdr and self.encoding is not None and not (self.encoding.bits > 8 and self.encoding.tagged)
+
+    @property
+    def written_colour(self) -> FilmColour:
+        """The colour of the frames once they are `prepared`."""
+        if not self.tone_maps:
+            return self.colour
+        return replace(self.colour, matrix="bt709", primaries="bt709", transfer="bt709")
+
+    def announce(self) -> None:
+        """Say what of a film's depth is not kept, and how one that is HDR is."""
+        if self.tone_maps or (self.colour.hdr and self.encoding is None):
+            log.info("%s: HDR is tone-mapped to SDR (BT.709), which this output holds", self.path.name)
+        if self.encoding is None:
+            return
+        if self.colour.hdr and not self.tone_maps:
+            log.info("%s: HDR is kept, in %d bits (%s)", self.path.name, self.encoding.bits, self.encoding.codec)
+        elif loss := self.encoding.loss(self.colour):
+            log.info("%s: %s; a codec or a pixel format with more (pix_fmt) keeps it", self.path.name, loss)
+
     def write(self, frames: Iterator[Pixels], to: Any) -> None:
         """Write the frames, at least one, to the path (or, into a pipe, the open file) `to`."""
-        frames = self.flattened(frames)
+        frames = self.prepared(frames)
         if self.encoding is not None:
             file = file_url(to) if isinstance(to, Path) else to
-            encode_frames(frames, file, self.rate, self.encoding, self.colour, self.sample_aspect)
+            encode_frames(frames, file, self.rate, self.encoding, self.written_colour, self.sample_aspect)
         elif self.output.kind == "animation":
             images = [image_of(pixels, self.colour, self.sample_aspect, None) for pixels in frames]
             save_animation(images, to, self.output.format, float(self.rate), self.quality)
@@ -81,9 +103,11 @@ class Plan:
                     sample_aspect=self.sample_aspect,
                 )
 
-    def flattened(self, frames: Iterator[Pixels]) -> Iterator[Pixels]:
+    def prepared(self, frames: Iterator[Pixels]) -> Iterator[Pixels]:
         """The frames as the output can hold them: over the background where it holds no transparency, which is said."""
         for pixels in frames:
+            if self.tone_maps:
+                pixels = tone_mapped(pixels, self.colour)
             if self.keeps_alpha:
                 yield with_alpha(pixels)
                 continue
@@ -99,7 +123,7 @@ def plan_output(
     path: str | os.PathLike[str],
     fps: float | Fraction,
     *,
-    options: VideoOptions = _PLAIN,
+    options: VideoOptions = PLAIN,
     colour: FilmColour = SDR,
     sample_aspect: Fraction | None = None,
     quality: int = 90,
@@ -118,17 +142,17 @@ def plan_output(
     if output.kind in ("video", "pipe"):
         encoding = choose_encoding(path, options, colour)
     else:
-        deep = _check_still_options(path, output, pattern, options)
+        deep = _check_still_options(path, output, pattern, options, colour)
     return Plan(path, output, encoding, pattern, deep, rate, quality, colour, sample_aspect, options.ground)
 
 
-def _check_still_options(path: Path, output: Output, pattern: str, options: VideoOptions) -> bool:
+def _check_still_options(path: Path, output: Output, pattern: str, options: VideoOptions, colour: FilmColour) -> bool:
     """Whether PNG files of 16 bits are asked for. VideoError: options that only videos have."""
     said = {"codec": options.codec, "crf": options.crf}
     if wrong := [name for name, value in said.items() if value is not None]:
         raise VideoError(f"{' and '.join(wrong)}: for videos only; {path.name} is {_described(output)}")
     if options.pix_fmt is None:
-        return False
+        return colour.chroma == "rgb" and colour.bits > 8  # as pictures of 16 bits came in
     if output.kind != "folder" or not pattern.lower().endswith(".png"):
         raise VideoError(f"pix_fmt: for videos and folders of PNG; {path.name} is {_described(output)}")
     if options.pix_fmt in ("rgb24", "rgba"):
@@ -163,7 +187,7 @@ def check_video_output(path: str | os.PathLike[str]) -> None:
     folder, pattern = pattern_of(path)
     if suffix_of(path):
         if OUTPUTS[suffix_of(path)].kind == "video":
-            choose_encoding(path, _PLAIN, SDR)
+            choose_encoding(path, PLAIN, SDR)
         return
     if folder == path and path.exists():
         raise VideoError(f"{path} is a file; expected a folder for the frames, or a name ending in .mp4, .gif or .webp")
@@ -193,7 +217,7 @@ def write_video(
     path: str | os.PathLike[str],
     fps: float,
     *,
-    options: VideoOptions = _PLAIN,
+    options: VideoOptions = PLAIN,
     crf: int | None = None,
     quality: int = 90,
     colour: FilmColour = SDR,

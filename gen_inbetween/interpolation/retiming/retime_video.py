@@ -3,7 +3,7 @@
     frame k of the output shows the source at k / (fps * scale) seconds; there are round(duration * scale * fps) of them
 
 Frames are read, interpolated and written one by one, in constant memory; only a curve or a loop holds all of them. An
-MP4 is written in finished pieces (`segments.py`), from which a run that was killed goes on.
+output is written in finished pieces (`segments.py`), from which a run that was killed goes on.
 """
 
 from __future__ import annotations
@@ -45,7 +45,8 @@ from gen_inbetween.media.times.rates import exact_rate, parse_seconds
 from gen_inbetween.media.tracks.plan import plan_tracks
 from gen_inbetween.media.tracks.sound import Audio
 from gen_inbetween.media.video import open_source
-from gen_inbetween.media.video_writer import check_video_output, write_video
+from gen_inbetween.media.video_writer import check_video_output, plan_output, write_planned
+from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import file_sha256, files_sha256
@@ -128,12 +129,14 @@ def retime_video(
     resume: bool = True,
     overwrite: bool = False,
     progress: bool = True,
+    video: VideoOptions = PLAIN,
 ) -> RetimedVideo:
     """Write a video again with `fps` frames a second, `scale` times as long.
 
     Args:
         path: a video of constant or variable rate, a GIF, WebP or PNG animation, or a folder of images.
-        out: .mp4, or for short ones .gif, .webp, or no extension for a folder of PNG files.
+        out: .mp4, .mov, .mkv, .webm, .avi; .gif, .webp, .apng; no extension for a folder of PNG files, or a pattern
+            (frames/f_%04d.png, .tif, .exr); "-" for standard output, as y4m.
         fps: a number or text: 60, 29.97 (which means 30000/1001) or "60000/1001". None keeps the source's rate; where
             that varies, its average while pictures move.
         scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
@@ -154,6 +157,7 @@ def retime_video(
         resume: go on where a run with the same source and settings was stopped; False begins anew.
         overwrite: replace a file that was not written by this package, too; never the source.
         progress: show a bar on stderr.
+        video: codec, crf, pixel format and background of the output.
 
     Returns:
         What was made; its manifest stands inside of the output and beside it.
@@ -180,16 +184,17 @@ def retime_video(
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
     folder_fps = None if folder_rate is None else float(exact_rate(folder_rate, "folder_rate"))
     settings |= {"start": start, "stop": stop, "folder_rate": folder_fps}
+    settings |= {"video": asdict(video)} if video != PLAIN else {}
     identity = {
         "source": {"path": "-" if path != given else str(path.resolve()), "sha256": _source_sha256(path)},
         "interpolator": asdict(opened.info),
         "settings": settings,
     }
     drawing = Drawing(source, rate, slowing, opened, **options)
+    plan = plan_output(out, rate, options=video, colour=source.colour, sample_aspect=source.sample_aspect)
+    plan.announce()
     parts = (
-        Segments(out, drawing.total, rate, identity | {"versions": manifests.versions()}, source.colour)
-        if out.suffix.lower() == ".mp4"
-        else None
+        Segments(plan, drawing.total, identity | {"versions": manifests.versions()}) if plan.output.resumable else None
     )
     done, counts = parts.begin(resume) if parts else 0, Counts()
     if bent == LINEAR and not loop:
@@ -210,10 +215,9 @@ def retime_video(
 
     if parts:
         parts.write(frames, done)
-        parts.join(tracks, source.sample_aspect, record())
+        parts.join(tracks, record())
     else:
-        look: dict[str, Any] = {"colour": source.colour, "sample_aspect": source.sample_aspect}
-        write_video(frames, out, float(rate), manifest=record, overwrite=overwrite, **look)
+        write_planned(frames, plan, record)
     if (place := place_of(out)).is_file():
         manifests.write(record(), path_beside(place))
     return result()

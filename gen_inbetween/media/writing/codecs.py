@@ -16,7 +16,7 @@ from __future__ import annotations
 import io
 import os
 import re
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import av
@@ -75,7 +75,7 @@ class Encoding:
         """What of a film's depth and chroma is not kept, in words."""
         chroma = chroma_of(self.pix_fmt)
         kept = colour.chroma not in ("422", "444") or chroma in (colour.chroma, "444", "rgb")
-        if kept and self.bits >= colour.bits:
+        if kept and self.bits >= (10 if self.codec == "prores" else colour.bits):  # whose 12 bits no encoder has
             return None
         return f"{_words(colour.bits, colour.chroma)} is written as {_words(self.bits, chroma)}"
 
@@ -108,6 +108,20 @@ def choose_encoding(path: str | os.PathLike[str], options: VideoOptions, colour:
     )
     if _HARDWARE.fullmatch(encoder):
         _try_hardware(encoding)
+    return encoding
+
+
+def piece_encoding(encoding: Encoding | None, alpha: bool, bits: int) -> Encoding:
+    """How the pieces of an output are encoded: as the whole of a video, without any loss where it is no video.
+
+    The container counts in frames wherever it can, so that pieces can be joined to the frame.
+    """
+    if encoding is None:
+        pix_fmt = _lossless(FilmColour(bits=bits, chroma="rgb"), alpha)
+        options = tuple(_encoder_options("ffv1", "ffv1", pix_fmt, None, "matroska").items())
+        return Encoding("ffv1", "ffv1", pix_fmt, options, "matroska", None, alpha, 16 if bits > 8 else 8)
+    if encoding.format == "matroska" and encoding.codec in ("h264", "hevc", "av1"):
+        return replace(encoding, format="mp4")
     return encoding
 
 

@@ -33,6 +33,9 @@ class VideoOptions:
         return None if self.background is None else parse_colour(self.background)
 
 
+PLAIN = VideoOptions()
+
+
 def parse_colour(text: str) -> tuple[int, int, int]:
     """RGB in 0..255 of a colour's name, of #rrggbb, or of three numbers.
 

@@ -31,24 +31,28 @@ class Output:
     codecs: tuple[str, ...] = ()  # of the table of codecs, those it can hold; the first is taken unless one is said
     alpha: str | None = None  # the codec taken for pictures with transparency; None: it holds none
     sound: tuple[str, ...] = ()  # the codecs of sound copied into it; others are encoded as the first
-    piece: str = "matroska"  # the container of the pieces that a run writes
     deep: bool = False  # whether it can hold more than 8 bits
     subtitles: str | None = None  # the codec of its subtitles
     chapters: bool = False
+
+    @property
+    def resumable(self) -> bool:
+        """Whether it is written in pieces, from which a run that was killed goes on: all but what is piped away."""
+        return self.kind != "pipe"
 
 
 _MOV_SOUND = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2", "dts")
 _ANY_SOUND = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2", "dts", "vorbis", "truehd", "wavpack")
 
 OUTPUTS: dict[str, Output] = {
-    ".mp4": Output("video", "mp4", ("h264", "hevc", "av1", "vp9"), None, _MOV_SOUND, "mp4", True, "mov_text", True),
-    ".mov": Output("video", "mov", ("h264", "hevc", "prores"), "prores", _MOV_SOUND, "mov", True, "mov_text", True),
+    ".mp4": Output("video", "mp4", ("h264", "hevc", "av1", "vp9"), None, _MOV_SOUND, True, "mov_text", True),
+    ".mov": Output("video", "mov", ("h264", "hevc", "prores"), "prores", _MOV_SOUND, True, "mov_text", True),
     ".mkv": Output(
-        "video", "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), None, _ANY_SOUND, "matroska", True,
+        "video", "matroska", ("h264", "hevc", "av1", "vp9", "ffv1", "prores"), None, _ANY_SOUND, True,
         "subrip", True,
     ),
-    ".webm": Output("video", "webm", ("vp9", "av1"), "vp9", ("opus", "vorbis"), "webm", True, "webvtt", True),
-    ".avi": Output("video", "avi", ("h264", "ffv1"), None, ("mp3", "ac3", "aac", "mp2"), "matroska", True),
+    ".webm": Output("video", "webm", ("vp9", "av1"), "vp9", ("opus", "vorbis"), True, "webvtt", True),
+    ".avi": Output("video", "avi", ("h264", "ffv1"), None, ("mp3", "ac3", "aac", "mp2"), True),
     ".y4m": Output("pipe", "yuv4mpegpipe", ("rawvideo",), deep=True),
     ".gif": Output("animation", "gif", alpha="gif"),
     ".webp": Output("animation", "webp", alpha="webp"),

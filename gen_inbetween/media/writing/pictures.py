@@ -12,13 +12,15 @@ from typing import Any
 
 import av
 import numpy as np
+from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour
-from gen_inbetween.media.frames.screen import Pixels, image_of, sixteen_bit
+from gen_inbetween.media.frames.screen import Pixels, hdr_light, image_of, sixteen_bit, square_size, tone_mapped
 from gen_inbetween.media.reading.deep_pictures import linear_light
 
-_DEEP = {3: ("rgb48le", "rgb48be"), 4: ("rgba64le", "rgba64be")}  # by channels: TIFF's pixels and PNG's
+_PIXELS = {3: "rgb48le", 4: "rgba64le"}  # by channels
+_PNG_PIXELS = {3: "rgb48be", 4: "rgba64be"}
 _OPTIONS = {"tiff": {"compression_algo": "deflate"}, "exr": {"compression": "zip16", "format": "half"}}
 
 
@@ -33,21 +35,23 @@ def save_picture(
     if suffix == ".png" and not deep:
         image_of(pixels, colour, sample_aspect, None).save(path)
         return
-    wide = sixteen_bit(pixels)
+    wide = sixteen_bit(tone_mapped(pixels, colour) if colour.hdr and suffix != ".exr" else pixels)
     encoder = {".png": "png", ".exr": "exr"}.get(suffix, "tiff")
     if encoder == "exr":
-        frame = _planar_floats(wide)
+        frame = _planar_floats(wide, colour)
     else:
-        little, big = _DEEP[wide.shape[2]]
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(wide), format=little)
-        if encoder == "png":
-            frame = frame.reformat(format=big)
+        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(wide), format=_PIXELS[wide.shape[2]])
+    width, height = square_size((frame.width, frame.height), sample_aspect)
+    if (width, height) != (frame.width, frame.height):
+        frame = frame.reformat(width=width, height=height, interpolation=Interpolation.LANCZOS)
+    if encoder == "png":
+        frame = frame.reformat(format=_PNG_PIXELS[wide.shape[2]])
     path.write_bytes(_encoded(frame, encoder))
 
 
-def _planar_floats(wide: NDArray[np.uint16]) -> Any:
+def _planar_floats(wide: NDArray[np.uint16], colour: FilmColour) -> Any:
     light = np.empty(wide.shape, np.float32)
-    light[..., :3] = linear_light(wide[..., :3])
+    light[..., :3] = hdr_light(wide[..., :3], colour) if colour.hdr else linear_light(wide[..., :3])
     light[..., 3:] = wide[..., 3:] / np.float32(65535)
     if wide.shape[2] == 4:  # OpenEXR's colours are premultiplied
         light[..., :3] *= light[..., 3:]

@@ -17,7 +17,13 @@ from gen_inbetween.media.frames.screen import Pixels, with_alpha
 if TYPE_CHECKING:
     from gen_inbetween.media.writing.codecs import Encoding
 
-_MUXER = {"mp4": {"movflags": "+faststart"}, "mov": {"movflags": "+faststart"}, "yuv4mpegpipe": {"strict": "-1"}}
+_MUXER = {
+    "mp4": {"movflags": "+faststart"},
+    "mov": {"movflags": "+faststart"},
+    "matroska": {"fflags": "+bitexact"},  # no random numbers, so that equal frames give equal files
+    "webm": {"fflags": "+bitexact"},
+    "yuv4mpegpipe": {"strict": "-1"},
+}
 _STRICT = frozenset({"ffv1", "rawvideo"})  # encoders that call the rarer of their pixels experimental
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless it is to tell errors only
@@ -35,7 +41,6 @@ def encode_frames(
     encoding: Encoding,
     colour: FilmColour,
     sample_aspect: Fraction | None,
-    format: str | None = None,
 ) -> None:
     """Encode frames, one at a time.
 
@@ -43,14 +48,12 @@ def encode_frames(
         frames: (H, W, 3 or 4) of one size, at least one; without alpha where the encoding has none.
         file: what PyAV opens to write.
         colour: of the frames, and of the file's tags.
-        format: the container; None is the encoding's own.
     """
-    format = format or encoding.format
-    with av.open(file, "w", format=format, options=muxer_options(format)) as container:
+    with av.open(file, "w", format=encoding.format, options=muxer_options(encoding.format)) as container:
         options = dict(encoding.options) | ({"strict": "-2"} if encoding.encoder in _STRICT else {})
         stream: Any = container.add_stream(encoding.encoder, rate=rate, options=options)
         stream.pix_fmt = encoding.pix_fmt
-        if encoding.tag and format in ("mp4", "mov"):
+        if encoding.tag and encoding.format in ("mp4", "mov"):
             stream.codec_context.codec_tag = encoding.tag
         if sample_aspect is not None:
             stream.codec_context.sample_aspect_ratio = sample_aspect
