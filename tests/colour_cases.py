@@ -42,6 +42,7 @@ def write(
     rotation: int = 0,
     mirrored: bool = False,
     aspect: Fraction | None = None,
+    siting: str = "left",
     rate: int = 10,
     **options: object,
 ) -> Path:
@@ -56,7 +57,7 @@ def write(
         if rotation or mirrored:
             stream.set_display_rotation(rotation, hflip=mirrored)
         for number, pixels in enumerate(frames):
-            frame = av_frame(pixels, colour or like, pix_fmt)
+            frame = av_frame(pixels, colour or like, pix_fmt, siting)
             if colour is None:
                 frame.colorspace = frame.color_primaries = frame.color_trc = 2
                 frame.color_range = 0

@@ -43,6 +43,7 @@ Fps = Annotated[
     str | None,
     typer.Option(metavar="FPS", help="Frames a second of the output: 60, 29.97, 60000/1001. [default: the source's]"),
 ]
+Interlaced = Annotated[str, typer.Option(metavar="deinterlace|keep", help="Interlaced film.")]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 
@@ -62,6 +63,7 @@ def retime(
     start: Start = None,
     stop: Stop = None,
     folder_rate: FolderRate = None,
+    interlaced: Interlaced = "deinterlace",
     device: Device = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
@@ -76,6 +78,7 @@ def retime(
     options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
+    options["interlaced"] = interlaced
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options)
 
@@ -97,6 +100,7 @@ def slowmo(
     start: Start = None,
     stop: Stop = None,
     folder_rate: FolderRate = None,
+    interlaced: Interlaced = "deinterlace",
     device: Device = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
@@ -109,6 +113,7 @@ def slowmo(
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
+    options["interlaced"] = interlaced
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options)
 

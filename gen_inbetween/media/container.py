@@ -27,6 +27,7 @@ from gen_inbetween.media.frames.colour import FilmColour, colour_of
 from gen_inbetween.media.frames.conversion import fitted, pixels_of
 from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
 from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, sixteen_bit, with_alpha
+from gen_inbetween.media.frames.siting import SILENT, sited
 from gen_inbetween.media.packets import whole_frames
 from gen_inbetween.media.reading.decoding import Interlaced, alpha_decoder, deinterlaced
 from gen_inbetween.media.reading.sizes import SizeWatch
@@ -49,6 +50,7 @@ class _First(NamedTuple):
     colour: FilmColour
     sample_aspect: Fraction | None  # of the upright frame; None: square, or not said
     size: tuple[int, int]  # width and height of the upright frame
+    codec: str
 
 
 @dataclass(frozen=True)
@@ -111,7 +113,11 @@ class Container(Source):
                 aspect = 1 / aspect
             height, width = turned_upright(np.empty((frame.height, frame.width, 0)), orientation_of(frame)).shape[:2]
             return _First(
-                float(rate) if rate else None, colour_of(frame), aspect if aspect != 1 else None, (width, height)
+                float(rate) if rate else None,
+                colour_of(frame),
+                aspect if aspect != 1 else None,
+                (width, height),
+                stream.codec_context.name,
             )
 
     def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
@@ -131,6 +137,8 @@ class Container(Source):
 
     def _pixels(self, frame: Any) -> Pixels:
         """A decoded frame in the size, the depth and the channels of the first."""
+        if self._first.codec in SILENT:
+            frame = sited(frame)
         pixels, colour, size = pixels_of(frame), self.colour, self._first.size
         if colour.alpha != (pixels.shape[2] == 4):
             pixels = with_alpha(pixels) if colour.alpha else over(pixels, WHITE)

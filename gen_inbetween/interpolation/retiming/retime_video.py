@@ -37,6 +37,7 @@ from gen_inbetween.interpolation.retiming.frame_pairs import (
 from gen_inbetween.interpolation.retiming.stream import MEETS, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import image_files
 from gen_inbetween.media.segments import Segments
@@ -125,6 +126,7 @@ def retime_video(
     start: float | str | None = None,
     stop: float | str | None = None,
     folder_rate: float | str | None = None,
+    interlaced: Interlaced = "deinterlace",
     device: str | torch.device | None = None,
     resume: bool = True,
     overwrite: bool = False,
@@ -153,6 +155,7 @@ def retime_video(
         start, stop: seconds of the source, or timecodes such as "00:01:02.5"; its frames that begin in this range are
             taken.
         folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
+        interlaced: "deinterlace" interlaced film, with a notice, or "keep" its frames as they are.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
         overwrite: replace a file that was not written by this package, too; never the source.
@@ -172,7 +175,7 @@ def retime_video(
     start, stop = parse_seconds(start, "start"), parse_seconds(stop, "stop")
     check_video_output(out)
     check_output(place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
-    source = open_source(path, folder_rate=folder_rate).between(start, stop)
+    source = open_source(path, folder_rate=folder_rate, interlaced=interlaced).between(start, stop)
     rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
     tracks = plan_tracks(source, out, scale=float(slowing), bent=bent != LINEAR, audio=audio)
     check_duplicates(duplicates)
@@ -183,7 +186,7 @@ def retime_video(
     options["phase"] = phase
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
     folder_fps = None if folder_rate is None else float(exact_rate(folder_rate, "folder_rate"))
-    settings |= {"start": start, "stop": stop, "folder_rate": folder_fps}
+    settings |= {"start": start, "stop": stop, "folder_rate": folder_fps, "interlaced": interlaced}
     settings |= {"video": asdict(video)} if video != PLAIN else {}
     identity = {
         "source": {"path": "-" if path != given else str(path.resolve()), "sha256": _source_sha256(path)},

@@ -20,6 +20,7 @@ from numpy.typing import NDArray
 from gen_inbetween.media.frames.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, FilmColour, colour_of, is_rgb
 from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
 from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.frames.siting import sited
 
 _EXACT = (
     Interpolation.ACCURATE_RND | Interpolation.FULL_CHR_H_INT | Interpolation.FULL_CHR_H_INP | Interpolation.BITEXACT
@@ -50,7 +51,7 @@ def _converted(frame: Any, colour: FilmColour) -> Pixels:
         frame.colorspace, frame.color_range = MATRICES[colour.matrix], RANGES[colour.range]
         if colour.range == "pc" and colour.chroma != "gray" and not colour.alpha:
             frame = _to_limited(frame, colour)
-    shown = frame.reformat(format=target, interpolation=_READING, dst_color_range=RANGES["pc"], threads=1)
+    shown = frame.reformat(format=target, interpolation=_READING, dst_color_range=RANGES["pc"])
     pixels: Pixels = shown.to_ndarray()
     if pixels.dtype == np.uint16:
         pixels = _to_whole_scale(pixels, rgb, colour)
@@ -111,11 +112,11 @@ def _deep_gray(frame: Any, colour: FilmColour) -> NDArray[np.uint16]:
     return np.repeat(gray[..., None], 3, axis=2)
 
 
-def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str) -> Any:
+def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "left") -> Any:
     """The PyAV frame of an array (H, W, 3 or 4), uint8 or uint16, in FFmpeg's pixel format `pix_fmt`.
 
     It is made by the colour's matrix and range and tagged with all of it. Alpha is kept where `pix_fmt` has it;
-    where it has none, put the frame over a background before.
+    where it has none, put the frame over a background before. siting: where its chroma lies (`siting.py`).
     """
     rgb = is_rgb(pix_fmt)
     if pixels.dtype == np.uint16 and not rgb:
@@ -123,7 +124,7 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str) -> Any:
         colours = ((wide * 256 + 128) // 257).astype(np.uint16)
         pixels = colours if pixels.shape[2] == 3 else np.concatenate([colours, pixels[..., 3:]], axis=2)
     source = _FORMATS[pixels.dtype.itemsize, pixels.shape[2]]
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=source)
+    frame = sited(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=source), siting)
     matrix = None if rgb else MATRICES[colour.matrix]
     layout = av.VideoFormat(pix_fmt, 16, 16)
     filters = _WRITING
@@ -132,14 +133,13 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str) -> Any:
             format="yuv444p16le", dst_colorspace=matrix, src_color_range=RANGES["pc"], dst_color_range=RANGES["tv"],
             interpolation=_WRITING,
         )  # fmt: skip
-        frame, filters = _to_full(frame, layout.components[0].bits), _READING  # of 8 bits AREA rounds up
+        frame, filters = sited(_to_full(frame, layout.components[0].bits), siting), _READING  # AREA rounds 8 bits up
     frame = frame.reformat(
         format=pix_fmt,
         dst_colorspace=matrix,
         src_color_range=RANGES["pc"],
         dst_color_range=RANGES["pc" if rgb else colour.range],
         interpolation=filters,
-        threads=1,
     )
     frame.colorspace = MATRICES["gbr" if rgb else colour.matrix]
     frame.color_range = RANGES["pc" if rgb else colour.range]
@@ -161,7 +161,7 @@ def resized(pixels: Pixels, width: int, height: int) -> Pixels:
     """An array (H, W, 3 or 4) at another size, by Lanczos."""
     frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), _FORMATS[pixels.dtype.itemsize, pixels.shape[2]])
     flags = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-    return frame.reformat(width=width, height=height, interpolation=flags, threads=1).to_ndarray()
+    return frame.reformat(width=width, height=height, interpolation=flags).to_ndarray()
 
 
 def fitted(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -64,7 +64,7 @@ def encode_frames(
                 if not encoding.tagged:
                     colour = replace(colour, matrix=usual_matrix(stream.width, stream.height), range="tv")
                 write_tags(stream.codec_context, colour, encoding.pix_fmt)
-            frame = av_frame(whole, colour, encoding.pix_fmt)
+            frame = av_frame(whole, colour, encoding.pix_fmt, "center" if encoding.format == "yuv4mpegpipe" else "left")
             frame.pts, frame.time_base = index, 1 / rate
             container.mux(stream.encode(frame))
         container.mux(stream.encode())
