@@ -43,6 +43,7 @@ class Timeline:
     rate: Fraction | None  # frames a second; None where it varies
     variable: bool = False
     origin: float = 0.0  # the first frame's time on the file's own clock, which its sound keeps as well
+    plays: int = 0  # how many times an animation is played; 0: without end
 
 
 class Source(ABC):
@@ -141,6 +142,7 @@ class Source(ABC):
             self.sample_aspect,
             self.colour,
             frozenset(times[stands].tolist()),
+            line.plays,
         )
 
     def _note_holds(self, seconds: Seconds) -> None:
@@ -163,6 +165,7 @@ class TimedVideo:
     sample_aspect: Fraction | None  # width : height of a pixel, where it is not square
     colour: FilmColour  # what the numbers of the frames mean
     holds: frozenset[float] = frozenset()  # the times of frames that stand: pauses, in which nothing is drawn
+    plays: int = 0  # how many times an animation is played; 0: without end
     damaged: int = 0  # packets that gave no whole frame, counted while reading
 
     @property

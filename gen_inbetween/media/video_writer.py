@@ -11,7 +11,7 @@ import logging
 import os
 import re
 import sys
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
@@ -52,6 +52,8 @@ class Plan:
     colour: FilmColour  # of the frames
     sample_aspect: Fraction | None
     ground: Colour | None  # what transparent frames are put over, where that was asked for
+    starts: Sequence[float] | None = None  # seconds at which frames begin and the last one ends; None: at the rate
+    plays: int = 0  # of an animation: how many times; 0: without end
 
     @property
     def keeps_alpha(self) -> bool:
@@ -88,10 +90,13 @@ class Plan:
         frames = self.prepared(frames)
         if self.encoding is not None:
             file = file_url(to) if isinstance(to, Path) else to
-            encode_frames(frames, file, self.rate, self.encoding, self.written_colour, self.sample_aspect)
+            starts = self.starts if self.output.varies else None
+            look = self.written_colour, self.sample_aspect
+            encode_frames(frames, file, self.rate, self.encoding, *look, starts=starts)
         elif self.output.kind == "animation":
             images = [image_of(pixels, self.colour, self.sample_aspect, None) for pixels in frames]
-            save_animation(images, to, self.output.format, float(self.rate), self.quality)
+            starts = self.starts or [number / float(self.rate) for number in range(len(images) + 1)]
+            save_animation(images, to, self.output.format, starts, self.quality, self.plays)
         else:
             to.mkdir()
             for index, pixels in enumerate(frames):
@@ -224,8 +229,10 @@ def write_video(
     sample_aspect: Fraction | None = None,
     manifest: Manifest = None,
     overwrite: bool = False,
+    starts: Sequence[float] | None = None,
+    plays: int = 0,
 ) -> Path:
-    """Write frames as a video, an endless animation or a folder.
+    """Write frames as a video, an animation or a folder.
 
     Args:
         frames: images of one size, whatever `load_image` opens, also as a stream (only animations keep them).
@@ -237,6 +244,9 @@ def write_video(
         crf: short for the one of the options.
         quality: WebP's quality, 0 to 100 (largest).
         colour: of the frames, if they are a film's; it is written with the tags of this colour where a file has any.
+        starts: of frames at a varying rate, the seconds at which each begins and the last one ends; `fps` is their
+            mean. .avi, pipes and folders know no such times: there they follow each other evenly, with a notice.
+        plays: of an animation, how many times; 0: without end.
         sample_aspect: width : height of a pixel, if it is not square. Videos say it; animations and folders are
             resampled to square pixels.
         manifest: how the frames were made, kept inside of the file or folder; or a function that tells it at the end.
@@ -265,7 +275,9 @@ def write_video(
         raise VideoError(f"no frames to write to {path}; a video needs at least one")
     if first.shape[2] == 4 and not colour.alpha:
         plan = plan_output(path, fps, colour=replace(colour, alpha=True), **more)
-    write_planned(itertools.chain([first], arrays), plan, manifest)
+    if starts is not None and not plan.output.varies:
+        log.info("%s knows no varying rate: its frames follow each other at %.6g fps", plan.path.name, float(plan.rate))
+    write_planned(itertools.chain([first], arrays), replace(plan, starts=starts, plays=plays), manifest)
     return Path(path)
 
 

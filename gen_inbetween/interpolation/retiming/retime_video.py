@@ -15,7 +15,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -195,6 +195,7 @@ def retime_video(
     }
     drawing = Drawing(source, rate, slowing, opened, **options)
     plan = plan_output(out, rate, options=video, colour=source.colour, sample_aspect=source.sample_aspect)
+    plan = replace(plan, plays=0 if loop else source.plays)
     plan.announce()
     parts = (
         Segments(plan, drawing.total, identity | {"versions": manifests.versions()}) if plan.output.resumable else None

@@ -40,6 +40,11 @@ class Output:
         """Whether it is written in pieces, from which a run that was killed goes on: all but what is piped away."""
         return self.kind != "pipe"
 
+    @property
+    def varies(self) -> bool:
+        """Whether its frames may be shown at any times: AVI counts them, and so do pipes and folders."""
+        return self.kind == "animation" or (self.kind == "video" and self.format != "avi")
+
 
 _MOV_SOUND = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2", "dts")
 _ANY_SOUND = ("aac", "mp3", "ac3", "eac3", "alac", "opus", "flac", "mp2", "dts", "vorbis", "truehd", "wavpack")

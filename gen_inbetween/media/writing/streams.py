@@ -2,8 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import replace
 from fractions import Fraction
 from typing import TYPE_CHECKING, Any
@@ -24,6 +25,7 @@ _MUXER = {
     "webm": {"fflags": "+bitexact"},
     "yuv4mpegpipe": {"strict": "-1"},
 }
+_CLOCK = Fraction(1, 90_000)  # seconds: the unit of times at a varying rate
 _STRICT = frozenset({"ffv1", "rawvideo"})  # encoders that call the rarer of their pixels experimental
 
 os.environ.setdefault("SVT_LOG", "1")  # SVT-AV1 tells its settings on stderr unless it is to tell errors only
@@ -41,6 +43,7 @@ def encode_frames(
     encoding: Encoding,
     colour: FilmColour,
     sample_aspect: Fraction | None,
+    starts: Sequence[float] | None = None,
 ) -> None:
     """Encode frames, one at a time.
 
@@ -48,11 +51,17 @@ def encode_frames(
         frames: (H, W, 3 or 4) of one size, at least one; without alpha where the encoding has none.
         file: what PyAV opens to write.
         colour: of the frames, and of the file's tags.
+        starts: seconds at which frames begin and the last one ends, where the rate varies.
     """
+    spans = itertools.pairwise(starts or ())
+    lengths = {_ticks(start): _ticks(end) - _ticks(start) for start, end in spans}
     with av.open(file, "w", format=encoding.format, options=muxer_options(encoding.format)) as container:
         options = dict(encoding.options) | ({"strict": "-2"} if encoding.encoder in _STRICT else {})
         stream: Any = container.add_stream(encoding.encoder, rate=rate, options=options)
         stream.pix_fmt = encoding.pix_fmt
+        if starts is not None:
+            stream.time_base = stream.codec_context.time_base = _CLOCK
+            stream.codec_context.max_b_frames = 0  # MP4 keeps the times between packets as they are decoded
         if encoding.tag and encoding.format in ("mp4", "mov"):
             stream.codec_context.codec_tag = encoding.tag
         if sample_aspect is not None:
@@ -65,6 +74,17 @@ def encode_frames(
                     colour = replace(colour, matrix=usual_matrix(stream.width, stream.height), range="tv")
                 write_tags(stream.codec_context, colour, encoding.pix_fmt)
             frame = av_frame(whole, colour, encoding.pix_fmt, "center" if encoding.format == "yuv4mpegpipe" else "left")
-            frame.pts, frame.time_base = index, 1 / rate
-            container.mux(stream.encode(frame))
-        container.mux(stream.encode())
+            frame.pts, frame.time_base = (index, 1 / rate) if starts is None else (_ticks(starts[index]), _CLOCK)
+            container.mux(_timed(stream.encode(frame), lengths))
+        container.mux(_timed(stream.encode(), lengths))
+
+
+def _ticks(seconds: float) -> int:
+    return round(seconds / _CLOCK)
+
+
+def _timed(packets: list[Any], lengths: dict[int, int]) -> list[Any]:
+    """The packets of frames at varying times, each as long as its frame is shown: encoders forget the last one's."""
+    for packet in packets if lengths else ():
+        packet.duration = lengths[packet.pts]
+    return packets
