@@ -19,7 +19,9 @@ from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
 from gen_inbetween.cli.errors import FAILED, configure_logging, fail, report_errors
 from gen_inbetween.cli.options import (
+    Background,
     ConfigFile,
+    Crf,
     Device,
     Frames,
     Interpolator,
@@ -28,10 +30,13 @@ from gen_inbetween.cli.options import (
     Motion,
     Overrides,
     Overwrite,
+    PixFmt,
     Seed,
     Size,
     Steps,
+    VideoCodec,
     VramGb,
+    colour_of,
     settings_of,
     settings_said,
 )
@@ -84,7 +89,8 @@ def run(
     frame0: Annotated[Path, typer.Argument(help="The first keyframe, an image file.")],
     frame1: Annotated[Path, typer.Argument(help="The last keyframe.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")
+        Path,
+        typer.Option("--out", "-o", help="out.mp4, .mov, .webm, .gif, .png (a sheet), a folder of frames, ... or -"),
     ],
     config: ConfigFile = None,
     model: Annotated[str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
@@ -101,6 +107,10 @@ def run(
     device: Device = None,
     vram_gb: VramGb = None,
     override: Overrides = None,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
+    background: Background = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make the video between two keyframes; its manifest stands inside of it and beside it."""
@@ -118,6 +128,10 @@ def run(
         fit=fit,
         device=device,
         vram_gb=vram_gb,
+        codec=codec,
+        crf=crf,
+        pix_fmt=pix_fmt,
+        background=None if background is None else colour_of(background),
     )
     from gen_inbetween.generation.generate import generate_clip
     from gen_inbetween.media.clip import check_output
@@ -125,7 +139,7 @@ def run(
     from gen_inbetween.runtime.outputs import reserved
 
     inputs = [frame0, frame1, config, settings.model, settings.motion, settings.interpolator]
-    check_output(out, inputs, overwrite=overwrite)
+    check_output(out, inputs, overwrite=overwrite, video=settings.video)
     with reserved(place_of(out)):
         _announce(generate_clip(frame0, frame1, settings), out, overwrite)
 
@@ -244,4 +258,6 @@ def _announce(clip: Clip, out: Path, overwrite: bool) -> None:
 
     clip.save(out, overwrite=overwrite)
     passes, seconds = clip.manifest["unet_passes"], clip.manifest["seconds"]
-    typer.echo(f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(place_of(out))}")
+    typer.echo(
+        f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(place_of(out))}", err=str(out) == "-"
+    )

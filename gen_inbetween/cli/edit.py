@@ -10,13 +10,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Device, Overwrite
+from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, VideoCodec
 
 if TYPE_CHECKING:
     import numpy as np
     from PIL import Image
 
     from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.writing.options import VideoOptions
 
 POINT = r"\s*\d+(\.\d+)?,\d+(\.\d+)?\s*"
 CLICK = re.compile(rf"{POINT}(\+{POINT})*")
@@ -26,7 +27,8 @@ CLICK = re.compile(rf"{POINT}(\+{POINT})*")
 def edit(
     frames: Annotated[list[Path], typer.Argument(metavar="FRAME0 FRAME1 | VIDEO", help="Two images, or one clip.")],
     out: Annotated[
-        Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, .png (a sheet), or a folder for frames.")
+        Path,
+        typer.Option("--out", "-o", help="out.mp4, .mov, .webm, .gif, .png (a sheet), a folder of frames, ... or -"),
     ],
     things: Annotated[
         list[str] | None,
@@ -61,17 +63,26 @@ def edit(
         Path | None, typer.Option("--show-masks", help="Also write a picture of the things, to be looked at.")
     ] = None,
     device: Device = None,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Each masked thing at its own pace: between two frames, or along a clip."""
     from gen_inbetween.media.clip import check_output
-    from gen_inbetween.media.folder import image_files
+    from gen_inbetween.media.reading.sequences import image_files, is_pattern
+    from gen_inbetween.media.writing.options import VideoOptions
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import reserved
 
-    inputs = [*frames, *(file for path in frames if path.is_dir() for file in image_files(path)), interpolator]
+    inputs = [
+        *frames,
+        *(file for path in frames if path.is_dir() or is_pattern(path) for file in image_files(path)),
+        interpolator,
+    ]
     inputs += [Path(thing) for thing in things or () if not CLICK.fullmatch(thing)]
-    check_output(out, inputs, overwrite=overwrite)
+    video = VideoOptions(codec, crf, pix_fmt)
+    check_output(out, inputs, overwrite=overwrite, video=video)
     if masks_out is not None:
         _check_picture(masks_out, [*inputs, out], overwrite)
     curves = list(curve or ())
@@ -86,7 +97,7 @@ def edit(
     if masks_out is not None:
         _show(first, masks, masks_out)
     with reserved(place_of(out)):
-        _announce(_edit_source(source, masks, curves, settings), out, overwrite)
+        _announce(_edit_source(source, masks, curves, settings), out, video, overwrite)
 
 
 def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
@@ -169,12 +180,15 @@ def _check_picture(path: Path, inputs: Sequence[str | Path | None], overwrite: b
     check_output(path, inputs, overwrite=overwrite, manifest=False)
 
 
-def _announce(clip: Clip, out: Path, overwrite: bool) -> None:
+def _announce(clip: Clip, out: Path, video: VideoOptions, overwrite: bool) -> None:
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import path_beside
 
-    clip.save(out, overwrite=overwrite)
-    typer.echo(f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(place_of(out))}")
+    clip.save(out, video=video, overwrite=overwrite)
+    typer.echo(
+        f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(place_of(out))}",
+        err=str(out) == "-",
+    )
 
 
 def add_to(app: typer.Typer) -> None:

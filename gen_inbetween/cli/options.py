@@ -70,11 +70,21 @@ def settings_said(
     values = {} if config is None else read_mapping(config)
     width, height = parse_size(size)
     options |= {"width": width, "height": height}
+    video = {key: value for key in ("codec", "crf", "pix_fmt") if (value := options.pop(key, None)) is not None}
+    if video:
+        values["video"] = {**(values.get("video") or {}), **video}
     values |= {key: value for key, value in options.items() if value is not None}
     values = apply_overrides(values, overrides or ())
     if values.get("motion") == "none":
         values["motion"] = None
     return values
+
+
+def colour_of(text: str) -> tuple[int, int, int]:
+    """RGB in 0..255 of a colour as a line says it."""
+    from gen_inbetween.media.writing.options import parse_colour
+
+    return parse_colour(text)
 
 
 def parse_size(size: str | None) -> tuple[int | None, int | None]:

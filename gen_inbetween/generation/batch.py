@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.generation.settings import DEFAULTS, Settings
+from gen_inbetween.media.writing.options import PLAIN
 from gen_inbetween.media.writing.outputs import check_suffix, place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
@@ -144,6 +145,10 @@ def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[st
     if not target.resolve().is_relative_to(out.resolve()) or target.resolve() == out.resolve():
         raise ValueError(f'"out" must name a file inside the output folder, got {name!r}')
     check_suffix(target, sheet=True)
+    if settings.video != PLAIN:
+        from gen_inbetween.media.clip import check_output  # here: most lists say nothing of the file, and need no torch
+
+        check_output(target, overwrite=True, video=settings.video)
     check_writable(target)
     return Pair(f"{path.name}:{number}", frame0, frame1, target, settings)
 

@@ -38,6 +38,7 @@ from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.loading import fetch_weights, loading_bars, open_pipeline
@@ -80,6 +81,8 @@ def inbetween(
     device: str | torch.device | None = None,
     dtype: str | torch.dtype | None = None,
     vram_gb: float | None = None,
+    # the file
+    video: VideoOptions = PLAIN,
     # your own
     pipeline: InbetweenPipeline | None = None,
     generator: Generator = None,
@@ -92,7 +95,7 @@ def inbetween(
 
     Args:
         frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W).
-        model ... vram_gb: see `Settings`, which gives each one's range; None means "decide for me". Where nothing is
+        model ... video: see `Settings`, which gives each one's range; None means "decide for me". Where nothing is
             said and SVD is not here, keyframes beyond 64 x 64 pixels are interpolated at their own size, and the log
             says so; model="pocket" samples the small bundled model.
         method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "interpolate" opens none; "auto" interpolates
@@ -134,6 +137,7 @@ def inbetween(
             "device": None if device is None else str(device),
             "dtype": None if dtype is None else str(dtype).removeprefix("torch."),
             "vram_gb": vram_gb,
+            "video": video,
         },
         options,
     )
@@ -227,7 +231,7 @@ def generate_clip(
     if earlier:
         parts["settings"] = {**parts["settings"], "fps": earlier.fps}
         parts["replay"] = earlier.compare(parts)
-    return Clip(frames, parts["settings"]["fps"], manifests.record(**parts))
+    return Clip(frames, parts["settings"]["fps"], manifests.record(**parts), settings.video)
 
 
 def check_own(settings: Settings, own: Own) -> None:

@@ -15,6 +15,7 @@ from pydantic import BeforeValidator, Field
 
 from gen_inbetween.diffusion.options import INTERPOLATE, SamplerOptions
 from gen_inbetween.media.times.rates import exact_rate
+from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.memory.options import MemoryOptions
 
 Count = Annotated[int, Field(ge=1)]
@@ -49,14 +50,13 @@ class Settings(SamplerOptions, MemoryOptions):
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
     exact_ends: bool = True  # put the fitted keyframes at the ends in place of what the method made of them
-    fps: Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)] = (
-        7  # told to the model and written into the video
-    )
+    fps: Rate = 7  # told to the model and written into the video
     motion_bucket_id: Annotated[int, Field(ge=0, le=255)] = 127  # how much motion: larger is more
     noise_aug_strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02  # noise on the keyframes, encoded
     device: str | None = None  # None: cuda, else mps, else cpu
     dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU
     vram_gb: Annotated[float, Field(gt=0)] | None = None  # GB to plan for; None: what the device has free
+    video: VideoOptions = PLAIN  # codec, crf and pixel format of the file; no part of what is made
 
     def __post_init__(self) -> None:
         if self.method == "flow":  # its name in manifests, lists and configurations of version 0.1
@@ -81,13 +81,17 @@ def part_of(settings: Settings, options: type[Options]) -> Options:
 
 
 DEFAULTS: dict[str, Any] = {item.name: item.default for item in fields(Settings)}
-SAMPLING_FIELDS = (*Settings.__annotations__, *(item.name for item in fields(SamplerOptions)))  # all but the memory's
+WRITING = ("video",)  # how a clip is written; the frames are the same
+SAMPLING_FIELDS = (  # all but the memory's and the file's
+    *(name for name in Settings.__annotations__ if name not in WRITING),
+    *(item.name for item in fields(SamplerOptions)),
+)
 INTERPOLATION_ONLY = ("interpolator", "iters")
 INTERPOLATION_FIELDS = (
     "method", *INTERPOLATION_ONLY,
     "seed", "num_frames", "width", "height", "fit", "background", "exact_ends", "fps", "device",
 )  # fmt: skip
-DIFFUSION_ONLY = tuple(name for name in DEFAULTS if name not in INTERPOLATION_FIELDS)
+DIFFUSION_ONLY = tuple(name for name in DEFAULTS if name not in (*INTERPOLATION_FIELDS, *WRITING))
 
 
 def reset(settings: Settings, names: tuple[str, ...]) -> Settings:

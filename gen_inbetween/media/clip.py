@@ -18,8 +18,9 @@ from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.media.source import DEFAULT_RATE, VideoError
 from gen_inbetween.media.video import VideoPath, read_frames
-from gen_inbetween.media.video_writer import check_video_output, write_video
-from gen_inbetween.media.writing.outputs import place_of
+from gen_inbetween.media.video_writer import plan_output, write_video
+from gen_inbetween.media.writing.options import PLAIN, VideoOptions
+from gen_inbetween.media.writing.outputs import STDOUT, place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime import outputs
 from gen_inbetween.runtime.files import check_writable, replaced
@@ -39,16 +40,23 @@ class Clip(Sequence[Image.Image]):
         frames: anything `load_image` opens, at least one, all of one size.
         fps: frames a second.
         manifest: what made the clip (see `manifest.py`); None where nobody recorded it.
+        video: how it is written, unless `save` is told otherwise.
 
     Raises:
         VideoError: no frames, or frames of different sizes. ValueError: a rate that is not above 0.
     """
 
-    def __init__(self, frames: Iterable[Frame], fps: float, manifest: dict[str, Any] | None = None) -> None:
+    def __init__(
+        self,
+        frames: Iterable[Frame],
+        fps: float,
+        manifest: dict[str, Any] | None = None,
+        video: VideoOptions = PLAIN,
+    ) -> None:
         self.frames = tuple(load_image(frame) for frame in frames)
         if not 0 < fps < math.inf:
             raise ValueError(f"expected fps as a number above 0, got {fps!r}")
-        self.fps = fps
+        self.fps, self.video = fps, video
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
         sizes = {frame.size for frame in self.frames}
         if len(sizes) != 1:
@@ -87,7 +95,7 @@ class Clip(Sequence[Image.Image]):
     def __getitem__(self, index: int | slice) -> Image.Image | Clip:
         """One frame, or a clip of those sliced: the same rate, and no manifest, because that remakes the whole."""
         if isinstance(index, slice):
-            return Clip(self.frames[index], self.fps)
+            return Clip(self.frames[index], self.fps, video=self.video)
         return self.frames[index]
 
     def __repr__(self) -> str:
@@ -95,11 +103,13 @@ class Clip(Sequence[Image.Image]):
         seconds = len(self) / self.fps
         return f"Clip({len(self)} frames, {width}x{height}, {self.fps:g} fps, {seconds:.2f} s)"
 
-    def save(self, path: str | os.PathLike[str], *, overwrite: bool = False) -> Path:
+    def save(self, path: str | os.PathLike[str], *, video: VideoOptions | None = None, overwrite: bool = False) -> Path:
         """Write the clip, and its manifest, if it has one, inside of it and as JSON beside it (in a folder, in there).
 
         Args:
-            path: .mp4, .gif, .webp, .png for one contact sheet, or no extension for a folder of PNG files.
+            path: as `write_video` takes it (.mp4, .mov, .gif, ...; no extension for a folder of PNG files), or .png for
+                one contact sheet.
+            video: codec, crf, pixel format and background; None: the clip's own.
             overwrite: replace a file that was not written by this package, too. What was is always replaced, and what
                 the clip was made from, as its manifest names it, never.
 
@@ -110,13 +120,14 @@ class Clip(Sequence[Image.Image]):
             VideoError, OutputError: as `check_output`, or the disk is full; nothing is left half-written.
         """
         path = Path(path)
-        check_output(path, inputs_of(self.manifest), overwrite=overwrite)
+        options = self.video if video is None else video
+        check_output(path, inputs_of(self.manifest), overwrite=overwrite, video=options)
         place = place_of(path)
         with reserved(place):
             if _is_sheet(path):
                 save_sheet(path, contact_sheet({"": self}), self.manifest)
             else:
-                write_video(self, path, self.fps, manifest=self.manifest, overwrite=overwrite)
+                write_video(self, path, self.fps, options=options, manifest=self.manifest, overwrite=overwrite)
             if self.manifest is not None and place.is_file():
                 manifests.write(self.manifest, path_beside(place))
         return path
@@ -156,24 +167,28 @@ def check_output(
     inputs: Iterable[str | os.PathLike[str] | None] = (),
     *,
     overwrite: bool = False,
+    video: VideoOptions = PLAIN,
 ) -> None:
     """Find out before the work whether a clip could be saved there.
 
     Args:
         inputs: what the clip is made from; None among them is passed over.
-        overwrite: as `Clip.save` takes it.
+        overwrite, video: as `Clip.save` takes them.
 
     Raises:
-        VideoError: an extension no clip is saved with.
+        VideoError: an extension no clip is saved with, or options it has no use for.
         OutputError: no permission to write there, or a file stands where a folder is needed; an input, or what others
             made, would be replaced.
     """
-    check_writable(path)
     path = Path(path)
+    if str(path) != STDOUT:
+        check_writable(path)
     if not _is_sheet(path):
-        check_video_output(path)
+        plan_output(path, DEFAULT_RATE, options=video)
     elif path.is_dir():
         raise VideoError(f"{path} is a folder; expected the name of a .png file")
+    elif video != PLAIN:
+        raise VideoError(f"{path} is one picture of all frames: codec, crf and pixel format are for videos")
     outputs.check_output(place_of(path), inputs, overwrite=overwrite)
 
 
@@ -189,4 +204,4 @@ def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) ->
 
 
 def _is_sheet(path: Path) -> bool:
-    return path.suffix.lower() == ".png" and place_of(path) == path
+    return path.suffix.lower() == ".png" and place_of(path) == path and place_of(path) == path

@@ -39,7 +39,7 @@ from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
-from gen_inbetween.media.reading.sequences import image_files
+from gen_inbetween.media.reading.sequences import image_files, is_pattern
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import TimedVideo, VideoError
 from gen_inbetween.media.times.rates import exact_rate, parse_seconds
@@ -229,7 +229,7 @@ def retime_video(
 
 def inputs_of(path: Path, interpolator: Any) -> list[Path]:
     """What a retimed video is made from: the file, or the folder and its images, and a file of weights."""
-    images = image_files(path) if path.is_dir() else []
+    images = image_files(path) if path.is_dir() or is_pattern(path) else []
     return [path, *images, *([Path(interpolator)] if isinstance(interpolator, (str, Path)) else [])]
 
 
