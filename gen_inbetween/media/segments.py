@@ -139,6 +139,8 @@ class Segments:
             # FFmpeg's decoder of AV1 has another name than its encoder: there is none to be named for the output.
             video: Any = output.add_stream_from_template(first.streams.video[0], opaque=encoding.codec == "av1")
             video.time_base = 1 / self.rate  # what AVI counts in
+            if encoding.alpha and encoding.codec == "vp9":
+                video.metadata["alpha_mode"] = "1"  # by which players look for it
             if encoding.tag:
                 video.codec_context.codec_tag = encoding.tag
             if self.plan.sample_aspect is not None and video.codec_context is not None:

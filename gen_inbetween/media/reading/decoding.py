@@ -20,7 +20,8 @@ _DEINTERLACER = "mode=send_frame:parity=auto:deint=interlaced"  # one frame for 
 def alpha_decoder(stream: Any) -> Any | None:
     """A decoder that gives the transparency of a stream which its own decoder would leave out; None: none is needed."""
     name = _ALPHA_DECODERS.get(stream.codec_context.name)
-    if name is None or stream.metadata.get("alpha_mode") != "1" or name not in av.codecs_available:
+    said = {key.lower(): value for key, value in stream.metadata.items()}  # a tag in capitals, of some files
+    if name is None or said.get("alpha_mode") != "1" or name not in av.codecs_available:
         return None
     return av.CodecContext.create(name, "r")
 

@@ -249,7 +249,8 @@ def _encoder_options(codec: str, encoder: str, pix_fmt: str, crf: int | None, fo
         # reads past the end of rows, and the bytes depend on what lies there.
         "libx264": {"crf": str(quality), "threads": "1", "mbtree": "0"}
         | ({"bf": "0"} if format == "avi" else {}),  # AVI numbers frames as they are stored
-        "libx265": {"crf": str(quality), "x265-params": "log-level=error:frame-threads=1"},
+        # No frames between others, because of clips shorter than they need x265 makes up the times of decoding.
+        "libx265": {"crf": str(quality), "x265-params": "log-level=error:frame-threads=1:bframes=0"},
         "libsvtav1": {"crf": str(quality), "preset": "6", "svtav1-params": "lp=1"},
         "libaom-av1": {"crf": str(quality), "b": "0", "cpu-used": "6", "threads": "1"},
         "librav1e": {"qp": str(4 * quality), "speed": "6", "tiles": "1"},

@@ -62,7 +62,9 @@ def test_untagged_films_are_tagged_as_they_were_taken(tmp_path: Path) -> None:
 @pytest.mark.parametrize("colour", [PQ, HLG])
 def test_hdr_is_kept_with_its_tags(tmp_path: Path, colour: FilmColour) -> None:
     frames = [sixteen_bit(patches())] * 2
-    path = write(tmp_path / "a.mkv", frames, "yuv420p10le", "libx265", colour, **{"x265-params": "log-level=error"})
+    path = write(
+        tmp_path / "a.mkv", frames, "yuv420p10le", "libx265", colour, **{"x265-params": "log-level=error:bframes=0"}
+    )
     made = retime(path, tmp_path / "o.mp4", fps=10)
     assert tags(made) == numbers_of(colour) and pix_fmt(made) == "yuv420p10le"
     pixels, source = (next(open_source(each).read(0, 1, 1)).astype(int) for each in (made, path))
@@ -71,7 +73,9 @@ def test_hdr_is_kept_with_its_tags(tmp_path: Path, colour: FilmColour) -> None:
 
 def test_hdr_is_tone_mapped_where_it_cannot_be_kept(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     grey = np.full((48, 64, 3), round(0.38 * 65535), np.uint16)  # HDR's grey card
-    path = write(tmp_path / "a.mkv", [grey] * 2, "yuv420p10le", "libx265", PQ, **{"x265-params": "log-level=error"})
+    path = write(
+        tmp_path / "a.mkv", [grey] * 2, "yuv420p10le", "libx265", PQ, **{"x265-params": "log-level=error:bframes=0"}
+    )
     for name in ("o.gif", "o"):
         caplog.clear()
         with caplog.at_level("INFO"):
