@@ -17,7 +17,7 @@ import typer
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
-from gen_inbetween.cli.errors import FAILED, configure_logging, fail, report_errors
+from gen_inbetween.cli.errors import FAILED, configure_logging, debugging, fail, report_errors, report_usage
 from gen_inbetween.cli.options import (
     Background,
     ConfigFile,
@@ -227,6 +227,8 @@ def batch(
     from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
 
     chosen = parse_shard(shard)
+    if out.exists() and not out.is_dir():
+        raise ValueError(f"{out} is a file; the clips go to a folder")
     settings_of(config, override)  # checked before the list is read
     entries = read_pairs(pairs, out, settings_said(config, override), overwrite=overwrite)
 
@@ -248,7 +250,13 @@ cli_edit.add_to(app)
 def main() -> None:
     """The console script."""
     configure_logging()
-    app(args=[argument for argument in sys.argv[1:] if argument != "--debug"])
+    try:
+        status = app(args=[argument for argument in sys.argv[1:] if argument != "--debug"], standalone_mode=False)
+    except Exception as error:
+        if debugging() or not hasattr(error, "format_message"):
+            raise
+        sys.exit(report_usage(error))
+    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _announce(clip: Clip, out: Path, overwrite: bool) -> None:

@@ -48,6 +48,21 @@ def fail(message: str, status: int) -> NoReturn:
     raise typer.Exit(status)
 
 
+def report_usage(error: Any) -> int:
+    """Print what typer says of a line it cannot read, as one of our own; the exit status.
+
+    Its exceptions are click's, or those of a click inside of it, so they are told by what they have.
+    """
+    message = error.format_message()
+    if type(error).__name__ == "NoArgsIsHelpError":
+        typer.echo(message, err=True)
+        return BAD_INPUT
+    words = getattr(getattr(error, "ctx", None), "command_path", "").split()[1:]
+    command = " ".join(["inbetween", *(word for word in words if not word.startswith("-"))])
+    typer.echo(f"error: {' '.join(message.split()).rstrip('.')}; `{command} --help` shows the options", err=True)
+    return BAD_INPUT
+
+
 def debugging() -> bool:
     """Whether --debug stands anywhere on the line: it is wanted afterwards, at the end of one that failed."""
     return "--debug" in sys.argv[1:]

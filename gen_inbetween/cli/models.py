@@ -44,10 +44,13 @@ def plan(
         typer.echo(line)
     if sampler is None:
         return
+    typer.echo(f"counting {model}, method {sampler}, on its configuration: no weights are loaded", err=True)
     from gen_inbetween.memory.plan import plan as make_plan
+    from gen_inbetween.memory.plan import render
 
     shape: dict[str, Any] = {"width": settings.width, "height": settings.height, "num_frames": num_frames}
-    typer.echo(str(make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)))
+    for line in render(make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)):
+        typer.echo(line)
 
 
 shelf = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -135,6 +138,9 @@ def convert(
         info = convert_interpolator(source, target)
         typer.echo(f"{target}: {info.architecture} {info.version}, kind {info.kind}, {info.license}")
         return
+    from gen_inbetween.diffusion.motion_files import check_motion_file
+
+    check_motion_file(source)  # before diffusers is imported, or a model opened
     from gen_inbetween.diffusion.checkpoints import convert as convert_motion
     from gen_inbetween.diffusion.checkpoints import export_unet
     from gen_inbetween.models.loading import open_pipeline

@@ -20,7 +20,7 @@ from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor, nn
 
-from gen_inbetween.diffusion.lora_files import LORA_FILES, is_lora, read_lora
+from gen_inbetween.diffusion.lora_files import is_lora, read_lora
 from gen_inbetween.diffusion.motion import (
     get_motion_scale,
     has_backward_motion,
@@ -38,10 +38,12 @@ from gen_inbetween.diffusion.motion_files import (
     UNROTATED_LAYER,
     MotionError,
     MotionInfo,
+    find_motion_file,
     open_weights,
     read_difference,
     read_tuned_unet,
 )
+from gen_inbetween.runtime.checks import check_real
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.hub import MOTION_FILE
@@ -62,6 +64,7 @@ def load_motion(
     kernel: "sdpa" or "xformers", as in `attention.open_kernel`; motion_scale: as in `motion.set_motion_scale`.
     Nothing changes when the file does not fit: MotionError names a layer that is missing, too many or of another shape.
     """
+    check_real("motion_scale", motion_scale)
     state, info = _read(Path(source).expanduser(), base)
     try:
         load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel, rotate=info.rotate)
@@ -149,7 +152,7 @@ def export_unet(unet: nn.Module, folder: str | Path) -> Path:
 
 
 def _read(source: Path, base: str | Path | None) -> tuple[dict[str, Tensor], MotionInfo]:
-    path = _motion_file(source)
+    path = find_motion_file(source)
     with open_weights(path) as weights:
         names, header = list(weights.keys()), weights.metadata() or {}
     if HEADER in header:
@@ -170,18 +173,6 @@ def _read(source: Path, base: str | Path | None) -> tuple[dict[str, Tensor], Mot
             f"{path} changes {foreign}; expected {trained_names} and to_out.0 of the temporal attn1 layers only"
         )
     return state, info
-
-
-def _motion_file(source: Path) -> Path:
-    if source.is_dir():
-        names = (MOTION_FILE, *UNET_FILES, *LORA_FILES)
-        file = next((source / name for name in names if (source / name).is_file()), None)
-        if file is None:
-            raise MotionError(f"folder {source} holds no backward motion: expected one of {', '.join(names)}")
-        return file
-    if not source.is_file():
-        raise MotionError(f"no motion file or folder at {source}")
-    return source
 
 
 def _layer(name: str) -> str:

@@ -28,14 +28,15 @@ from diffusers.models.resnet import SpatioTemporalResBlock
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
-from gen_inbetween.diffusion.options import DecodeMode
+from gen_inbetween.diffusion.options import DEFAULT_CHUNK_SIZE, DecodeMode
+from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.messages import warn_once
-
-DEFAULT_CHUNK_SIZE = 8  # frames; about a third of the memory of SVD-XT's 25
 
 
 def choose_decode(mode: DecodeMode | None, chunk_size: int | None) -> DecodeMode:
     """The mode asked for; None: "chunked" if a chunk size is given, as SVD's examples do, else "streamed"."""
+    if chunk_size is not None:
+        check_whole("decode_chunk_size", chunk_size, 1)
     if mode is not None or chunk_size is None:
         return mode or "streamed"
     warn_once(

@@ -21,7 +21,6 @@ from torch import Tensor
 from gen_inbetween.diffusion.motion_files import MotionError, MotionInfo, open_weights
 from gen_inbetween.runtime.hashing import state_sha256
 
-LORA_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
 _PREFIX = r"^(?:base_model\.model\.)?(?:unet\.)?(?P<layer>.+?)"
 _FACTOR = re.compile(_PREFIX + r"\.(?:lora_(?P<factor>[AB])(?:\.default)?|lora\.(?P<side>down|up))\.weight$")
 _ALPHA = re.compile(_PREFIX + r"(?:\.lora)?\.alpha$")

@@ -27,6 +27,7 @@ from diffusers.models.attention_processor import Attention, AttnProcessor2_0, XF
 from torch import Tensor, nn
 
 from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor, Direction, SplitAttnProcessor
+from gen_inbetween.runtime.checks import check_real
 
 # Projection of a layer -> its update in the processor.
 UPDATES = {"to_q": "update_q", "to_k": "update_k", "to_v": "update_v", "to_out.0": "update_out"}
@@ -339,8 +340,7 @@ def set_motion_scale(unet: nn.Module, scale: float) -> None:
     Raises:
         ValueError: a scale that is not finite. RuntimeError: no backward motion is installed.
     """
-    if not math.isfinite(scale):
-        raise ValueError(f"expected a finite motion scale, got {scale!r}")
+    check_real("motion_scale", scale)
     for processor in motion_processors(unet).values():
         processor.update_scale = float(scale)
 

@@ -26,6 +26,7 @@ from gen_inbetween.runtime.hub import HUB_IDS, MODELS_VARIABLE, MOTION_FILE, fin
 
 HEADER = "backward_motion"  # the key of our JSON in a safetensors header
 FORMAT_VERSION = 2  # 2 says whether the motion rotates; of 1, all do
+LORA_FILES = ("adapter_model.safetensors", "pytorch_lora_weights.safetensors")
 UNET_FILES = tuple(
     f"{folder}diffusion_pytorch_model{variant}.safetensors" for folder in ("unet/", "") for variant in ("", ".fp16")
 )
@@ -76,6 +77,25 @@ class MotionInfo:
         rotation = "" if self.rotate else " without rotation"
         frames = f", {self.num_frames} frames" if self.num_frames else ""
         return f"{update}{rotation}, from {self.base_model or 'an unnamed base'}{frames}, sha256 {self.sha256[:12]}"
+
+
+def find_motion_file(source: Path) -> Path:
+    """The motion file at `source`, or the one in that folder. MotionError: there is none."""
+    if source.is_dir():
+        names = (MOTION_FILE, *UNET_FILES, *LORA_FILES)
+        file = next((source / name for name in names if (source / name).is_file()), None)
+        if file is None:
+            raise MotionError(f"folder {source} holds no backward motion: expected one of {', '.join(names)}")
+        return file
+    if not source.is_file():
+        raise MotionError(f"no motion file or folder at {source}")
+    return source
+
+
+def check_motion_file(source: str | Path) -> None:
+    """MotionError where a motion file is missing, or no safetensors file: found before a model is opened."""
+    with open_weights(find_motion_file(Path(source).expanduser())):
+        pass
 
 
 @contextmanager

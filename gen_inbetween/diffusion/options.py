@@ -2,12 +2,14 @@
 
 from __future__ import annotations
 
-import math
 from dataclasses import dataclass, fields
 from typing import Literal, get_args
 
+from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
+
 INTERPOLATE, AUTO = WITHOUT_SAMPLING = "interpolate", "auto"  # methods of `inbetween` that need not sample
 DecodeMode = Literal["streamed", "all", "chunked", "preview"]
+DEFAULT_CHUNK_SIZE = 8  # frames decoded at once in "chunked"; about a third of the memory of SVD-XT's 25
 Fusion = Literal["average", "linear"]
 
 
@@ -31,15 +33,16 @@ class SamplerOptions:
 
     def __post_init__(self) -> None:
         for name, minimum in (("num_inference_steps", 1), ("renoise_steps", 0), ("renoise_span", 1)):
-            count = getattr(self, name)
-            if count is not None and (not isinstance(count, int) or count < minimum):
-                raise ValueError(f"expected {name} as a whole number of at least {minimum}, got {count!r}")
-        if self.renoise_ratio is not None and not 0 <= self.renoise_ratio <= 1:
-            raise ValueError(f"expected renoise_ratio in [0, 1], got {self.renoise_ratio!r}")
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), minimum)
+        if self.renoise_ratio is not None:
+            check_real("renoise_ratio", self.renoise_ratio, 0, 1)
         for name in ("min_guidance_scale", "max_guidance_scale"):
-            scale = getattr(self, name)
-            if scale is not None and not math.isfinite(scale):
-                raise ValueError(f"expected a finite {name}, got {scale!r}")
+            if getattr(self, name) is not None:
+                check_real(name, getattr(self, name))
+        for name in ("cfg_plus_plus", "pin_ends"):
+            if getattr(self, name) is not None:
+                check_switch(name, getattr(self, name))
         if self.fusion is not None and self.fusion not in get_args(Fusion):
             raise ValueError(f"expected fusion out of {', '.join(get_args(Fusion))}, got {self.fusion!r}")
 

@@ -10,7 +10,6 @@ A call is: encode both keyframes -> noise levels -> the loop of `METHODS[method]
 
 from __future__ import annotations
 
-import math
 import os
 from collections.abc import Callable, Sequence
 from dataclasses import dataclass, fields, replace
@@ -50,6 +49,7 @@ from gen_inbetween.diffusion.motion import (
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
 from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
 from gen_inbetween.diffusion.sampling import OnStep, keep_x
+from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
 from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
 from gen_inbetween.runtime.messages import nearest_names
 
@@ -250,6 +250,10 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             "noise_aug_strength": noise_aug_strength,
         }
         check_arguments(num_frames, output_type, **conditioning)
+        for name, side in (("height", height), ("width", width)):
+            if side is not None:
+                check_whole(name, side, 1)
+        check_switch("split_guidance", split_guidance)
         decode = choose_decode(decode, decode_chunk_size)
         on_step_end = self._open_callback(callback_on_step_end, callback_on_step_end_tensor_inputs)
         self._check_motion(chosen)
@@ -299,6 +303,10 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         """The loop's `on_step` that calls a callback of diffusers' kind with the tensors of these names."""
         if callback is None:
             return keep_x
+        if not callable(callback):
+            raise ValueError(
+                f"expected callback_on_step_end as a function or a callback of diffusers, got {callback!r}"
+            )
         if isinstance(callback, (PipelineCallback, MultiPipelineCallbacks)):
             names = callback.tensor_inputs
         unknown = set(names) - set(self._callback_tensor_inputs)
@@ -386,8 +394,10 @@ def find_variant(source: str) -> str | None:
 
 def clips_per_pair(num_videos: int, generator: Generator, pairs: int) -> int:
     """How many clips are made of each pair; ValueError: none, or a list of generators that does not fit."""
-    if not isinstance(num_videos, int) or num_videos < 1:
-        raise ValueError(f"expected num_videos_per_prompt as a whole number of at least 1, got {num_videos!r}")
+    check_whole("num_videos_per_prompt", num_videos, 1)
+    each = generator if isinstance(generator, list) else [generator]
+    if strange := [given for given in each if given is not None and not isinstance(given, torch.Generator)]:
+        raise ValueError(f"expected generator as a torch.Generator, or a list of them, got {strange[0]!r}")
     if not isinstance(generator, list) or len(generator) == pairs * num_videos:
         return num_videos
     if num_videos > 1 or not generator or len(generator) % pairs:
@@ -418,13 +428,9 @@ def check_arguments(
     num_frames: int, output_type: str, *, fps: int, motion_bucket_id: int, noise_aug_strength: float
 ) -> None:
     """ValueError for a value that SVD cannot be conditioned on, or an unknown output type."""
-    if not isinstance(num_frames, int) or num_frames < 2:
-        raise ValueError(f"expected num_frames as a whole number of at least 2, the keyframes, got {num_frames!r}")
+    check_whole("num_frames, the keyframes included,", num_frames, 2)
     if output_type not in OUTPUT_TYPES:
         raise ValueError(f"expected output_type out of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
-    if not fps >= 1:
-        raise ValueError(f"expected fps of at least 1, got {fps!r}")
-    if not 0 <= motion_bucket_id <= 255:
-        raise ValueError(f"expected motion_bucket_id from 0 to 255, got {motion_bucket_id!r}")
-    if not 0 <= noise_aug_strength < math.inf:
-        raise ValueError(f"expected noise_aug_strength of at least 0, got {noise_aug_strength!r}")
+    check_real("fps", fps, 1)
+    check_real("motion_bucket_id", motion_bucket_id, 0, 255)
+    check_real("noise_aug_strength", noise_aug_strength, 0)

@@ -45,8 +45,8 @@ PERCENTILE = 99
 # below. With dis-splat, the default, 90 % of those below are good, and 52 % of the good ones are below (61 of 250).
 DISPLACEMENT = 6.0  # pixels of 256 in height
 DISAGREEMENT = 32.0  # grey levels of 255
-# Above this disagreement dis-splat has cross-faded what its flow did not find: on the same triplets 2 % of the middle
-# frames above it are good, 76 % of those below, and 98 % of all good ones are below. How far things move says less: a
+# Above this disagreement dis-splat has cross-faded what its flow did not find: on the same triplets 3 % of the middle
+# frames above it are good, 76 % of those below, and 97 % of all good ones are below. How far things move says less: a
 # camera that pans by a fifth of the picture is followed exactly.
 DOUBLE = 24.0  # grey levels of 255
 

@@ -11,12 +11,11 @@ from typing import Any
 from PIL import Image
 
 from gen_inbetween.diffusion.options import INTERPOLATE
-from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.generate import inbetween, read_settings
 from gen_inbetween.media.clip import check_output, save_sheet
 from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.media.video_writer import write_video
-from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import resolve_model
 
 log = logging.getLogger("gen_inbetween")
@@ -45,12 +44,14 @@ def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterato
         settings: keywords of `inbetween`, for all clips alike.
 
     Raises:
-        OutputError: one of the files cannot be written, found before the work.
+        ValueError: a setting out of its range, an unknown model. OutputError: one of the files cannot be written. Both
+            are found before the work.
     """
     spec = resolve_model(settings.get("model", "pocket"))
-    motion = open_pipeline(spec).motion
-    methods = ("trf", "vibid") if motion is None else ("gi", "trf", "vibid")
-    if motion is None:
+    read_settings(settings, {})  # what is wrong with them is said before anything is written
+    has_motion = spec.motion_file(settings.get("motion", "default")) is not None
+    methods = ("gi", "trf", "vibid") if has_motion else ("trf", "vibid")
+    if not has_motion:
         log.warning("gi is left out: this model has no backward motion yet (`inbetween run --motion FILE` takes one)")
     chosen: dict[str, tuple[str, ...]] = dict.fromkeys(PAIRS, methods)
     if spec.name == "pocket":

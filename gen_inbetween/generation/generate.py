@@ -20,6 +20,7 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.methods import default_method
+from gen_inbetween.diffusion.motion_files import check_motion_file
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import (
     DISAGREEMENT,
@@ -264,7 +265,10 @@ def open_source(settings: Settings, own: Own) -> Source:
     spec = resolve_model(settings.model)
     if spec.name == "pocket":
         warn_once(f"pocket: {spec.width} x {spec.height} pixels, drawn things; photographs are beyond it")
-    return Source(open_configs(spec), spec.motion_file(settings.motion) is not None, spec)
+    motion = spec.motion_file(settings.motion)
+    if motion is not None:
+        check_motion_file(motion)
+    return Source(open_configs(spec), motion is not None, spec)
 
 
 def open_run(

@@ -23,6 +23,7 @@ from gen_inbetween.runtime.hashing import images_sha256
 from gen_inbetween.runtime.manifest import ManifestError
 
 LENGTH = 25  # frames of a clip that nobody gave a length: SVD-XT's, at which methods are compared with each other
+HELD = 16e9  # bytes of frames
 
 
 def open_for(settings: Settings, earlier: dict[str, Any] | None = None) -> FrameInterpolator:
@@ -53,16 +54,25 @@ def resolve_interpolation(settings: Settings, size: tuple[int, int], interpolato
         height = max(1, round(size[1] * (width or 0) / size[0]))
     elif width is None:
         width = max(1, round(size[0] * height / size[1]))
+    num_frames = settings.num_frames or LENGTH
+    check_held(width or 0, height or 0, num_frames)
     name = settings.interpolator or interpolator.info.name
     return replace(
         settings,
         width=width,
         height=height,
-        num_frames=settings.num_frames or LENGTH,
+        num_frames=num_frames,
         interpolator=name if name in INTERPOLATORS else str(Path(name).expanduser().resolve()),
         iters=settings.iters or 1,
         device=str(interpolator.device),
     )
+
+
+def check_held(width: int, height: int, num_frames: int) -> None:
+    """ValueError where the frames of a clip, which are held until it is written, take more than HELD."""
+    if 3 * width * height * num_frames > HELD:
+        size = f"{num_frames} frames of {width}x{height} take {3e-9 * width * height * num_frames:.3g} GB"
+        raise ValueError(f"{size}, and a clip may take {HELD / 1e9:g}: fewer frames, or a smaller size")
 
 
 def interpolate_keyframes(

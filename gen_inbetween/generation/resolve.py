@@ -35,6 +35,8 @@ if TYPE_CHECKING:
 
 log = logging.getLogger("gen_inbetween")
 
+HOPELESS = 4  # times the memory there is: less may yet be estimated too high, or find room elsewhere
+
 
 @dataclass(frozen=True)
 class SamplingRun:
@@ -72,6 +74,10 @@ def resolve_run(
         raise MissingMotionError(configs.name, find_file(configs.name, [MOTION_FILE]))
     width, height = settings.width or configs.width, settings.height or configs.height
     num_frames = settings.num_frames or configs.num_frames
+    if settings.fps != int(settings.fps):
+        raise ValueError(
+            f"fps {settings.fps:g}: a diffusion model is told a whole number; method interpolate takes any"
+        )
     configs.check_size(width, height)
     configs.check_length(num_frames)
     sampler = method.resolve(settings.sampler)
@@ -92,13 +98,14 @@ def resolve_run(
 def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.device, dtype: torch.dtype) -> MemoryOptions:
     """The memory options asked for, and for the others those of the planner's first candidate that fits.
 
-    A run that nothing makes fit is said to be too large in the log, and tried.
+    A run that nothing makes fit is said to be too large in the log, and tried. ValueError: it is far too large.
     """
     from gen_inbetween.diffusion.decoding import choose_decode  # here: what is interpolated waits for no diffusers
     from gen_inbetween.memory.apply import device_memory_gb
     from gen_inbetween.memory.plan import plan
 
-    limit = settings.vram_gb or device_memory_gb(device)
+    there = device_memory_gb(device)
+    limit = settings.vram_gb or there
     planned = plan(
         configs,
         width=settings.width,
@@ -109,6 +116,11 @@ def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.devic
         vram_gb=limit,
         dtype=dtype,
     )
+    if not planned.fits and there is not None and planned.peak_gb > HOPELESS * there:
+        raise ValueError(
+            f"{settings.num_frames} frames of {settings.width}x{settings.height} take about {planned.peak_gb:.4g} GB, "
+            f"and {there:.3g} are free on {device}: take a smaller size or fewer frames"
+        )
     if not planned.fits:
         log.warning(
             "this run takes about %.1f GB and %.1f are free on %s: expect it to run out of memory; a smaller "

@@ -19,19 +19,20 @@ from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.memory.options import MemoryOptions
 
 Count = Annotated[int, Field(ge=1)]
+Side = Annotated[int, Field(ge=1, le=16384)]  # pixels; what H.264 holds
 Channel = Annotated[int, Field(ge=0, le=255)]
 Options = TypeVar("Options", SamplerOptions, MemoryOptions)
 
 
 def _plain_rate(fps: Any) -> Any:
-    """Frames a second as a number, whole where it is: 24, 24.5 or 30000/1001."""
-    if isinstance(fps, bool) or not isinstance(fps, int | float | str):
-        return fps
+    """Frames a second as a number, whole where it is: 24, 24.5 or "30000/1001". A word of digits is no number."""
+    if isinstance(fps, bool) or not isinstance(fps, int | float | str) or (isinstance(fps, str) and "/" not in fps):
+        raise ValueError("expected a number of frames a second, or a fraction such as 30000/1001")
     rate = exact_rate(fps)
     return int(rate) if rate.denominator == 1 else float(rate)
 
 
-Rate = Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)]
+Rate = Annotated[int | float | str, BeforeValidator(_plain_rate), Field(ge=1, le=120)]  # a number in the end
 
 
 @dataclass(frozen=True)
@@ -44,9 +45,9 @@ class Settings(SamplerOptions, MemoryOptions):
     interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: the bundled one
     iters: Count | None = None  # interpolate, auto: steps to each frame, for interpolators with a reference; None: 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    num_frames: int | None = None  # both keyframes included; None: what the model was trained on; interpolate: 25
-    width: Count | None = None  # pixels; None: the model's own size; interpolate: frame0's own
-    height: Count | None = None
+    num_frames: Count | None = None  # both keyframes included; None: what the model was trained on; interpolate: 25
+    width: Side | None = None  # pixels; None: the model's own size; interpolate: frame0's own
+    height: Side | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
     exact_ends: bool = True  # put the fitted keyframes at the ends in place of what the method made of them
@@ -55,7 +56,7 @@ class Settings(SamplerOptions, MemoryOptions):
     noise_aug_strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02  # noise on the keyframes, encoded
     device: str | None = None  # None: cuda, else mps, else cpu
     dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU
-    vram_gb: Annotated[float, Field(gt=0)] | None = None  # GB to plan for; None: what the device has free
+    vram_gb: Annotated[float, Field(gt=0, allow_inf_nan=False)] | None = None  # to plan for; None: what is free
     video: VideoOptions = PLAIN  # codec, crf and pixel format of the file; no part of what is made
 
     def __post_init__(self) -> None:

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import weakref
 from collections.abc import Iterator
+from dataclasses import dataclass
 from typing import Any
 
 import torch
@@ -21,6 +22,16 @@ from torch import Tensor
 from torch.overrides import TorchFunctionMode
 from torch.utils._python_dispatch import TorchDispatchMode
 from torch.utils.flop_counter import flop_registry
+
+
+@dataclass(frozen=True)
+class Footprint:
+    """One stage: bytes of its weights, of its largest layer's weights, of its activations at their peak; FLOPs."""
+
+    weights: int
+    largest_layer: int
+    activations: int
+    flops: int
 
 
 class Cost:

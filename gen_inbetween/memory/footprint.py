@@ -8,7 +8,6 @@ allocator and cuDNN add is the planner's allowance.
 from __future__ import annotations
 
 import json
-from dataclasses import dataclass
 from functools import lru_cache
 from typing import Any
 
@@ -21,20 +20,10 @@ from gen_inbetween.diffusion.decoding import decode_latents
 from gen_inbetween.diffusion.motion import add_backward_motion, set_direction
 from gen_inbetween.diffusion.options import DecodeMode
 from gen_inbetween.memory.apply import set_forward_chunking
-from gen_inbetween.memory.counter import Cost, counted
+from gen_inbetween.memory.counter import Cost, Footprint, counted
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 
 META = torch.device("meta")
-
-
-@dataclass(frozen=True)
-class Footprint:
-    """One stage: bytes of its weights, of its largest layer's weights, of its activations at their peak; FLOPs."""
-
-    weights: int
-    largest_layer: int
-    activations: int
-    flops: int
 
 
 @lru_cache

@@ -6,6 +6,7 @@ from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
 from gen_inbetween.diffusion.options import DecodeMode
+from gen_inbetween.runtime.checks import check_switch, check_whole
 
 Offload = Literal["none", "model", "group"]
 Kernel = Literal["sdpa", "xformers"]
@@ -31,9 +32,10 @@ class MemoryOptions:
 
     def __post_init__(self) -> None:
         for name, minimum in (("forward_chunking", 0), ("decode_chunk_size", 1)):
-            count = getattr(self, name)
-            if count is not None and (not isinstance(count, int) or count < minimum):
-                raise ValueError(f"expected {name} as a whole number of at least {minimum}, got {count!r}")
+            if getattr(self, name) is not None:
+                check_whole(name, getattr(self, name), minimum)
+        if self.split_guidance is not None:
+            check_switch("split_guidance", self.split_guidance)
         for name, allowed in (("kernel", Kernel), ("offload", Offload), ("decode", DecodeMode)):
             value = getattr(self, name)
             if value is not None and value not in get_args(allowed):

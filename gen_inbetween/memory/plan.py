@@ -14,13 +14,14 @@ from pathlib import Path
 
 import torch
 
-from gen_inbetween.diffusion.decoding import DEFAULT_CHUNK_SIZE
 from gen_inbetween.diffusion.methods import Method, find_method
-from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
-from gen_inbetween.memory.footprint import Footprint, count_decode, count_encode, count_image_encoder, count_unet
+from gen_inbetween.diffusion.options import DEFAULT_CHUNK_SIZE, DecodeMode, SamplerOptions
+from gen_inbetween.memory.counter import Footprint
+from gen_inbetween.memory.kept_footprints import footprint
 from gen_inbetween.memory.options import MemoryOptions, Offload, describe_memory_options
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.registry import ModelSpec
+from gen_inbetween.runtime.checks import check_real, check_whole
 
 VRAM_SIZES = (8, 12, 16, 24, 48, 80)  # GB, cards as they are sold
 GB = 1e9
@@ -59,17 +60,17 @@ class Workload:
     def unet(self, clips: int, chunk: int = 0) -> Footprint:
         """One pass over so many clips; chunk: frames per feed-forward chunk, 0: whole."""
         size = (self.num_frames, self.height, self.width)
-        return count_unet(self.configs.unet, self.dtype, clips, *size, self.method.needs_motion, chunk)
+        return footprint("unet", self.configs.unet, self.dtype, clips, *size, self.method.needs_motion, chunk)
 
     def decode(self, mode: DecodeMode) -> Footprint:
-        return count_decode(self.configs.vae, self.dtype, self.num_frames, self.height, self.width, mode)
+        return footprint("decode", self.configs.vae, self.dtype, self.num_frames, self.height, self.width, mode)
 
     def parts(self, clips: int, chunk: int = 0) -> dict[str, Footprint]:
         """What the stages run, the UNet for one pass over so many clips."""
         pixels = [self.configs.latent_factor * side for side in (self.height, self.width)]
         return {
-            "image encoder": count_image_encoder(self.configs.image_encoder, self.dtype),
-            "encode": count_encode(self.configs.vae, self.dtype, *pixels),
+            "image encoder": footprint("image_encoder", self.configs.image_encoder, self.dtype),
+            "encode": footprint("encode", self.configs.vae, self.dtype, *pixels),
             "UNet": self.unet(clips, chunk),
             "decode": self.decode("streamed"),
         }
@@ -169,6 +170,11 @@ def plan(
     Raises:
         ModelError, ValueError: an unknown model, method or option; a size that the model cannot do.
     """
+    for name, value in (("width", width), ("height", height), ("num_frames", num_frames)):
+        if value is not None:
+            check_whole(name, value, 1)
+    if vram_gb is not None and not check_real("vram_gb", vram_gb, 0):
+        raise ValueError("expected vram_gb above 0")
     configs = open_configs(model)
     width, height, num_frames = width or configs.width, height or configs.height, num_frames or configs.num_frames
     configs.check_size(width, height)

@@ -10,6 +10,7 @@ from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime.hub import fetch_file
 from gen_inbetween.runtime.messages import warn_once
 
+LARGEST = 64  # times the pixels of a frame that the model was trained on
 LONGEST = 2  # times the trained count of frames: further out, nothing that SVD learned about the pace of things holds
 
 # Stable Video Diffusion as published, to plan without any of its files; both lengths share it.
@@ -67,7 +68,12 @@ class ModelConfigs:
         return int(self.latent_factor * 2 ** (len(json.loads(self.unet)["block_out_channels"]) - 1))
 
     def check_size(self, width: int, height: int) -> None:
-        """ValueError for a size the UNet could not halve evenly all the way down; it names the nearest ones."""
+        """ValueError for a size the UNet could not halve evenly all the way down, and for one far beyond its own."""
+        if width * height > LARGEST * self.width * self.height:
+            raise ValueError(
+                f"{width}x{height} is more than {LARGEST} times the {self.width}x{self.height} that this model was "
+                "made for: take a smaller size"
+            )
         factor = self.size_factor
         for name, side in (("width", width), ("height", height)):
             if side % factor:

@@ -19,6 +19,7 @@ from typing import TYPE_CHECKING, Any
 import torch
 from safetensors import SafetensorError
 
+from gen_inbetween.diffusion.motion_files import check_motion_file
 from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime.devices import default_device, default_dtype
 from gen_inbetween.runtime.hub import ModelError, hub_errors
@@ -63,6 +64,7 @@ def open_pipeline(
     with _opening:  # one at a time: threads that want the same model get the same, and diffusers is not made for more
         if motion_file is None:
             return load(spec, device, dtype, kernel, None, 0)
+        check_motion_file(motion_file)  # before the model is opened for it
         path = Path(motion_file).expanduser().resolve()
         times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
         return load(spec, device, dtype, kernel, str(path), max(times, default=0))

@@ -20,6 +20,7 @@ from __future__ import annotations
 import copy
 import dataclasses
 import os
+import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
@@ -27,7 +28,7 @@ from typing import Any, TypeVar
 import yaml
 from pydantic import ConfigDict, TypeAdapter, ValidationError
 
-from gen_inbetween.runtime.lists import read_text
+from gen_inbetween.runtime.lists import read_text, read_yaml
 from gen_inbetween.runtime.messages import nearest_names
 
 Config = TypeVar("Config")
@@ -42,7 +43,7 @@ def load(cls: type[Config], path: str | os.PathLike[str], overrides: Iterable[st
     """Read a YAML file into the (frozen, possibly nested) dataclass `cls`.
 
     Args:
-        cls: a dataclass; its field types are checked. YAML's "1e-4", a string to it, becomes a number where one is due.
+        cls: a dataclass; its field types are checked. A word is no number, nor is true or "7".
         path: a YAML file holding one mapping. An empty file means: every default.
         overrides: "key=value" or "section.key=value"; the value is read as YAML ("3", "1e-4", "[1, 2]", "null").
 
@@ -61,7 +62,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     try:
-        values = yaml.safe_load(text)
+        values = read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict | None):
@@ -73,7 +74,7 @@ def apply_overrides(values: Mapping[str, Any], overrides: Iterable[str]) -> dict
     """A copy of a mapping with "key=value" lines applied; ConfigError names a line that is not of that form.
 
     >>> apply_overrides({"steps": 3}, ["steps=10", "optimizer.lr=3e-4"])
-    {'steps': 10, 'optimizer': {'lr': '3e-4'}}
+    {'steps': 10, 'optimizer': {'lr': 0.0003}}
     """
     merged = copy.deepcopy(dict(values))
     for override in overrides:
@@ -86,6 +87,8 @@ def from_mapping(
 ) -> Config:
     """`load` for a mapping that is already in memory; `where` opens the error messages."""
     merged = apply_overrides(values, overrides)
+    if problem := ill_typed(cls, merged):
+        raise ConfigError(f"{where}: {problem}")
     try:
         return adapter(cls).validate_python(merged)
     except ValidationError as error:
@@ -106,6 +109,54 @@ def adapter(cls: Any) -> TypeAdapter[Any]:
     return _adapters[cls]
 
 
+def ill_typed(hint: Any, value: Any, key: str = "") -> str | None:
+    """What is wrong with a value of this type where pydantic would turn one kind into another; None: nothing.
+
+    Booleans and words are no numbers, numbers and words are neither true nor false. Looked for at any depth.
+
+    >>> ill_typed(int | None, True, "seed"), ill_typed(int | None, 3, "seed")
+    ("'seed': expected a number, got True", None)
+    """
+    choices = list(_choices(hint))
+    prefix = f"{key}." if key else ""
+    if isinstance(value, Mapping):
+        inner: list[tuple[Any, str, Any]] = []
+        for choice in choices:
+            if isinstance(choice, type) and dataclasses.is_dataclass(choice):
+                hints = typing.get_type_hints(choice)
+                inner += [(hints[name], name, item) for name, item in value.items() if name in hints]
+            elif typing.get_origin(choice) is dict:
+                inner += [(typing.get_args(choice)[1], name, item) for name, item in value.items()]
+        return next(filter(None, (ill_typed(part, item, f"{prefix}{name}") for part, name, item in inner)), None)
+    if isinstance(value, list | tuple):
+        parts = [part for choice in choices for part in typing.get_args(choice) if part is not Ellipsis]
+        if not parts or Any in choices:
+            return None
+        items = typing.Union[tuple(parts)]  # noqa: UP007 (made at run time)
+        return next(filter(None, (ill_typed(items, item, f"{prefix}{i}") for i, item in enumerate(value))), None)
+    plain = {choice if isinstance(choice, type) else type(choice) for choice in choices}
+    given = bool if isinstance(value, bool) else float if isinstance(value, int | float) else type(value)
+    if Any in choices or given not in (bool, float, str) or given in plain or (given is float and int in plain):
+        return None
+    if given is str and not plain <= {int, float, bool, type(None)}:
+        return None  # a path, or what reads words
+    if plain & {int, float} and given is not float:
+        return f"{key!r}: expected a number, got {value!r}"
+    return f"{key!r}: expected true or false, got {value!r}" if bool in plain else None
+
+
+def _choices(hint: Any) -> Iterator[Any]:
+    """The types that a hint allows, one by one; of a Literal its values."""
+    if typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Annotated):
+        inner = typing.get_args(hint)[:1] if typing.get_origin(hint) is typing.Annotated else typing.get_args(hint)
+        for each in inner:
+            yield from _choices(each)
+    elif typing.get_origin(hint) is typing.Literal:
+        yield from typing.get_args(hint)
+    else:
+        yield hint
+
+
 def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
@@ -117,7 +168,7 @@ def _apply(values: dict[str, Any], override: str) -> None:
             raise ConfigError(f"override {override!r}: {section!r} is a single value, not a section")
         values = inner
     try:
-        values[last] = yaml.safe_load(text)
+        values[last] = read_yaml(text)
     except yaml.YAMLError as error:
         raise ConfigError(f"override {override!r}: {' '.join(str(error).split())}") from error
 

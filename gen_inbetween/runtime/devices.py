@@ -21,13 +21,18 @@ def open_device(name: str | torch.device | None = None, *, mps: bool = True) -> 
     if name is None:
         device = default_device()
         return device if mps or device.type != "mps" else torch.device("cpu")
+    expected = f"device {str(name)!r}: expected cuda, cuda:1, mps or cpu"
     try:
         device = torch.device(name)
-    except RuntimeError as error:
-        raise ValueError(f"device {name!r}: expected cuda, cuda:1, mps or cpu") from error
-    if device.type == "cuda" and not torch.cuda.is_available():
+    except (RuntimeError, TypeError) as error:
+        raise ValueError(expected) from error
+    if device.type not in ("cpu", "cuda", "mps") or (device.index and device.type != "cuda"):
+        raise ValueError(expected)
+    count = {"cpu": 1, "cuda": torch.cuda.device_count(), "mps": int(torch.backends.mps.is_available())}[device.type]
+    if (device.index or 0) >= count:
+        finds = f"only {count}" if count else f"no {device.type.upper()} device"
         raise ValueError(
-            f"device {str(name)!r}: this torch ({torch.__version__}) finds no CUDA device; None takes the best there is"
+            f"device {str(name)!r}: this torch ({torch.__version__}) finds {finds}; None takes the best there is"
         )
     return device
 

@@ -14,6 +14,7 @@ import csv
 import io
 import json
 import os
+import re
 from collections.abc import Iterator, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -23,6 +24,20 @@ import yaml
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
 _DELIMITERS = ",;\t"
+
+
+class _Loader(yaml.SafeLoader):
+    """YAML as its version 1.2 has numbers: 1e-4 is one, which the loader of version 1.1 takes for a word."""
+
+
+_Loader.add_implicit_resolver(
+    "tag:yaml.org,2002:float", re.compile(r"[-+]?(\.[0-9]+|[0-9]+(\.[0-9]*)?)[eE][-+]?[0-9]+$"), list("-+.0123456789")
+)
+
+
+def read_yaml(text: str) -> Any:
+    """The value of a YAML text, plain types only. yaml.YAMLError: it is not YAML."""
+    return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -101,6 +116,6 @@ def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int,
             continue
         said = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
         try:
-            yield number, {name: cell if name in words else yaml.safe_load(cell) for name, cell in said.items()}
+            yield number, {name: cell if name in words else read_yaml(cell) for name, cell in said.items()}
         except yaml.YAMLError as error:
             yield number, f"a cell cannot be read: {' '.join(str(error).split())}"

@@ -199,7 +199,7 @@ def test_motion_comes_goes_and_is_weighed(tiny_pipe, tmp_path):
         attn.processor.update_v.weight.data *= 0.5
         attn.processor.update_out.weight.data *= 0.5
     torch.testing.assert_close(run(pipe).latents, half, rtol=0, atol=1e-4)
-    with pytest.raises(ValueError, match="finite motion scale, got nan"):
+    with pytest.raises(ValueError, match="motion_scale as a finite number, got nan"):
         pipe.motion_scale = float("nan")
     pipe.unload_motion()
     assert pipe.motion is None and torch.equal(run(pipe, method="trf").latents, stock)
@@ -389,7 +389,7 @@ def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
         ({"num_frames": 1}, "at least 2, the keyframes, got 1"),
         ({"fps": 0}, "fps of at least 1, got 0"),
         ({"motion_bucket_id": 300}, "0 to 255, got 300"),
-        ({"noise_aug_strength": float("nan")}, "noise_aug_strength of at least 0, got nan"),
+        ({"noise_aug_strength": float("nan")}, "noise_aug_strength as a number of at least 0, got nan"),
         ({"fusion": "max"}, "average, linear, got 'max'"),
         ({"output_type": "gif"}, "pil, np, pt, latent, got 'gif'"),
         ({"latents": torch.zeros(1, 4, 4, 8, 8)}, r"shape \(1, 4, 4, 8, 12\), got \(1, 4, 4, 8, 8\)"),

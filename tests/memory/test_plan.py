@@ -12,8 +12,10 @@ import pytest
 import torch
 
 from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import set_direction, temporal_self_attentions
 from gen_inbetween.diffusion.options import SamplerOptions
+from gen_inbetween.memory import kept_footprints
 from gen_inbetween.memory.apply import apply_memory_options, current_offload, device_memory_gb, set_forward_chunking
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.memory.cross_attention import ConstantCrossAttnProcessor, cross_attentions
@@ -273,3 +275,53 @@ def test_nothing_is_allocated() -> None:
 
     unet = build(UNetSpatioTemporalConditionModel, json.dumps(SVD_UNET), HALF)
     assert all(tensor.device == META for tensor in unet.state_dict().values())
+
+
+def test_figures_in_the_package_are_those_counted_now() -> None:
+    """Two of them: the others take minutes (`python eval/count_footprints.py`)."""
+    clip = json.dumps(SVD_IMAGE_ENCODER)
+    assert kept_footprints.footprint("image_encoder", clip, HALF) == kept_footprints.count("image_encoder", clip, HALF)
+    unet = (json.dumps(SVD_UNET), HALF, 2, 25, 72, 128, True, 5)
+    assert kept_footprints.footprint("unet", *unet) == kept_footprints.count("unet", *unet)
+
+
+@pytest.mark.parametrize("model", ["svd-xt", "svd"])
+@pytest.mark.parametrize("method", list(METHODS))
+def test_plans_of_svd_count_nothing(model: str, method: str, monkeypatch: pytest.MonkeyPatch) -> None:
+    def refuse(*arguments: object) -> None:
+        raise AssertionError("counted")
+
+    monkeypatch.setattr(kept_footprints, "count", refuse)
+    assert "exact options, fastest first" in str(plan(model, method=method))
+
+
+def test_a_published_configuration_and_ours_are_one() -> None:
+    published = {
+        "_class_name": "UNetSpatioTemporalConditionModel", "_diffusers_version": "0.24.0.dev0", **SVD_UNET,
+        "down_block_types": [*["CrossAttnDownBlockSpatioTemporal"] * 3, "DownBlockSpatioTemporal"],
+        "up_block_types": ["UpBlockSpatioTemporal", *["CrossAttnUpBlockSpatioTemporal"] * 3], "sample_size": 96,
+    }  # fmt: skip
+    key = kept_footprints.footprint_key("unet", json.dumps(SVD_UNET), HALF, 2)
+    assert kept_footprints.footprint_key("unet", json.dumps(published | {"num_frames": 14}), HALF, 2) == key
+    assert kept_footprints.footprint_key("unet", json.dumps(published | {"in_channels": 9}), HALF, 2) != key
+    assert kept_footprints.footprint_key("unet", json.dumps(published), HALF, 4) != key
+    vae = {**SVD_VAE, "in_channels": 3, "out_channels": 3, "sample_size": 768, "scaling_factor": 0.18215}
+    key = kept_footprints.footprint_key("encode", json.dumps(SVD_VAE), HALF, 8, 8)
+    assert kept_footprints.footprint_key("encode", json.dumps(vae), HALF, 8, 8) == key
+
+
+def test_what_was_counted_is_kept_until_the_code_changes(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setenv("XDG_CACHE_HOME", str(tmp_path))
+    clip = json.dumps({**SVD_IMAGE_ENCODER, "num_hidden_layers": 1, "hidden_size": 32, "num_attention_heads": 2})
+    calls = []
+    count = kept_footprints.count
+    monkeypatch.setattr(kept_footprints, "count", lambda *given: calls.append(given) or count(*given))
+    for forget in (True, True, False):
+        first = kept_footprints.footprint("image_encoder", clip, HALF)
+        if forget:
+            kept_footprints.forget()
+    assert len(calls) == 1 and first == count("image_encoder", clip, HALF)
+    monkeypatch.setattr(kept_footprints, "PACKAGES", ("torch",))  # another state of the packages
+    kept_footprints.forget()
+    kept_footprints.footprint("image_encoder", clip, HALF)
+    assert len(calls) == 2 and len(list((tmp_path / "gen_inbetween").glob("footprints-*.json"))) == 2

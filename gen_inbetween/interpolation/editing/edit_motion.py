@@ -28,6 +28,7 @@ from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.hashing import mask_sha256
 
 REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
@@ -109,6 +110,8 @@ def check_takes_maps(interpolator: FrameInterpolator, iters: int | None = None) 
             f"{info.name} is of kind {info.kind!r}, one time for the whole frame; moving things at different paces "
             f"needs one that takes a map: {', '.join(MAP_TAKERS)}"
         )
+    if iters is not None:
+        check_whole("iters", iters, 1)
     if iters is None:
         return REFERENCE_ITERS if interpolator.info.kind.endswith("+ref") else 1
     return iters
