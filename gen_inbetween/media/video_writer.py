@@ -141,8 +141,8 @@ def plan_output(
     """
     check_video_output(path)
     rate = exact_rate(fps)
+    output = OUTPUTS[suffix_of(path)]
     path, pattern = pattern_of(path)
-    output = OUTPUTS[suffix_of(path) if path.is_dir() or path.suffix else ""]
     encoding, deep = None, False
     if output.kind in ("video", "pipe"):
         encoding = choose_encoding(path, options, colour)

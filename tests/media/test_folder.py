@@ -76,7 +76,7 @@ def test_gaps_of_a_sequence_keep_their_time_and_are_named(tmp_path: Path, caplog
     gap = paint(tmp_path / "gap", {f"{number:04d}.png": number for number in (0, 1, 2, 5, 6, 7)})
     source = open_source(gap, folder_rate=10)
     assert source.timeline.times.tolist() == pytest.approx([0, 0.1, 0.2, 0.5, 0.6, 0.7, 0.8])
-    assert "2 frames are (after 0002.png) not there; the time is filled" in caplog.text
+    assert "2 frames are not there (after 0002.png); their time is filled" in caplog.text
     assert greys(source) == [0, 1, 2, 5, 6, 7] and "those around follow one another" in caplog.text
     caplog.clear()
     twos = paint(tmp_path / "twos", {f"f{number}.png": number for number in (10, 12, 14, 16)})

@@ -27,7 +27,7 @@ _SAID = 8  # files or numbers that a message names at most
 
 def is_pattern(path: Path) -> bool:
     """Whether a path is no file but names the files of a sequence: f_%04d.png, f_####.png."""
-    return _PLACE.search(path.name) is not None and not path.exists()
+    return _PLACE.search(path.name) is not None and path.suffix.lower() in IMAGE_SUFFIXES and not path.exists()
 
 
 def image_files(path: Path) -> list[Path]:
@@ -85,14 +85,14 @@ def missing_frames(files: Sequence[Path]) -> str | None:
     """Which frames of a sequence are not there, in words; None: none that are known of.
 
     >>> missing_frames([Path("0001.png"), Path("0003.png"), Path("0004.png")])
-    '1 frame is (after 0001.png)'
+    '1 frame is not there (after 0001.png)'
     """
     steps = frame_steps(files)
     if steps is None or not (count := steps[-1] + 1 - len(steps)):
         return None
     gaps = [file.name for file, (step, following) in zip(files, pairwise(steps), strict=False) if following > step + 1]
     places = ", ".join(gaps[:_SAID]) + (", ..." if len(gaps) > _SAID else "")
-    return f"{count} frame{'s are' if count > 1 else ' is'} (after {places})"
+    return f"{count} frame{'s are' if count > 1 else ' is'} not there (after {places})"
 
 
 def sequences_in(files: Sequence[Path]) -> list[str]:
