@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
+from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
@@ -40,6 +41,7 @@ from gen_inbetween.cli.options import (
     settings_of,
     settings_said,
 )
+from gen_inbetween.runtime.processes import raise_on_signals
 
 if TYPE_CHECKING:
     from gen_inbetween.media.clip import Clip
@@ -48,7 +50,7 @@ app = typer.Typer(
     name="inbetween",
     help="Two keyframes in, a natural video between them out.",
     epilog="A failure is one line on stderr; --debug (anywhere on the line) adds the traceback. "
-    "Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted.",
+    "Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
     add_completion=False,
@@ -245,11 +247,13 @@ def batch(
 cli_models.add_to(app)
 cli_retime.add_to(app)
 cli_edit.add_to(app)
+cli_clean.add_to(app)
 
 
 def main() -> None:
     """The console script."""
     configure_logging()
+    raise_on_signals()
     try:
         status = app(args=[argument for argument in sys.argv[1:] if argument != "--debug"], standalone_mode=False)
     except Exception as error:

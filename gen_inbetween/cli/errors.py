@@ -25,8 +25,8 @@ def report_errors(command: Command) -> Command:
     def run(*args: Any, **kwargs: Any) -> None:
         try:
             command(*args, **kwargs)
-        except KeyboardInterrupt:
-            fail("interrupted", INTERRUPTED)
+        except KeyboardInterrupt as error:
+            fail("interrupted", getattr(error, "status", INTERRUPTED))
         except typer.Exit:
             raise
         except Exception as error:

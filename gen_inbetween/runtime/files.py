@@ -249,6 +249,11 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_owner.renew)
 
 
+def owner() -> Owner:
+    """This process."""
+    return _owner
+
+
 def writing_in(folder: Path) -> AbstractContextManager[None]:
     """Say that temporaries in this folder are in use; before the first, throw away what killed processes left."""
     return _owner.writing_in(folder)

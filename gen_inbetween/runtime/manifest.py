@@ -18,9 +18,9 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.runtime.files import write_json
-from gen_inbetween.runtime.labels import read_label
 from gen_inbetween.runtime.lists import read_text
 from gen_inbetween.runtime.outputs import check_output, earlier_path_beside, lasting, path_beside, read_manifest
+from gen_inbetween.runtime.traces.labels import read_label
 
 FORMAT = 2
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them

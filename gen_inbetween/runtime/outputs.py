@@ -3,7 +3,7 @@
 Whatever writes asks here before its work: `check_output` for one file or one folder that is replaced as a whole,
 `claim_folder` for a folder that a run fills. `reserved` keeps two runs from writing one output at a time.
 
-An output may be replaced where it is ours: its label says so (`runtime.labels`), it is a manifest, weights with our
+An output may be replaced where it is ours: its label says so (`traces.labels`), it is a manifest, weights with our
 header, or an empty file. What was made before there were labels is told by the manifest beside it.
 """
 
@@ -34,7 +34,7 @@ from gen_inbetween.runtime.files import (
     write_json,
     writing_in,
 )
-from gen_inbetween.runtime.labels import read_label, takes_label, write_label
+from gen_inbetween.runtime.traces.labels import read_label, takes_label, write_label
 
 ENDING = ".inbetween.json"  # of a manifest beside a clip
 IN_FOLDER = "inbetween.json"  # the manifest in a folder of frames

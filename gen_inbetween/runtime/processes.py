@@ -1,11 +1,12 @@
-"""Processes of a launcher such as `accelerate launch`."""
+"""Processes: those of a launcher, and their end by a signal."""
 
 from __future__ import annotations
 
 import os
+import signal
 from collections.abc import Sequence
 from datetime import timedelta
-from typing import TYPE_CHECKING, TypeVar
+from typing import TYPE_CHECKING, Any, NoReturn, TypeVar
 
 if TYPE_CHECKING:
     from accelerate import PartialState
@@ -42,3 +43,27 @@ def gather(items: list[Item], processes: PartialState | None) -> list[Item]:
 
     gathered: list[Item] = gather_object(items)
     return gathered
+
+
+class Stopped(KeyboardInterrupt):
+    """The process was asked to end by a signal; as after Ctrl-C, whatever is half done is cleared away."""
+
+    def __init__(self, number: int) -> None:
+        super().__init__(f"stopped by {signal.Signals(number).name}")
+        self.status = 128 + number  # as shells say it
+
+
+def raise_on_signals() -> None:
+    """Let SIGTERM and SIGHUP raise `Stopped` in the main thread, each once; a second one ends the process at once.
+
+    For commands and scripts. What is ignored (as under nohup) or handled already stays so.
+    """
+
+    def stop(number: int, frame: Any) -> NoReturn:
+        signal.signal(number, signal.SIG_DFL)
+        raise Stopped(number)
+
+    for name in ("SIGTERM", "SIGHUP"):
+        number = getattr(signal, name, None)  # Windows has no SIGHUP
+        if number is not None and signal.getsignal(number) is signal.SIG_DFL:
+            signal.signal(number, stop)

@@ -54,7 +54,7 @@ def read_label(path: str | os.PathLike[str]) -> str | None:
         with open(path, "rb") as file:
             format_ = format_of(file)
             found = None if format_ is None else READERS[format_](file)
-    except (OSError, ValueError, struct.error):
+    except (OSError, ValueError, IndexError, OverflowError, struct.error):  # cut off, or none of these formats
         return None
     text = None if found is None else found.decode("utf-8", "replace")
     return text[len(MARK) :].lstrip() if text is not None and text.startswith(MARK) else None
