@@ -59,6 +59,7 @@ class FramePair:
 class _Step:
     first: TimedFrame
     last: TimedFrame
+    thumbnails: tuple[np.ndarray, np.ndarray]
     change: float  # mean over the thumbnail, values in [0, 1]
     alike: bool  # the last repeats the first, but for noise
     equal: bool  # bit for bit
@@ -120,7 +121,7 @@ def _steps(frames: Iterable[TimedFrame]) -> Iterator[_Step]:
         small = thumbnail(frame.pixels)
         if before is not None:
             _check_order(before[0], frame, number)
-            yield _step(before[0], frame, np.abs(small - before[1]))
+            yield _step(before[0], frame, (before[1], small))
         before = frame, small
     if number < 1:
         raise InterpolatorError(f"expected two frames or more, to find others between them; got {number + 1}")
@@ -137,16 +138,17 @@ def _check_order(first: TimedFrame, last: TimedFrame, number: int) -> None:
         )
 
 
-def _step(first: TimedFrame, last: TimedFrame, change: np.ndarray) -> _Step:
+def _step(first: TimedFrame, last: TimedFrame, thumbnails: tuple[np.ndarray, np.ndarray]) -> _Step:
+    change = np.abs(thumbnails[1] - thumbnails[0])
     alike = bool(change.max() < ALIKE)
     equal = alike and np.array_equal(first.pixels, last.pixels)
-    return _Step(first, last, float(change.mean()), alike, equal)
+    return _Step(first, last, thumbnails, float(change.mean()), alike, equal)
 
 
 def _judge_cuts(steps: Iterable[_Step], seam: bool) -> Iterator[_Step]:
     """The same steps, each after NEIGHBOURS more have been seen, with those that are cuts marked.
 
-    Repeats say nothing of what is usual. A step with no other beside it is none: two frames are a pair to be joined.
+    Repeats say little of what is usual. A step with no other beside it is none: two frames are a pair to be joined.
     """
     before: deque[_Pace] = deque(maxlen=NEIGHBOURS)
     ahead: deque[_Step] = deque()
@@ -155,7 +157,8 @@ def _judge_cuts(steps: Iterable[_Step], seam: bool) -> Iterator[_Step]:
         step = ahead.popleft()
         around = [*before, *((other.change, other.alike) for other in ahead)]
         before.append((step.change, step.alike))
-        cut = bool(around) and is_cut(step.change, [change for change, alike in around if not alike])
+        moving = [change for change, alike in around if not alike]
+        cut = bool(around) and is_cut(*step.thumbnails, moving, repeats=len(around) - len(moving))
         if not cut or (seam and not ahead):
             return step
         log.debug("a scene cut at %g s is kept", step.last.seconds)

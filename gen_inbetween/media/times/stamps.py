@@ -94,5 +94,11 @@ def constant_rate(
         off = np.abs(elapsed - places / float(rate)).max()
         steps = np.diff(places)
         if off <= 1.01 * tick and (steps > 0).all() and (not len(steps) or np.median(steps) == 1):
-            return Fraction(rate), places
+            return _unrounded(Fraction(rate)), places
     return None, ticks
+
+
+def _unrounded(rate: Fraction) -> Fraction:
+    """NTSC's rate where a container's nanoseconds are that one rounded: Matroska's 19001/317 is 60000/1001."""
+    ntsc = Fraction(1000 * round(rate * Fraction(1001, 1000)), 1001)
+    return ntsc if ntsc and abs(rate - ntsc) < ntsc / 5_000_000 else rate
