@@ -208,3 +208,38 @@ def test_bad_frames(frame: object, message: str) -> None:
 
 def test_a_hair_outside_the_unit_range_is_rounding() -> None:
     assert load_image(np.full((2, 2, 3), 1.0005)).getpixel((0, 0)) == (255, 255, 255)
+
+
+HEIC = b"\0\0\0\x18ftypheic\0\0\0\0mif1heic"
+PLUG_IN = """
+from PIL import Image, ImageFile
+class Heic(ImageFile.ImageFile):
+    format, format_description = "HEIF", "a stand-in"
+    def _open(self):
+        self._size, self._mode, self.tile = (4, 2), "RGB", []
+    def load(self):
+        self.im = Image.new("RGB", (4, 2), (9, 90, 200)).im
+def register_heif_opener():
+    Image.register_open("HEIF", Heic, lambda head: head[4:12] == b"ftypheic")
+"""
+
+
+def test_heic_is_read_by_a_plug_in_and_named_without_one(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    (tmp_path / "a.heic").write_bytes(HEIC)
+    monkeypatch.setattr("importlib.util.find_spec", lambda name: None)
+    with pytest.raises(FrameError, match=r"a.heic is HEIC, .* pip install pillow-heif .*convert it"):
+        load_image(tmp_path / "a.heic")
+    monkeypatch.undo()
+    (tmp_path / "pillow_heif.py").write_text(PLUG_IN)
+    monkeypatch.syspath_prepend(tmp_path)
+    assert load_image(tmp_path / "a.heic").getpixel((1, 1)) == (9, 90, 200)
+
+
+def test_too_many_pixels_are_told_and_can_be_allowed(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    Image.new("1", (3000, 2000)).save(tmp_path / "huge.png")
+    monkeypatch.setattr(Image, "MAX_IMAGE_PIXELS", 2_000_000)
+    words = "huge.png has 6 million pixels; at most 4 million are read.*GEN_INBETWEEN_MAX_PIXELS=6000000"
+    with pytest.raises(FrameError, match=words):
+        load_image(tmp_path / "huge.png")
+    monkeypatch.setenv("GEN_INBETWEEN_MAX_PIXELS", "6000000")
+    assert load_image(tmp_path / "huge.png").size == (3000, 2000)
