@@ -103,22 +103,22 @@ def edit(
 def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
     """(two images, or a Clip) and the first frame. One path is a clip, two are a pair: nothing is guessed."""
     from gen_inbetween.media.clip import Clip
-    from gen_inbetween.media.image import load_image
+    from gen_inbetween.media.image import load_image, open_images
     from gen_inbetween.media.video import read_frames
     from gen_inbetween.media.video_writer import VideoError
 
     if len(paths) == 2:
         if video := next((path for path in paths if path.is_dir()), None):
             raise ValueError(f"{video} is a folder; two paths are two images, a clip stands alone")
-        pair = load_image(paths[0]), load_image(paths[1])
-        return pair, pair[0]
+        pair = tuple(open_images(paths))
+        return pair, load_image(pair[0])
     if len(paths) != 1:
         raise ValueError(f"expected two images, or one clip; got {len(paths)} paths")
     try:
-        frames, fps = read_frames(paths[0])
+        frames, fps = read_frames(paths[0], alpha=True)
     except VideoError as error:
         raise VideoError(f"{error}. One path is a clip; name two images to move things between them") from error
-    return Clip(frames, fps or 7), frames[0]
+    return Clip(frames, fps or 7), load_image(frames[0])
 
 
 def _edit_source(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]) -> Clip:

@@ -35,10 +35,11 @@ from gen_inbetween.generation.auto import (
 from gen_inbetween.generation.interpolate import describe_interpolation, interpolate_keyframes, open_for
 from gen_inbetween.generation.resolve import SamplingRun, approximations, check_fields, configs_of, resolve_run
 from gen_inbetween.generation.settings import DEFAULTS, SAMPLING_FIELDS, Settings
+from gen_inbetween.generation.transparency import carry_alpha
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
 from gen_inbetween.media.fit import fit_pair
-from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.image import Frame, load_image, open_images
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.layout import folder_sha256
@@ -197,9 +198,10 @@ def generate_clip(
     """
     check_fields(settings)
     check_own(settings, own)
+    clear0, clear1 = open_images((frame0, frame1))  # RGBA where either is transparent
     keyframes = (
-        load_image(frame0, background=settings.background),
-        load_image(frame1, background=settings.background),
+        load_image(clear0, background=settings.background),
+        load_image(clear1, background=settings.background),
     )
     parts: dict[str, Any] = {"frames": keyframes_record((frame0, frame1), keyframes)}
     if earlier:
@@ -221,12 +223,14 @@ def generate_clip(
             interpolator = open_for(settings, earlier.manifest["interpolator"] if earlier else None)
             if earlier is None:
                 say_large_motion(keyframes, settings, interpolator)
-        frames, more = interpolate_keyframes(keyframes, settings, interpolator, progress)
+        frames, more = interpolate_keyframes((clear0, clear1), settings, interpolator, progress)
     else:
         source = source or open_source(settings, own)
         with loading_bars(progress):
             pipe, run, weights = open_run(settings, source, own, earlier)
         frames, more = sample_keyframes(keyframes, pipe, run, own, progress)
+        if clear0.mode == "RGBA":
+            frames = carry_alpha(frames, (clear0, clear1), run.settings)
         more |= weights
     parts |= more
     if earlier:

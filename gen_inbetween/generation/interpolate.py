@@ -12,6 +12,7 @@ from typing import Any
 from PIL import Image
 
 from gen_inbetween.generation.settings import INTERPOLATION_FIELDS, Settings
+from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
 from gen_inbetween.interpolation.pairs import inbetween_frames, interpolations
 from gen_inbetween.interpolation.registry import INTERPOLATORS, introduction, load_interpolator
@@ -78,19 +79,26 @@ def check_held(width: int, height: int, num_frames: int) -> None:
 def interpolate_keyframes(
     keyframes: tuple[Image.Image, Image.Image], settings: Settings, interpolator: FrameInterpolator, progress: bool
 ) -> tuple[list[Image.Image], dict[str, Any]]:
-    """The frames of the clip between two opened keyframes, and the parts of its manifest that this method knows."""
+    """The frames of the clip between two opened keyframes, and the parts of its manifest that this method knows.
+
+    Both keyframes are RGB, or both RGBA: then the frames are too.
+    """
     settings = resolve_interpolation(settings, keyframes[0].size, interpolator)
     assert settings.width and settings.height and settings.num_frames and settings.iters
+    num_frames, iters = settings.num_frames, settings.iters
     frame0, frame1, geometry = fit_pair(*keyframes, settings.width, settings.height, settings.fit)
     with measure_cost(interpolator.device) as cost:
-        fitted = inbetween_frames(
-            frame0,
-            frame1,
-            settings.num_frames,
-            interpolator,
-            iters=settings.iters,
-            exact_ends=settings.exact_ends,
-            progress=progress,
+        fitted = draw_parts(
+            lambda ends: inbetween_frames(
+                ends[0],
+                ends[1],
+                num_frames,
+                interpolator,
+                iters=iters,
+                exact_ends=settings.exact_ends,
+                progress=progress,
+            ),
+            (frame0, frame1),
         )
     frames = [geometry.undo(frame) for frame in fitted]
     return frames, {

@@ -6,10 +6,11 @@ alpha is interpolated as a picture of its own, in the way colour is
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 
 import numpy as np
 import torch
+from PIL import Image
 from torch import Tensor
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
@@ -17,6 +18,7 @@ from gen_inbetween.interpolation.pairs import pass_through
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.image import to_pixels, to_signal
 
+Images = list[Image.Image]
 Walk = Callable[[Tensor, Tensor], Iterator[Tensor]]  # frames (1, 3, H, W) between two, in [0, 1]
 
 
@@ -73,3 +75,37 @@ def straight(colour: Tensor, alpha: Tensor) -> Tensor:
     alpha = alpha.clamp(0, 1)
     divided = torch.where(alpha > 0, colour / alpha.clamp(min=1e-6), torch.zeros_like(colour))
     return torch.cat([divided.clamp(0, 1), alpha], 1)
+
+
+def draw_parts(
+    draw: Callable[[list[Image.Image]], list[Image.Image]], images: Sequence[Image.Image]
+) -> list[Image.Image]:
+    """What `draw` makes of RGB images; of RGBA ones, of their colours on black and of their alpha, joined again.
+
+    Images that come back as they went in are those given, bit for bit.
+    """
+    if all(image.mode == "RGB" for image in images):
+        return draw(list(images))
+    parts = [split(image.convert("RGBA")) for image in images]
+    given = {_key(*part): image.convert("RGBA") for part, image in zip(parts, images, strict=True)}
+    colours, alphas = (draw(list(layer)) for layer in zip(*parts, strict=True))
+    return [given.get(_key(*part)) or joined(*part) for part in zip(colours, alphas, strict=True)]
+
+
+def split(image: Image.Image) -> tuple[Image.Image, Image.Image]:
+    """An RGBA image as two of RGB: its colours on black, and its alpha as grey."""
+    values = np.asarray(image, np.uint16)
+    colours = ((values[..., :3] * values[..., 3:] + 127) // 255).astype(np.uint8)
+    return Image.fromarray(colours), image.getchannel("A").convert("RGB")
+
+
+def joined(colours: Image.Image, alpha: Image.Image) -> Image.Image:
+    """The RGBA image of its colours on black and its alpha as grey."""
+    share = np.asarray(alpha, np.float32).mean(2, keepdims=True)
+    straight_colours = np.asarray(colours, np.float32) * 255 / np.maximum(share, 1)
+    values = np.concatenate([np.where(share > 0, straight_colours, 0), share], 2)
+    return Image.fromarray(np.rint(values.clip(0, 255)).astype(np.uint8))
+
+
+def _key(colours: Image.Image, alpha: Image.Image) -> int:
+    return hash((colours.tobytes(), alpha.tobytes()))

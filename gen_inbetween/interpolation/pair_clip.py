@@ -6,12 +6,14 @@ from dataclasses import asdict
 from pathlib import Path
 
 import torch
+from PIL import Image
 
+from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.media.clip import Clip, keyframes_record
-from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.image import Frame, open_images
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import images_sha256
 
@@ -45,9 +47,13 @@ def interpolate_pair(
         InterpolatorError: fewer than 2 frames, frames of two sizes or too small, iters for a kind without reference.
         FrameError: a frame cannot be opened.
     """
-    first, last = load_image(frame0), load_image(frame1)
+    first, last = open_images((frame0, frame1))
     opened = open_interpolator(interpolator, device)
-    frames = inbetween_frames(first, last, num_frames, opened, iters=iters, progress=progress)
+
+    def draw(ends: list[Image.Image]) -> list[Image.Image]:
+        return inbetween_frames(ends[0], ends[1], num_frames, opened, iters=iters, progress=progress)
+
+    frames = draw_parts(draw, (first, last))
     record = manifests.record(
         frames=keyframes_record((frame0, frame1), (first, last)),
         interpolator=asdict(opened.info),

@@ -15,7 +15,7 @@ import av
 from PIL import Image
 
 from gen_inbetween.media.contact_sheet import contact_sheet
-from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.image import Frame, load_image, open_images
 from gen_inbetween.media.source import DEFAULT_RATE, VideoError
 from gen_inbetween.media.video import VideoPath, read_frames
 from gen_inbetween.media.video_writer import plan_output, write_video
@@ -36,6 +36,8 @@ _SHOWN_WIDTH = 256  # pixels, at least, in a notebook
 class Clip(Sequence[Image.Image]):
     """A sequence of RGB images of one size that knows its rate, saves itself and plays in a notebook.
 
+    Where any frame is transparent they are RGBA; what is saved keeps that, or is put over a background (`video`).
+
     Args:
         frames: anything `load_image` opens, at least one, all of one size.
         fps: frames a second.
@@ -53,7 +55,7 @@ class Clip(Sequence[Image.Image]):
         manifest: dict[str, Any] | None = None,
         video: VideoOptions = PLAIN,
     ) -> None:
-        self.frames = tuple(load_image(frame) for frame in frames)
+        self.frames = tuple(open_images(frames))
         if not 0 < fps < math.inf:
             raise ValueError(f"expected fps as a number above 0, got {fps!r}")
         self.fps, self.video = fps, video
@@ -73,7 +75,7 @@ class Clip(Sequence[Image.Image]):
         Raises:
             VideoError: nothing that can be read there; frames of different sizes.
         """
-        frames, stored = read_frames(path)
+        frames, stored = read_frames(path, alpha=True)
         manifest = _manifest_of(path) if isinstance(path, str | os.PathLike) else None
         rate = fps or stored or (manifest or {}).get("settings", {}).get("fps")
         if rate is None:
@@ -125,7 +127,7 @@ class Clip(Sequence[Image.Image]):
         place = place_of(path)
         with reserved(place):
             if _is_sheet(path):
-                save_sheet(path, contact_sheet({"": self}), self.manifest)
+                save_sheet(path, contact_sheet({"": [load_image(frame) for frame in self]}), self.manifest)
             else:
                 write_video(self, path, self.fps, options=options, manifest=self.manifest, overwrite=overwrite)
             if self.manifest is not None and place.is_file():

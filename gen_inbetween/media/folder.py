@@ -66,11 +66,13 @@ class Folder(Source):
             log.info("%s: %s; their time is filled by interpolation", self.path, missing)
         return Timeline(np.array([*self.steps, self.steps[-1] + 1]) / float(rate), rate)
 
-    def frames(self, start: int = 0, stop: int | None = None, stride: int = 1) -> Iterator[Image.Image]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, stride: int = 1, alpha: bool = False
+    ) -> Iterator[Image.Image]:
         """As the base class says; frames that are not there are named, and not counted."""
         if missing := missing_frames(self.files) if self.steps[-1] >= len(self.files) else None:
             log.info("%s: %s; those around follow one another", self.path, missing)
-        return super().frames(start, stop, stride)
+        return super().frames(start, stop, stride, alpha)
 
     @cached_property
     def colour(self) -> FilmColour:

@@ -7,7 +7,7 @@ import importlib.util
 import os
 import re
 import threading
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
 from typing import Union
@@ -85,6 +85,13 @@ def open_image(frame: Frame) -> Image.Image:
         raise
     except (OSError, ValueError, SyntaxError) as error:  # PIL images load lazily, so a bad file may show only here
         raise FrameError(f"{name} (mode {image.mode}) cannot be read as an RGB image: {error}") from error
+
+
+def open_images(frames: Iterable[Frame]) -> list[Image.Image]:
+    """Frames as `open_image` opens them, all of one mode: RGBA where any is transparent somewhere, otherwise RGB."""
+    images = [open_image(frame) for frame in frames]
+    clear = any(image.mode == "RGBA" and image.getextrema()[3][0] < 255 for image in images)
+    return [image.convert("RGBA" if clear else "RGB") for image in images]
 
 
 def array_of(frame: Frame, *, alpha: bool | None = None, deep: bool | None = None) -> Pixels:

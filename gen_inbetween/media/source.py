@@ -24,7 +24,7 @@ from PIL import Image
 
 from gen_inbetween.media.frames.colour import FilmColour
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.screen import Pixels, image_of
+from gen_inbetween.media.frames.screen import WHITE, Pixels, image_of
 from gen_inbetween.media.times.pauses import find_holds, mean_rate
 
 log = logging.getLogger("gen_inbetween")
@@ -95,10 +95,13 @@ class Source(ABC):
         """Seconds at which each frame begins, the first at 0."""
         return self.timeline.times[:-1]
 
-    def frames(self, start: int = 0, stop: int | None = None, stride: int = 1) -> Iterator[Image.Image]:
+    def frames(
+        self, start: int = 0, stop: int | None = None, stride: int = 1, alpha: bool = False
+    ) -> Iterator[Image.Image]:
         """Frames start, start + stride, ... below stop, as a slice would: upright RGB images of one size.
 
-        They are as a screen shows them: 8 bits, square pixels, HDR tone-mapped, over white where they are transparent.
+        They are as a screen shows them: 8 bits, square pixels, HDR tone-mapped, over white where they are transparent;
+        alpha: RGBA instead where the source has transparency.
         The first is decoded at once, so that a damaged file or an empty range is known before any work.
 
         Raises:
@@ -113,7 +116,8 @@ class Source(ABC):
         colour, sample_aspect = self.colour, self.sample_aspect
         if colour.hdr:
             log.info("%s is HDR (%s): it is tone-mapped to BT.709", self.path, colour.transfer)
-        return (image_of(pixels, colour, sample_aspect) for pixels in itertools.chain([first], frames))
+        ground = None if alpha else WHITE
+        return (image_of(pixels, colour, sample_aspect, ground) for pixels in itertools.chain([first], frames))
 
     def between(self, start: float | None = None, stop: float | None = None) -> TimedVideo:
         """The frames that begin in start <= time < stop seconds from the first one, each shown whole.

@@ -30,7 +30,7 @@ VideoPath: TypeAlias = Union[str, "os.PathLike[str]", Sequence["str | os.PathLik
 
 
 class Video(NamedTuple):
-    """Frames of one size (RGB images) and their rate; `fps` is None where none is stored, as in a folder of images."""
+    """Frames of one size, RGB or, where asked for, RGBA, and their rate; `fps` is None where none is stored."""
 
     frames: list[Image.Image]
     fps: float | None
@@ -78,13 +78,20 @@ def open_source(
 
 
 def read_frames(
-    path: VideoPath, *, start: int = 0, stop: int | None = None, stride: int = 1, reader: Reader = "auto"
+    path: VideoPath,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int = 1,
+    reader: Reader = "auto",
+    alpha: bool = False,
 ) -> Video:
     """Read frames start, start + stride, ... below stop, as a slice would.
 
     Args:
         path, reader: as `open_source` has them.
         start, stop, stride: frame numbers of the file; `stop=None` reads to the end.
+        alpha: RGBA frames where the file has transparency, rather than RGB ones over white.
 
     Returns:
         (frames, fps); fps is the file's, whatever the stride.
@@ -92,16 +99,22 @@ def read_frames(
     Raises:
         VideoError: no such file, no video in it, damaged, no frame in the range.
     """
-    frames, fps = stream_frames(path, start=start, stop=stop, stride=stride, reader=reader)
+    frames, fps = stream_frames(path, start=start, stop=stop, stride=stride, reader=reader, alpha=alpha)
     return Video(list(frames), fps)
 
 
 def stream_frames(
-    path: VideoPath, *, start: int = 0, stop: int | None = None, stride: int = 1, reader: Reader = "auto"
+    path: VideoPath,
+    *,
+    start: int = 0,
+    stop: int | None = None,
+    stride: int = 1,
+    reader: Reader = "auto",
+    alpha: bool = False,
 ) -> tuple[Iterator[Image.Image], float | None]:
     """`read_frames` one frame at a time, in constant memory: (iterator, fps).
 
     What can be known beforehand is raised at once; damage further inside shows when the iterator gets there.
     """
     source = open_source(path, reader=reader)
-    return source.frames(start, stop, stride), source.fps
+    return source.frames(start, stop, stride, alpha), source.fps

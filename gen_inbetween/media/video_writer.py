@@ -19,7 +19,17 @@ from typing import Any
 
 from gen_inbetween.media.frames.colour import SDR, FilmColour
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, image_of, is_opaque, over, tone_mapped, with_alpha
+from gen_inbetween.media.frames.screen import (
+    WHITE,
+    Colour,
+    Pixels,
+    image_of,
+    is_opaque,
+    over,
+    spread_colours,
+    tone_mapped,
+    with_alpha,
+)
 from gen_inbetween.media.image import Frame, array_of
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.animations import save_animation
@@ -108,13 +118,18 @@ class Plan:
                     sample_aspect=self.sample_aspect,
                 )
 
+    @property
+    def mixes_colours(self) -> bool:
+        """Whether the output stores colour so coarsely that hidden pixels show through at a rim."""
+        return self.output.format == "webp" or (self.encoding is not None and self.encoding.codec in ("vp9", "prores"))
+
     def prepared(self, frames: Iterator[Pixels]) -> Iterator[Pixels]:
         """The frames as the output can hold them: over the background where it holds no transparency, which is said."""
         for pixels in frames:
             if self.tone_maps:
                 pixels = tone_mapped(pixels, self.colour)
             if self.keeps_alpha:
-                yield with_alpha(pixels)
+                yield spread_colours(with_alpha(pixels)) if self.mixes_colours else with_alpha(pixels)
                 continue
             if self.ground is None and not is_opaque(pixels):
                 warn_once(

@@ -21,12 +21,13 @@ from tqdm import tqdm
 
 from gen_inbetween.interpolation.editing.index_maps import FEATHER, Curve, feathered_layers, index_map, layer_positions
 from gen_inbetween.interpolation.editing.masks import Mask, open_masks
+from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
 from gen_inbetween.interpolation.pairs import check_pair, frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import DEFAULT, open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip, keyframes_record
-from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.image import Frame, open_images
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.hashing import mask_sha256
@@ -76,7 +77,7 @@ def edit_motion(
         CurveError: a curve that cannot be.
         FrameError: a frame cannot be opened.
     """
-    first, last = load_image(frame0), load_image(frame1)
+    first, last = open_images((frame0, frame1))
     check_pair(first, last, num_frames)
     opened = open_masks(masks, first.size)
     layers = feathered_layers(opened, feather)
@@ -84,11 +85,15 @@ def edit_motion(
     positions = layer_positions(curves, background, times, len(opened))
     network = open_interpolator(interpolator, device)
     iters = check_takes_maps(network, iters)
-    pair = network.pair(*(frame_tensor(frame, network.device) for frame in (first, last)))
-    frames = [
-        _frame(first, last, pair, index_map(layers, values), iters)
-        for values in tqdm(positions, desc="edit", unit="frame", disable=not progress)
-    ]
+
+    def draw(ends: list[Image.Image]) -> list[Image.Image]:
+        pair = network.pair(*(frame_tensor(frame, network.device) for frame in ends))
+        return [
+            _frame(*ends, pair, index_map(layers, values), iters)
+            for values in tqdm(positions, desc="edit", unit="frame", disable=not progress)
+        ]
+
+    frames = draw_parts(draw, (first, last))
     settings = {
         "method": "edit",
         "masks": [{"sha256": mask_sha256(mask)} for mask in opened],

@@ -31,12 +31,13 @@ from gen_inbetween.interpolation.editing.edit_motion import edit_record
 from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions
 from gen_inbetween.interpolation.editing.mask_propagation import masks_between, propagate_masks
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
+from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame
+from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
@@ -98,9 +99,14 @@ def retime_objects(
     times = torch.linspace(0, 1, count, dtype=torch.float64)
     positions = (layer_positions(curves, background, times, len(opened)) * (len(old) - 1)).tolist()
     draw = open_interpolator(interpolator, device)
-    propagated = tqdm(propagate_masks(old.frames, opened), "follow", len(old), unit="frame", disable=not progress)
-    layers = _Layers(old.frames, list(propagated), draw)
-    frames = [_compose(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
+    seen = [load_image(frame) for frame in old]
+    propagated = list(tqdm(propagate_masks(seen, opened), "follow", len(old), unit="frame", disable=not progress))
+
+    def compose(pictures: list[Image.Image]) -> list[Image.Image]:
+        layers = _Layers(pictures, seen, propagated, draw)
+        return [_compose(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
+
+    frames = draw_parts(compose, old.frames)
     settings = {
         "method": "retime-objects",
         "masks": [{"sha256": mask_sha256(mask)} for mask in opened],
@@ -114,16 +120,25 @@ def retime_objects(
 
 
 class _Layers:
-    """A clip at any position (in frames): its picture, its masks, its clean plate; frames between are drawn."""
+    """A clip at any position (in frames): its picture, its masks, its clean plate; frames between are drawn.
 
-    def __init__(self, frames: Sequence[Image.Image], masks: list[Bool], interpolator: FrameInterpolator) -> None:
+    seen: the frames as they look, in which the masks' motion is found; the same where nothing is transparent.
+    """
+
+    def __init__(
+        self,
+        frames: Sequence[Image.Image],
+        seen: Sequence[Image.Image],
+        masks: list[Bool],
+        interpolator: FrameInterpolator,
+    ) -> None:
         self.frames, self.masks = frames, masks
         self.plates = [Image.fromarray(plate) for plate in clean_plates(frames, masks)]
         dis = DisInterpolator()
         # Things stand at different times of the clip, so a few pictures and pairs of each are asked for in turn.
         self.frame_pair = lru_cache(4)(lambda number: self._pair(interpolator, self.frames, number))
         self.plate_pair = lru_cache(4)(lambda number: self._pair(interpolator, self.plates, number))
-        self.flow_pair = lru_cache(4)(lambda number: self._pair(dis, self.frames, number))
+        self.flow_pair = lru_cache(4)(lambda number: self._pair(dis, seen, number))
         self.picture = lru_cache(8)(lambda at: self._draw(self.frames, self.frame_pair, at))
         self.plate = lru_cache(8)(lambda at: self._draw(self.plates, self.plate_pair, at))
         self.cover = lru_cache(8)(self._cover)

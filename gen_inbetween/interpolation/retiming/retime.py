@@ -26,7 +26,7 @@ from gen_inbetween.interpolation.retiming.frame_pairs import (
 from gen_inbetween.interpolation.retiming.stream import retime_in_any_order
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame, load_image
+from gen_inbetween.media.image import Frame, open_images
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import image_sha256
@@ -84,7 +84,7 @@ def retime(
         fps = float(exact_rate(fps))
     if isinstance(clip, str | os.PathLike):
         clip = Clip.open(clip)
-    images = [load_image(frame) for frame in clip]
+    images = open_images(clip)
     rate = clip.fps if isinstance(clip, Clip) else None
     path = parse_curve(curve)
     timing = plan_times(

@@ -98,6 +98,33 @@ def with_alpha(pixels: Pixels) -> Pixels:
     return np.concatenate([pixels, alpha], axis=2)
 
 
+def spread_colours(pixels: Pixels) -> Pixels:
+    """An array (H, W, 4) whose clear pixels have the colours of what is visible around them.
+
+    Codecs that store colour coarsely mix it over the rim of what is visible; with black beside it that would turn dark.
+    """
+    height, width = pixels.shape[:2]
+    if not pixels[..., 3].any() or pixels[..., 3].all():
+        return pixels
+    whole = np.float32(np.iinfo(pixels.dtype).max)
+    level = pixels.astype(np.float32) / whole
+    level[..., :3] *= level[..., 3:]
+    levels = [level]
+    while max(level.shape[:2]) > 1:  # sums over 2 x 2
+        level = np.pad(level, ((0, level.shape[0] % 2), (0, level.shape[1] % 2), (0, 0)))
+        level = level[::2, ::2] + level[1::2, ::2] + level[::2, 1::2] + level[1::2, 1::2]
+        levels.append(level)
+    filled = levels[-1]
+    for level in reversed(levels[:-1]):
+        coarse = filled.repeat(2, 0).repeat(2, 1)[: level.shape[0], : level.shape[1]]
+        filled = np.where(level[..., 3:] > 0, level, coarse)
+    colours = np.rint(filled[..., :3] / np.maximum(filled[..., 3:], 1e-12) * whole).clip(0, whole)
+    spread = pixels.copy()
+    hidden = pixels[..., 3] == 0
+    spread[hidden, :3] = colours[hidden].astype(pixels.dtype)
+    return spread
+
+
 def is_opaque(pixels: Pixels) -> bool:
     """Whether nothing shines through an array (H, W, 3 or 4)."""
     return pixels.shape[2] == 3 or bool((pixels[..., 3] == np.iinfo(pixels.dtype).max).all())

@@ -144,7 +144,7 @@ def test_transparency_is_kept(tmp_path: Path, name: str) -> None:
 def test_what_is_transparent_lies_over_a_background(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
     path = write(tmp_path / "a.mov", [patches(alpha=True)] * 2, "yuva444p10le", "prores_ks", profile="4444")
     with caplog.at_level("INFO"):
-        made = retime(path, tmp_path / "o.mp4", fps=10)
+        made = retime(path, tmp_path / "flat.mp4", fps=10)
     assert "holds no transparency" in caplog.text
     picture = np.asarray(read_frames(made).frames[0]).astype(int)
     assert picture[40, 4].min() > 250 and np.abs(picture[16, 16] - RED).max() < 12

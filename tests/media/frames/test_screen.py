@@ -7,7 +7,7 @@ from fractions import Fraction
 import numpy as np
 
 from gen_inbetween.media.frames.colour import FilmColour
-from gen_inbetween.media.frames.screen import image_of, is_opaque, over, tone_mapped, with_alpha
+from gen_inbetween.media.frames.screen import image_of, is_opaque, over, spread_colours, tone_mapped, with_alpha
 
 PQ = FilmColour("bt2020nc", "bt2020", "smpte2084", bits=10)
 HLG = FilmColour("bt2020nc", "bt2020", "arib-std-b67", bits=10)
@@ -56,3 +56,17 @@ def test_pixels_become_square() -> None:
     frame = np.zeros((10, 20, 3), np.uint8)
     assert image_of(frame, sample_aspect=Fraction(4, 3)).size == (27, 10)
     assert image_of(frame, sample_aspect=Fraction(8, 9)).size == (20, 11)
+
+
+def test_hidden_pixels_take_the_colours_beside_them() -> None:
+    pixels = np.zeros((9, 11, 4), np.uint8)
+    pixels[2:4, 2:4] = (200, 10, 30, 255)
+    pixels[7, 9] = (0, 0, 90, 40)
+    spread = spread_colours(pixels)
+    assert np.array_equal(spread[..., 3], pixels[..., 3])
+    seen = pixels[..., 3] > 0
+    assert np.array_equal(spread[seen], pixels[seen])
+    assert np.abs(spread[1, 2, :3].astype(int) - (200, 10, 30)).max() <= 1
+    assert spread[..., :3].any(2).all()
+    assert spread_colours(pixels.astype(np.uint16) * 257)[1, 2, 0] == 200 * 257
+    assert spread_colours(np.zeros((4, 4, 4), np.uint8)).max() == 0
