@@ -9,6 +9,7 @@ where U is the UNet and z the image latents that stand beside every frame (Karra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -76,8 +77,10 @@ def denoise(
     return c_skip * x + c_out * v.to(x.dtype)
 
 
-def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
+def scheduler_sigmas(scheduler: Any, num_inference_steps: int, start_sigma: float | None = None) -> Tensor:
     """The noise levels of a checkpoint's own scheduler: float32 (num_inference_steps + 1,), falling, ending in 0.
+
+    start_sigma: where they begin, in place of the scheduler's largest (700 for SVD), as many of them.
 
     Raises:
         ValueError: the scheduler is not SVD's kind. `DPMSolver`, `UniPC` and `Heun` made with `from_config` from SVD's
@@ -94,6 +97,11 @@ def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
             f"expected SVD's EulerDiscreteScheduler with {expected}; got {type(scheduler).__name__}"
             f"{f' with {wrong}' if wrong else ''}: load the scheduler from the checkpoint again"
         )
+    if start_sigma is not None:
+        low, high = scheduler.config.sigma_min or 0.0, scheduler.config.sigma_max or math.inf
+        if not low < start_sigma <= high:
+            raise ValueError(f"expected start_sigma above {low:g} and at most {high:g}, got {start_sigma:g}")
+        scheduler = type(scheduler).from_config(scheduler.config, sigma_max=start_sigma)
     scheduler.set_timesteps(num_inference_steps)
     sigmas: Tensor = scheduler.sigmas
     return sigmas

@@ -13,7 +13,7 @@ from typing import Literal
 
 from torch import Tensor
 
-from gen_inbetween.diffusion.options import WITHOUT_SAMPLING, SamplerOptions
+from gen_inbetween.diffusion.options import STARTS, WITHOUT_SAMPLING, SamplerOptions
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 from gen_inbetween.runtime.messages import nearest_names, warn_once
 
@@ -86,27 +86,36 @@ class Method:
         """
         defaults = self.defaults.chosen()
         chosen = {} if options is None else options.chosen()
+        starts = {name: chosen[name] for name in STARTS if name in chosen}
         for name, value in chosen.items():
-            if name not in defaults and value:
+            if name not in defaults and name not in starts and value:
                 raise ValueError(f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(defaults)}")
-        return SamplerOptions(**{name: chosen.get(name, default) for name, default in defaults.items()})  # type: ignore[arg-type]
+        values = {name: chosen.get(name, default) for name, default in defaults.items()}
+        return SamplerOptions(**values, **starts)  # type: ignore[arg-type]
 
     def step_order(self, options: SamplerOptions) -> list[int]:
-        """The order of the steps under options that `resolve` has completed."""
+        """The order of the steps under options that `resolve` has completed; from a draft, that of the last of them."""
+        assert options.num_inference_steps is not None
         renoising = {name: value for name, value in options.chosen().items() if name.startswith("renoise")}
-        return self.order(options.num_inference_steps, **renoising)
+        order = self.order(options.num_inference_steps, **renoising)
+        if options.draft_strength is None:
+            return order
+        kept = max(1, round(options.num_inference_steps * options.draft_strength))
+        return [step for step in order if step >= options.num_inference_steps - kept]
 
-    def unet_passes(self, options: SamplerOptions | None = None) -> int:
+    def unet_passes(self, options: SamplerOptions | None = None, windows: int = 1) -> int:
         """Sample-forwards for one pair: clips through the UNet, each direction and guidance half counting one.
 
         They predict the time on a GPU. Where guidance is 1 throughout and CFG++ is off, the unconditional half cancels
         and is not computed.
+
+        windows: of a clip between several keyframes; each goes through the UNet as a clip does.
         """
         options = self.resolve(options)
         guided = (options.min_guidance_scale, options.max_guidance_scale) != (1, 1)
         halves = 2 if guided or options.cfg_plus_plus else 1
         directions = 1 if self.motions == "forward" else 2
-        return len(self.step_order(options)) * directions * halves
+        return len(self.step_order(options)) * directions * halves * windows
 
 
 METHODS: dict[str, Method] = {

@@ -8,6 +8,8 @@ from typing import Literal, get_args
 from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
 
 INTERPOLATE, AUTO = WITHOUT_SAMPLING = "interpolate", "auto"  # methods of `inbetween` that need not sample
+STARTS = ("start_sigma", "draft_strength")  # of SamplerOptions: where the steps begin, whatever the method
+DRAFT_STRENGTH = 0.6
 DecodeMode = Literal["streamed", "all", "chunked", "preview"]
 DEFAULT_CHUNK_SIZE = 8  # frames decoded at once in "chunked"; about a third of the memory of SVD-XT's 25
 Fusion = Literal["average", "linear"]
@@ -30,6 +32,8 @@ class SamplerOptions:
     renoise_span: int | None = None  # steps that one repeat takes back, at least 1
     cfg_plus_plus: bool | None = None  # CFG++ steps, made for guidance near 1
     pin_ends: bool | None = None  # hold the outer latent frames to the clean keyframes
+    start_sigma: float | None = None  # every method: begin here, not at the model's 700, from the keyframes' mean
+    draft_strength: float | None = None  # every method: share of the steps made from a draft, (0, 1]; 1 forgets it
 
     def __post_init__(self) -> None:
         for name, minimum in (("num_inference_steps", 1), ("renoise_steps", 0), ("renoise_span", 1)):
@@ -43,6 +47,14 @@ class SamplerOptions:
         for name in ("cfg_plus_plus", "pin_ends"):
             if getattr(self, name) is not None:
                 check_switch(name, getattr(self, name))
+        if self.start_sigma is not None:
+            check_real("start_sigma", self.start_sigma)
+            if self.start_sigma <= 0:
+                raise ValueError(f"expected start_sigma above 0, got {self.start_sigma!r}")
+        if self.draft_strength is not None:
+            check_real("draft_strength", self.draft_strength)
+            if not 0 < self.draft_strength <= 1:
+                raise ValueError(f"expected draft_strength above 0 and at most 1, got {self.draft_strength!r}")
         if self.fusion is not None and self.fusion not in get_args(Fusion):
             raise ValueError(f"expected fusion out of {', '.join(get_args(Fusion))}, got {self.fusion!r}")
 

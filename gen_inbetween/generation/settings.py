@@ -50,7 +50,10 @@ class Settings(SamplerOptions, MemoryOptions):
     height: Side | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
-    exact_ends: bool = True  # put the fitted keyframes at the ends in place of what the method made of them
+    exact_ends: bool = True  # put the fitted keyframes in their places instead of what the method made of them
+    loop: bool = False  # from the last frame the clip goes on to the first keyframe
+    still: str | None = None  # a mask, bright where the keyframes' own pixels stay; a file of the first one's size
+    draft: str | None = None  # a rough clip to start from, or "interpolate"; see draft_strength
     fps: Rate = 7  # told to the model and written into the video
     motion_bucket_id: Annotated[int, Field(ge=0, le=255)] = 127  # how much motion: larger is more
     noise_aug_strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02  # noise on the keyframes, encoded
@@ -90,7 +93,7 @@ SAMPLING_FIELDS = (  # all but the memory's and the file's
 INTERPOLATION_ONLY = ("interpolator", "iters")
 INTERPOLATION_FIELDS = (
     "method", *INTERPOLATION_ONLY,
-    "seed", "num_frames", "width", "height", "fit", "background", "exact_ends", "fps", "device",
+    "seed", "num_frames", "width", "height", "fit", "background", "exact_ends", "loop", "still", "fps", "device",
 )  # fmt: skip
 DIFFUSION_ONLY = tuple(name for name in DEFAULTS if name not in (*INTERPOLATION_FIELDS, *WRITING))
 

@@ -25,7 +25,8 @@ from gen_inbetween.runtime.outputs import check_output, earlier_path_beside, las
 FORMAT = 2
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
     "source",  # of a retimed clip or video: where it is, its hash or its frames' hashes, its own manifest
-    "frames",  # the keyframes: paths and hashes
+    "join",  # of a bridge, loop or retake: what was asked for, where the gap is, its colours and pace
+    "frames",  # the keyframes: paths and hashes; where they stand, if there are more than two
     "auto",  # why method auto took the method it took
     "model",
     "motion",
