@@ -3,7 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 
-.PHONY: demo test lint docs ablation clean
+.PHONY: demo test lint docs ablation frontier clean
 
 demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
@@ -18,6 +18,9 @@ docs: $(VENV)/installed # into docs/_build/html; a warning fails
 ablation: $(VENV)/installed # several hours on two cores; goes on where it was stopped
 	$(BIN)/python eval/train_variants.py
 	for name in ablation samplers sweeps seeds; do $(BIN)/python eval/evaluate.py --config configs/eval/$${name}_pocket.yaml || exit 1; done
+
+frontier: $(VENV)/installed # quality against UNet passes: hours on two cores; goes on where it was stopped
+	$(BIN)/python eval/frontier.py --config configs/eval/frontier_pocket.yaml
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -31,8 +31,10 @@ if TYPE_CHECKING:
     from gen_inbetween.diffusion.options import SamplerOptions
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
     from gen_inbetween.generation.generate import inbetween
+    from gen_inbetween.generation.joins import bridge, loop, retake
     from gen_inbetween.generation.replay import replay
     from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.generation.timeline.keyframe import Keyframe
     from gen_inbetween.interpolation.interpolator import InterpolatorError
     from gen_inbetween.media.clip import Clip
     from gen_inbetween.media.image import FrameError
@@ -54,6 +56,7 @@ __all__ = [
     "FrameError",
     "InbetweenPipeline",
     "InterpolatorError",
+    "Keyframe",
     "ManifestError",
     "MemoryOptions",
     "MissingMotionError",
@@ -63,11 +66,14 @@ __all__ = [
     "SamplerOptions",
     "Settings",
     "VideoError",
+    "bridge",
     "inbetween",
     "load_motion",
+    "loop",
     "open_pipeline",
     "plan",
     "replay",
+    "retake",
     "save_motion",
 ]
 
@@ -82,8 +88,10 @@ _load, _, _ = lazy_loader.attach(
         "diffusion.options": ["SamplerOptions"],
         "diffusion.pipeline": ["InbetweenPipeline"],
         "generation.generate": ["inbetween"],
+        "generation.joins": ["bridge", "loop", "retake"],
         "generation.replay": ["replay"],
         "generation.settings": ["Settings"],
+        "generation.timeline.keyframe": ["Keyframe"],
         "interpolation.interpolator": ["InterpolatorError"],
         "media.clip": ["Clip"],
         "media.image": ["FrameError"],

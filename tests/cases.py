@@ -7,7 +7,8 @@ import torch
 from PIL import Image
 
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning, beside_zeros
-from gen_inbetween.diffusion.fusion import FusedDenoiser, fusion_weights, guidance_scales
+from gen_inbetween.diffusion.fusion import FusedDenoiser, fusion_weights
+from gen_inbetween.diffusion.samplers.guidance import guidance_scales
 
 
 def picture(seed, size=(48, 32)):

@@ -91,7 +91,25 @@ def fused_v(unets, x, sigma, keyframes, guidance, weight) -> tuple[Tensor, Tenso
     return w * forward + (1 - w) * backward.flip(1), w * forward_u + (1 - w) * backward_u.flip(1)
 
 
-def sample_gi(unets, x, sigmas, keyframes, guidance, weight, repeats, until, noises) -> Tensor:
+def keep(denoised, sigma, holds, *, flipped=False, but=None) -> Tensor:
+    """What is kept, value by value: `holds` are (kept (F, C, h, w), strength (F, h, w), sigma_min, sigma_max).
+
+    flipped: `denoised` (1, F, C, h, w) runs backwards. but: a frame of `denoised` that is left alone.
+    """
+    denoised = denoised.clone()
+    _, frames, channels, height, width = denoised.shape
+    for kept, strength, low, high in holds:
+        for f in range(frames) if low <= sigma <= high else ():
+            source = frames - 1 - f if flipped else f
+            for c in range(channels) if f != but else ():
+                for y in range(height):
+                    for x in range(width):
+                        value = denoised[0, f, c, y, x]
+                        value += strength[source, y, x] * (kept[source, c, y, x] - value)
+    return denoised
+
+
+def sample_gi(unets, x, sigmas, keyframes, guidance, weight, repeats, until, noises, holds=()) -> Tensor:
     """Generative Inbetweening: Euler steps, each of the first `until` repeated after re-noising."""
     noises = iter(noises)
     for i in range(len(sigmas) - 1):
@@ -99,12 +117,13 @@ def sample_gi(unets, x, sigmas, keyframes, guidance, weight, repeats, until, noi
             if repeat:
                 x = x + (sigmas[i] ** 2 - sigmas[i + 1] ** 2).sqrt() * next(noises)
             v, _ = fused_v(unets, x, sigmas[i], keyframes, guidance, weight)
-            derivative = (x - to_denoised(x, v, sigmas[i])) / sigmas[i]
+            denoised = keep(to_denoised(x, v, sigmas[i]), sigmas[i], holds)
+            derivative = (x - denoised) / sigmas[i]
             x = x + derivative * (sigmas[i + 1] - sigmas[i])
     return x
 
 
-def sample_trf(unet, x, sigmas, keyframes, guidance, weight, jumps: dict[int, int], noises) -> Tensor:
+def sample_trf(unet, x, sigmas, keyframes, guidance, weight, jumps: dict[int, int], noises, holds=()) -> Tensor:
     """Time Reversal Fusion: each way steps alone, the results are blended; `jumps`: steps done -> steps to go back."""
     noises, jumps, i = iter(noises), dict(jumps), 0
     w = weight.reshape(1, -1, 1, 1, 1)
@@ -113,7 +132,7 @@ def sample_trf(unet, x, sigmas, keyframes, guidance, weight, jumps: dict[int, in
         for way, path in enumerate((x, x.flip(1))):
             uncond, cond = (predict_v(unet, path, sigmas[i], *(t[way, half] for t in keyframes)) for half in (0, 1))
             v = uncond + guidance.reshape(1, -1, 1, 1, 1) * (cond - uncond)
-            denoised = to_denoised(path, v, sigmas[i])
+            denoised = keep(to_denoised(path, v, sigmas[i]), sigmas[i], holds, flipped=bool(way))
             stepped.append(path + (path - denoised) / sigmas[i] * (sigmas[i + 1] - sigmas[i]))
         x, i = w * stepped[0] + (1 - w) * stepped[1].flip(1), i + 1
         if back := jumps.pop(i, 0):
@@ -122,7 +141,7 @@ def sample_trf(unet, x, sigmas, keyframes, guidance, weight, jumps: dict[int, in
     return x
 
 
-def sample_vibid(unet, x, sigmas, keyframes, guidance, ends, noises) -> Tensor:
+def sample_vibid(unet, x, sigmas, keyframes, guidance, ends, noises, holds=()) -> Tensor:
     """ViBiDSampler: forward and backward in turn, CFG++ steps, the far frame replaced by the other keyframe."""
     noises = iter(noises)
     for i in range(len(sigmas) - 1):
@@ -133,7 +152,67 @@ def sample_vibid(unet, x, sigmas, keyframes, guidance, ends, noises) -> Tensor:
                 for half in (0, 1)
             )
             denoised = uncond + guidance.reshape(1, -1, 1, 1, 1) * (cond - uncond)
-            denoised[:, -1] = ends[1 - way]
+            denoised = keep(denoised, sigmas[i], holds, flipped=bool(way), but=0)
+            if ends is not None:
+                denoised[:, -1] = ends[1 - way]
             path = denoised + sigmas[i + 1] * (path - uncond) / sigmas[i]
             x = path.flip(1) if way else path + (sigmas[i] ** 2 - sigmas[i + 1] ** 2).sqrt() * next(noises)
     return x
+
+
+def halves(unet, path, sigma, keyframes, way) -> list[Tensor]:
+    """[unconditional, conditional] denoised clip of one direction, in its own order of time."""
+    return [
+        to_denoised(path, predict_v(unet, path, sigma, *(t[way, half] for t in keyframes)), sigma) for half in (0, 1)
+    ]
+
+
+def moved_by_residuals(x, denoised, sigma, last) -> Tensor:
+    """Motion Prior Distillation as its paper has it: the forward clip's residual noise, summed up from the end.
+
+    The backward path starts with the noise that leaves the last keyframe, and each frame before it adds the change of
+    the forward clip's residual noise from frame to frame.
+    """
+    frames = x.shape[1]
+    noise = (x - denoised) / sigma
+    path = [(x[:, -1] - last) / sigma]  # of the backward clip, in its own order of time
+    for j in range(1, frames):
+        path.append(path[-1] + noise[:, frames - 1 - j] - noise[:, frames - j])
+    return torch.stack([x[:, k] - sigma * path[frames - 1 - k] for k in range(frames)], dim=1)
+
+
+def sample_mpd(unet, x, sigmas, keyframes, ends, noises, early, repeats, rest) -> Tensor:
+    """Motion Prior Distillation; `rest(x, i, noises)` makes the steps after the early ones."""
+    noises = iter(noises)
+    for i in range(len(sigmas) - 1):
+        sigma, down = sigmas[i], sigmas[i + 1]
+        if i >= early:
+            x = rest(x, i, noises)
+            continue
+        for _ in range(repeats):
+            uncond, cond = halves(unet, x, sigma, keyframes, 0)
+            clip = moved_by_residuals(x, cond, sigma, ends[1])
+            clip[:, 0] = ends[0]
+            x = clip + down / sigma * (x - uncond)
+            x = x + (sigma**2 - down**2).sqrt() * next(noises)
+        x = vibid_step(unet, x, sigma, down, keyframes, ends, noises)
+    return x
+
+
+def vibid_step(unet, x, sigma, down, keyframes, ends, noises) -> Tensor:
+    """One step of ViBiDSampler without guidance, both far frames pinned."""
+    for way in (0, 1):
+        path = x.flip(1) if way else x
+        uncond, cond = halves(unet, path, sigma, keyframes, way)
+        cond[:, -1] = ends[1 - way]
+        path = cond + down / sigma * (path - uncond)
+        x = path.flip(1) if way else path + (sigma**2 - down**2).sqrt() * next(noises)
+    return x
+
+
+def parallel_step(unet, x, sigma, down, keyframes, weight) -> Tensor:
+    """Both ways fused, along the forward unconditional clip."""
+    w = weight.reshape(1, -1, 1, 1, 1)
+    uncond, cond = halves(unet, x, sigma, keyframes, 0)
+    _, back = halves(unet, x.flip(1), sigma, keyframes, 1)
+    return w * cond + (1 - w) * back.flip(1) + down / sigma * (x - uncond)

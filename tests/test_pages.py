@@ -66,5 +66,7 @@ def test_commands_on_the_pages_name_files_that_exist() -> None:
 
 
 def test_the_passes_on_the_page_of_methods_are_the_methods_own() -> None:
-    rows = re.findall(r"^\| `(\w+)` \|.*\| (\d+) \|$", (ROOT / "docs" / "methods.md").read_text(), flags=re.MULTILINE)
+    rows = re.findall(
+        r"^\| `([\w-]+)` \|.*\| (\d+) \|$", (ROOT / "docs" / "methods.md").read_text(), flags=re.MULTILINE
+    )
     assert dict(rows) == {name: str(method.unet_passes()) for name, method in METHODS.items()} | {"interpolate": "0"}

@@ -8,7 +8,8 @@ from __future__ import annotations
 
 import os
 import sys
-from contextlib import nullcontext
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
@@ -19,6 +20,17 @@ from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
 from gen_inbetween.cli.errors import FAILED, configure_logging, debugging, fail, report_errors, report_usage
+from gen_inbetween.cli.keyframes import (
+    Context,
+    KeyframeOption,
+    MatchColour,
+    ModelOrAuto,
+    Out,
+    ShowMasks,
+    keyframes_of,
+    show_region_of,
+    show_still,
+)
 from gen_inbetween.cli.options import (
     Background,
     ConfigFile,
@@ -44,6 +56,8 @@ from gen_inbetween.cli.options import (
 from gen_inbetween.runtime.processes import raise_on_signals
 
 if TYPE_CHECKING:
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.generation.timeline.keyframe import Keyframe
     from gen_inbetween.media.clip import Clip
 
 app = typer.Typer(
@@ -84,16 +98,35 @@ Examples:
   inbetween run first.jpg last.jpg -o clip.mp4 --model svd-xt --motion backward_motion.safetensors
   inbetween run first.jpg last.jpg -o clip.mp4 --method interpolate --frames 17
   inbetween run first.jpg last.jpg -o clip.mp4 --method auto --model svd-xt
+  inbetween run a.png b.png c.png -o clip.mp4 --frames 49
+  inbetween run --keyframe a.png:0 --keyframe b.png:16:0.8 --keyframe c.png:end --frames 49 -o clip.mp4
+  inbetween run a.png b.png -o loop.mp4 --loop
+  inbetween run a.png b.png -o clip.mp4 --still sky.png
+  inbetween run a.png b.png -o clip.mp4 --draft rough.mp4 --draft-strength 0.6
   inbetween run first.jpg last.jpg -o frames/ --config configs/inference/pocket_trf.yaml --set fps=12"""
 )
 @report_errors
 def run(
-    frame0: Annotated[Path, typer.Argument(help="The first keyframe, an image file.")],
-    frame1: Annotated[Path, typer.Argument(help="The last keyframe.")],
     out: Annotated[
         Path,
         typer.Option("--out", "-o", help="out.mp4, .mov, .webm, .gif, .png (a sheet), a folder of frames, ... or -"),
     ],
+    frames: Annotated[
+        list[Path] | None,
+        typer.Argument(metavar="FRAME0 FRAME1 ...", help="The keyframes, image files, evenly spaced; one with --loop."),
+    ] = None,
+    keyframe: KeyframeOption = None,
+    loop: Annotated[bool, typer.Option("--loop", help="From the last frame the clip goes on to the first.")] = False,
+    still: Annotated[
+        str | None, typer.Option(metavar="MASK", help="An image: where it is bright the keyframes' pixels stay.")
+    ] = None,
+    masks_out: ShowMasks = None,
+    draft: Annotated[
+        str | None, typer.Option(metavar="CLIP|interpolate", help="A rough clip of as many frames to start from.")
+    ] = None,
+    draft_strength: Annotated[
+        float | None, typer.Option(help="Noise on the draft: 0.3 stays near it, 1 forgets it. [default: 0.6]")
+    ] = None,
     config: ConfigFile = None,
     model: Annotated[str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
     motion: Motion = None,
@@ -108,6 +141,13 @@ def run(
     ] = None,
     device: Device = None,
     vram_gb: VramGb = None,
+    best_of: Annotated[
+        int | None, typer.Option(min=1, help="Seeds to try, from --seed on; the clip with the fewest faults is kept.")
+    ] = None,
+    keep_all: Annotated[bool, typer.Option("--keep-all", help="With --best-of: a sheet of all seeds, too.")] = False,
+    parallel: Annotated[
+        int | None, typer.Option(help="Processes, on a GPU each, that share the clip: 2 for guidance, 4 for trf.")
+    ] = None,
     override: Overrides = None,
     codec: VideoCodec = None,
     crf: Crf = None,
@@ -115,7 +155,11 @@ def run(
     background: Background = None,
     overwrite: Overwrite = False,
 ) -> None:
-    """Make the video between two keyframes; its manifest stands inside of it and beside it."""
+    """Make the video between two keyframes, or through several; its manifest stands inside of it and beside it."""
+    from gen_inbetween.cli.parallel import launch, this_process
+
+    process = this_process()
+    keyframes = keyframes_of(frames, keyframe, config)
     settings = settings_of(
         config,
         override,
@@ -127,23 +171,157 @@ def run(
         num_frames=num_frames,
         num_inference_steps=steps,
         seed=seed,
+        best_of=best_of,
         fit=fit,
-        device=device,
+        device=device or process.device,
         vram_gb=vram_gb,
         codec=codec,
         crf=crf,
         pix_fmt=pix_fmt,
         background=None if background is None else colour_of(background),
+        loop=loop or None,
+        still=still,
+        draft=draft,
+        draft_strength=draft_strength,
+        own_keys=("keyframes",),
     )
-    from gen_inbetween.generation.generate import generate_clip
+    if masks_out is not None:
+        show_still(keyframes[0], settings, masks_out)
+        return
+    if settings.loop and len(keyframes) == 1:
+        loop_picture(keyframes[0], settings, out, overwrite)
+        return
+    from gen_inbetween.generation.generate import Own, generate_clip
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import reserved
 
-    inputs = [frame0, frame1, config, settings.model, settings.motion, settings.interpolator]
+    if not process.speaks:
+        generate_clip(keyframes, None, settings, own=Own(ranks=process.ranks), progress=False)
+        return
+    pictures = [str(each.image) for each in keyframes]
+    inputs = [*pictures, config, settings.model, settings.motion, settings.interpolator, settings.still, settings.draft]
     check_output(out, inputs, overwrite=overwrite, video=settings.video)
+    if parallel is not None and parallel != 1 and process.ranks is None:
+        raise typer.Exit(launch(parallel, sys.argv[1:]))
     with reserved(place_of(out)):
-        _announce(generate_clip(frame0, frame1, settings), out, overwrite)
+        made = generate_clip(keyframes, None, settings, own=Own(ranks=process.ranks))
+        _announce(made, out, overwrite)
+        if keep_all and made.others:
+            _save_candidates(made, out, overwrite)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween bridge a.mp4 b.mp4 -o both.mp4
+  inbetween bridge a.mp4 b.mp4 -o both/ --frames 9 --context 6 --method vibid --model svd-xt"""
+)
+@report_errors
+def bridge(
+    clip_a: Annotated[Path, typer.Argument(help="The clip before the gap: a video, animation or folder of frames.")],
+    clip_b: Annotated[Path, typer.Argument(help="The clip after it.")],
+    out: Out,
+    num_frames: Annotated[int, typer.Option("--num-frames", "--frames", help="Frames between the two clips.")] = 17,
+    context: Context = 4,
+    match_colour: MatchColour = True,
+    config: ConfigFile = None,
+    model: ModelOrAuto = None,
+    method: Method = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    device: Device = None,
+    override: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Fill the gap between two clips; their own frames stay as they are."""
+    from gen_inbetween.generation import joins
+
+    chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
+    settings = settings_said(config, override, None, **chosen)
+    with _writing(out, [clip_a, clip_b, config], overwrite):
+        values = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
+        _announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween loop walk.mp4 -o loop.mp4
+  inbetween loop picture.png -o loop.webp --frames 25 --model svd-xt"""
+)
+@report_errors
+def loop(
+    clip: Annotated[Path, typer.Argument(metavar="CLIP|PICTURE", help="A clip to close, or one picture to move.")],
+    out: Out,
+    num_frames: Annotated[
+        int | None,
+        typer.Option("--num-frames", "--frames", help="Frames of the whole loop. [default: the clip and a usual gap]"),
+    ] = None,
+    context: Context = 4,
+    match_colour: MatchColour = True,
+    even_pace: Annotated[
+        bool, typer.Option("--even-pace/--no-even-pace", help="Space the frames of the gap evenly.")
+    ] = True,
+    config: ConfigFile = None,
+    model: ModelOrAuto = None,
+    method: Method = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    device: Device = None,
+    override: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a loop: from the last frame to the first is one more step."""
+    from gen_inbetween.generation import joins
+
+    chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
+    settings = settings_said(config, override, None, **chosen)
+    with _writing(out, [clip, config], overwrite):
+        values = {"num_frames": num_frames, "context": context, "match_colour": match_colour, "even_pace": even_pace}
+        made = joins.loop(clip, **values, **settings)
+        _announce(made, out, overwrite)
+        typer.echo(f"last frame to first: {made.manifest['join']['ratio']} of the median step")
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween retake walk.mp4 12 30 -o again.mp4 --seed 3
+  inbetween retake walk.mp4 12 30 -o again.mp4 --mask face.png"""
+)
+@report_errors
+def retake(
+    clip: Annotated[Path, typer.Argument(help="The clip: a video, animation or folder of frames.")],
+    start: Annotated[int, typer.Argument(help="The first frame that is made anew, counted from 0.")],
+    end: Annotated[int, typer.Argument(help="The first frame after it that is kept.")],
+    out: Out,
+    context: Context = 4,
+    mask: Annotated[Path | None, typer.Option(help="An image: only where it is bright the frames change.")] = None,
+    masks_out: ShowMasks = None,
+    match_colour: MatchColour = True,
+    config: ConfigFile = None,
+    model: ModelOrAuto = None,
+    method: Method = None,
+    steps: Steps = None,
+    seed: Seed = None,
+    device: Device = None,
+    override: Overrides = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a stretch of a clip anew; its other frames stay as they are."""
+    from gen_inbetween.generation import joins
+
+    chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
+    settings = settings_said(config, override, None, **chosen)
+    if masks_out is not None:
+        if mask is None:
+            raise ValueError("--show-masks shows the --mask of a retake; there is none")
+        show_region_of(joins.open_clip(clip)[start], mask, masks_out)
+        return
+    with _writing(out, [clip, config, mask], overwrite):
+        values = {"context": context, "mask": mask, "match_colour": match_colour}
+        _announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
 
 
 @app.command(
@@ -160,6 +338,9 @@ def replay(
     out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
     frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
     frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
+    keyframe: Annotated[
+        list[Path] | None, typer.Option("--keyframe", help="Of several: where each is now, all of them, in order.")
+    ] = None,
     interpolator: Annotated[
         Path | None, typer.Option(help="Where the weights of an interpolated clip are now, if they moved.")
     ] = None,
@@ -172,10 +353,16 @@ def replay(
 
     if out is not None:
         check_output(out, [manifest, frame0, frame1, interpolator], overwrite=overwrite)
+    from gen_inbetween.generation.joins import is_join, replay_join
     from gen_inbetween.generation.replay import replay as make_again
 
     with nullcontext() if out is None else reserved(place_of(out)):
-        clip = make_again(manifest, frame0=frame0, frame1=frame1, interpolator=interpolator)
+        if is_join(manifest):
+            clip = replay_join(manifest)
+        else:
+            clip = make_again(
+                manifest, frame0=frame0, frame1=frame1, keyframes=keyframe or None, interpolator=interpolator
+            )
         if out is not None:
             _announce(clip, out, overwrite)
     what = "frames" if "frames_equal" in clip.manifest["replay"] else "latents"
@@ -244,6 +431,31 @@ def batch(
         raise typer.Exit(1)
 
 
+def loop_picture(keyframe: Keyframe, settings: Settings, out: Path, overwrite: bool) -> None:
+    """`run PICTURE --loop`, which is `loop PICTURE`."""
+    from dataclasses import fields
+
+    from gen_inbetween.generation import joins
+
+    values = {item.name: getattr(settings, item.name) for item in fields(settings)}
+    changed = {item.name: values[item.name] for item in fields(settings) if values[item.name] != item.default}
+    changed.pop("loop")
+    with _writing(out, [str(keyframe.image)], overwrite):
+        _announce(joins.loop(keyframe.image, **changed), out, overwrite)
+
+
+@contextmanager
+def _writing(out: Path, inputs: Sequence[Path | str | None], overwrite: bool) -> Iterator[None]:
+    """The output, checked and reserved while it is made."""
+    from gen_inbetween.media.clip import check_output
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import reserved
+
+    check_output(out, inputs, overwrite=overwrite)
+    with reserved(place_of(out)):
+        yield
+
+
 cli_models.add_to(app)
 cli_retime.add_to(app)
 cli_edit.add_to(app)
@@ -261,6 +473,24 @@ def main() -> None:
             raise
         sys.exit(report_usage(error))
     sys.exit(status if isinstance(status, int) else 0)
+
+
+def _save_candidates(clip: Clip, out: Path, overwrite: bool) -> None:
+    """A sheet of all seeds of a clip, the kept one first, beside it."""
+    from gen_inbetween.media.contact_sheet import contact_sheet
+    from gen_inbetween.runtime.files import check_writable, save_image
+
+    badness = {each["seed"]: each["badness"] for each in clip.manifest["best_of"]["candidates"]}
+    seeds = [each.manifest["settings"]["seed"] for each in (clip, *clip.others)]
+    sheet = contact_sheet(
+        {f"seed {seed}: {badness[seed]:.3g}": each for seed, each in zip(seeds, (clip, *clip.others), strict=True)}
+    )
+    path = out.with_name(f"{out.stem}_seeds.png")
+    if path.exists() and not overwrite:
+        raise ValueError(f"{path} is there already: move it, or say --overwrite")
+    check_writable(path)
+    save_image(path, sheet)
+    typer.echo(f"{path}: the faults of {len(seeds)} seeds, fewer is better")
 
 
 def _announce(clip: Clip, out: Path, overwrite: bool) -> None:

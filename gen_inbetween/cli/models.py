@@ -8,26 +8,34 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Frames, Interpolator, Model, Size, Steps, settings_of
+from gen_inbetween.cli.options import Frames, Interpolator, Model, Overrides, Size, Steps, settings_of
 
 
 @report_errors
 def plan(
     model: Model = "svd-xt",
-    method: Annotated[str, typer.Option(help="gi, trf, vibid, svd, interpolate or auto.")] = "gi",
+    method: Annotated[
+        str, typer.Option(help="gi, trf, vibid, mpd, mpd-parallel, mpd-gi, svd, interpolate or auto.")
+    ] = "gi",
     interpolator: Interpolator = None,
     size: Size = None,
     num_frames: Frames = None,
     steps: Steps = None,
+    keyframes: Annotated[
+        str | None,
+        typer.Option(metavar="N|0,16,end", help="How many keyframes, evenly spaced, or where. [default: 2]"),
+    ] = None,
+    loop: Annotated[bool, typer.Option("--loop", help="From the last frame the clip goes on to the first.")] = False,
     vram_gb: Annotated[
         float | None,
         typer.Option("--vram-gb", "--vram", help="GB to fit into. [default: the table of all sizes only]"),
     ] = None,
+    override: Overrides = None,
 ) -> None:
     """Predict memory and UNet passes of a run, counted on the configuration: no diffusion model is loaded."""
     settings = settings_of(
         None,
-        None,
+        override,
         size,
         method=method,
         interpolator=interpolator,
@@ -48,9 +56,31 @@ def plan(
     from gen_inbetween.memory.plan import plan as make_plan
     from gen_inbetween.memory.plan import render
 
+    positions = None
+    if keyframes is not None or loop:
+        positions, num_frames = places_of(keyframes or "2", num_frames, model, settings.fps, loop)
     shape: dict[str, Any] = {"width": settings.width, "height": settings.height, "num_frames": num_frames}
-    for line in render(make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)):
+    shape |= {"positions": positions, "loop": loop}
+    planned = make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)
+    for line in render(planned):
         typer.echo(line)
+    if settings.best_of > 1:
+        typer.echo(f"{settings.best_of * planned.passes} passes for the best of {settings.best_of} seeds, in turn")
+
+
+def places_of(text: str, num_frames: int | None, model: str, fps: float, loop: bool) -> tuple[list[int], int]:
+    """The frames of keyframes said as a number of them, or as their positions; and the frames of the clip."""
+    from gen_inbetween.generation.timeline.keyframe import Keyframe, place_keyframes, read_position
+    from gen_inbetween.models.configs import open_configs
+
+    words = text.split(",")
+    if len(words) == 1:
+        if not text.isdecimal():
+            raise ValueError(f"--keyframes {text!r}: expected how many, or their positions, for example 0,16,end")
+        keyframes = [Keyframe("") for _ in range(int(text))]
+    else:
+        keyframes = [Keyframe("", read_position(word.strip())) for word in words]
+    return place_keyframes(keyframes, num_frames, fps=fps, usual=open_configs(model).num_frames, loop=loop)
 
 
 shelf = typer.Typer(invoke_without_command=True, rich_markup_mode=None)
@@ -167,6 +197,7 @@ _PLAN = """\b
 Examples:
   inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram-gb 16
   inbetween plan --model svd-xt --method vibid
+  inbetween plan --model svd-xt --frames 49 --keyframes 0,16,end
   inbetween plan --method interpolate --interpolator rife --frames 49"""
 
 _CONVERT = """\b

@@ -16,7 +16,7 @@ Motion = Annotated[str | None, typer.Option(help="A file or folder, or 'none'. [
 Method = Annotated[
     str | None,
     typer.Option(
-        help="gi, trf, vibid or svd; interpolate: no diffusion model; auto: interpolate tiny motion. "
+        help="gi, trf, vibid, mpd, mpd-parallel, mpd-gi, svd; interpolate: no diffusion; auto: interpolate tiny motion "
         "[default: gi with motion, else trf]"
     ),
 ]
@@ -51,13 +51,21 @@ ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of settings; 
 
 
 def settings_of(
-    config: Path | None, overrides: Sequence[str] | None, size: str | None = None, **options: Any
+    config: Path | None,
+    overrides: Sequence[str] | None,
+    size: str | None = None,
+    own_keys: Sequence[str] = (),
+    **options: Any,
 ) -> Settings:
-    """The settings of a line; what the file says, then the options given, then --set, the later winning."""
+    """The settings of a line; what the file says, then the options given, then --set, the later winning.
+
+    own_keys: of the file that are the command's, and no settings.
+    """
     from gen_inbetween.generation.settings import Settings
     from gen_inbetween.runtime.config import from_mapping
 
     values = settings_said(config, overrides, size, **options)
+    values = {key: value for key, value in values.items() if key not in own_keys}
     return from_mapping(Settings, values, where="options" if config is None else str(config))
 
 

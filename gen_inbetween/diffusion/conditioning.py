@@ -10,7 +10,7 @@ into directions.
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import Any
@@ -75,37 +75,72 @@ class KeyframeConditioning:
         return {name: getattr(self, name) for name in ("image_latents", "image_embeds", "added_time_ids")}
 
 
+@dataclass(frozen=True)
+class EncodedPictures:
+    """Keyframes of a clip, any number of them, encoded once; the first axis is that of the keyframes."""
+
+    image_latents: Tensor  # (key, pair, channel, height, width), unscaled, of the picture with noise on it
+    image_embeds: Tensor  # (key, pair, embedding)
+    time_ids: Tensor  # (3,), as `added_time_ids` makes them
+    dtype: torch.dtype  # the one the UNet runs in
+
+    def between(self, keys: tuple[int, ...], num_frames: int) -> KeyframeConditioning:
+        """Of the segment between two keyframes, or of a window over three that is centred on the second.
+
+        The centred one lies half-way at either end, so it has the mean of two embeddings there; its latents are the
+        caller's to replace (`windows.denoiser`).
+        """
+        embeds = [self.image_embeds[key] for key in keys]
+        if len(keys) == 3:
+            embeds = [(embeds[0] + embeds[1]) / 2, (embeds[1] + embeds[2]) / 2]
+        return KeyframeConditioning.assemble(
+            torch.stack([self.image_latents[keys[0]], self.image_latents[keys[-1]]]),
+            torch.stack(embeds),
+            self.time_ids,
+            num_frames=num_frames,
+            dtype=self.dtype,
+        )
+
+
 def encode_keyframes(
-    pipe: Pipe,
-    frame0: Tensor,
-    frame1: Tensor,
-    *,
-    num_frames: int,
-    fps: int = 7,
-    motion_bucket_id: int = 127,
-    noise_aug_strength: float = 0.02,
-    generator: Generator = None,
+    pipe: Pipe, frame0: Tensor, frame1: Tensor, *, num_frames: int, **conditioning: Any
 ) -> KeyframeConditioning:
     """Condition forward motion on `frame0` and backward motion on `frame1`.
 
     Args:
-        frame0, frame1: (pair, 3, height, width) in [-1, 1], as `frames_to_tensor` makes them.
         num_frames: frames of the clip, both keyframes included.
+        frame0, frame1, conditioning: as `encode_pictures` takes them.
+    """
+    return encode_pictures(pipe, [frame0, frame1], **conditioning).between((0, 1), num_frames)
+
+
+def encode_pictures(
+    pipe: Pipe,
+    pictures: Sequence[Tensor],
+    *,
+    fps: int = 7,
+    motion_bucket_id: int = 127,
+    noise_aug_strength: float = 0.02,
+    generator: Generator = None,
+) -> EncodedPictures:
+    """Encode the keyframes of a clip.
+
+    Args:
+        pictures: each (pair, 3, height, width) in [-1, 1], as `frames_to_tensor` makes them.
         fps: frames per second of the clip; SVD is told fps - 1.
         motion_bucket_id: how much moves, 0 to 255.
-        noise_aug_strength: standard deviation of the noise on the keyframes; ONE draw, the same on both.
+        noise_aug_strength: standard deviation of the noise on the keyframes; ONE draw, the same on all of them.
         generator: draws that noise.
     """
     device = pipe._execution_device
-    noise = randn_tensor(frame0.shape, generator=generator, device=device, dtype=torch.float32)
-    latents = [encode_latents(pipe, frame.to(device) + noise_aug_strength * noise) for frame in (frame0, frame1)]
-    embeds = [embed_frames(pipe, frame) for frame in (frame0, frame1)]
-    return KeyframeConditioning.assemble(
+    noise = randn_tensor(pictures[0].shape, generator=generator, device=device, dtype=torch.float32)
+    latents = [encode_latents(pipe, picture.to(device) + noise_aug_strength * noise) for picture in pictures]
+    embeds = [embed_frames(pipe, picture) for picture in pictures]
+    return EncodedPictures(
         torch.stack(latents),
         torch.stack(embeds).squeeze(2),
         added_time_ids(fps, motion_bucket_id, noise_aug_strength),
-        num_frames=num_frames,
-        dtype=pipe.unet.dtype,
+        pipe.unet.dtype,
     )
 
 
@@ -118,9 +153,9 @@ def added_time_ids(fps: float, motion_bucket_id: float, noise_aug_strength: floa
     return torch.tensor([fps - 1, motion_bucket_id, noise_aug_strength], dtype=torch.float64)
 
 
-def encode_ends(pipe: Pipe, frame0: Tensor, frame1: Tensor) -> Tensor:
-    """Clean, scaled latents of the keyframes, as the sampler holds frames: (end, pair, channel, height, width)."""
-    clean = [encode_latents(pipe, frame) for frame in (frame0, frame1)]
+def encode_clean(pipe: Pipe, pictures: Sequence[Tensor]) -> Tensor:
+    """Clean, scaled latents as the sampler holds frames: (picture, pair, channel, height, width), float32."""
+    clean = [encode_latents(pipe, picture) for picture in pictures]
     return torch.stack(clean).float() * pipe.vae.config.scaling_factor
 
 

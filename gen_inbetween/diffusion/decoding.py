@@ -29,6 +29,7 @@ from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
 from gen_inbetween.diffusion.options import DEFAULT_CHUNK_SIZE, DecodeMode
+from gen_inbetween.diffusion.samplers.previews import ColourMap
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.messages import warn_once
 
@@ -104,17 +105,7 @@ def _decode_preview(vae: AutoencoderKLTemporalDecoder, clip: Tensor) -> Tensor:
     """
     ends = torch.stack([clip[0], clip[-1]])
     decoded = _decode_chunked(vae, ends, 1)
-    colours = F.adaptive_avg_pool2d(decoded, (clip.shape[-2], clip.shape[-1]))
-
-    def pixels(images: Tensor) -> Tensor:
-        return images.movedim(1, -1).flatten(0, -2).double().cpu()
-
-    def affine(latents: Tensor) -> Tensor:
-        return F.pad(pixels(latents), (0, 1), value=1.0)
-
-    # gelsd, because a clip of one colour has no unique map, and that is no error
-    weights = torch.linalg.lstsq(affine(ends), pixels(colours), driver="gelsd").solution
-    small = (affine(clip) @ weights).unflatten(0, (len(clip), *clip.shape[-2:])).movedim(-1, 1)
+    small = ColourMap.fit(ends, decoded)(clip)
     return F.interpolate(small.to(decoded), size=decoded.shape[-2:], mode="bilinear")
 
 

@@ -9,6 +9,7 @@ where U is the UNet and z the image latents that stand beside every frame (Karra
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
@@ -76,8 +77,10 @@ def denoise(
     return c_skip * x + c_out * v.to(x.dtype)
 
 
-def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
+def scheduler_sigmas(scheduler: Any, num_inference_steps: int, start_sigma: float | None = None) -> Tensor:
     """The noise levels of a checkpoint's own scheduler: float32 (num_inference_steps + 1,), falling, ending in 0.
+
+    start_sigma: where they begin, in place of the scheduler's largest (700 for SVD), as many of them.
 
     Raises:
         ValueError: the scheduler is not SVD's kind. `DPMSolver`, `UniPC` and `Heun` made with `from_config` from SVD's
@@ -94,9 +97,27 @@ def scheduler_sigmas(scheduler: Any, num_inference_steps: int) -> Tensor:
             f"expected SVD's EulerDiscreteScheduler with {expected}; got {type(scheduler).__name__}"
             f"{f' with {wrong}' if wrong else ''}: load the scheduler from the checkpoint again"
         )
+    if start_sigma is not None:
+        low, high = scheduler.config.sigma_min or 0.0, scheduler.config.sigma_max or math.inf
+        if not low < start_sigma <= high:
+            raise ValueError(f"expected start_sigma above {low:g} and at most {high:g}, got {start_sigma:g}")
+        scheduler = type(scheduler).from_config(scheduler.config, sigma_max=start_sigma)
     scheduler.set_timesteps(num_inference_steps)
     sigmas: Tensor = scheduler.sigmas
     return sigmas
+
+
+def svd_sigmas(num_inference_steps: int, start_sigma: float | None = None) -> list[float]:
+    """The noise levels of SVD's scheduler as published, falling, ending in 0 (Karras et al. 2022, eq. 5, rho 7).
+
+    To plan by: a run takes those of its checkpoint. start_sigma: where they begin, in place of 700.
+
+    >>> [round(sigma, 3) for sigma in svd_sigmas(3)]
+    [700.0, 15.59, 0.002, 0.0]
+    """
+    low, high = 0.002 ** (1 / 7), (start_sigma or 700.0) ** (1 / 7)
+    ramp = [step / max(num_inference_steps - 1, 1) for step in range(num_inference_steps)]
+    return [*((high + share * (low - high)) ** 7 for share in ramp), 0.0]
 
 
 def sample_sigma(

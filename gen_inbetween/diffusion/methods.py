@@ -7,55 +7,26 @@ method.unet_passes(options)  # what a run of them costs
 
 from __future__ import annotations
 
-from collections.abc import Callable
-from dataclasses import dataclass
-from typing import Literal
+from collections.abc import Callable, Container, Sequence
+from dataclasses import dataclass, replace
+from typing import Any, Literal
 
 from torch import Tensor
 
-from gen_inbetween.diffusion.options import WITHOUT_SAMPLING, SamplerOptions
+from gen_inbetween.diffusion.edm import svd_sigmas
+from gen_inbetween.diffusion.options import GUIDANCE_OFF, RENOISE_OFF, STARTS, WITHOUT_SAMPLING, SamplerOptions
+from gen_inbetween.diffusion.samplers.guidance import GuidancePlan
+from gen_inbetween.diffusion.samplers.mpd import sample_mpd, sample_mpd_fused, sample_mpd_parallel
+from gen_inbetween.diffusion.samplers.orders import (
+    distilled_order,
+    plain_order,
+    repeat_early_order,
+    restart_order,
+    time_travel_order,
+    visits,
+)
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 from gen_inbetween.runtime.messages import nearest_names, warn_once
-
-
-def plain_order(num_inference_steps: int) -> list[int]:
-    """Every step once.
-
-    >>> plain_order(4)
-    [0, 1, 2, 3]
-    """
-    return list(range(num_inference_steps))
-
-
-def repeat_early_order(num_inference_steps: int, renoise_steps: int, renoise_ratio: float) -> list[int]:
-    """Each of the first `renoise_ratio` of the steps done 1 + `renoise_steps` times (Generative Inbetweening).
-
-    >>> repeat_early_order(4, renoise_steps=2, renoise_ratio=0.5)
-    [0, 0, 0, 1, 1, 1, 2, 3]
-    """
-    early = int(num_inference_steps * renoise_ratio)
-    return [i for i in range(num_inference_steps) for _ in range(1 + (renoise_steps if i < early else 0))]
-
-
-def time_travel_order(
-    num_inference_steps: int, renoise_steps: int, renoise_ratio: float, renoise_span: int
-) -> list[int]:
-    """Time travel (Time Reversal Fusion, after RePaint): in the first `renoise_ratio` of the steps, after every
-    `renoise_span` of them, those are done again `renoise_steps` times; never back to pure noise.
-
-    Their names: jump_length = renoise_span, jump_n_sample = 1 + renoise_steps, repeat_step_ratio = 1 - renoise_ratio.
-
-    >>> time_travel_order(6, renoise_steps=1, renoise_ratio=0.7, renoise_span=2)
-    [0, 1, 2, 3, 2, 3, 4, 5]
-    """
-    early = int(num_inference_steps * renoise_ratio)
-    jumps = set(range(early, renoise_span, -renoise_span))  # steps done at which x travels back
-    order = []
-    for done in range(1, num_inference_steps + 1):
-        order.append(done - 1)
-        if done in jumps:
-            order += renoise_steps * list(range(done - renoise_span, done))
-    return order
 
 
 @dataclass(frozen=True)
@@ -64,7 +35,7 @@ class Method:
 
     motions: what denoises. "rotated": both motions fused, backward through the rotated attention map (needs a tuned
         update); "reversed": both fused, stock SVD each way; "sequential": each way in turn; "forward": frame0 only.
-    order: (num_inference_steps, its re-noising options) -> the order of the steps.
+    order: (num_inference_steps, those of ORDER_OPTIONS that it has) -> the order of the steps.
     """
 
     name: str
@@ -78,36 +49,111 @@ class Method:
     def needs_motion(self) -> bool:
         return self.motions == "rotated"
 
+    @property
+    def distils(self) -> bool:
+        """Whether early steps may distil the forward motion."""
+        return self.defaults.mpd_ratio is not None
+
     def resolve(self, options: SamplerOptions | None = None) -> SamplerOptions:
         """Every option of this method: the chosen value, or the default; None for those it does not take.
 
         Raises:
-            ValueError: an option that this method does not take (switched off is let pass).
+            ValueError: an option that this method does not take (switched off is let pass); a budget of passes that it
+                cannot keep to.
         """
         defaults = self.defaults.chosen()
         chosen = {} if options is None else options.chosen()
+        starts = {name: chosen[name] for name in STARTS if name in chosen}
         for name, value in chosen.items():
-            if name not in defaults and value:
+            if name not in defaults and name not in starts and value:
                 raise ValueError(f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(defaults)}")
-        return SamplerOptions(**{name: chosen.get(name, default) for name, default in defaults.items()})  # type: ignore[arg-type]
+        values = {name: chosen.get(name, default) for name, default in defaults.items()}
+        options = SamplerOptions(**values, **starts)  # type: ignore[arg-type]
+        return self.keep_to_budget(options, fixed=chosen) if options.passes else options
 
-    def step_order(self, options: SamplerOptions) -> list[int]:
-        """The order of the steps under options that `resolve` has completed."""
-        renoising = {name: value for name, value in options.chosen().items() if name.startswith("renoise")}
-        return self.order(options.num_inference_steps, **renoising)
+    def keep_to_budget(self, options: SamplerOptions, fixed: Container[str]) -> SamplerOptions:
+        """The options with fewer repeats, then fewer steps, until a run takes no more than `options.passes`.
 
-    def unet_passes(self, options: SamplerOptions | None = None) -> int:
+        fixed: options that were asked for and stay.
+        """
+        while sum(self.step_passes(options)) > (options.passes or 0):
+            lowest = {"renoise_steps": 0, "num_inference_steps": 1}
+            counts = {name: getattr(options, name) for name in lowest if name not in fixed}
+            name = next((name for name, count in counts.items() if count and count > lowest[name]), None)
+            if name is None:
+                needed = sum(self.step_passes(options))
+                asked = "".join(f", {each}={getattr(options, each)}" for each in lowest if each in fixed)
+                raise ValueError(f"passes={options.passes}{asked}: method {self.name} takes at least {needed}")
+            options = replace(options, **{name: counts[name] - 1})
+        return options
+
+    def step_order(self, options: SamplerOptions, sigmas: Sequence[float] | None = None) -> list[int]:
+        """The order of the steps under options that `resolve` has completed; from a draft, that of the last of them.
+
+        sigmas: the noise levels, which Restart's interval is of; None: SVD's own.
+        """
+        assert options.num_inference_steps is not None
+        if options.renoise_max_sigma:
+            sigmas = sigmas or svd_sigmas(options.num_inference_steps, options.start_sigma)
+            interval = options.renoise_min_sigma or 0.0, options.renoise_max_sigma
+            order = restart_order(sigmas, options.renoise_steps or 0, *interval)
+        else:
+            chosen = options.chosen()
+            repeats = {name: chosen[name] for name in ORDER_OPTIONS if name in chosen}
+            order = self.order(options.num_inference_steps, **repeats)
+        if options.draft_strength is None:
+            return order
+        kept = max(1, round(options.num_inference_steps * options.draft_strength))
+        return [step for step in order if step >= options.num_inference_steps - kept]
+
+    def step_passes(self, options: SamplerOptions, sigmas: Sequence[float] | None = None) -> list[int]:
+        """Sample-forwards of each entry of `step_order`; arguments as there."""
+        assert options.num_inference_steps is not None
+        sigmas = sigmas or svd_sigmas(options.num_inference_steps, options.start_sigma)
+        order = self.step_order(options, sigmas)
+        guided = (options.min_guidance_scale, options.max_guidance_scale) != (1, 1)
+        halves = GuidancePlan.of(options).halves([sigmas[i] for i in order], guided)
+        directions = 1 if self.motions == "forward" else 2
+        passes = [directions * count for count in halves]
+        if self.distils:
+            distilling = 4 if options.mpd_symmetric else 2
+            early = int(options.num_inference_steps * (options.mpd_ratio or 0))
+            for entry, (i, visit) in enumerate(visits(order)):
+                if i < early and visit < (options.mpd_repeats or 0):
+                    passes[entry] = distilling
+        return passes
+
+    def unet_passes(self, options: SamplerOptions | None = None, windows: int = 1) -> int:
         """Sample-forwards for one pair: clips through the UNet, each direction and guidance half counting one.
 
-        They predict the time on a GPU. Where guidance is 1 throughout and CFG++ is off, the unconditional half cancels
-        and is not computed.
-        """
-        options = self.resolve(options)
-        guided = (options.min_guidance_scale, options.max_guidance_scale) != (1, 1)
-        halves = 2 if guided or options.cfg_plus_plus else 1
-        directions = 1 if self.motions == "forward" else 2
-        return len(self.step_order(options)) * directions * halves
+        They predict the time on a GPU. Where guidance is 1 throughout, or a noise level is outside its range, and CFG++
+        is off, the unconditional half cancels and is not computed. With `renoise_tolerance` a run may take fewer.
 
+        windows: of a clip between several keyframes; each goes through the UNet as a clip does.
+        """
+        return sum(self.step_passes(self.resolve(options))) * windows
+
+    def clips_at_once(self, options: SamplerOptions) -> int:
+        """Clips in the largest batch of the UNet, guidance halves together; options as `resolve` has completed them."""
+        largest = max(self.step_passes(options))
+        return largest // 2 if self.motions == "sequential" else largest
+
+
+ORDER_OPTIONS = ("renoise_steps", "renoise_ratio", "renoise_span", "mpd_ratio", "mpd_repeats")
+
+
+def with_common(options: SamplerOptions, *, repeats: bool = False) -> SamplerOptions:
+    """A method's own options and those that every method takes, switched off; repeats: it may re-noise."""
+    return replace(options, **GUIDANCE_OFF, **(RENOISE_OFF if repeats else {}))  # type: ignore[arg-type]
+
+
+MPD_PUBLISHED: dict[str, Any] = {
+    "mpd_shift": "constant",
+    "mpd_blur": 0.0,
+    "mpd_strength": 1.0,
+    "mpd_decay": False,
+    "mpd_symmetric": False,
+}
 
 METHODS: dict[str, Method] = {
     method.name: method
@@ -118,15 +164,18 @@ METHODS: dict[str, Method] = {
             "rotated",
             sample_euler,
             repeat_early_order,
-            SamplerOptions(
-                num_inference_steps=50,
-                min_guidance_scale=1.0,
-                max_guidance_scale=3.0,
-                fusion="average",
-                renoise_steps=5,
-                renoise_ratio=0.5,
-                cfg_plus_plus=False,
-                pin_ends=False,
+            with_common(
+                SamplerOptions(
+                    num_inference_steps=50,
+                    min_guidance_scale=1.0,
+                    max_guidance_scale=3.0,
+                    fusion="average",
+                    renoise_steps=5,
+                    renoise_ratio=0.5,
+                    cfg_plus_plus=False,
+                    pin_ends=False,
+                ),
+                repeats=True,
             ),
         ),
         Method(
@@ -135,16 +184,19 @@ METHODS: dict[str, Method] = {
             "reversed",
             sample_euler,
             time_travel_order,
-            SamplerOptions(
-                num_inference_steps=50,
-                min_guidance_scale=1.0,
-                max_guidance_scale=3.0,
-                fusion="linear",
-                renoise_steps=1,
-                renoise_ratio=0.2,
-                renoise_span=5,
-                cfg_plus_plus=False,
-                pin_ends=False,
+            with_common(
+                SamplerOptions(
+                    num_inference_steps=50,
+                    min_guidance_scale=1.0,
+                    max_guidance_scale=3.0,
+                    fusion="linear",
+                    renoise_steps=1,
+                    renoise_ratio=0.2,
+                    renoise_span=5,
+                    cfg_plus_plus=False,
+                    pin_ends=False,
+                ),
+                repeats=True,
             ),
         ),
         Method(
@@ -153,12 +205,75 @@ METHODS: dict[str, Method] = {
             "sequential",
             sample_sequential,
             plain_order,
-            SamplerOptions(
-                num_inference_steps=25,
-                min_guidance_scale=1.0,
-                max_guidance_scale=1.0,
-                cfg_plus_plus=True,
-                pin_ends=True,
+            with_common(
+                SamplerOptions(
+                    num_inference_steps=25,
+                    min_guidance_scale=1.0,
+                    max_guidance_scale=1.0,
+                    cfg_plus_plus=True,
+                    pin_ends=True,
+                ),
+            ),
+        ),
+        Method(
+            "mpd",
+            "Motion Prior Distillation, then ViBiDSampler: early steps follow the forward clip; needs no training",
+            "sequential",
+            sample_mpd,
+            distilled_order,
+            with_common(
+                SamplerOptions(
+                    num_inference_steps=25,
+                    min_guidance_scale=1.0,
+                    max_guidance_scale=1.0,
+                    cfg_plus_plus=True,
+                    pin_ends=True,
+                    mpd_repeats=3,
+                    mpd_ratio=0.2,
+                    **MPD_PUBLISHED,
+                ),
+            ),
+        ),
+        Method(
+            "mpd-parallel",
+            "Motion Prior Distillation, then both ways fused, every step done four times; needs no training",
+            "sequential",
+            sample_mpd_parallel,
+            distilled_order,
+            with_common(
+                SamplerOptions(
+                    num_inference_steps=25,
+                    min_guidance_scale=1.0,
+                    max_guidance_scale=1.0,
+                    fusion="linear",
+                    renoise_steps=3,
+                    cfg_plus_plus=True,
+                    pin_ends=False,
+                    mpd_repeats=1,
+                    mpd_ratio=0.12,
+                    **MPD_PUBLISHED,
+                ),
+            ),
+        ),
+        Method(
+            "mpd-gi",
+            "Motion Prior Distillation before Generative Inbetweening's fused steps: a tuned backward motion",
+            "rotated",
+            sample_mpd_fused,
+            distilled_order,
+            with_common(
+                SamplerOptions(
+                    num_inference_steps=25,
+                    min_guidance_scale=1.0,
+                    max_guidance_scale=3.0,
+                    fusion="average",
+                    renoise_steps=0,
+                    cfg_plus_plus=False,
+                    pin_ends=False,
+                    mpd_repeats=3,
+                    mpd_ratio=0.2,
+                    **MPD_PUBLISHED,
+                ),
             ),
         ),
         Method(
@@ -167,7 +282,9 @@ METHODS: dict[str, Method] = {
             "forward",
             sample_euler,
             plain_order,
-            SamplerOptions(num_inference_steps=25, min_guidance_scale=1.0, max_guidance_scale=3.0),
+            with_common(
+                SamplerOptions(num_inference_steps=25, min_guidance_scale=1.0, max_guidance_scale=3.0),
+            ),
         ),
     )
 }

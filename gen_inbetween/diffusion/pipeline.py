@@ -11,7 +11,7 @@ A call is: encode both keyframes -> noise levels -> the loop of `METHODS[method]
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from itertools import takewhile
 from pathlib import Path
@@ -28,15 +28,17 @@ from torch import Tensor
 
 from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
 from gen_inbetween.diffusion.conditioning import (
+    BACKWARD,
+    EncodedPictures,
     Frames,
-    KeyframeConditioning,
-    encode_ends,
-    encode_keyframes,
+    encode_clean,
+    encode_pictures,
     frames_to_tensor,
 )
 from gen_inbetween.diffusion.decoding import choose_decode, decode_latents
 from gen_inbetween.diffusion.edm import Generator, edm_scalings, scheduler_sigmas
-from gen_inbetween.diffusion.fusion import open_denoisers
+from gen_inbetween.diffusion.fusion import loop_arguments, open_denoisers, open_order, step_cache
+from gen_inbetween.diffusion.holds import Holds
 from gen_inbetween.diffusion.methods import Method, choose_method
 from gen_inbetween.diffusion.motion import (
     get_motion_scale,
@@ -47,8 +49,18 @@ from gen_inbetween.diffusion.motion import (
     without_backward_motion,
 )
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
-from gen_inbetween.diffusion.options import DecodeMode, SamplerOptions
-from gen_inbetween.diffusion.sampling import OnStep, keep_x
+from gen_inbetween.diffusion.options import DRAFT_STRENGTH, DecodeMode, SamplerOptions
+from gen_inbetween.diffusion.samplers.parallel import Ranks
+from gen_inbetween.diffusion.samplers.previews import ColourMap
+from gen_inbetween.diffusion.sampling import OnStep, keep_x, mean_and_variance, start_of
+from gen_inbetween.diffusion.windows.denoiser import WindowedDenoiser
+from gen_inbetween.diffusion.windows.layout import (
+    check_positions,
+    decode_spans,
+    kept_keyframes,
+    lay_windows,
+    window_weights,
+)
 from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
 from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
 from gen_inbetween.runtime.messages import nearest_names
@@ -82,7 +94,9 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
     """
 
     motion: MotionInfo | None = None
-    _callback_tensor_inputs = ["latents", "denoised"]
+    _callback_tensor_inputs = ["latents", "denoised", "preview"]
+    _colours: ColourMap | None = None  # of the run under way, where its callback asks for previews
+    ranks: Ranks | None = None  # processes that share every evaluation; each makes the whole clip
     _guidance_scale: float | Tensor = 1.0  # until a call sets it
     _interrupt = False
 
@@ -185,9 +199,15 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         frame0: Frames | None = None,
         frame1: Frames | None = None,
         *,
+        between: Mapping[int, Frames] | None = None,
+        strengths: Mapping[int, float] | None = None,
+        loop: bool = False,
         height: int | None = None,
         width: int | None = None,
         num_frames: int | None = None,
+        # what is kept, and where it starts
+        holds: Sequence[Holds] = (),
+        draft: Tensor | None = None,
         # sampling
         method: str | None = None,
         options: SamplerOptions | None = None,
@@ -215,8 +235,16 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             frame0, frame1: RGB PIL images, numpy arrays or tensors, or lists of them, one per pair; see
                 `conditioning.frames_to_tensor`. They have the clip's size (`gen_inbetween.inbetween` fits others). Only
                 "svd" works without frame1.
+            between: inner keyframes, by their frame number (1 to num_frames - 2); given as frame0 is. The clip is then
+                sampled in windows, see `windows.denoiser`, and may have any length.
+            strengths: of keyframes, by frame number: how much of each its frame keeps, in [0, 1]; an inner one that is
+                not named keeps all of it, an outer one what `pin_ends` says.
+            loop: the clip goes on from its last frame to frame0. frame1 is not given; `between` has at least one.
             height, width: pixels; checked against the frames. None: the frames' own.
             num_frames: both keyframes included; None: what the model was trained on.
+            holds: what else the denoised clip keeps, at every step; see `holds.Holds`.
+            draft: clean, scaled latents (clip, frame, channel, height, width) to start from, at the noise level that
+                `draft_strength` says (0.6 where it is not given).
             method: a key of `methods.METHODS`; None: gi with a backward motion, else trf.
             options: the method's options as one object; None: its defaults.
             num_videos_per_prompt: clips of each pair, one after the other.
@@ -231,8 +259,9 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             return_dict: False for a tuple (frames, latents, unet_passes, options).
             callback_on_step_end: called as (pipe, step, timestep, tensors) after each step that is made, repeats
                 counted; "latents" in the dict it returns, if any, go on. It may set `pipe.interrupt`.
-            callback_on_step_end_tensor_inputs: which tensors it gets: "latents", and "denoised", the clip as the model
-                sees it at this step (`decode_latents(pipe.vae, denoised, mode="preview")` shows it).
+            callback_on_step_end_tensor_inputs: which tensors it gets: "latents"; "denoised", the clip as the model sees
+                it at this step; "preview", that clip's rough colours in [0, 1], (clip, frame, 3, height, width) of the
+                latents' size, which no decoding is needed for (`samplers.previews`).
             sampler_options: the fields of `SamplerOptions`, one by one: num_inference_steps=25, max_guidance_scale=3.0,
                 ... They win over those in `options`.
 
@@ -242,7 +271,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             RuntimeError: the motion's processors were replaced, or the UNet's output is not finite.
         """
         chosen = self.choose_method(method)
-        options = chosen.resolve(merge_options(options, sampler_options))
+        options = start_options(chosen.resolve(merge_options(options, sampler_options)), draft is not None)
         num_frames = self.unet.config.num_frames if num_frames is None else num_frames
         conditioning: dict[str, Any] = {
             "fps": fps,
@@ -257,37 +286,67 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         decode = choose_decode(decode, decode_chunk_size)
         on_step_end = self._open_callback(callback_on_step_end, callback_on_step_end_tensor_inputs)
         self._check_motion(chosen)
-        first, last = self._open_keyframes(chosen, frame0, frame1, height, width)
-        clips = clips_per_pair(num_videos_per_prompt, generator, len(first))
-        first, last = (frame.repeat_interleave(clips, 0) for frame in (first, last))
+        if chosen.distils and (between or loop):
+            raise ValueError(f"method {chosen.name} moves a clip to its last keyframe: it takes two keyframes, no loop")
+        positions = check_positions(chosen, num_frames, between or {}, loop, frame1 is not None)
+        inner = [(between or {})[position] for position in positions[1 : None if loop else -1]]
+        pictures = self._open_keyframes(chosen, frame0, inner, frame1, loop, height, width)
+        clips = clips_per_pair(num_videos_per_prompt, generator, len(pictures[0]))
+        pictures = [picture.repeat_interleave(clips, 0) for picture in pictures]
 
-        order = chosen.step_order(options)
         assert options.num_inference_steps is not None
-        sigmas = scheduler_sigmas(self.scheduler, options.num_inference_steps).to(self._execution_device)
-        keyframes = encode_keyframes(self, first, last, num_frames=num_frames, generator=generator, **conditioning)
-        ends = encode_ends(self, first, last) if options.pin_ends else None
-        noise = self._draw_noise(keyframes, generator, latents)
-        denoisers = open_denoisers(chosen, self.unet, keyframes, options, split_guidance=split_guidance)
+        sigmas = scheduler_sigmas(self.scheduler, options.num_inference_steps, options.start_sigma)
+        order = chosen.step_order(options, sigmas.tolist())
+        sigmas = sigmas.to(self._execution_device)
+        encoded = encode_pictures(self, pictures, generator=generator, **conditioning)
+        kept = kept_keyframes(positions, num_frames, strengths or {}, pin_ends=bool(options.pin_ends), loop=loop)
+        needed = kept or options.start_sigma is not None or chosen.distils
+        clean = encode_clean(self, pictures) if needed else torch.empty(0)
+        if kept:
+            frames_of = dict(zip(positions, clean, strict=True))
+            holds = [*holds, Holds.of_frames({frame: frames_of[frame] for frame in kept}, num_frames, kept)]
+        previews = callback_on_step_end is not None and "preview" in callback_on_step_end_tensor_inputs
+        self._colours = self._fit_colours(encoded, pictures) if previews else None
+        noise = self._draw_noise(encoded, num_frames, generator, latents)
+        moments = mean_and_variance(clean, positions, num_frames) if options.start_sigma is not None else None
+        windows = lay_windows(positions, num_frames, loop=loop)
+        conditions = [encoded.between(window.keys, len(window.frames)) for window in windows]
+        split: dict[str, Any] = {"split_guidance": split_guidance, "ranks": self.ranks}
+        opened = [open_denoisers(chosen, self.unet, each, options, **split) for each in conditions]
+        denoisers: Sequence[Any] = opened[0]
+        if len(windows) > 1:
+            weights = window_weights(windows, positions, num_frames)
+            denoisers = [
+                WindowedDenoiser(
+                    each, windows, weights, self.vae.config.scaling_factor, flipped=each[0].directions == [BACKWARD]
+                )
+                for each in zip(*opened, strict=True)
+            ]
 
         self._guidance_scale, self._num_timesteps = denoisers[0].guidance.unsqueeze(0), len(order)
         self.interrupt = False
-        with self.progress_bar(total=len(order)) as bar:
+        with (
+            self.progress_bar(total=len(order)) as bar,
+            step_cache(self.unet, options, [each for one in opened for each in one]),
+        ):
 
             def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
                 bar.update()
                 return on_step_end(step, sigma, x, denoised)
 
+            steps = takewhile(lambda _: not self.interrupt, open_order(order, options, denoisers))
             x = chosen.sample(
                 *denoisers,
-                noise * (sigmas[0] ** 2 + 1).sqrt(),  # as EulerDiscreteScheduler scales for SVD ("leading" spacing)
+                start_of(noise, sigmas[order[0]], draft=draft, moments=moments),
                 sigmas,
-                takewhile(lambda _: not self.interrupt, order),
+                steps,
                 generator=generator,
-                cfg_plus_plus=bool(options.cfg_plus_plus),
-                ends=ends,
+                holds=holds,
                 on_step=on_step,
+                **loop_arguments(chosen, options, conditions[0], clean),
             )
-        frames = self._decode(x, decode, decode_chunk_size, output_type)
+        spans = decode_spans(positions, num_frames, loop=loop) if num_frames > self.unet.config.num_frames else []
+        frames = self._decode(x, spans if between else [], decode, decode_chunk_size, output_type)
         self.maybe_free_model_hooks()
         unet_passes = sum(denoise.passes for denoise in denoisers)
         output = InbetweenOutput(frames=frames, latents=x, unet_passes=unet_passes, options=options)
@@ -316,10 +375,16 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
 
         def on_step(step: int, sigma: Tensor, x: Tensor, denoised: Tensor) -> Tensor:
             tensors = {"latents": x, "denoised": denoised}
+            if self._colours is not None:
+                tensors["preview"] = self._colours(denoised).clamp(0, 1).float()
             changed = callback(self, step, edm_scalings(sigma)[-1], {name: tensors[name] for name in names})
             return (changed or {}).get("latents", x)
 
         return on_step
+
+    def _fit_colours(self, encoded: EncodedPictures, pictures: Sequence[Tensor]) -> ColourMap:
+        """The map from latents, scaled as the sampler has them, to colours in [0, 1], of these keyframes."""
+        return ColourMap.fit(encoded.image_latents * self.vae.config.scaling_factor, torch.stack([*pictures]) / 2 + 0.5)
 
     def _check_motion(self, method: Method) -> None:
         """That what the method needs is in the UNet at this moment."""
@@ -334,20 +399,30 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         )
 
     def _open_keyframes(
-        self, method: Method, frame0: Frames | None, frame1: Frames | None, height: int | None, width: int | None
-    ) -> tuple[Tensor, Tensor]:
-        """Both keyframes as (pair, 3, height, width) in [-1, 1], of one size that fits the VAE."""
+        self,
+        method: Method,
+        frame0: Frames | None,
+        inner: Sequence[Frames],
+        frame1: Frames | None,
+        loop: bool,
+        height: int | None,
+        width: int | None,
+    ) -> list[Tensor]:
+        """The keyframes, each (pair, 3, height, width) in [-1, 1], all of one size that fits the VAE."""
         if frame0 is None:
             raise TypeError("expected frame0, the first keyframe, got none")
-        if frame1 is None and method.motions != "forward":
+        if frame1 is None and method.motions != "forward" and not loop:
             raise ValueError(f"method {method.name} needs both keyframes, got no frame1; svd works from frame0 alone")
-        first = frames_to_tensor(frame0, "frame0")
-        last = first if frame1 is None else frames_to_tensor(frame1, "frame1")
-        if first.shape != last.shape:
-            raise ValueError(
-                f"expected both keyframes (pair, 3, height, width) alike, got {tuple(first.shape)} and "
-                f"{tuple(last.shape)}: gen_inbetween.inbetween fits any sizes, or use media.fit.fit_pair"
-            )
+        pictures = [frames_to_tensor(frame0, "frame0"), *(frames_to_tensor(each, "between") for each in inner)]
+        if not loop:
+            pictures.append(pictures[0] if frame1 is None else frames_to_tensor(frame1, "frame1"))
+        first = pictures[0]
+        for picture in pictures[1:]:
+            if first.shape != picture.shape:
+                raise ValueError(
+                    f"expected all keyframes (pair, 3, height, width) alike, got {tuple(first.shape)} and "
+                    f"{tuple(picture.shape)}: gen_inbetween.inbetween fits any sizes, or use media.fit.fit_pair"
+                )
         sides = first.shape[-2:]
         wanted, size = (f"{w} x {h}" for h, w in ((height or sides[0], width or sides[1]), sides))
         if size != wanted:
@@ -357,12 +432,14 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             )
         if any(side % self.vae_scale_factor for side in sides):
             raise ValueError(f"expected sides in multiples of {self.vae_scale_factor}, got {size} pixels")
-        return first, last
+        return pictures
 
-    def _draw_noise(self, keyframes: KeyframeConditioning, generator: Generator, latents: Tensor | None) -> Tensor:
+    def _draw_noise(
+        self, keyframes: EncodedPictures, num_frames: int, generator: Generator, latents: Tensor | None
+    ) -> Tensor:
         """Unit normal latents (clip, frame, channel, height, width), in float32 or wider: sigma starts at 700."""
-        _, _, clips, _, channels, height, width = keyframes.image_latents.shape
-        shape = (clips, keyframes.num_frames, channels, height, width)
+        _, clips, channels, height, width = keyframes.image_latents.shape
+        shape = (clips, num_frames, channels, height, width)
         if latents is None:
             latents = randn_tensor(shape, generator=generator, device=self._execution_device, dtype=torch.float32)
         if latents.shape != shape:
@@ -372,14 +449,26 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         return latents.to(self._execution_device, torch.promote_types(self.unet.dtype, torch.float32))
 
     def _decode(
-        self, latents: Tensor, mode: DecodeMode, chunk_size: int | None, output_type: str
+        self,
+        latents: Tensor,
+        spans: Sequence[tuple[tuple[int, ...], Tensor]],
+        mode: DecodeMode,
+        chunk_size: int | None,
+        output_type: str,
     ) -> list[list[Image.Image]] | np.ndarray | Tensor:
-        """Latents as the output type has it."""
+        """Latents as the output type has it; a long clip span by span, blended where they overlap."""
         if not latents.isfinite().all():
             raise RuntimeError(f"the denoised clip is not finite: run the UNet (now {self.unet.dtype}) in float32")
         if output_type == "latent":
             return latents
-        frames = decode_latents(self.vae, latents, mode=mode, chunk_size=chunk_size)
+        if not spans:
+            frames = decode_latents(self.vae, latents, mode=mode, chunk_size=chunk_size)
+        else:
+            frames = None
+            for numbers, weight in spans:
+                part = decode_latents(self.vae, latents[:, list(numbers)], mode=mode, chunk_size=chunk_size)
+                frames = part.new_zeros(len(part), latents.shape[1], *part.shape[2:]) if frames is None else frames
+                frames[:, list(numbers)] += weight.to(part).reshape(-1, 1, 1, 1) * part
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
 
 
@@ -422,6 +511,15 @@ def merge_options(options: SamplerOptions | None, keywords: dict[str, Any]) -> S
         raise TypeError(f"InbetweenPipeline takes no keyword {name!r}; {INSTEAD_OF.get(name, guess)}")
     chosen = {name: value for name, value in keywords.items() if value is not None}
     return replace(options or SamplerOptions(), **chosen)
+
+
+def start_options(options: SamplerOptions, has_draft: bool) -> SamplerOptions:
+    """The options with the strength of a draft, if there is one; ValueError: a strength without a draft, two starts."""
+    if not has_draft and options.draft_strength is not None:
+        raise ValueError(f"draft_strength {options.draft_strength:g}: expected a draft with it, got none")
+    if has_draft and options.start_sigma is not None:
+        raise ValueError("expected a draft or start_sigma, got both: each says where the steps begin")
+    return replace(options, draft_strength=options.draft_strength or DRAFT_STRENGTH) if has_draft else options
 
 
 def check_arguments(

@@ -11,13 +11,15 @@ and re-noising goes back up: x + sqrt(sigma^2 - sigma'^2) noise has noise level 
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+from collections.abc import Callable, Iterable, Sequence
 from typing import Any, Protocol
 
 import torch
 from torch import Tensor
 
 from gen_inbetween.diffusion.edm import FRAME, Denoised, Generator
+from gen_inbetween.diffusion.holds import Holds, apply_holds
+from gen_inbetween.diffusion.samplers.solver import Advance, StepHistory, step_euler
 
 OnStep = Callable[[int, Tensor, Tensor, Tensor], Tensor]  # (steps done - 1, sigma, x, denoised) -> x
 
@@ -41,7 +43,8 @@ def sample_euler(
     *,
     generator: Generator = None,
     cfg_plus_plus: bool = False,
-    ends: Tensor | None = None,
+    holds: Sequence[Holds] = (),
+    solver: str = "euler",
     on_step: OnStep = keep_x,
 ) -> Tensor:
     """Euler steps in the given order; an order that goes back re-noises first. (EDM, algorithm 2, without churn.)
@@ -51,19 +54,17 @@ def sample_euler(
         sigmas: falling noise levels, (steps + 1,).
         order: which step comes when: step i goes from sigmas[i] to sigmas[i + 1]. It is read as the steps are made.
         generator: draws the re-noising.
-        ends: clean latents (2, pair, channel, height, width) to pin the first and last frame to, or None.
+        holds: what the denoised clip keeps, at every step.
+        solver: of the steps, see `samplers.solver`.
         on_step: called after every step as (steps done - 1, the sigma it started at, x, the denoised clip it stepped
-            along, ends pinned); what it returns is x from then on.
+            along, with what it keeps); what it returns is x from then on.
     """
-
-    def pin(denoised: Tensor) -> Tensor:
-        return denoised if ends is None else pin_frame(pin_frame(denoised, 0, ends[0]), -1, ends[1])
-
+    history = StepHistory(solver, sigmas)
     level = 0  # x has noise level sigmas[level]
     for count, i in enumerate(order):
         if i < level:
             x = renoise(x, sigmas[i], sigmas[level], generator)
-        x, denoised = take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, pin)
+        x, denoised = take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, holds, history.at(i))
         x = on_step(count, sigmas[i], x, denoised)
         level = i + 1
     return x
@@ -78,26 +79,56 @@ def sample_sequential(
     *,
     generator: Generator = None,
     cfg_plus_plus: bool = True,
-    ends: Tensor | None = None,
+    holds: Sequence[Holds] = (),
+    solver: str = "euler",
     on_step: OnStep = keep_x,
 ) -> Tensor:
     """ViBiDSampler (arXiv 2410.05651, algorithm 1): a step forward from frame0, re-noise, a step backward from frame1.
 
-    With `ends` each direction's far frame is replaced by the other keyframe; the paper's conjugate gradient on a
-    one-frame mask comes to the same. The arguments are `sample_euler`'s; `order` counts the steps up, and `on_step`
-    sees the backward half's denoised clip, in forward order.
+    Each direction keeps what `holds` say, in its own order of time, but for the frame it starts from: that it is
+    conditioned on. Of pinned ends that leaves each direction's far frame, as published; the paper's conjugate gradient
+    on a one-frame mask comes to the same. The arguments are `sample_euler`'s; `order` counts the steps up, and
+    `on_step` sees the backward half's denoised clip, in forward order.
+    """
+    step = SequentialSteps(forward, backward, sigmas, generator, cfg_plus_plus, holds, solver)
+    for count, i in enumerate(order):
+        x, denoised = step(x, i)
+        x = on_step(count, sigmas[i], x, denoised)
+    return x
+
+
+class SequentialSteps:
+    """Steps of `sample_sequential`: `step(x, i)` is x at the next level, and the backward half's denoised clip.
+
+    Each direction has a history of its own: what the other one denoised is another clip.
     """
 
-    def pin_far(end: int) -> Callable[[Tensor], Tensor]:
-        return lambda denoised: denoised if ends is None else pin_frame(denoised, -1, ends[end])
+    def __init__(
+        self,
+        forward: Denoiser,
+        backward: Denoiser,
+        sigmas: Tensor,
+        generator: Generator,
+        cfg_plus_plus: bool,
+        holds: Sequence[Holds],
+        solver: str,
+    ) -> None:
+        self.denoisers, self.sigmas, self.generator = (forward, backward), sigmas, generator
+        self.cfg_plus_plus = cfg_plus_plus
+        self.holds = [hold.without_frame(0) for hold in holds], [hold.flip().without_frame(0) for hold in holds]
+        self.histories = StepHistory(solver, sigmas), StepHistory(solver, sigmas)
 
-    for count, i in enumerate(order):
-        sigma, sigma_next = sigmas[i], sigmas[i + 1]
-        x, _ = take_step(forward, x, sigma, sigma_next, cfg_plus_plus, pin_far(1))
-        x = renoise(x, sigma, sigma_next, generator)
-        x, denoised = take_step(backward, x.flip(FRAME), sigma, sigma_next, cfg_plus_plus, pin_far(0))
-        x = on_step(count, sigma, x.flip(FRAME), denoised.flip(FRAME))
-    return x
+    def __call__(self, x: Tensor, i: int) -> tuple[Tensor, Tensor]:
+        x, _ = self.half(0, x, i)
+        x = renoise(x, self.sigmas[i], self.sigmas[i + 1], self.generator)
+        x, denoised = self.half(1, x.flip(FRAME), i)
+        return x.flip(FRAME), denoised.flip(FRAME)
+
+    def half(self, way: int, x: Tensor, i: int) -> tuple[Tensor, Tensor]:
+        """The step of one direction, in its own order of time."""
+        levels = self.sigmas[i], self.sigmas[i + 1]
+        advance = self.histories[way].at(i)
+        return take_step(self.denoisers[way], x, *levels, self.cfg_plus_plus, self.holds[way], advance)
 
 
 def take_step(
@@ -106,15 +137,16 @@ def take_step(
     sigma: Tensor,
     sigma_next: Tensor,
     cfg_plus_plus: bool,
-    pin: Callable[[Tensor], Tensor],
+    holds: Sequence[Holds] = (),
+    advance: Advance = step_euler,
 ) -> tuple[Tensor, Tensor]:
-    """(x', D) with x' = D + sigma' / sigma (x - anchor); D is what the model denoises, with its ends pinned."""
+    """(x', D), x' as `advance` makes it of D, which is what the model denoises, with what is kept in it."""
     guided, unconditional = denoise(x, sigma)
-    denoised = pin(guided)
+    denoised = apply_holds(holds, guided, sigma)
     anchor = unconditional if cfg_plus_plus else denoised
     if anchor is None:
         raise ValueError("CFG++ steps along the unconditional clip, and this denoiser returned none")
-    return denoised + sigma_next / sigma * (x - anchor), denoised
+    return advance(x, denoised, anchor, sigma, sigma_next), denoised
 
 
 def randn_tensor(shape: torch.Size, **options: Any) -> Tensor:
@@ -130,8 +162,41 @@ def renoise(x: Tensor, sigma: Tensor, sigma_now: Tensor, generator: Generator) -
     return x + (sigma**2 - sigma_now**2).sqrt() * noise
 
 
-def pin_frame(clip: Tensor, frame: int, latents: Tensor) -> Tensor:
-    """`clip` (pair, frame, ...) with one frame replaced by `latents` (pair, ...)."""
-    clip = clip.clone()
-    clip[:, frame] = latents
-    return clip
+def start_of(noise: Tensor, sigma: Tensor, *, draft: Tensor | None = None, moments: Tensor | None = None) -> Tensor:
+    """x at the noise level the steps begin with.
+
+    Args:
+        noise: unit normal (pair, frame, channel, height, width).
+        draft: a clean clip of that shape (SDEdit, arXiv 2108.01073): draft + sigma noise.
+        moments: mean and variance of clean clips, as `mean_and_variance` gives them. Without either, clips have mean 0
+            and variance 1, as `EulerDiscreteScheduler` scales for SVD.
+    """
+    if draft is not None:
+        return draft.to(noise) + sigma * noise
+    if moments is None:
+        return noise * (sigma**2 + 1).sqrt()
+    mean, variance = moments.to(noise)
+    return mean + (sigma**2 + variance).sqrt() * noise
+
+
+def mean_and_variance(keys: Tensor, positions: Sequence[int], num_frames: int) -> Tensor:
+    """(2, pair, frame, channel, height, width): mean and variance of every frame, from its two neighbouring keyframes.
+
+    At the share t of the way a frame is taken to be the first with probability 1 - t, else the last: its mean is their
+    linear blend, its variance t (1 - t) (last - first)^2. (Analytic-Init of arXiv 2406.15735 takes the moments of a
+    folder of clips.)
+
+    Args:
+        keys: clean latents (key, pair, channel, height, width). positions: their frames, rising from 0; frames after
+            the last of them, in a loop, lie between it and the first.
+    """
+    marks = [*positions, num_frames]
+    shape = keys.shape[1], num_frames, *keys.shape[2:]
+    mean, variance = keys.new_zeros(shape), keys.new_zeros(shape)
+    for number in range(len(positions)):
+        first, last = keys[number], keys[(number + 1) % len(keys)]
+        for frame in range(marks[number], marks[number + 1]):
+            t = (frame - marks[number]) / (marks[number + 1] - marks[number])
+            mean[:, frame] = first + t * (last - first)
+            variance[:, frame] = t * (1 - t) * (last - first) ** 2
+    return torch.stack([mean, variance])

@@ -26,6 +26,7 @@ from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_mo
 from gen_inbetween.generation.resolve import check_fields, resolve_run
 from gen_inbetween.generation.sample import sample
 from gen_inbetween.generation.settings import INTERPOLATION_ONLY, Settings
+from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
@@ -79,7 +80,7 @@ class Sampler(GeneratedMethod):
         settings = replace(self.settings, num_frames=pair.num_frames, seed=noise_seed(seed, pair), **own)
         run = resolve_run(settings, open_configs(self.spec), has_motion=self.motion is not None)
         pipe = open_with_motion(self.spec, str(run.device), str(self.settings.dtype), self.motion)
-        clip = sample(pipe, run, frame0, frame1)
+        clip = sample(pipe, run, Timeline((frame0, frame1), (0, pair.num_frames - 1), pair.num_frames))
         return GeneratedClip(clip.frames, clip.unet_passes, clip.seconds, clip.peak_memory)
 
 
@@ -123,7 +124,7 @@ def open_sampler(
     fixed = {name: getattr(settings, name) for name in PAIRS_OWN if name in entry}
     decided_by = {
         "method": method.name,
-        "options": options.chosen(),
+        "options": options.deciding(),
         "model": folder_sha256(spec.source),
         "motion": motion_sha256 if method.needs_motion else None,
         "size": size,

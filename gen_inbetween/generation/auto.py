@@ -15,6 +15,7 @@ Of both the 99th percentile over the pixels: what moves is often small, and a me
 from __future__ import annotations
 
 import logging
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import Any
 
@@ -123,7 +124,7 @@ def measured_size(shape: tuple[int, int], available: int) -> tuple[int, int]:
 
 
 def choose_method(
-    keyframes: tuple[Image.Image, Image.Image],
+    keyframes: Sequence[Image.Image],
     settings: Settings,
     configs: ModelConfigs,
     has_motion: bool,
@@ -134,7 +135,8 @@ def choose_method(
     Either way the clip has the size and length that the diffusion model would give it, so that a list of pairs comes
     out in one form. Settings that only the other way would have read are set back.
     """
-    settings = fill_shape(settings, configs)
+    several = len(keyframes) > 2 or settings.loop  # whose length their positions say
+    settings = replace(fill_shape(settings, configs), **({"num_frames": settings.num_frames} if several else {}))
     motion, name = motion_of_clip(keyframes, settings, interpolator), interpolator.info.name
     if motion.tiny:
         settings = replace(reset(settings, DIFFUSION_ONLY), method=INTERPOLATE)
@@ -146,7 +148,7 @@ def choose_method(
 
 
 def stand_in(
-    settings: Settings, keyframes: tuple[Image.Image, Image.Image], lacking: str, interpolator: FrameInterpolator
+    settings: Settings, keyframes: Sequence[Image.Image], lacking: str, interpolator: FrameInterpolator
 ) -> tuple[Settings, dict[str, Any]]:
     """The settings that interpolate the keyframes at their own size where SVD is lacking, and the record of why.
 
@@ -167,7 +169,7 @@ def stand_in(
     return replace(reset(settings, DIFFUSION_ONLY), method=INTERPOLATE), record
 
 
-def lacking_model(settings: Settings, keyframes: tuple[Image.Image, Image.Image]) -> str | None:
+def lacking_model(settings: Settings, keyframes: Sequence[Image.Image]) -> str | None:
     """What this machine lacks to sample keyframes of this size by SVD, where the settings leave the model open.
 
     None: nothing, or a model or a method is asked for, or the keyframes fit into the world of the bundled model.
@@ -181,7 +183,7 @@ def lacking_model(settings: Settings, keyframes: tuple[Image.Image, Image.Image]
 
 
 def say_large_motion(
-    keyframes: tuple[Image.Image, Image.Image], settings: Settings, interpolator: FrameInterpolator
+    keyframes: Sequence[Image.Image], settings: Settings, interpolator: FrameInterpolator
 ) -> Motion | None:
     """Say in the log where interpolation will show things twice. Returns the motion; None: it is not to be had.
 
@@ -201,15 +203,18 @@ def say_large_motion(
     return motion
 
 
-def motion_of_clip(
-    keyframes: tuple[Image.Image, Image.Image], settings: Settings, interpolator: FrameInterpolator
-) -> Motion:
-    """The motion between the keyframes as they are fitted into the clip's aspect (by default that of the first)."""
+def motion_of_clip(keyframes: Sequence[Image.Image], settings: Settings, interpolator: FrameInterpolator) -> Motion:
+    """The motion between the keyframes as they are fitted into the clip's aspect (by default that of the first).
+
+    Of several the two neighbours decide that interpolation does worst by.
+    """
     # Not at the clip's own size: what the 64 pixels of a small model leave of a film is too little to match.
     shape = settings.width or keyframes[0].width, settings.height or keyframes[0].height
     size = measured_size(shape, min(frame.height for frame in keyframes))
-    frame0, frame1, _ = fit_pair(*keyframes, *size, settings.fit)
-    return motion_between(frame0, frame1, interpolator)
+    fitted = [fit_pair(keyframes[0], frame, *size, settings.fit)[1] for frame in keyframes]
+    following = [*fitted[1:], *(fitted[:1] if settings.loop else [])]
+    motions = [motion_between(*pair, interpolator) for pair in zip(fitted, following, strict=False)]
+    return max(motions, key=lambda motion: (motion.doubles, not motion.tiny, motion.displacement))
 
 
 def record_of(motion: Motion, interpolator: FrameInterpolator) -> dict[str, Any]:

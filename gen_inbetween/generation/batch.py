@@ -17,7 +17,9 @@ from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
+from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.settings import DEFAULTS, Settings
+from gen_inbetween.generation.timeline.keyframe import Keyframe, read_entry
 from gen_inbetween.media.writing.options import PLAIN
 from gen_inbetween.media.writing.outputs import check_suffix, place_of
 from gen_inbetween.runtime import manifest as manifests
@@ -30,19 +32,32 @@ from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 
 log = logging.getLogger("gen_inbetween")
 
-OWN_KEYS = ("frame0", "frame1", "out")
+OWN_KEYS = ("frame0", "frame1", "keyframes", "out")
+FILES = ("still", "draft")  # settings that name files, relative to the list as keyframes are
 MACHINE = ("device", "vram_gb")  # settings that say where a clip is made, not which
 
 
 @dataclass(frozen=True)
 class Pair:
-    """One line of the list: two keyframe files, where the clip goes, and how it is made."""
+    """One line of the list: its keyframe files, where the clip goes, and how it is made."""
 
     where: str  # "pairs.jsonl:3"
     frame0: Path
     frame1: Path
     out: Path
     settings: Settings
+    keyframes: tuple[Keyframe, ...] = ()  # with their places, where the line lists more than frame0 and frame1
+
+    @property
+    def files(self) -> dict[str, Path]:
+        """Every keyframe by the name it has in a manifest."""
+        paths = [Path(str(keyframe.image)) for keyframe in self.keyframes] or [self.frame0, self.frame1]
+        return {f"frame{number}": path for number, path in enumerate(paths)}
+
+    @property
+    def places(self) -> list[list[Any]]:
+        """(position, strength) of listed keyframes, as JSON has it."""
+        return [[keyframe.position, keyframe.strength] for keyframe in self.keyframes]
 
 
 @dataclass
@@ -82,7 +97,7 @@ def read_pairs(
     """
     path = Path(path)
     try:
-        rows = read_rows(path, ("frame0", "frame1"), OWN_KEYS)
+        rows = read_rows(path, ("frame0", "frame1"), ("out", *FILES))
     except OSError as error:
         raise ValueError(f"{path}: cannot read the list of pairs: {error.strerror or error}") from error
     entries: list[Pair | str] = []
@@ -107,7 +122,8 @@ def read_pairs(
 def inputs_of(pair: Pair) -> list[str | Path | None]:
     """What the clip of a pair is made from."""
     settings = pair.settings
-    return [pair.frame0, pair.frame1, settings.model, settings.motion, settings.interpolator]
+    files = [settings.model, settings.motion, settings.interpolator, settings.still, settings.draft]
+    return [*pair.files.values(), *files]
 
 
 def _check_place(entry: Pair | str, inputs: Inputs, overwrite: bool) -> Pair | str:
@@ -132,12 +148,13 @@ def _one_name(path: Path) -> str:
 def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[str, Any]) -> Pair:
     if isinstance(values, str):
         raise ValueError(values)
-    absent = [key for key in ("frame0", "frame1") if not isinstance(values.get(key), str)]
-    if absent:
-        raise ValueError(f"expected a file name under {' and '.join(absent)}")
+    keyframes = _keyframes(values, path.parent)
     chosen = {**defaults, **{key: value for key, value in values.items() if key not in OWN_KEYS}}
+    for key in FILES:
+        if isinstance(values.get(key), str) and values[key] != INTERPOLATE:
+            chosen[key] = str(path.parent / values[key])
     settings = from_mapping(Settings, chosen, where="settings")
-    frame0, frame1 = path.parent / values["frame0"], path.parent / values["frame1"]
+    frame0, frame1 = (Path(str(keyframes[number].image)) for number in (0, -1))
     name = values.get("out", _default_name(values, chosen))
     if address := address_of(str(name)):
         raise ValueError(f"cannot write {address}: it is an address; expected the name of a file")
@@ -150,11 +167,30 @@ def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[st
 
         check_output(target, overwrite=True, video=settings.video)
     check_writable(target)
-    return Pair(f"{path.name}:{number}", frame0, frame1, target, settings)
+    several = tuple(keyframes) if "keyframes" in values else ()
+    return Pair(f"{path.name}:{number}", frame0, frame1, target, settings, several)
+
+
+def _keyframes(values: Mapping[str, Any], folder: Path) -> list[Keyframe]:
+    """Those of "keyframes", or of "frame0" and "frame1". ValueError: neither, both, no list."""
+    entries = values.get("keyframes")
+    if "keyframes" in values:
+        if "frame0" in values or "frame1" in values:
+            raise ValueError("expected keyframes, or frame0 and frame1, got both")
+        if not isinstance(entries, list) or len(entries) < 2:
+            raise ValueError(f"expected a list of at least two under keyframes, got {entries!r}")
+        return [read_entry(entry, folder) for entry in entries]
+    absent = [key for key in ("frame0", "frame1") if not isinstance(values.get(key), str)]
+    if absent:
+        raise ValueError(f"expected a file name under {' and '.join(absent)}, or a list under keyframes")
+    return [Keyframe(str(folder / values[key])) for key in ("frame0", "frame1")]
 
 
 def _default_name(values: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
     # The name carries what was asked for: lines may move in the list, and a changed setting is another clip.
+    if "keyframes" in values:
+        names = [str(read_entry(entry).image) for entry in values["keyframes"]]
+        return f"{Path(names[0]).stem}_{Path(names[-1]).stem}_{short_hash([values['keyframes'], chosen])}.mp4"
     stems = f"{Path(values['frame0']).stem}_{Path(values['frame1']).stem}"
     return f"{stems}_{short_hash([values['frame0'], values['frame1'], chosen])}.mp4"
 
@@ -214,7 +250,8 @@ def _make(pair: Pair, device: str | None, overwrite: bool) -> str:
     from gen_inbetween.generation import generate  # here: a bad list is refused without waiting for torch
 
     settings = pair.settings if device is None else replace(pair.settings, device=device)
-    clip = generate.generate_clip(pair.frame0, pair.frame1, settings, progress=False)
+    sources = (list(pair.keyframes), None) if pair.keyframes else (pair.frame0, pair.frame1)
+    clip = generate.generate_clip(*sources, settings, progress=False)
     if clip.manifest is not None:
         clip.manifest["request"] = request
     clip.save(pair.out, overwrite=overwrite)
@@ -225,10 +262,12 @@ def request_of(pair: Pair) -> dict[str, Any]:
     """What a line asks for, as the manifest of its clip keeps it: hashes of its files, and the settings it gives."""
     settings = {name: value for name, value in asdict(pair.settings).items() if value != DEFAULTS[name]}
     named = {name: Path(settings[name]) for name in ("motion", "interpolator") if isinstance(settings.get(name), str)}
-    files = {"frame0": pair.frame0, "frame1": pair.frame1} | named
+    named |= {name: Path(settings[name]) for name in FILES if isinstance(settings.get(name), str)}
+    files = pair.files | named
     hashes = {name: file_sha256(file) for name, file in files.items() if file.is_file()}
     kept = {name: value for name, value in settings.items() if name not in MACHINE}
-    return {"files": hashes, "settings": json.loads(json.dumps(kept))}
+    places = {"places": pair.places} if pair.places else {}
+    return {"files": hashes, "settings": json.loads(json.dumps(kept)), **places}
 
 
 def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair: Pair) -> str | None:
@@ -243,6 +282,10 @@ def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair
     for name in [*now, *(name for name in before if name not in now)]:
         if before.get(name, DEFAULTS.get(name)) != now.get(name, DEFAULTS[name] if name in DEFAULTS else None):
             return f"{name} was {before.get(name, 'not said')}, and is {now.get(name, 'not said')}"
+    if earlier.get("places") != request.get("places"):
+        return "the places of the keyframes have changed"
+    if set(earlier.get("files", request["files"])) - set(request["files"]):
+        return "it went through more keyframes"
     for name, sha256 in request["files"].items():
         if earlier.get("files", {}).get(name) != sha256 and not _is_same_picture(name, manifest, pair):
             return f"{name} has changed"
@@ -254,9 +297,9 @@ def _is_same_picture(name: str, manifest: dict[str, Any], pair: Pair) -> bool:
     from gen_inbetween.media.image import load_image
 
     record = manifest.get("frames", {}).get(name)
-    if record is None:
+    if record is None or name not in pair.files:
         return False
-    image = load_image(getattr(pair, name), background=pair.settings.background)
+    image = load_image(pair.files[name], background=pair.settings.background)
     return bool(image_sha256(image) == record.get("sha256"))
 
 

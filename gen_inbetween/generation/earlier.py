@@ -8,7 +8,6 @@ from typing import Any
 
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import INTERPOLATE
-from gen_inbetween.media.image import Frame
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.manifest import ManifestError
@@ -38,6 +37,11 @@ class EarlierClip:
 
         ManifestError: the manifest is of another kind of work, or has no hash of either.
         """
+        if "join" in self.manifest:
+            raise ManifestError(
+                f"{self.path}: a {self.manifest['join'].get('kind')}, which `inbetween replay` and "
+                "generation.joins.replay_join make again"
+            )
         method = self.manifest.get("settings", {}).get("method")
         what = "frames" if method == INTERPOLATE else "latents"
         if method not in (*METHODS, INTERPOLATE):
@@ -49,14 +53,14 @@ class EarlierClip:
             raise ManifestError(f"{self.path}: no hash of the clip's {what} in it, so nothing to compare them with")
         return what
 
-    def find_keyframe(self, name: str, frame: Frame | None) -> Frame:
-        """The keyframe that was given now, or else the file that the manifest names."""
+    def find_keyframe(self, name: str, frame: Any) -> Any:
+        """The keyframe, mask or draft that was given now, or else the file that the manifest names."""
         path = self.manifest["frames"][name].get("path")
         if frame is not None:
             return frame
         if path is None:
             raise ManifestError(f"{name} was given in memory, not as a file: pass it again ({name}=, or --{name} FILE)")
-        if not Path(path).is_file():
+        if not Path(path).exists():
             raise ManifestError(f"{name} is no longer at {path}: say where it is ({name}=, or --{name} FILE)")
         return str(path)
 

@@ -1,16 +1,16 @@
-"""The main path: two keyframes in, a clip and its manifest out.
+"""The main path: keyframes in, a clip and its manifest out.
 
     clip = inbetween("first.png", "last.png", seed=3)
     clip.save("clip.mp4")
 
-open the keyframes -> decide (`resolve`) -> open the model -> fit -> sample or interpolate -> ends put back -> manifest
+open the keyframes -> decide (`resolve`) -> open the model -> fit -> sample or interpolate -> keyframes put back ->
+manifest
 """
 
 from __future__ import annotations
 
 import hashlib
 import os
-import warnings
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
 from pathlib import Path
@@ -32,13 +32,23 @@ from gen_inbetween.generation.auto import (
     say_large_motion,
     stand_in,
 )
-from gen_inbetween.generation.interpolate import describe_interpolation, interpolate_keyframes, open_for
-from gen_inbetween.generation.resolve import SamplingRun, approximations, check_fields, configs_of, resolve_run
-from gen_inbetween.generation.settings import DEFAULTS, SAMPLING_FIELDS, Settings
+from gen_inbetween.generation.best_of import judge, sample_seeds
+from gen_inbetween.generation.interpolate import LENGTH, describe_interpolation, interpolate_timeline, open_for
+from gen_inbetween.generation.resolve import Places, SamplingRun, approximations, check_fields, configs_of, resolve_run
+from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, SAMPLING_FIELDS, Settings, reset
+from gen_inbetween.generation.timeline.inputs import (
+    lay_timeline,
+    open_draft,
+    read_keyframes,
+    record_inputs,
+    start_from_draft,
+    warn_of_identical,
+)
+from gen_inbetween.generation.timeline.regions import open_region
+from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.generation.transparency import carry_alpha
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
-from gen_inbetween.media.clip import Clip, keyframes_record
-from gen_inbetween.media.fit import fit_pair
+from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image, open_images
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.models.configs import ModelConfigs, open_configs
@@ -54,12 +64,15 @@ from gen_inbetween.runtime.messages import nearest_names, warn_once
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.edm import Generator
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline, OnStepEnd
+    from gen_inbetween.diffusion.samplers.parallel import Ranks
     from gen_inbetween.generation.earlier import EarlierClip
+    from gen_inbetween.generation.timeline.keyframe import Keyframe
+    from gen_inbetween.interpolation.editing.masks import Mask
 
 
 def inbetween(
-    frame0: Frame,
-    frame1: Frame,
+    frame0: Frame | Sequence[Frame | Keyframe],
+    frame1: Frame | None = None,
     *,
     # the model and the method
     model: str | os.PathLike[str] = "auto",
@@ -69,12 +82,16 @@ def inbetween(
     iters: int | None = None,
     # the clip
     seed: int = 0,
+    best_of: int = 1,
     num_frames: int | None = None,
     width: int | None = None,
     height: int | None = None,
     fit: Literal["crop", "pad", "stretch"] = "crop",
     background: tuple[int, int, int] = (255, 255, 255),
     exact_ends: bool = True,
+    loop: bool = False,
+    still: Mask | None = None,
+    draft: Clip | Sequence[Frame] | str | os.PathLike[str] | None = None,
     # what the model is told of it
     fps: int = 7,
     motion_bucket_id: int = 127,
@@ -93,15 +110,23 @@ def inbetween(
     progress: bool = True,
     **options: Any,
 ) -> Clip:
-    """Make the video between two keyframes.
+    """Make the video between two keyframes, or through several.
 
     Args:
-        frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W).
+        frame0, frame1: keyframes of any size: paths, PIL images, numpy arrays (H, W[, C]), torch tensors (C, H, W). Or
+            frame0 is a list of them, evenly spaced, or of `Keyframe(image, position, strength)`, and frame1 is left
+            away. The first keyframe's size and aspect are the clip's.
         model ... video: see `Settings`, which gives each one's range; None means "decide for me". Where nothing is
             said and SVD is not here, keyframes beyond 64 x 64 pixels are interpolated at their own size, and the log
             says so; model="pocket" samples the small bundled model.
         method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "interpolate" opens none; "auto" interpolates
             where the motion is tiny (`generation.auto`) and says so.
+        loop: the clip goes on from its last frame to the first keyframe: two keyframes or more (one: `loop()`).
+        still: a mask of the first keyframe's size: its bright part keeps the keyframes (their linear blend).
+        draft: a rough clip as long as this one to start from, a Clip, its frames or its path, or "interpolate":
+            `draft_strength` (0.6) says from how much noise on it: 0.3 stays near it, 1 forgets it.
+        best_of: so many seeds from `seed` on; the clip with the fewest faults is kept (`generation.best_of`), what was
+            found in each is in its manifest, and the others are `clip.others`.
         pipeline: an `InbetweenPipeline` of your own in place of model, motion, device, dtype and kernel. How it is
             offloaded stays as it is, unless `offload` asks for another way.
         generator: draws the noise in place of `seed`.
@@ -111,8 +136,8 @@ def inbetween(
             memory (`MemoryOptions`: decode="all", offload="model", ...).
 
     Returns:
-        A `Clip`: num_frames PIL images with `.fps`, `.manifest` and `.save(path)`. Its ends are the fitted keyframes,
-        unless exact_ends=False. With fit="pad" the bars are cut off again.
+        A `Clip`: num_frames PIL images with `.fps`, `.manifest` and `.save(path)`. The fitted keyframes stand in their
+        places (those of strength 1), unless exact_ends=False. With fit="pad" the bars are cut off again.
 
     Raises:
         ValueError: a setting out of its range or of another method, a frame that cannot be opened, an unknown model.
@@ -127,12 +152,16 @@ def inbetween(
             "interpolator": None if interpolator is None else str(interpolator),
             "iters": iters,
             "seed": seed,
+            "best_of": best_of,
             "num_frames": num_frames,
             "width": width,
             "height": height,
             "fit": fit,
             "background": background,
             "exact_ends": exact_ends,
+            "loop": loop,
+            "still": str(still) if isinstance(still, str | os.PathLike) else None,
+            "draft": str(draft) if isinstance(draft, str | os.PathLike) else None,
             "fps": fps,
             "motion_bucket_id": motion_bucket_id,
             "noise_aug_strength": noise_aug_strength,
@@ -147,7 +176,14 @@ def inbetween(
         frame0,
         frame1,
         settings,
-        own=Own(pipeline, generator, callback_on_step_end, callback_on_step_end_tensor_inputs),
+        own=Own(
+            pipeline,
+            generator,
+            callback_on_step_end,
+            callback_on_step_end_tensor_inputs,
+            still=None if isinstance(still, str | os.PathLike) else still,
+            draft=None if isinstance(draft, str | os.PathLike) else draft,
+        ),
         progress=progress,
     )
 
@@ -171,6 +207,14 @@ class Own:
     generator: Generator = None
     callback_on_step_end: OnStepEnd | None = None
     callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",)
+    still: Any = None  # a mask that is no file
+    draft: Any = None  # a Clip, or frames
+    ranks: Ranks | None = None  # processes that share the clip; this one makes all of it with them
+
+    @property
+    def samples(self) -> bool:
+        """Whether there is something that only sampling heeds."""
+        return any(each is not None for each in (self.pipeline, self.generator, self.callback_on_step_end, self.draft))
 
 
 @dataclass(frozen=True)
@@ -183,8 +227,8 @@ class Source:
 
 
 def generate_clip(
-    frame0: Frame,
-    frame1: Frame,
+    frame0: Frame | Sequence[Frame | Keyframe],
+    frame1: Frame | None,
     settings: Settings,
     *,
     own: Own = Own(),  # noqa: B008 (frozen)
@@ -198,45 +242,95 @@ def generate_clip(
     """
     check_fields(settings)
     check_own(settings, own)
-    clear0, clear1 = open_images((frame0, frame1))  # RGBA where either is transparent
-    keyframes = (
-        load_image(clear0, background=settings.background),
-        load_image(clear1, background=settings.background),
-    )
-    parts: dict[str, Any] = {"frames": keyframes_record((frame0, frame1), keyframes)}
+    keyframes = read_keyframes(frame0, frame1)
+    clear = open_images(keyframe.image for keyframe in keyframes)  # RGBA where one is transparent
+    pictures = [load_image(picture, background=settings.background) for picture in clear]
+    still = own.still if settings.still is None else settings.still
+    region = None if still is None else open_region(still, pictures[0].size)
+    draft = open_draft(own.draft if settings.draft is None else settings.draft, settings)
+    parts: dict[str, Any] = {"frames": record_inputs(keyframes, pictures, still, region, settings, draft)}
     if earlier:
         earlier.check_keyframes(parts["frames"])
         if "auto" in earlier.manifest:
             parts["auto"] = earlier.manifest["auto"]
-    if parts["frames"]["frame0"]["sha256"] == parts["frames"]["frame1"]["sha256"]:
-        warnings.warn("the two keyframes are identical: there is no motion to find between them", stacklevel=3)
+    warn_of_identical(parts["frames"], len(keyframes), settings.loop)
+    settings = start_from_draft(settings, draft)
     source, interpolator = None, None
-    lacking = lacking_model(settings, keyframes) if own == Own() else None
+    lacking = None if own.samples else lacking_model(settings, pictures)
     if lacking is not None:
         interpolator = open_for(settings)
-        settings, parts["auto"] = stand_in(settings, keyframes, lacking, interpolator)
+        settings, parts["auto"] = stand_in(settings, pictures, lacking, interpolator)
     elif settings.method == AUTO:
         source, interpolator = open_source(settings, own), open_for(settings)
-        settings, parts["auto"] = choose_method(keyframes, settings, source.configs, source.has_motion, interpolator)
+        settings, parts["auto"] = choose_method(pictures, settings, source.configs, source.has_motion, interpolator)
     if settings.method == INTERPOLATE:
         if interpolator is None:
             interpolator = open_for(settings, earlier.manifest["interpolator"] if earlier else None)
             if earlier is None:
-                say_large_motion(keyframes, settings, interpolator)
-        frames, more = interpolate_keyframes((clear0, clear1), settings, interpolator, progress)
+                say_large_motion(pictures, settings, interpolator)
     else:
         source = source or open_source(settings, own)
-        with loading_bars(progress):
-            pipe, run, weights = open_run(settings, source, own, earlier)
-        frames, more = sample_keyframes(keyframes, pipe, run, own, progress)
-        if clear0.mode == "RGBA":
-            frames = carry_alpha(frames, (clear0, clear1), run.settings)
-        more |= weights
+    usual = LENGTH if source is None else source.configs.num_frames
+    seen = clear if settings.method == INTERPOLATE else pictures
+    timeline = lay_timeline(keyframes, seen, settings, usual, still=region, draft=draft)
+    if not timeline.plain:
+        settings = replace(settings, num_frames=timeline.num_frames)
+        places = {"position": timeline.positions, "strength": timeline.strengths}
+        for number, frame in enumerate(list(parts["frames"].values())[: len(keyframes)]):
+            frame |= {name: values[number] for name, values in places.items()}
+    candidates = make_candidates(timeline, settings, source, own, progress, interpolator, earlier)
+    if settings.method != INTERPOLATE and timeline.plain and clear[0].mode == "RGBA":
+        sizes = {name: candidates[0][1]["settings"][name] for name in ("width", "height")}
+        fitted = replace(settings, **sizes)
+        candidates = [(carry_alpha(frames, (clear[0], clear[1]), fitted), more) for frames, more in candidates]
+    frames, more = candidates[0]
     parts |= more
     if earlier:
         parts["settings"] = {**parts["settings"], "fps": earlier.fps}
         parts["replay"] = earlier.compare(parts)
-    return Clip(frames, parts["settings"]["fps"], manifests.record(**parts), settings.video)
+    clip = Clip(frames, parts["settings"]["fps"], manifests.record(**parts), settings.video)
+    clip.others = tuple(Clip(frames, clip.fps, manifests.record(**parts | more)) for frames, more in candidates[1:])
+    return clip
+
+
+def make_frames(
+    timeline: Timeline,
+    settings: Settings,
+    source: Source | None,
+    own: Own,
+    progress: bool,
+    interpolator: FrameInterpolator | None = None,
+    earlier: EarlierClip | None = None,
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """The frames of a timeline, interpolated or sampled, and the parts of the manifest that the method knows.
+
+    source: of a method that samples; None: opened here.
+    """
+    return make_candidates(timeline, settings, source, own, progress, interpolator, earlier)[0]
+
+
+def make_candidates(
+    timeline: Timeline,
+    settings: Settings,
+    source: Source | None,
+    own: Own,
+    progress: bool,
+    interpolator: FrameInterpolator | None = None,
+    earlier: EarlierClip | None = None,
+) -> list[tuple[list[Image.Image], dict[str, Any]]]:
+    """`make_frames` of every seed, the one to keep first."""
+    if settings.method == INTERPOLATE:
+        interpolator = interpolator or open_for(settings, earlier.manifest["interpolator"] if earlier else None)
+        return [interpolate_timeline(timeline, settings, interpolator, progress)]
+    source = source or open_source(settings, own)
+    timeline.check_lengths(source.configs)
+    if settings.draft == INTERPOLATE:
+        draft, _ = interpolate_timeline(timeline, reset(settings, DIFFUSION_ONLY), open_for(settings), progress)
+        timeline = replace(timeline, draft=tuple(draft))
+    with loading_bars(progress):
+        pipe, run, weights = open_run(settings, source, own, timeline.places, earlier)
+    candidates = sample_seeds(run, lambda each: sample_timeline(timeline, pipe, each, own, progress))
+    return [(frames, more | weights) for frames, more in candidates]
 
 
 def check_own(settings: Settings, own: Own) -> None:
@@ -255,8 +349,10 @@ def check_own(settings: Settings, own: Own) -> None:
         for name in ("model", "motion", "device", "dtype", "kernel"):
             if getattr(settings, name) != DEFAULTS[name]:
                 raise ValueError(f"{name} belongs to opening a model, and this pipeline is open: leave one away")
-    if settings.method == INTERPOLATE and own != Own():
-        raise ValueError("pipeline, generator and callbacks belong to sampling, got method interpolate")
+    if settings.best_of > 1 and (generator is not None or own.callback_on_step_end is not None):
+        raise ValueError("best_of takes seeds, one after the other: leave generator and callback away")
+    if settings.method == INTERPOLATE and own.samples:
+        raise ValueError("pipeline, generator, callbacks and drafts belong to sampling, got method interpolate")
 
 
 def open_source(settings: Settings, own: Own) -> Source:
@@ -276,13 +372,20 @@ def open_source(settings: Settings, own: Own) -> Source:
 
 
 def open_run(
-    settings: Settings, source: Source, own: Own, earlier: EarlierClip | None = None
+    settings: Settings,
+    source: Source,
+    own: Own,
+    places: Places | None = None,
+    earlier: EarlierClip | None = None,
 ) -> tuple[InbetweenPipeline, SamplingRun, dict[str, Any]]:
-    """The pipeline, what it is to do, and its weights as a manifest names them (parts "model" and "motion")."""
+    """The pipeline, what it is to do, and its weights as a manifest names them (parts "model" and "motion").
+
+    places: of a clip through several keyframes; None: it has two, at its ends.
+    """
     if own.pipeline is not None:
         settings = replace(settings, **settings_of_pipeline(own.pipeline))
     memory = earlier.memory if earlier else None
-    run = resolve_run(settings, source.configs, has_motion=source.has_motion, memory=memory)
+    run = resolve_run(settings, source.configs, has_motion=source.has_motion, memory=memory, places=places)
     if source.spec is None:
         assert own.pipeline is not None
         pipe, model = own.pipeline, {"name": source.configs.name, "sha256": None, "license": None}
@@ -299,6 +402,7 @@ def open_run(
         pipe = open_pipeline(spec, **opening)
         if (pipe.motion is not None) != source.has_motion or scale_of(pipe) not in (None, 1):
             pipe = open_pipeline(spec, **opening, shared=False)  # somebody changed the motion of the one that is kept
+        pipe.ranks = own.ranks
         model = {"name": spec.name, "sha256": folder_sha256(spec.source), "license": spec.license}
         run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
     motion = describe_motion(pipe)
@@ -328,28 +432,31 @@ def describe_motion(pipe: InbetweenPipeline) -> dict[str, Any] | None:
     return {"sha256": digest.hexdigest(), "format": None, "scale": scale}
 
 
-def sample_keyframes(
-    keyframes: tuple[Image.Image, Image.Image], pipe: InbetweenPipeline, run: SamplingRun, own: Own, progress: bool
+def sample_timeline(
+    timeline: Timeline, pipe: InbetweenPipeline, run: SamplingRun, own: Own, progress: bool
 ) -> tuple[list[Image.Image], dict[str, Any]]:
-    """The frames of the clip between two opened keyframes, and the parts of its manifest that sampling knows."""
+    """The frames of a clip, sampled, and the parts of its manifest that sampling knows."""
     from gen_inbetween.generation.sample import sample  # here: what is interpolated waits for no diffusers
 
     settings = run.settings
-    frame0, frame1, geometry = fit_pair(*keyframes, settings.width or 0, settings.height or 0, settings.fit)
+    timeline, geometry = timeline.fit(settings.width or 0, settings.height or 0, settings.fit)
     clip = sample(
         pipe,
         run,
-        frame0,
-        frame1,
+        timeline,
         generator=own.generator,
         callback_on_step_end=own.callback_on_step_end,
         callback_on_step_end_tensor_inputs=own.callback_on_step_end_tensor_inputs,
         progress=progress,
     )
-    frames = [frame0, *clip.frames[1:-1], frame1] if settings.exact_ends else clip.frames
-    interference = {"callback": True} if own.callback_on_step_end is not None else {}
-    if clip.unet_passes < run.method.unet_passes(run.sampler):
+    frames = timeline.put_back(clip.frames, exact=settings.exact_ends)
+    callback = own.callback_on_step_end
+    interference = {} if callback is None or getattr(callback, "only_looks", False) else {"callback": True}
+    planned = run.method.unet_passes(run.sampler, len(timeline.windows))
+    if clip.unet_passes < planned and not run.sampler.renoise_tolerance:
         interference["interrupted"] = True
+    if settings.best_of > 1:
+        interference["candidate"] = judge(clip.frames, timeline.ends, settings.seed, clip.unet_passes)
     record = {name: getattr(settings, name) for name in SAMPLING_FIELDS}
     if own.pipeline is not None:
         record |= {"model": None, "motion": None}  # nothing was opened by a name

@@ -6,18 +6,19 @@ No diffusion model is opened and nothing is drawn at random: every seed is the s
 from __future__ import annotations
 
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
 from PIL import Image
 
 from gen_inbetween.generation.settings import INTERPOLATION_FIELDS, Settings
+from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
-from gen_inbetween.interpolation.pairs import inbetween_frames, interpolations
+from gen_inbetween.interpolation.pairs import check_pair, inbetween_frames, interpolations
 from gen_inbetween.interpolation.registry import INTERPOLATORS, introduction, load_interpolator
 from gen_inbetween.interpolation.weights.published import default_interpolator
-from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import images_sha256
@@ -76,39 +77,46 @@ def check_held(width: int, height: int, num_frames: int) -> None:
         raise ValueError(f"{size}, and a clip may take {HELD / 1e9:g}: fewer frames, or a smaller size")
 
 
-def interpolate_keyframes(
-    keyframes: tuple[Image.Image, Image.Image], settings: Settings, interpolator: FrameInterpolator, progress: bool
+def interpolate_timeline(
+    timeline: Timeline, settings: Settings, interpolator: FrameInterpolator, progress: bool
 ) -> tuple[list[Image.Image], dict[str, Any]]:
-    """The frames of the clip between two opened keyframes, and the parts of its manifest that this method knows.
+    """The frames of a clip, interpolated between what is known, and the parts of its manifest that this method knows.
 
-    Both keyframes are RGB, or both RGBA: then the frames are too.
+    Keyframes are all RGB, or all RGBA: then the frames are too.
+    What is kept of a segment with whole frames in it (`Timeline.context`) divides it: every known frame is an end.
     """
-    settings = resolve_interpolation(settings, keyframes[0].size, interpolator)
+    settings = resolve_interpolation(settings, timeline.keyframes[0].size, interpolator)
     assert settings.width and settings.height and settings.num_frames and settings.iters
-    num_frames, iters = settings.num_frames, settings.iters
-    frame0, frame1, geometry = fit_pair(*keyframes, settings.width, settings.height, settings.fit)
+    options: dict[str, Any] = {"iters": settings.iters, "exact_ends": settings.exact_ends, "progress": progress}
+    timeline, geometry = timeline.fit(settings.width, settings.height, settings.fit)
+    check_pair(timeline.keyframes[0], timeline.keyframes[-1], timeline.num_frames)
+    known = {**dict(zip(timeline.positions, timeline.keyframes, strict=True)), **timeline.context}
+    if timeline.loop:
+        known[timeline.num_frames] = timeline.keyframes[0]
+    marks = sorted(known)
+    frames: list[Image.Image] = []
     with measure_cost(interpolator.device) as cost:
-        fitted = draw_parts(
-            lambda ends: inbetween_frames(
-                ends[0],
-                ends[1],
-                num_frames,
-                interpolator,
-                iters=iters,
-                exact_ends=settings.exact_ends,
-                progress=progress,
-            ),
-            (frame0, frame1),
-        )
-    frames = [geometry.undo(frame) for frame in fitted]
+        for first, last in zip(marks, marks[1:], strict=False):
+            draw = partial(_inbetween, last - first + 1, interpolator, options)
+            fitted = draw_parts(draw, (known[first], known[last]))
+            frames += fitted if not frames else fitted[1:]
+    frames = timeline.put_back(frames[: timeline.num_frames], exact=False)
+    frames = [geometry.undo(frame) for frame in frames]
+    lengths = [last - first + 1 for first, last in zip(marks, marks[1:], strict=False)]
     return frames, {
         "interpolator": asdict(interpolator.info),
-        "settings": {name: getattr(settings, name) for name in INTERPOLATION_FIELDS},
-        "interpolations": interpolations(interpolator.info.kind, settings.num_frames, settings.iters),
+        "settings": {name: getattr(settings, name) for name in INTERPOLATION_FIELDS} | {"num_frames": len(frames)},
+        "interpolations": sum(interpolations(interpolator.info.kind, length, settings.iters) for length in lengths),
         "unet_passes": 0,
         "frames_sha256": images_sha256(frames),
         **cost,
     }
+
+
+def _inbetween(
+    num_frames: int, interpolator: FrameInterpolator, options: dict[str, Any], ends: list[Image.Image]
+) -> list[Image.Image]:
+    return inbetween_frames(*ends, num_frames, interpolator, **options)
 
 
 def describe_interpolation(interpolator: FrameInterpolator, settings: Settings) -> str:

@@ -4,12 +4,15 @@ from __future__ import annotations
 
 import logging
 import os
+from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, Any
 
+from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.earlier import EarlierClip
 from gen_inbetween.generation.generate import Own, generate_clip
 from gen_inbetween.generation.settings import DEFAULTS, Settings
+from gen_inbetween.generation.timeline.keyframe import Keyframe
 from gen_inbetween.interpolation.registry import INTERPOLATORS
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
@@ -19,6 +22,7 @@ from gen_inbetween.runtime.manifest import ManifestError
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+    from gen_inbetween.interpolation.editing.masks import Mask
 
 log = logging.getLogger("gen_inbetween")
 
@@ -28,6 +32,9 @@ def replay(
     *,
     frame0: Frame | None = None,
     frame1: Frame | None = None,
+    keyframes: Sequence[Frame] | None = None,
+    still: Mask | None = None,
+    draft: Clip | Sequence[Frame] | str | os.PathLike[str] | None = None,
     interpolator: str | os.PathLike[str] | None = None,
     pipeline: InbetweenPipeline | None = None,
     progress: bool = True,
@@ -37,6 +44,7 @@ def replay(
     Args:
         path: a clip, which has its manifest inside (a file, or a folder of frames), or the JSON file beside it.
         frame0, frame1: the keyframes, where they are no longer at the paths the manifest names or never were files.
+        keyframes: all of them, in order, of a clip through several. still, draft: where they are now, in the same case.
         interpolator: of an interpolated clip, where its file of weights is now; it must be the same file.
         pipeline: of a clip that was made with a pipeline of the caller's own, that pipeline.
 
@@ -54,8 +62,24 @@ def replay(
     settings = settings_of(earlier, interpolator, pipeline)
     for difference in manifests.version_drift(manifest):
         log.warning("made with another version: %s", difference)
-    sources = earlier.find_keyframe("frame0", frame0), earlier.find_keyframe("frame1", frame1)
-    return generate_clip(*sources, settings, own=Own(pipeline), progress=progress, earlier=earlier)
+    names = [name for name in manifest["frames"] if name.startswith("frame")]
+    if keyframes is not None and len(keyframes) != len(names):
+        raise ManifestError(f"expected {len(names)} keyframes, as the clip was made from, got {len(keyframes)}")
+    moved: dict[str, Any] = {"frame0": frame0, "frame1": frame1} | dict(zip(names, keyframes or (), strict=False))
+    sources = [
+        Keyframe(
+            earlier.find_keyframe(name, moved.get(name)),
+            manifest["frames"][name].get("position"),
+            manifest["frames"][name].get("strength", 1.0),
+        )
+        for name in names
+    ]
+    own = Own(
+        pipeline,
+        still=earlier.find_keyframe("still", still) if "still" in manifest["frames"] else None,
+        draft=earlier.find_keyframe("draft", draft) if "draft" in manifest["frames"] else None,
+    )
+    return generate_clip(sources, None, settings, own=own, progress=progress, earlier=earlier)
 
 
 def settings_of(
@@ -68,6 +92,7 @@ def settings_of(
     """
     interpolated = earlier.compared == "frames"
     settings = {**earlier.manifest["settings"], "fps": DEFAULTS["fps"] if interpolated else earlier.fps}
+    settings |= {"still": None} | ({} if settings.get("draft") == INTERPOLATE else {"draft": None})  # found by path
     if interpolated:
         name = settings.get("interpolator") or earlier.manifest["interpolator"]["name"]
         if interpolator is None and name not in INTERPOLATORS and not Path(name).exists():

@@ -8,9 +8,9 @@ from __future__ import annotations
 
 import json
 import logging
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import torch
 
@@ -36,6 +36,7 @@ if TYPE_CHECKING:
 log = logging.getLogger("gen_inbetween")
 
 HOPELESS = 4  # times the memory there is: less may yet be estimated too high, or find room elsewhere
+Places: TypeAlias = "tuple[Sequence[int], bool]"  # frame numbers of the keyframes; whether it is a loop
 
 
 @dataclass(frozen=True)
@@ -54,13 +55,19 @@ class SamplingRun:
 
 
 def resolve_run(
-    settings: Settings, configs: ModelConfigs, *, has_motion: bool, memory: MemoryOptions | None = None
+    settings: Settings,
+    configs: ModelConfigs,
+    *,
+    has_motion: bool,
+    memory: MemoryOptions | None = None,
+    places: Places | None = None,
 ) -> SamplingRun:
     """What is done for these settings on this model.
 
     Args:
         configs: of the model. has_motion: whether a backward motion is, or will be, loaded.
         memory: that of an earlier run, which is made again; None: planned.
+        places: of a clip through several keyframes, already checked; None: it has two, at its ends.
 
     Raises:
         ValueError: a size, a count of frames, a method or one of its options that this model or method cannot do; a
@@ -79,7 +86,10 @@ def resolve_run(
             f"fps {settings.fps:g}: a diffusion model is told a whole number; method interpolate takes any"
         )
     configs.check_size(width, height)
-    configs.check_length(num_frames)
+    if places is None:
+        configs.check_length(num_frames)
+    elif method.motions == "forward":
+        raise ValueError(f"method {method.name} looks at the first keyframe only; gi, trf and vibid go through several")
     sampler = method.resolve(settings.sampler)
     settings = replace(
         settings,
@@ -91,11 +101,13 @@ def resolve_run(
         dtype=str(dtype).removeprefix("torch."),  # type: ignore[arg-type]
         **asdict(sampler),
     )
-    memory = memory or choose_memory(settings, configs, device, dtype)
+    memory = memory or choose_memory(settings, configs, device, dtype, places)
     return SamplingRun(settings, method, sampler, memory, device, dtype)
 
 
-def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.device, dtype: torch.dtype) -> MemoryOptions:
+def choose_memory(
+    settings: Settings, configs: ModelConfigs, device: torch.device, dtype: torch.dtype, places: Places | None
+) -> MemoryOptions:
     """The memory options asked for, and for the others those of the planner's first candidate that fits.
 
     A run that nothing makes fit is said to be too large in the log, and tried. ValueError: it is far too large.
@@ -111,6 +123,8 @@ def choose_memory(settings: Settings, configs: ModelConfigs, device: torch.devic
         width=settings.width,
         height=settings.height,
         num_frames=settings.num_frames,
+        positions=None if places is None else places[0],
+        loop=places is not None and places[1],
         method=str(settings.method),
         options=settings.sampler,
         vram_gb=limit,
@@ -164,6 +178,15 @@ def check_fields(settings: Settings) -> None:
     raise ValueError(f"{values}: {verb} to the methods interpolate and auto, got method {settings.method}")
 
 
+APPROXIMATE = (  # what skips work
+    "guidance_min_sigma",
+    "guidance_max_sigma",
+    "reuse_unconditional",
+    "renoise_tolerance",
+    "step_cache",
+)
+
+
 def approximations(method: Method, sampler: SamplerOptions, memory: MemoryOptions) -> list[str]:
     """What trades exactness for cost; [] for the method as published and an exact decode.
 
@@ -175,4 +198,7 @@ def approximations(method: Method, sampler: SamplerOptions, memory: MemoryOption
         value = getattr(sampler, name)
         if name in published and value < published[name]:
             losses.append(f"{name}={value} (the method's own: {published[name]})")
+    for name, value in sampler.deciding().items():
+        if name in APPROXIMATE and value != published.get(name):
+            losses.append(f"{name}={value}")
     return losses

@@ -1,4 +1,4 @@
-"""One sampling run of an open pipeline on two fitted keyframes."""
+"""One sampling run of an open pipeline on a fitted timeline."""
 
 from __future__ import annotations
 
@@ -6,10 +6,15 @@ from collections.abc import Sequence
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
+import numpy as np
 import torch
+from numpy.typing import NDArray
 from PIL import Image
 
+from gen_inbetween.diffusion.conditioning import encode_clean, frames_to_tensor
+from gen_inbetween.diffusion.holds import Holds
 from gen_inbetween.diffusion.motion import sole_use
+from gen_inbetween.diffusion.sampling import mean_and_variance
 from gen_inbetween.memory.apply import apply_memory_options
 from gen_inbetween.runtime.cost import measure_cost
 
@@ -19,6 +24,7 @@ if TYPE_CHECKING:
     from gen_inbetween.diffusion.edm import Generator
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline, OnStepEnd
     from gen_inbetween.generation.resolve import SamplingRun
+    from gen_inbetween.generation.timeline.timeline import Timeline
 
 
 @dataclass(frozen=True)
@@ -35,19 +41,19 @@ class Sample:
 def sample(
     pipe: InbetweenPipeline,
     run: SamplingRun,
-    frame0: Image.Image,
-    frame1: Image.Image,
+    timeline: Timeline,
     *,
     generator: Generator = None,
     callback_on_step_end: OnStepEnd | None = None,
     callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     progress: bool = False,
 ) -> Sample:
-    """The clip between two keyframes of the run's size, its decoded ends left as they are.
+    """The clip through keyframes of the run's size, all its frames as they were decoded.
 
     Args:
         pipe: the model, on the run's device, with the motion loaded that the method needs.
         run: what `resolve_run` decided.
+        timeline: the keyframes and whatever is kept, fitted to the run's size.
         generator: draws the noise; None: a seed means the same noise on every device, so one on the CPU with the
             run's seed.
         callback_on_step_end, callback_on_step_end_tensor_inputs: as `InbetweenPipeline.__call__` takes them.
@@ -62,13 +68,14 @@ def sample(
         pipe.set_progress_bar_config(disable=not progress, desc=run.method.name)
         with measure_cost(run.device) as cost:
             output: Any = pipe(
-                frame0,
-                frame1,
+                **keyframe_arguments(timeline),
+                holds=open_holds(pipe, timeline),
+                draft=encode_clip(pipe, timeline.draft) if timeline.draft else None,
                 method=run.method.name,
                 options=run.sampler,
                 width=settings.width,
                 height=settings.height,
-                num_frames=settings.num_frames,
+                num_frames=timeline.num_frames,
                 fps=settings.fps,
                 motion_bucket_id=settings.motion_bucket_id,
                 noise_aug_strength=settings.noise_aug_strength,
@@ -80,3 +87,49 @@ def sample(
                 callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             )
     return Sample(list(output.frames[0]), output.latents, output.unet_passes, **cost)
+
+
+def keyframe_arguments(timeline: Timeline) -> dict[str, Any]:
+    """The keyframes as `InbetweenPipeline.__call__` takes them."""
+    keyframes = dict(zip(timeline.positions, timeline.keyframes, strict=True))
+    arguments: dict[str, Any] = {"frame0": keyframes.pop(0), "loop": timeline.loop}
+    if not timeline.loop:
+        arguments["frame1"] = keyframes.pop(timeline.num_frames - 1)
+    strengths = dict(zip(timeline.positions, timeline.strengths, strict=True)) if timeline.strengths else {}
+    return arguments | {"between": keyframes, "strengths": strengths}
+
+
+@torch.no_grad()
+def encode_clip(pipe: InbetweenPipeline, frames: Sequence[Image.Image]) -> Tensor:
+    """Clean, scaled latents (1, frame, channel, height, width) of pictures of one size, encoded one by one."""
+    clean = encode_clean(pipe, [frames_to_tensor(frame, "the clip's frame") for frame in frames])
+    return clean.movedim(0, 1)
+
+
+@torch.no_grad()
+def open_holds(pipe: InbetweenPipeline, timeline: Timeline) -> list[Holds]:
+    """What the timeline keeps beside its keyframes, as latents with their strength."""
+    holds = []
+    if timeline.still is not None:
+        keys = encode_clip(pipe, timeline.keyframes).movedim(0, 1)
+        blends, _ = mean_and_variance(keys, timeline.positions, timeline.num_frames)
+        holds.append(Holds(blends, strength_of(timeline.still, blends)))
+    if timeline.redraw is not None:
+        scene = encode_clip(pipe, timeline.scene)
+        holds.append(Holds(scene, strength_of(1 - timeline.redraw, scene)))
+    if timeline.context:
+        frames = encode_clip(pipe, list(timeline.context.values())).movedim(1, 0)
+        kept = dict(zip(timeline.context, frames, strict=True))
+        holds.append(Holds.of_frames(kept, timeline.num_frames))
+    return holds
+
+
+def strength_of(mask: NDArray[np.float32], latents: Tensor) -> Tensor:
+    """A mask of pixels over the frames of latents: (frame, height, width), each the least of the pixels under it.
+
+    A latent that is kept keeps all of its pixels; the edge belongs to what moves.
+    """
+    pixels = torch.from_numpy(np.ascontiguousarray(mask)).to(latents)
+    factor = pixels.shape[-1] // latents.shape[-1]
+    least = -torch.nn.functional.max_pool2d(-pixels[None], factor)
+    return least.clamp(0, 1).expand(latents.shape[-4], -1, -1)

@@ -45,12 +45,16 @@ class Settings(SamplerOptions, MemoryOptions):
     interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: the bundled one
     iters: Count | None = None  # interpolate, auto: steps to each frame, for interpolators with a reference; None: 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    best_of: Count = 1  # seeds, from `seed` on: the clip with the fewest faults is kept, see `generation.best_of`
     num_frames: Count | None = None  # both keyframes included; None: what the model was trained on; interpolate: 25
     width: Side | None = None  # pixels; None: the model's own size; interpolate: frame0's own
     height: Side | None = None
     fit: Literal["crop", "pad", "stretch"] = "crop"
     background: tuple[Channel, Channel, Channel] = (255, 255, 255)  # what shows through transparent pixels
-    exact_ends: bool = True  # put the fitted keyframes at the ends in place of what the method made of them
+    exact_ends: bool = True  # put the fitted keyframes in their places instead of what the method made of them
+    loop: bool = False  # from the last frame the clip goes on to the first keyframe
+    still: str | None = None  # a mask, bright where the keyframes' own pixels stay; a file of the first one's size
+    draft: str | None = None  # a rough clip to start from, or "interpolate"; see draft_strength
     fps: Rate = 7  # told to the model and written into the video
     motion_bucket_id: Annotated[int, Field(ge=0, le=255)] = 127  # how much motion: larger is more
     noise_aug_strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02  # noise on the keyframes, encoded
@@ -90,7 +94,7 @@ SAMPLING_FIELDS = (  # all but the memory's and the file's
 INTERPOLATION_ONLY = ("interpolator", "iters")
 INTERPOLATION_FIELDS = (
     "method", *INTERPOLATION_ONLY,
-    "seed", "num_frames", "width", "height", "fit", "background", "exact_ends", "fps", "device",
+    "seed", "num_frames", "width", "height", "fit", "background", "exact_ends", "loop", "still", "fps", "device",
 )  # fmt: skip
 DIFFUSION_ONLY = tuple(name for name in DEFAULTS if name not in (*INTERPOLATION_FIELDS, *WRITING))
 

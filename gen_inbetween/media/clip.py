@@ -59,6 +59,7 @@ class Clip(Sequence[Image.Image]):
         if not 0 < fps < math.inf:
             raise ValueError(f"expected fps as a number above 0, got {fps!r}")
         self.fps, self.video = fps, video
+        self.others: tuple[Clip, ...] = ()  # of several seeds those that were not kept, the better ones first
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
         sizes = {frame.size for frame in self.frames}
         if len(sizes) != 1:

@@ -27,6 +27,8 @@ def apply_memory_options(pipe: Any, options: MemoryOptions, device: str | torch.
         RuntimeError: model offload without an accelerator (from diffusers).
     """
     install_constant_cross_attention(pipe.unet)
+    if options.compile:
+        compile_unet(pipe.unet)
     if options.forward_chunking is not None:
         set_forward_chunking(pipe.unet, options.forward_chunking)
     current = current_offload(pipe)
@@ -47,6 +49,15 @@ def apply_memory_options(pipe: Any, options: MemoryOptions, device: str | torch.
         pipe.enable_group_offload(
             device, offload_type="leaf_level", use_stream=device.type == "cuda", exclude_modules=["vae"]
         )
+
+
+def compile_unet(unet: nn.Module, **options: Any) -> None:
+    """torch.compile the UNet in place, once; it stays the same module. There is one graph for each direction it runs.
+
+    options: torch.compile's (backend, fullgraph, mode, ...).
+    """
+    if unet._compiled_call_impl is None:
+        unet.compile(**options)
 
 
 def current_offload(pipe: Any) -> Offload:

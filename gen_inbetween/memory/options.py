@@ -24,6 +24,7 @@ class MemoryOptions:
     """
 
     kernel: Kernel = "sdpa"  # what computes the attention; xformers is an extra and needs a GPU
+    compile: bool | None = None  # torch.compile of the UNet; minutes before the first step, and a C++ compiler
     split_guidance: bool | None = None  # both halves of guidance in two UNet passes, not one batch (same FLOPs)
     offload: Offload | None = None  # "model": CLIP, UNet and VAE take turns on the device; "group": their layers do
     forward_chunking: int | None = None  # frames per feed-forward chunk, which divide the clip's; 0: whole

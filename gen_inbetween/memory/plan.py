@@ -8,14 +8,16 @@ choose. Everything is counted on configurations: no weights are loaded.
 
 from __future__ import annotations
 
-from collections.abc import Iterator
-from dataclasses import dataclass
+import math
+from collections.abc import Iterator, Sequence
+from dataclasses import dataclass, replace
 from pathlib import Path
 
 import torch
 
 from gen_inbetween.diffusion.methods import Method, find_method
 from gen_inbetween.diffusion.options import DEFAULT_CHUNK_SIZE, DecodeMode, SamplerOptions
+from gen_inbetween.diffusion.windows.layout import SHORTEST, decode_spans, lay_windows
 from gen_inbetween.memory.counter import Footprint
 from gen_inbetween.memory.kept_footprints import footprint
 from gen_inbetween.memory.options import MemoryOptions, Offload, describe_memory_options
@@ -44,7 +46,12 @@ class MemoryCandidate:
 
 @dataclass(frozen=True)
 class Workload:
-    """One pair of keyframes on one model; height and width of the latents."""
+    """One clip on one model; height and width of the latents.
+
+    num_frames: that go through the UNet at once: all of a clip between two keyframes, else those of the longest window.
+    windows: frames of every window; () for a clip that is one.
+    decoded: frames that are decoded at once; 0: num_frames.
+    """
 
     configs: ModelConfigs
     dtype: torch.dtype
@@ -52,10 +59,8 @@ class Workload:
     height: int
     width: int
     method: Method
-
-    def evaluations(self, options: SamplerOptions) -> int:
-        """Calls of the UNet with the guidance halves in one batch; a sequential method takes the directions in turn."""
-        return len(self.method.step_order(options)) * (2 if self.method.motions == "sequential" else 1)
+    windows: tuple[int, ...] = ()
+    decoded: int = 0
 
     def unet(self, clips: int, chunk: int = 0) -> Footprint:
         """One pass over so many clips; chunk: frames per feed-forward chunk, 0: whole."""
@@ -63,7 +68,8 @@ class Workload:
         return footprint("unet", self.configs.unet, self.dtype, clips, *size, self.method.needs_motion, chunk)
 
     def decode(self, mode: DecodeMode) -> Footprint:
-        return footprint("decode", self.configs.vae, self.dtype, self.num_frames, self.height, self.width, mode)
+        frames = self.decoded or self.num_frames
+        return footprint("decode", self.configs.vae, self.dtype, frames, self.height, self.width, mode)
 
     def parts(self, clips: int, chunk: int = 0) -> dict[str, Footprint]:
         """What the stages run, the UNet for one pass over so many clips."""
@@ -77,7 +83,7 @@ class Workload:
 
     def candidates(self, clips: int) -> Iterator[MemoryCandidate]:
         """Fastest first, each counted when it is reached; `clips` go through the UNet at once in the first."""
-        chunk = forward_chunk(self.num_frames)
+        chunk = forward_chunk(math.gcd(*(self.windows or (self.num_frames,))))  # it has to divide every window
         directions = 2 if self.method.motions in ("rotated", "reversed") else 1
         split = clips > directions
         table: list[tuple[bool, Offload, int]] = [
@@ -109,12 +115,15 @@ class Plan:
     clips: int
     workload: Workload
     vram_gb: float | None
+    spans: int = 1  # stretches that are decoded one by one
 
     @property
     def flops(self) -> int:
         """Of the whole run: all UNet passes and the streamed decode."""
-        one_pass = self.workload.unet(self.clips).flops // self.clips
-        return self.passes * one_pass + self.workload.decode("streamed").flops
+        windows = self.workload.windows or (self.workload.num_frames,)
+        one_pass = {length: replace(self.workload, num_frames=length).unet(self.clips).flops for length in set(windows)}
+        denoise = sum(one_pass[length] for length in windows) // self.clips * self.passes // len(windows)
+        return denoise + self.workload.decode("streamed").flops * self.spans
 
     @property
     def candidates(self) -> tuple[MemoryCandidate, ...]:
@@ -154,16 +163,19 @@ def plan(
     width: int | None = None,
     height: int | None = None,
     num_frames: int | None = None,
+    positions: Sequence[int] | None = None,
+    loop: bool = False,
     method: str = "gi",
     options: SamplerOptions | None = None,
     vram_gb: float | None = None,
     dtype: torch.dtype = torch.float16,
 ) -> Plan:
-    """Plan the run of one pair of keyframes.
+    """Plan the run of one clip.
 
     Args:
         model: a name, folder, hub id, spec, or configurations; no weights are loaded.
         width, height, num_frames: None for the model's own.
+        positions: frame numbers of the keyframes, where there are more than two or it is a `loop`; None: both ends.
         vram_gb: GB (1e9 bytes) to fit into; None for no limit.
         options: the method's options, which decide the number of passes; None for its own.
 
@@ -179,17 +191,46 @@ def plan(
     width, height, num_frames = width or configs.width, height or configs.height, num_frames or configs.num_frames
     configs.check_size(width, height)
     latent_height, latent_width = (side // configs.latent_factor for side in (height, width))
-    workload = Workload(configs, dtype, num_frames, latent_height, latent_width, find_method(method))
+    windows, decoded = split_clip(configs, positions, num_frames, loop)
+    size = latent_height, latent_width
+    longest = max(windows, default=num_frames)
+    workload = Workload(configs, dtype, longest, *size, find_method(method), tuple(windows), max(decoded))
     options = workload.method.resolve(options)
-    passes = workload.method.unet_passes(options)
+    passes = workload.method.unet_passes(options, len(windows) or 1)
+    through = (
+        f" through {len(positions or ())} keyframes ({len(windows)} windows of up to {longest})" if windows else ""
+    )
     return Plan(
-        title=f"{configs.name}, {str(dtype).removeprefix('torch.')}, {num_frames} frames of {width}x{height}, "
+        title=f"{configs.name}, {str(dtype).removeprefix('torch.')}, {num_frames} frames of {width}x{height}{through}, "
         f"method {method}, {options.num_inference_steps} steps",
         passes=passes,
-        clips=passes // workload.evaluations(options),
+        clips=workload.method.clips_at_once(options),
         workload=workload,
         vram_gb=vram_gb,
+        spans=len(decoded),
     )
+
+
+def split_clip(
+    configs: ModelConfigs, positions: Sequence[int] | None, num_frames: int, loop: bool
+) -> tuple[list[int], list[int]]:
+    """(frames of each window, frames of each stretch that is decoded at once); no windows between two keyframes.
+
+    ValueError: keyframes between which no window of this model fits.
+    """
+    if positions is None or (len(positions) == 2 and not loop):
+        return [], [num_frames]
+    marks = [*positions, num_frames] if loop else list(positions)
+    for first, last in zip(marks, marks[1:], strict=False):
+        if not SHORTEST <= last - first + 1 <= configs.longest:
+            raise ValueError(
+                f"keyframes at the frames {first} and {last} make a segment of {last - first + 1}: {configs.name} does "
+                f"{SHORTEST} to {configs.longest}"
+            )
+    windows = [len(window.frames) for window in lay_windows(positions, num_frames, loop=loop)]
+    if num_frames <= configs.num_frames:
+        return windows, [num_frames]
+    return windows, [len(frames) for frames, _ in decode_spans(positions, num_frames, loop=loop)]
 
 
 def render(plan: Plan) -> Iterator[str]:

@@ -67,6 +67,11 @@ class ModelConfigs:
         """What width and height must be multiples of: the VAE's reduction times the UNet's (64 for SVD)."""
         return int(self.latent_factor * 2 ** (len(json.loads(self.unet)["block_out_channels"]) - 1))
 
+    @property
+    def longest(self) -> int:
+        """Frames of the longest clip, or window of one, that the model does."""
+        return LONGEST * self.num_frames
+
     def check_size(self, width: int, height: int) -> None:
         """ValueError for a size the UNet could not halve evenly all the way down, and for one far beyond its own."""
         if width * height > LARGEST * self.width * self.height:
@@ -83,11 +88,10 @@ class ModelConfigs:
 
     def check_length(self, num_frames: int) -> None:
         """ValueError for a clip longer than the model can do; a notice for a length it was not trained on."""
-        longest = LONGEST * self.num_frames
-        if not 3 <= num_frames <= longest:
+        if not 3 <= num_frames <= self.longest:
             raise ValueError(
                 f"num_frames {num_frames}: this model was trained on clips of {self.num_frames} frames and does 3 to "
-                f"{longest}; for a longer video make clips between more keyframes and join them"
+                f"{self.longest} between two keyframes; more keyframes make a longer clip"
             )
         if num_frames != self.num_frames:
             warn_once(f"num_frames {num_frames}: the model was trained on {self.num_frames}; quality is best there")

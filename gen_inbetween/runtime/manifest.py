@@ -25,7 +25,8 @@ from gen_inbetween.runtime.traces.labels import read_label
 FORMAT = 2
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
     "source",  # of a retimed clip or video: where it is, its hash or its frames' hashes, its own manifest
-    "frames",  # the keyframes: paths and hashes
+    "join",  # of a bridge, loop or retake: what was asked for, where the gap is, its colours and pace
+    "frames",  # the keyframes: paths and hashes; where they stand, if there are more than two
     "auto",  # why method auto took the method it took
     "model",
     "motion",
@@ -34,6 +35,7 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "request",  # of a clip of a batch: what its line asked for
     "memory",  # what was done to save memory
     "approximations",  # what trades exactness for cost
+    "best_of",  # of several seeds: which was kept, and what was found in each
     "callback",  # a callback of the caller's own saw each step, and may have changed it
     "interrupted",  # the steps were broken off
     "unet_passes",

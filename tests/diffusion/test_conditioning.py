@@ -9,7 +9,7 @@ from cases import picture
 
 from gen_inbetween.diffusion.conditioning import (
     embed_frames,
-    encode_ends,
+    encode_clean,
     encode_keyframes,
     encode_latents,
     frames_to_tensor,
@@ -71,7 +71,7 @@ def test_encodings_are_those_of_the_stock_pipeline(pipe):
 
 
 def test_ends_are_clean_and_scaled(pipe, frames):
-    ends = encode_ends(pipe, *frames)
+    ends = encode_clean(pipe, frames)
     assert ends.shape == (2, 2, 4, 16, 24)
     torch.testing.assert_close(ends[1], encode_latents(pipe, frames[1]) * pipe.vae.config.scaling_factor)
 

@@ -9,13 +9,14 @@ from reference import fused_v, predict_v, to_denoised, two_unets
 
 from gen_inbetween.diffusion.attention import BidirectionalAttnProcessor
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning
-from gen_inbetween.diffusion.fusion import MotionDenoiser, fusion_weights, guidance_scales
+from gen_inbetween.diffusion.fusion import MotionDenoiser, fusion_weights
 from gen_inbetween.diffusion.motion import (
     add_backward_motion,
     motion_state_dict,
     remove_backward_motion,
     temporal_self_attentions,
 )
+from gen_inbetween.diffusion.samplers.guidance import GuidancePlan, guidance_scales
 
 SIGMA = torch.tensor(3.0, dtype=torch.float64)
 
@@ -108,7 +109,7 @@ def test_guidance_of_one_skips_the_unconditional_half(unet):
     denoise = fused(unet, keyframes, guidance=(1, 1))
     clip, uncond = denoise(x, SIGMA)
     assert denoise.passes == 2 and uncond is None
-    denoise = fused(unet, keyframes, guidance=(1, 1), need_unconditional=True)  # as CFG++ does
+    denoise = fused(unet, keyframes, guidance=(1, 1), plan=GuidancePlan(need_unconditional=True))  # as CFG++ does
     guided, uncond = denoise(x, SIGMA)
     assert denoise.passes == 4 and uncond.shape == clip.shape
     torch.testing.assert_close(clip, guided, rtol=0, atol=1e-12)

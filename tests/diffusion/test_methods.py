@@ -9,10 +9,12 @@ from reference import karras_sigmas, sample_gi, sample_trf, sample_vibid, two_un
 
 from gen_inbetween.diffusion import sampling
 from gen_inbetween.diffusion.edm import Denoised
-from gen_inbetween.diffusion.fusion import open_denoisers
-from gen_inbetween.diffusion.methods import METHODS, find_method, repeat_early_order, time_travel_order
+from gen_inbetween.diffusion.fusion import loop_arguments, open_denoisers
+from gen_inbetween.diffusion.holds import Holds
+from gen_inbetween.diffusion.methods import METHODS, find_method
 from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.diffusion.options import SamplerOptions
+from gen_inbetween.diffusion.samplers.orders import repeat_early_order, time_travel_order
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
 
 
@@ -59,7 +61,7 @@ def test_renoise_restores_the_noise_level():
 def test_cfg_plus_plus_steps_along_the_unconditional_clip():
     sigma, sigma_next = torch.tensor(2.0), torch.tensor(1.0)
     x = noise(1, 3, 2, 4, 4)
-    out, denoised = sampling.take_step(GaussianDenoiser(), x, sigma, sigma_next, True, lambda denoised: denoised)
+    out, denoised = sampling.take_step(GaussianDenoiser(), x, sigma, sigma_next, True)
     assert torch.equal(denoised, (x + 4 * 0.5) / 5)
     torch.testing.assert_close(out, (x + 4 * 0.5) / 5 + (x - x / 5) / 2)
 
@@ -68,9 +70,10 @@ def test_cfg_plus_plus_steps_along_the_unconditional_clip():
 def test_pinned_ends_are_reached(sample):
     sigmas = karras_sigmas(4, 0.002, 700.0)
     ends = noise(2, 1, 2, 4, 4, seed=2)
+    holds = [Holds.of_frames({0: ends[0], -1: ends[1]}, 3)]
     denoisers = [GaussianDenoiser()] * (1 if sample is sample_euler else 2)
     generator = torch.Generator().manual_seed(0)
-    out = sample(*denoisers, 700 * noise(1, 3, 2, 4, 4), sigmas, range(4), generator=generator, ends=ends)
+    out = sample(*denoisers, 700 * noise(1, 3, 2, 4, 4), sigmas, range(4), generator=generator, holds=holds)
     torch.testing.assert_close(out[:, 0], ends[0])
     if sample is sample_euler:  # the last half-step of the sequential sampler pins its far end only: frame0
         torch.testing.assert_close(out[:, -1], ends[1])
@@ -102,7 +105,7 @@ def test_order_of_time_travel():
     assert time_travel_order(3, 1, 1.0, 5) == [0, 1, 2]
 
 
-PUBLISHED = {"gi": 700, "trf": 220, "vibid": 100, "svd": 50}
+PUBLISHED = {"gi": 700, "trf": 220, "vibid": 100, "mpd": 130, "mpd-parallel": 370, "mpd-gi": 130, "svd": 50}
 
 
 def test_published_costs():
@@ -121,11 +124,11 @@ def test_published_costs():
         ("gi", {"num_inference_steps": 0}, "num_inference_steps as a whole number of at least 1, got 0"),
         ("gi", {"num_inference_steps": 2.5}, "got 2.5"),
         ("gi", {"renoise_steps": -1}, "renoise_steps"),
-        ("gi", {"renoise_ratio": 1.5}, r"\[0, 1\], got 1.5"),
+        ("gi", {"renoise_ratio": 1.5}, "renoise_ratio as a number from 0 to 1, got 1.5"),
         ("gi", {"renoise_span": 5}, "gi takes no renoise_span, got 5; it takes num_inference_steps"),
         ("trf", {"renoise_span": 0}, "at least 1, got 0"),
         ("vibid", {"fusion": "linear"}, "vibid takes no fusion"),
-        ("svd", {"max_guidance_scale": float("nan")}, "finite max_guidance_scale, got nan"),
+        ("svd", {"max_guidance_scale": float("nan")}, "max_guidance_scale as a finite number, got nan"),
     ],
 )
 def test_options_are_checked(method, given, message):
@@ -166,15 +169,16 @@ def draws(monkeypatch):
 
 
 @torch.no_grad()
-def run(unet, method, num_frames=14, **given):
+def run(unet, method, num_frames=14, holds=(), **given):
     x, keyframes = make_case(num_frames)
     sigmas = karras_sigmas(given["num_inference_steps"], 0.002, 700.0)
     method = METHODS[method]
     options = method.resolve(SamplerOptions(**given))
     ends = noise(2, 1, 4, 4, 8, seed=5)
     denoisers = open_denoisers(method, unet, keyframes, options)
-    kwargs = {"cfg_plus_plus": options.cfg_plus_plus, "ends": ends if options.pin_ends else None}
-    out = method.sample(*denoisers, x, sigmas, method.step_order(options), **kwargs)
+    pinned = [Holds.of_frames({0: ends[0], -1: ends[1]}, num_frames)] if options.pin_ends else []
+    arguments = loop_arguments(method, options, keyframes, ends) | {"holds": [*holds, *pinned]}
+    out = method.sample(*denoisers, x, sigmas, method.step_order(options), **arguments)
     assert sum(denoise.passes for denoise in denoisers) == method.unet_passes(options)
     return out, x, sigmas, raw(keyframes), ends
 
@@ -211,4 +215,48 @@ def test_vibid_equals_the_naive_method(unet, draws):
     out, x, sigmas, keyframes, ends = run(unet, "vibid", num_inference_steps=3, max_guidance_scale=1.5)
     forward, _ = two_unets(unet, {})
     wanted = sample_vibid(forward, x, sigmas, keyframes, torch.linspace(1, 1.5, 14, dtype=torch.float64), ends, draws)
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
+
+
+@pytest.fixture
+def holds():
+    """Three, as in a retake with a still region: context frames, a region softly, a frame while noise is high."""
+    generator = torch.Generator().manual_seed(9)
+    strength = torch.zeros(3, 14, 4, 8, dtype=torch.float64)
+    strength[0, [0, 1, 12, 13]] = 1
+    strength[1, :, 1:3, 2:5] = torch.rand(14, 2, 3, dtype=torch.float64, generator=generator)
+    strength[2, 6] = 0.8
+    ranges = [(0.0, float("inf")), (0.0, float("inf")), (1.0, 700.0)]
+    return [
+        Holds(noise(1, 14, 4, 4, 8, seed=20 + number), each, span)
+        for number, (each, span) in enumerate(zip(strength, ranges, strict=True))
+    ]
+
+
+def plainly(holds):
+    return [(hold.latents[0], hold.strength, *hold.sigma_range) for hold in holds]
+
+
+@torch.no_grad()
+def test_every_method_keeps_what_it_is_given(unet, draws, holds):
+    """In float64 against loops over frames, channels and pixels; every way of vibid in its own order of time."""
+    forward, _ = two_unets(unet, {})
+    ramp, weight = torch.linspace(1, 3, 14, dtype=torch.float64), torch.linspace(1, 0, 14, dtype=torch.float64)
+    out, x, sigmas, keyframes, _ = run(unet, "gi", holds=holds, num_inference_steps=3, renoise_steps=1)
+    average = torch.tensor(2.0).expand(14), torch.tensor(0.5).expand(14)
+    unets = two_unets(unet, motion_state_dict(unet))
+    wanted = sample_gi(unets, x, sigmas, keyframes, *average, 1, 1, draws, plainly(holds))
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
+    torch.testing.assert_close(out[:, 0], holds[0].latents[:, 0].lerp(holds[1].latents[:, 0], holds[1].strength[0]))
+
+    draws.clear()
+    given = {"num_inference_steps": 3, "renoise_ratio": 0.7, "renoise_span": 1}
+    out, x, sigmas, keyframes, _ = run(unet, "trf", holds=holds, **given)
+    wanted = sample_trf(forward, x, sigmas, keyframes, ramp, weight, {2: 1}, draws, plainly(holds))
+    torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)
+
+    draws.clear()
+    out, x, sigmas, keyframes, _ = run(unet, "vibid", holds=holds, num_inference_steps=2, pin_ends=False)
+    guidance = torch.ones(14, dtype=torch.float64)
+    wanted = sample_vibid(forward, x, sigmas, keyframes, guidance, None, draws, plainly(holds))
     torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)

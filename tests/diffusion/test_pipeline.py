@@ -66,7 +66,7 @@ def test_svd_equals_the_stock_pipeline(pipe):
 def test_passes_are_those_foretold(pipe, method):
     seen = []
     spy = pipe.unet.register_forward_pre_hook(lambda _, args: seen.append(len(args[0])))
-    options = {"renoise_ratio": 0.7} if METHODS[method].defaults.renoise_steps else {}
+    options = {"renoise_ratio": 0.7} if METHODS[method].defaults.renoise_ratio else {}
     chosen = SamplerOptions(num_inference_steps=3, **options)
     output = run(pipe, method=method, steps=3, **options)
     spy.remove()
@@ -396,7 +396,7 @@ def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
         ({"latents": torch.full((1, 4, 4, 8, 12), torch.nan)}, "finite latents"),
         (
             {"callback_on_step_end": print, "callback_on_step_end_tensor_inputs": ["noise"]},
-            r"out of latents, denoised, got \['noise'\]",
+            r"out of latents, denoised, preview, got \['noise'\]",
         ),
     ],
 )

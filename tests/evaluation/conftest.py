@@ -22,9 +22,9 @@ def sampled(monkeypatch):
     """Counts the clips that the model makes."""
     calls = []
 
-    def count(pipe, run, frame0, frame1):
+    def count(pipe, run, timeline):
         calls.append((run.method.name, run.settings.seed))
-        return sample(pipe, run, frame0, frame1)
+        return sample(pipe, run, timeline)
 
     monkeypatch.setattr(samplers, "sample", count)
     return calls

@@ -109,7 +109,8 @@ def test_the_manifest_says_what_was_read_and_nothing_else(keyframes, no_model):
     assert made["interpolator"]["name"] == "blend"
     assert made["settings"] == {
         "method": "interpolate", "interpolator": "blend", "iters": 1, "seed": 0, "num_frames": 5, "width": 40,
-        "height": 24, "fit": "crop", "background": (255, 255, 255), "exact_ends": True, "fps": 12, "device": "cpu",
+        "height": 24, "fit": "crop", "background": (255, 255, 255), "exact_ends": True, "loop": False, "still": None,
+        "fps": 12, "device": "cpu",
     }  # fmt: skip
     assert made["seconds"] >= 0 and made["versions"]["torch"] == torch.__version__
     assert "auto" not in made

@@ -7,16 +7,16 @@ from __future__ import annotations
 
 from typing import ClassVar
 
-import numpy as np
-from numpy.typing import NDArray
+from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample, cached_per_sample
+from gen_inbetween.interpolation.faults.clip_flow import ClipFlow, compute_clip_flow
+from gen_inbetween.interpolation.faults.faults import standing_still, trembling, turning_back, uneven_pace
+from gen_inbetween.interpolation.faults.ghosting import blended_energy, faded_share
 
-from gen_inbetween.evaluation.metrics.clip_metric import Better, ClipMetric, Family, Sample
-from gen_inbetween.evaluation.metrics.ghosting import blended_energy, faded_share
-from gen_inbetween.evaluation.metrics.optical_flow import ClipFlow, average_cells, clip_flow, warp
-from gen_inbetween.interpolation.reversals import bounce
 
-STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
-LEAST_CHANGE = 1.0  # grey levels between the keyframes, on average, from which on something is expected to move
+@cached_per_sample
+def clip_flow(sample: Sample) -> ClipFlow:
+    """The optical flow of a sample's frames, kept with it."""
+    return compute_clip_flow(sample.frames)
 
 
 class _Motion(ClipMetric):
@@ -49,8 +49,7 @@ class SpeedUniformity(_Motion):
     better: ClassVar[Better] = "truth"
 
     def score(self, sample: Sample) -> float:
-        step = clip_flow(sample).step()
-        return float(step.std() / step.mean()) if step.mean() > 1e-3 else float("nan")
+        return uneven_pace(clip_flow(sample))
 
 
 class Bounce(_Motion):
@@ -71,10 +70,7 @@ class Bounce(_Motion):
     better: ClassVar[Better] = "truth"
 
     def score(self, sample: Sample) -> float:
-        motion = clip_flow(sample)
-        flow = motion.flow * motion.unit
-        camera = np.median(flow.reshape(len(flow), -1, 2), axis=1)
-        return bounce(average_cells(flow - camera[:, None, None]), camera)
+        return turning_back(clip_flow(sample))
 
 
 class Freeze(_Motion):
@@ -89,16 +85,7 @@ class Freeze(_Motion):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        motion = clip_flow(sample)
-        first, last = motion.frames[[0, -1]].astype(np.int16)
-        if np.abs(last - first).mean() < LEAST_CHANGE:
-            return float("nan")
-        return float((fastest(motion) < STILL).mean())
-
-
-def fastest(motion: ClipFlow) -> NDArray[np.float64]:
-    """(F - 1,) the flow of the cell that moves most in each step, pixels of 64."""
-    return np.linalg.norm(average_cells(motion.flow), axis=-1).max((1, 2)).astype(np.float64) * motion.unit
+        return standing_still(clip_flow(sample))
 
 
 class Flicker(_Motion):
@@ -113,13 +100,7 @@ class Flicker(_Motion):
     better: ClassVar[Better] = "lower"
 
     def score(self, sample: Sample) -> float:
-        motion = clip_flow(sample)
-        pixels, flow = motion.frames.astype(np.float32), motion.flow
-        bends = [
-            warp(pixels[t - 1], -flow[t - 1]) - 2 * pixels[t] + warp(pixels[t + 1], flow[t])
-            for t in range(1, len(pixels) - 1)
-        ]
-        return float(np.mean([np.median(np.abs(bend).mean(-1)) for bend in bends]))
+        return trembling(clip_flow(sample))
 
 
 class Ghosting(_Motion):

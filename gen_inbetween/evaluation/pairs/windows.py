@@ -12,13 +12,14 @@ from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.evaluation.metrics.optical_flow import cv2, to_grey
 from gen_inbetween.evaluation.pairs.pair import PairError
 from gen_inbetween.interpolation.classical import grey_dis_flows
+from gen_inbetween.interpolation.faults.clip_flow import to_grey
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
 from gen_inbetween.media.video import stream_frames
 
@@ -53,7 +54,7 @@ def motion_amount(frames: Iterable[Image.Image | NDArray[np.uint8]]) -> float:
 
     In pixels a frame, of frames 256 pixels high: every frame, small or large, is first resized to that height (aspect
     kept, averaged over areas where it shrinks, linearly where it grows), so that clips of all sizes are on one scale;
-    flow as in `metrics.optical_flow`. A still camera's clip has a low value even if what moves in it is
+    flow as in `interpolation.faults.clip_flow`. A still camera's clip has a low value even if what moves in it is
     fast, as the mean runs over the whole picture.
 
     Args:

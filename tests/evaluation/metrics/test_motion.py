@@ -15,8 +15,8 @@ from distortions import Frames, overshooting, there_and_back
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.clip_metric import Sample
-from gen_inbetween.evaluation.metrics.motion import METRICS
-from gen_inbetween.evaluation.metrics.optical_flow import clip_flow, compute_clip_flow
+from gen_inbetween.evaluation.metrics.motion import METRICS, clip_flow
+from gen_inbetween.interpolation.faults.clip_flow import compute_clip_flow
 from gen_inbetween.interpolation.reversals import cancelled
 from gen_inbetween.media.video import read_frames
 

@@ -5,14 +5,14 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from gen_inbetween.evaluation.metrics.optical_flow import ClipFlow, Image, to_grey, warp
 from gen_inbetween.interpolation.classical import grey_dis_flows
+from gen_inbetween.interpolation.faults.clip_flow import ClipFlow, Image, to_grey, warp
 
 WINDOW = 7  # pixels along a side over which one blend weight is sought
 
 
 def blended_energy(motion: ClipFlow) -> float:
-    """How far the inner frames are blends of the two keyframes, each moved to fit: see motion.Ghosting.
+    """How far the inner frames are blends of the two keyframes, moved to fit: see evaluation.metrics.motion.Ghosting.
 
     In each window W0 and W1 are the keyframes warped onto frame I by the flow from I to them. The best weight of
     I = a W1 + (1 - a) W0 is found by least squares, a in [0, 1]. What counts is the squared error that it takes away
@@ -41,7 +41,7 @@ def in_window(products: Image) -> Image:
 
 
 def faded_share(motion: ClipFlow) -> float:
-    """The share of all change in time that goes on as a fade: see motion.Dissolve.
+    """The share of all change in time that goes on as a fade: see evaluation.metrics.motion.Dissolve.
 
     r is the change of brightness along the flow. Things that move leave none but for a moment where they cover or
     uncover; noise changes its sign. A fade goes on: what counts is the part of r that has the same sign in two steps

@@ -1,4 +1,4 @@
-"""Optical flow of a clip, computed once for all motion metrics.
+"""Optical flow of a clip, computed once for all that is read off it.
 
 Lengths are in pixels of a frame whose shorter side is 64, so that a figure means the same at every size.
 """
@@ -7,17 +7,12 @@ from __future__ import annotations
 
 from dataclasses import dataclass
 
+import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.evaluation.metrics.clip_metric import Sample, cached_per_sample
 from gen_inbetween.interpolation.classical import grey_dis_flows
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT
-
-try:
-    import cv2
-except ImportError as error:
-    raise ImportError("optical flow needs OpenCV: pip install 'gen_inbetween[eval]'", name="cv2") from error
 
 Image = NDArray[np.float32]
 
@@ -37,12 +32,6 @@ class ClipFlow:
     def step(self) -> NDArray[np.float64]:
         """(F - 1,) mean length of the flow, pixels of 64 a frame."""
         return np.linalg.norm(self.flow, axis=-1).mean((1, 2), dtype=np.float64) * self.unit
-
-
-@cached_per_sample
-def clip_flow(sample: Sample) -> ClipFlow:
-    """`compute_clip_flow` of a sample's frames, kept with it."""
-    return compute_clip_flow(sample.frames)
 
 
 def compute_clip_flow(frames: NDArray[np.uint8]) -> ClipFlow:

@@ -1,0 +1,76 @@
+"""Options about keyframes, clips and masks that commands share."""
+
+from __future__ import annotations
+
+from collections.abc import Sequence
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated
+
+import typer
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.generation.timeline.keyframe import Keyframe
+
+KeyframeOption = Annotated[
+    list[str] | None,
+    typer.Option(
+        "--keyframe",
+        metavar="FILE[:POSITION[:STRENGTH]]",
+        help="A keyframe and its place: a frame number (-1: the last), seconds (1.5s) or end; repeatable.",
+    ),
+]
+ShowMasks = Annotated[
+    Path | None, typer.Option("--show-masks", help="Only write a picture of the mask here, to be looked at.")
+]
+Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, or a folder for frames.")]
+Context = Annotated[int, typer.Option(help="Frames on either side that the gap is generated with.")]
+MatchColour = Annotated[
+    bool, typer.Option("--match-colour/--no-match-colour", help="Bring the gap's colours to those beside it.")
+]
+ModelOrAuto = Annotated[str | None, typer.Option("--model", help="A name of `inbetween models`, a folder or hub id.")]
+
+
+def keyframes_of(frames: Sequence[Path] | None, texts: Sequence[str] | None, config: Path | None) -> list[Keyframe]:
+    """The keyframes of a line, or else those that its file lists under "keyframes" (paths relative to it).
+
+    KeyframeError: none, or both kinds on the line.
+    """
+    from gen_inbetween.generation.timeline.keyframe import Keyframe, KeyframeError, parse_keyframe, read_entry
+
+    if frames and texts:
+        raise KeyframeError("expected keyframes as FRAME0 FRAME1 ..., or each by --keyframe, got both")
+    if frames:
+        return [Keyframe(str(frame)) for frame in frames]
+    if texts:
+        return [parse_keyframe(text) for text in texts]
+    if config is not None:
+        from gen_inbetween.runtime.config import read_mapping
+
+        entries = read_mapping(config).get("keyframes")
+        if isinstance(entries, list) and entries:
+            return [read_entry(entry, config.parent) for entry in entries]
+    raise KeyframeError("expected keyframes: FRAME0 FRAME1 ..., or --keyframe FILE:POSITION for each")
+
+
+def show_still(keyframe: Keyframe, settings: Settings, path: Path) -> None:
+    """Write the picture of the still region of `run`. ValueError: there is none."""
+    from gen_inbetween.media.image import load_image
+
+    if settings.still is None:
+        raise ValueError("--show-masks shows the --still region; there is none")
+    show_region_of(load_image(keyframe.image, background=settings.background), settings.still, path)
+
+
+def show_region_of(picture: Image.Image, mask: str | Path, path: Path) -> None:
+    """Write a picture with everything outside the mask dimmed."""
+    from gen_inbetween.generation.timeline.regions import open_region, show_region
+    from gen_inbetween.media.clip import save_sheet
+    from gen_inbetween.runtime.outputs import check_output
+
+    region = open_region(mask, picture.size)
+    check_output(path, [mask], manifest=False)
+    save_sheet(path, show_region(picture, region))
+    typer.echo(f"{path}: the region and its edge; nothing else was made")

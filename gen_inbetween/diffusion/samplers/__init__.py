@@ -1,0 +1,1 @@
+"""Parts of the sampling loops: solvers, orders of steps, guidance, distillation."""

@@ -1,0 +1,1 @@
+"""Long clips by overlapping windows: their layout, and their denoiser."""

@@ -1,0 +1,307 @@
+"""Bridges between clips, loops, retakes: what is there stays, the gap is generated.
+
+bridge("a.mp4", "b.mp4", num_frames=17).save("both.mp4")
+loop("walk.mp4").save("loop.mp4")          # or of one picture
+retake("walk.mp4", 12, 30, mask="face.png").save("again.mp4")
+"""
+
+from __future__ import annotations
+
+import logging
+import os
+from collections.abc import Sequence
+from dataclasses import replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, TypeAlias, Union
+
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.generation.generate import Own, check_own, make_frames, open_source, read_settings
+from gen_inbetween.generation.resolve import check_fields
+from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, Settings, reset
+from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_clips, close_loop, retake_clip
+from gen_inbetween.generation.timeline.timeline import Timeline
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import Frame, FrameError, load_image
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.hashing import images_sha256
+from gen_inbetween.runtime.manifest import ManifestError
+
+if TYPE_CHECKING:
+    from PIL import Image
+
+    from gen_inbetween.interpolation.editing.masks import Mask
+
+log = logging.getLogger("gen_inbetween")
+
+ClipSource: TypeAlias = Union[Clip, "Sequence[Frame]", str, "os.PathLike[str]"]
+OWN = ("pipeline", "generator", "callback_on_step_end", "callback_on_step_end_tensor_inputs")
+VALUES = ("num_frames", "context", "match_colour", "even_pace", "start", "end")  # of "join": what was asked for
+SHAPE = ("width", "height", "fit", "fps")  # settings that "join" keeps as they were asked for
+NOT_OF_A_JOIN = ("num_frames", "loop", "still", "draft", "draft_strength", "start_sigma", "exact_ends")
+
+
+def bridge(
+    clip_a: ClipSource,
+    clip_b: ClipSource,
+    *,
+    num_frames: int = 17,
+    context: int = 4,
+    match_colour: bool = True,
+    progress: bool = True,
+    **settings: Any,
+) -> Clip:
+    """Fill the gap between two clips.
+
+    Args:
+        clip_a, clip_b: Clips, lists of frames, or paths of videos, animations or folders of frames, of one size.
+        num_frames: frames between them, at least 1.
+        context: frames of either clip that the gap is generated with, at least 1: one alone says where things are,
+            several how they move.
+        match_colour: bring the gap's colours to those of the frames beside it, see `timeline.colour`.
+        settings: of `inbetween`: model, method, seed, num_inference_steps, pipeline, ...
+
+    Returns:
+        clip_a, the gap, clip_b; the frames of both clips as they were, pixel for pixel. `manifest["join"]` says where
+        the gap is.
+
+    Raises:
+        JoinError: a clip shorter than its context, two sizes, two rates, a window that the model cannot do.
+        VideoError, FrameError: a clip cannot be read. ValueError, TypeError: a setting, as `inbetween`.
+    """
+    a, b = open_clip(clip_a), open_clip(clip_b)
+    if a.fps != b.fps:
+        raise JoinError(f"expected two clips of one rate, got {a.fps:g} and {b.fps:g} fps: retime one of them first")
+    maker = open_maker(settings, progress)
+    values = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
+    frames, parts = bridge_clips(a.frames, b.frames, maker, **values)
+    sources = {"clip_a": describe(clip_a, a), "clip_b": describe(clip_b, b)}
+    return finish("bridge", frames, a.fps, parts, sources, values, maker)
+
+
+def loop(
+    source: ClipSource | Frame,
+    *,
+    num_frames: int | None = None,
+    context: int = 4,
+    match_colour: bool = True,
+    even_pace: bool = True,
+    progress: bool = True,
+    **settings: Any,
+) -> Clip:
+    """Make a loop of a clip, or of one picture: from its last frame to its first is one more step.
+
+    Args:
+        source: a clip as `bridge` takes it; or a picture, which first moves by method svd.
+        num_frames: of the whole loop; None: the clip and a gap that fills the model's usual length.
+        context, match_colour, settings: see `bridge`.
+        even_pace: space the frames of the gap evenly along their way, so that it neither waits nor hurries.
+
+    Returns:
+        The clip as it was, then the gap. `manifest["join"]["ratio"]` is the last step over the median step.
+
+    Raises:
+        As `bridge`; JoinError: no frame left for the gap, or a picture by method "interpolate", which cannot move it.
+    """
+    maker = open_maker(settings, progress)
+    clip, picture = open_loop_source(source, settings)
+    values: dict[str, Any] = {"context": context, "match_colour": match_colour}
+    more: dict[str, Any] = {}
+    if picture is not None:
+        clip, more = move_picture(picture, num_frames, context, maker)
+    assert clip is not None
+    frames, parts = close_loop(clip.frames, maker, num_frames=num_frames, even=even_pace, **values)
+    parts["unet_passes"] += more.get("unet_passes", 0)
+    parts["seconds"] += more.get("seconds", 0)
+    name = "clip" if picture is None else "picture"
+    described = describe(source, clip) if picture is None else describe(source, Clip([picture], clip.fps))
+    values |= {"num_frames": num_frames, "even_pace": even_pace}
+    return finish("loop", frames, clip.fps, parts, {name: described}, values, maker)
+
+
+def retake(
+    clip: ClipSource,
+    start: int,
+    end: int,
+    *,
+    context: int = 4,
+    mask: Mask | None = None,
+    match_colour: bool = True,
+    progress: bool = True,
+    **settings: Any,
+) -> Clip:
+    """Make the frames start to end - 1 of a clip anew.
+
+    Args:
+        clip: as `bridge` takes it.
+        start, end: 0 < start < end < len(clip): a frame is kept on either side.
+        context: frames on either side that the stretch is generated with; fewer where the clip has fewer.
+        mask: of the clip's size: only its bright part is made anew, with a soft edge; the rest stays pixel for pixel.
+        match_colour, settings: see `bridge`.
+
+    Returns:
+        A clip of the same length; its other frames as they were.
+
+    Raises:
+        As `bridge`; JoinError: a stretch that is not inside the clip. MaskError: a mask of another size.
+    """
+    opened = open_clip(clip)
+    maker = open_maker(settings, progress)
+    values: dict[str, Any] = {"context": context, "match_colour": match_colour}
+    frames, parts = retake_clip(opened.frames, start, end, maker, mask=mask, **values)
+    sources = {"clip": describe(clip, opened)}
+    if mask is not None:
+        path = str(Path(mask).resolve()) if isinstance(mask, str | os.PathLike) else None
+        sources["mask"] = {"path": path}
+    return finish("retake", frames, opened.fps, parts, sources, values | {"start": start, "end": end}, maker)
+
+
+def open_clip(source: ClipSource) -> Clip:
+    """The clip itself, that of a path, or of a list of frames at inbetween's usual rate."""
+    if isinstance(source, Clip):
+        return source
+    if isinstance(source, str | os.PathLike):
+        return Clip.open(source)
+    if isinstance(source, Sequence):
+        return Clip(source, Settings.fps)
+    raise JoinError(f"expected a Clip, a list of frames or a path, got {type(source).__name__}")
+
+
+def open_loop_source(source: Any, settings: dict[str, Any]) -> tuple[Clip | None, Image.Image | None]:
+    """(clip, None), or (None, picture) for one picture: an image, an array (H, W[, C]), or a path of an image file."""
+    if isinstance(source, str | os.PathLike):
+        try:
+            clip = Clip.open(source)
+        except ValueError:
+            return None, load_image(source)
+        return (clip, None) if len(clip) > 1 else (None, clip[0])
+    if isinstance(source, Clip) or isinstance(source, list | tuple):
+        return open_clip(source), None
+    try:
+        return None, load_image(source)
+    except FrameError as error:
+        raise JoinError(f"expected a clip or a picture to loop: {error}") from error
+
+
+def open_maker(keywords: dict[str, Any], progress: bool) -> Maker:
+    """What makes the frames of a gap under these keywords of `inbetween`.
+
+    TypeError, ValueError: a keyword that is none, or that a gap has no use for; a setting out of its range.
+    """
+    if unused := sorted(set(keywords) & set(NOT_OF_A_JOIN)):
+        raise TypeError(f"{', '.join(unused)}: of inbetween(); a bridge, loop or retake keeps what is there as it is")
+    own = Own(**{name: keywords[name] for name in OWN if name in keywords})
+    plain = {name: value for name, value in keywords.items() if name not in OWN}
+    for name in ("model", "motion", "interpolator", "device"):
+        if plain.get(name) is not None:
+            plain[name] = str(plain[name])
+    if plain.get("dtype") is not None:
+        plain["dtype"] = str(plain["dtype"]).removeprefix("torch.")
+    settings = read_settings(plain, {})
+    check_fields(settings)
+    check_own(settings, own)
+    if settings.method in (AUTO, "svd"):
+        raise JoinError(f"method {settings.method}: expected gi, trf, vibid or interpolate, which know both sides")
+    configs = None if settings.method == INTERPOLATE else open_source(settings, own).configs
+
+    def make(window: Timeline, chosen: Settings) -> tuple[list[Image.Image], dict[str, Any]]:
+        return make_frames(window, chosen, None, own, progress)
+
+    return Maker(settings, configs, make)
+
+
+def move_picture(
+    picture: Image.Image, num_frames: int | None, context: int, maker: Maker
+) -> tuple[Clip, dict[str, Any]]:
+    """A clip that begins with the picture and moves, by method svd, half of the loop long."""
+    if maker.configs is None:
+        raise JoinError("method interpolate cannot move one picture: expected a method that samples, or a clip")
+    usual = maker.configs.num_frames
+    count = usual if num_frames is None else max(num_frames - num_frames // 2, context, 3)
+    count = min(count, maker.configs.longest)
+    settings = reset(maker.settings, tuple(name for name in DIFFUSION_ONLY if name in SAMPLER_OF_TWO))
+    settings = replace(settings, method="svd", num_frames=count, exact_ends=False)
+    if maker.settings.num_inference_steps:
+        settings = replace(settings, num_inference_steps=maker.settings.num_inference_steps)
+    frames, parts = maker.make(Timeline((picture, picture), (0, count - 1), count), settings)
+    fitted = frames[0].size
+    first = Timeline((picture,), (0,), 1).fit(*fitted, maker.settings.fit)[0].keyframes[0]
+    return Clip([first, *frames[1:]], settings.fps), parts
+
+
+SAMPLER_OF_TWO = (  # options of methods that know both sides, which svd does not take
+    "min_guidance_scale", "max_guidance_scale", "fusion", "renoise_steps", "renoise_ratio", "renoise_span",
+    "cfg_plus_plus", "pin_ends",
+)  # fmt: skip
+
+
+def describe(source: Any, clip: Clip) -> dict[str, Any]:
+    """A clip as a manifest names it."""
+    path = str(Path(source).resolve()) if isinstance(source, str | os.PathLike) else None
+    return {"path": path, "frames": len(clip), "frames_sha256": images_sha256(clip.frames)}
+
+
+def finish(
+    kind: str,
+    frames: list[Image.Image],
+    fps: float,
+    parts: dict[str, Any],
+    sources: dict[str, Any],
+    values: dict[str, Any],
+    maker: Maker,
+) -> Clip:
+    """The clip with its manifest."""
+    colours = parts.pop("match_colour", None)
+    asked = {name: value for name, value in maker.asked().items() if name in SHAPE}
+    join = {"kind": kind, **values, "asked": asked, **parts.pop("join")} | ({"colours": colours} if colours else {})
+    parts["settings"] = {**parts["settings"], "fps": fps}
+    parts["frames_sha256"] = images_sha256(frames)
+    return Clip(frames, fps, manifests.record(source=sources, join=join, **parts))
+
+
+def is_join(path: str | os.PathLike[str]) -> bool:
+    """Whether a manifest is that of a bridge, loop or retake. ManifestError: it is none at all."""
+    return "join" in manifests.read(path)
+
+
+def replay_join(
+    path: str | os.PathLike[str],
+    *,
+    clips: Sequence[ClipSource] | None = None,
+    mask: Mask | None = None,
+    **keywords: Any,
+) -> Clip:
+    """Make a bridge, loop or retake again from its manifest; `manifest["replay"]` says whether its frames are equal.
+
+    Args:
+        path: the clip, or the JSON file beside it.
+        clips: what it was made from, where that is no longer at its path or never was a file; mask: likewise.
+        keywords: pipeline and progress, as `bridge` takes them.
+
+    Raises:
+        ManifestError: no manifest of these three, clips that are missing or have changed.
+    """
+    manifest = manifests.read(path)
+    join, sources = manifest.get("join"), manifest.get("source", {})
+    if join is None:
+        raise ManifestError(f"{path}: expected the manifest of a bridge, a loop or a retake")
+    names = [name for name in sources if name != "mask"]
+    given = [sources[name]["path"] for name in names] if clips is None else list(clips)
+    if len(given) != len(names) or any(each is None for each in given):
+        raise ManifestError(f"{path}: made from {len(names)} clips, given in memory: pass them again (clips=[...])")
+    chosen = {name: value for name, value in manifest["settings"].items() if name not in NOT_OF_A_JOIN}
+    chosen = {name: value for name, value in chosen.items() if name in DEFAULTS and value != DEFAULTS[name]}
+    chosen = {name: value for name, value in chosen.items() if name not in SHAPE} | join["asked"]
+    if "pipeline" in keywords:
+        for name in ("model", "motion", "device", "dtype"):
+            chosen.pop(name, None)
+    values = {name: join[name] for name in VALUES if name in join}
+    if "mask" in sources:
+        values["mask"] = sources["mask"]["path"] if mask is None else mask
+    make: Any = {"bridge": bridge, "loop": loop, "retake": retake}[join["kind"]]
+    clip: Clip = make(*given, **values, **chosen, **keywords)
+    for name in names:
+        if clip.manifest["source"][name]["frames_sha256"] != sources[name]["frames_sha256"]:
+            raise ManifestError(f"{path}: {name} has changed since: other frames than it was made from")
+    equal = clip.manifest["frames_sha256"] == manifest["frames_sha256"]
+    clip.manifest["replay"] = {"of": str(path), "frames_equal": equal}
+    return clip

@@ -1,0 +1,206 @@
+"""Gaps of clips: between two clips, from a clip's end to its beginning, inside a clip.
+
+The frames of a gap are those of one window whose first and last frames, `context` of them on either side, are kept: a
+single frame has no velocity, several have. Direction forward is conditioned on the first of them, backward on the last.
+"""
+
+from __future__ import annotations
+
+import math
+from collections.abc import Callable, Sequence
+from dataclasses import dataclass, fields, replace
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from PIL import Image
+
+from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.diffusion.windows.layout import SHORTEST
+from gen_inbetween.generation.timeline.colour import match_colours
+from gen_inbetween.generation.timeline.pace import even_pace, step_lengths
+from gen_inbetween.generation.timeline.regions import open_region
+from gen_inbetween.generation.timeline.timeline import Timeline, blend
+from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
+
+if TYPE_CHECKING:
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.models.configs import ModelConfigs
+
+Make = Callable[[Timeline, "Settings"], tuple[list[Image.Image], dict[str, Any]]]
+
+
+class JoinError(ValueError):
+    """Clips, or a stretch of one, that cannot be joined so; the message says what was expected."""
+
+
+@dataclass(frozen=True)
+class Maker:
+    """How the frames of a window are made: the settings, the model's configurations (None: interpolated), the call."""
+
+    settings: Settings
+    configs: ModelConfigs | None
+    make: Make
+
+    def asked(self) -> dict[str, Any]:
+        """The settings that are not at their defaults."""
+        values = {item.name: (getattr(self.settings, item.name), item.default) for item in fields(self.settings)}
+        return {name: value for name, (value, default) in values.items() if value != default}
+
+    def fitting(self, size: tuple[int, int]) -> Settings:
+        """The settings for pictures that come back to their own size with nothing cut off.
+
+        Where they ask for no size: of the pictures' aspect, about as many pixels as the model's own.
+        """
+        fit = "pad" if self.settings.fit == "pad" else "stretch"
+        settings = replace(self.settings, fit=fit, exact_ends=False)  # type: ignore[arg-type]
+        if self.configs is None:
+            return replace(settings, width=size[0], height=size[1])
+        if settings.width is None and settings.height is None:
+            settings = replace(settings, **dict(zip(("width", "height"), size_like(self.configs, size), strict=True)))
+        return settings
+
+    def check_window(self, frames: int, what: str) -> None:
+        """JoinError where the model cannot do so many frames at once; `what` they are made of."""
+        if self.configs is not None and not SHORTEST <= frames <= self.configs.longest:
+            raise JoinError(
+                f"{what} make a window of {frames} frames: {self.configs.name} does {SHORTEST} to "
+                f"{self.configs.longest}"
+            )
+
+
+def size_like(configs: ModelConfigs, size: tuple[int, int]) -> tuple[int, int]:
+    """(width, height) that the model can do, of about its own area and of the aspect of `size`."""
+    factor, area = configs.size_factor, configs.width * configs.height
+    if size[0] * configs.height == size[1] * configs.width:
+        return configs.width, configs.height
+    width = math.sqrt(area * size[0] / size[1])
+    return tuple(max(factor, round(side / factor) * factor) for side in (width, area / width))  # type: ignore[return-value]
+
+
+def fill_gap(
+    before: Sequence[Image.Image], after: Sequence[Image.Image], count: int, maker: Maker, *, match_colour: bool
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """`count` frames between two stretches of frames of one size, and the parts of their manifest.
+
+    before, after: what is kept on either side, the last and the first of them beside the gap.
+    """
+    total = len(before) + count + len(after)
+    maker.check_window(total, f"{count} frames with {len(before)} and {len(after)} frames of context")
+    size = before[0].size
+    kept = dict(enumerate(before)) | dict(enumerate(after, start=total - len(after)))
+    window = Timeline((before[0], after[-1]), (0, total - 1), total, (1.0, 1.0), context=kept)
+    frames, parts = maker.make(window, replace(maker.fitting(size), num_frames=total))
+    frames = [frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS) for frame in frames]
+    gap = frames[len(before) : total - len(after)]
+    if match_colour and maker.settings.method != INTERPOLATE:
+        first = match_colours(frames[: len(before)], before)
+        last = match_colours(frames[-len(after) :], after)
+        gap = [first.towards(last, (number + 1) / (count + 1))(frame) for number, frame in enumerate(gap)]
+        parts["match_colour"] = {"before": first.record(), "after": last.record()}
+    return gap, parts
+
+
+def bridge_clips(
+    clip_a: Sequence[Image.Image],
+    clip_b: Sequence[Image.Image],
+    maker: Maker,
+    *,
+    num_frames: int,
+    context: int,
+    match_colour: bool,
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """clip_a, `num_frames` between, clip_b; see `joins.bridge`."""
+    check_context(context, {"the first clip": len(clip_a), "the second clip": len(clip_b)})
+    if num_frames < 1:
+        raise JoinError(f"expected a gap of at least 1 frame, got num_frames {num_frames}")
+    if clip_a[0].size != clip_b[0].size:
+        sizes = " and ".join(f"{width}x{height}" for width, height in (clip_a[0].size, clip_b[0].size))
+        raise JoinError(f"expected two clips of one size, got {sizes}: resize one of them first")
+    before, after = list(clip_a)[-context:], list(clip_b)[:context]
+    gap, parts = fill_gap(before, after, num_frames, maker, match_colour=match_colour)
+    return [*clip_a, *gap, *clip_b], parts | {"join": {"gap": [len(clip_a), len(clip_a) + num_frames]}}
+
+
+def close_loop(
+    clip: Sequence[Image.Image],
+    maker: Maker,
+    *,
+    num_frames: int | None,
+    context: int,
+    match_colour: bool,
+    even: bool,
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """The clip and a gap that leads from its last frame to its first; see `joins.loop`."""
+    check_context(context, {"the clip": len(clip)})
+    usual = 25 if maker.configs is None else maker.configs.num_frames
+    count = max(usual - 2 * context, 1) if num_frames is None else num_frames - len(clip)
+    if count < 1:
+        raise JoinError(
+            f"num_frames {num_frames}: the clip alone has {len(clip)}, expected at least one frame more, that leads "
+            "from its last to its first; or cut the clip"
+        )
+    gap, parts = fill_gap(list(clip)[-context:], list(clip)[:context], count, maker, match_colour=match_colour)
+    interpolator = load_interpolator(maker.settings.interpolator or DEFAULT)
+    around = [clip[-1], *gap, clip[0]]
+    join: dict[str, Any] = {"gap": [len(clip), len(clip) + count]}
+    if even:
+        around, pace = even_pace(around, interpolator)
+        join["pace"] = {name: [round(step, 3) for step in steps] for name, steps in pace.items()}
+    frames = [*clip, *around[1:-1]]
+    join["ratio"] = join_ratio(frames, interpolator)
+    return frames, parts | {"join": join}
+
+
+def join_ratio(frames: Sequence[Image.Image], interpolator: Any) -> float | None:
+    """The step from the last frame to the first over the median step of the loop: 1 is no seam; None: nothing moves."""
+    steps = step_lengths([*frames, frames[0]], interpolator)
+    median = float(np.median(steps))
+    return round(steps[-1] / median, 3) if median > 0 else None
+
+
+def retake_clip(
+    clip: Sequence[Image.Image],
+    start: int,
+    end: int,
+    maker: Maker,
+    *,
+    context: int,
+    mask: Any,
+    match_colour: bool,
+) -> tuple[list[Image.Image], dict[str, Any]]:
+    """The clip with the frames start .. end - 1 made anew; see `joins.retake`."""
+    check_context(context, {})
+    if not (0 < start < end < len(clip)):
+        raise JoinError(
+            f"expected 0 < start < end < {len(clip)} (the frames start to end - 1 are made anew, and one at least is "
+            f"kept on either side), got start {start} and end {end} of {len(clip)} frames"
+        )
+    before, after = list(clip)[max(start - context, 0) : start], list(clip)[end : end + context]
+    taken = list(clip)[start:end]
+    if mask is None:
+        gap, parts = fill_gap(before, after, end - start, maker, match_colour=match_colour)
+    else:
+        region = open_region(mask, clip[0].size)
+        inside = replace_window(maker, [*before, *taken, *after], region)
+        gap, parts = fill_gap(before, after, end - start, inside, match_colour=match_colour)
+        gap = [blend(frame, anew, region) for frame, anew in zip(taken, gap, strict=True)]
+    frames = [*list(clip)[:start], *gap, *list(clip)[end:]]
+    return frames, parts | {"join": {"gap": [start, end]}}
+
+
+def replace_window(maker: Maker, scene: Sequence[Image.Image], region: Any) -> Maker:
+    """The maker of windows that change inside a region only: outside it they keep the scene."""
+
+    def make(window: Timeline, settings: Settings) -> tuple[list[Image.Image], dict[str, Any]]:
+        return maker.make(replace(window, scene=tuple(scene), redraw=region), settings)
+
+    return replace(maker, make=make)
+
+
+def check_context(context: int, lengths: dict[str, int]) -> None:
+    """JoinError for a context that is no count, or that a clip is shorter than."""
+    if isinstance(context, bool) or not isinstance(context, int) or context < 1:
+        raise JoinError(f"expected context as a whole number of at least 1, got {context!r}")
+    for name, length in lengths.items():
+        if length < context:
+            raise JoinError(f"{name} has {length} frames, expected its context, {context}: take context={length}")

@@ -1,0 +1,1 @@
+"""Faults of a clip, seen without a true one."""

@@ -1,0 +1,62 @@
+"""`inbetween run` with several seeds and with several processes."""
+
+from __future__ import annotations
+
+import json
+import subprocess
+
+import pytest
+from cases import picture
+from PIL import Image
+
+from gen_inbetween.cli.parallel import this_process
+
+
+@pytest.fixture
+def run(inbetween, tiny_folder, tmp_path):
+    """`inbetween run` on two small keyframes and the tiny model, one step of trf."""
+    for name in "ab":
+        picture(ord(name), (32, 32)).save(tmp_path / f"{name}.png")
+    line = ["a.png", "b.png", "-o", "clip.png", "--model", tiny_folder, "--method", "trf", "--steps", "1"]
+    return lambda *more: inbetween("run", *line, *more)
+
+
+def test_several_seeds_and_their_sheet(run, tmp_path):
+    status, out, err = run("--best-of", "2", "--keep-all", "--seed", "4")
+    assert status == 0, err
+    assert "clip_seeds.png: the faults of 2 seeds" in out
+    record = json.loads(next(tmp_path.glob("clip.png.inbetween.json")).read_text())["best_of"]
+    assert [each["seed"] for each in record["candidates"]] == [4, 5]
+    assert Image.open(tmp_path / "clip_seeds.png").height > Image.open(tmp_path / "clip.png").height
+    status, _, err = run("--best-of", "0")
+    assert status == 2 and "best-of" in err
+
+
+def test_parallel_starts_torch_s_launcher(run, tmp_path, monkeypatch):
+    started = []
+
+    def start(command, check):
+        started.append(command)
+        return subprocess.CompletedProcess(command, 3)
+
+    monkeypatch.setattr(subprocess, "run", start)
+    status, _, _ = run("--parallel", "2", "--seed", "7")
+    assert status == 3 and not (tmp_path / "clip.png").exists()
+    (command,) = started
+    assert command[2:5] == ["torch.distributed.run", "--standalone", "--nproc-per-node=2"]
+    assert command[5:9] == ["-m", "gen_inbetween.cli", "run", "a.png"]
+    assert "--parallel" not in command and command[-2:] == ["--seed", "7"]
+    status, _, err = run("--parallel", "0")
+    assert status == 2 and "--parallel 0" in err
+
+
+def test_a_process_that_nobody_launched_is_alone():
+    process = this_process()
+    assert process.speaks and process.ranks is None and process.device is None
+
+
+def test_the_plan_counts_all_seeds_and_knows_every_option(inbetween):
+    line = ["plan", "--method", "gi", "--set", "passes=100", "--set", "best_of=4"]
+    status, out, err = inbetween(*line, "--model", "pocket")
+    assert status == 0, err
+    assert "25 steps" in out and "400 passes for the best of 4 seeds" in out

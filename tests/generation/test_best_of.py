@@ -1,0 +1,75 @@
+"""Several seeds: each judged by its faults, the best kept with all that was found, and made again from its manifest."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from cases import picture
+from PIL import Image
+
+from gen_inbetween.data.synthetic import make_clip
+from gen_inbetween.generation.best_of import WEIGHTS, badness, judge
+from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.replay import replay
+from gen_inbetween.interpolation.faults.faults import find_faults
+
+SIZE = (32, 32)
+
+
+@pytest.fixture
+def keyframes(tmp_path):
+    paths = tmp_path / "a.png", tmp_path / "b.png"
+    for seed, path in enumerate(paths):
+        picture(seed, SIZE).save(path)
+    return paths
+
+
+def test_the_best_seed_is_kept_and_all_are_written_down(tiny_folder, keyframes, tmp_path):
+    settings = {"model": tiny_folder, "method": "trf", "num_inference_steps": 1, "progress": False}
+    clip = inbetween(*keyframes, **settings, seed=5, best_of=3)
+    record = clip.manifest["best_of"]
+    candidates = record["candidates"]
+    assert [each["seed"] for each in candidates] == [5, 6, 7] and len(clip.others) == 2
+    best = min(candidates, key=lambda each: each["badness"])
+    assert record["kept"] == best["seed"] == clip.manifest["settings"]["seed"]
+    assert set(best["faults"]) == set(WEIGHTS)
+    assert best["badness"] == pytest.approx(badness(best["faults"]), abs=1e-5)
+    alone = inbetween(*keyframes, **settings, seed=best["seed"])
+    assert alone.manifest["latents_sha256"] == clip.manifest["latents_sha256"] and not alone.others
+    clip.save(tmp_path / "clip.png")
+    again = replay(tmp_path / "clip.png.inbetween.json", progress=False)
+    assert again.manifest["replay"]["latents_equal"] and len(again.others) == 0
+    seeds = {other.manifest["settings"]["seed"] for other in clip.others}
+    assert seeds == {5, 6, 7} - {best["seed"]}
+
+
+def test_faults_are_seen_where_they_are():
+    true = make_clip(3, kind="car", num_objects=1, speed=2.0).frames
+    ends = true[0], true[-1]
+    crossfade = np.stack([(true[0] * (1 - t) + true[-1] * t) for t in np.linspace(0, 1, len(true))]).astype(np.uint8)
+    back = np.concatenate([true[::2], true[::-2]])[: len(true)]
+    rng = np.random.default_rng(0)
+    trembling = np.clip(true + rng.normal(0, 12, (len(true), 1, 1, 1)), 0, 255).astype(np.uint8)
+    frozen = np.repeat(true[:1], len(true), 0)
+    frozen[-1] = true[-1]
+    good = find_faults(true, ends)
+    assert find_faults(crossfade, ends)["ghosting"] > good["ghosting"] + 0.1
+    assert find_faults(back, (true[0], true[0]))["bounce"] > good["bounce"] + 0.3
+    assert find_faults(trembling, ends)["flicker"] > good["flicker"] + 5
+    assert find_faults(frozen, ends)["freeze"] > 0.8 and good["freeze"] == 0
+    assert find_faults(true, (true[-1], true[0]))["endpoint_error"] > 1 > good["endpoint_error"]
+    worse = [badness(find_faults(each, ends)) for each in (crossfade, back, trembling, frozen)]
+    assert badness(good) < min(worse)
+
+
+def test_a_fault_that_does_not_apply_is_null_and_costs_nothing():
+    still = [Image.new("RGB", SIZE, (90, 90, 90))] * 6
+    candidate = judge(still, (still[0], still[-1]), seed=1, unet_passes=4)
+    assert candidate.faults["bounce"] is None and candidate.faults["freeze"] is None
+    assert candidate.badness == pytest.approx(badness(candidate.faults))
+
+
+@pytest.mark.parametrize("given", [{"best_of": 0}, {"best_of": 2, "callback_on_step_end": print}])
+def test_what_cannot_be_is_refused(tiny_folder, keyframes, given):
+    with pytest.raises(ValueError, match="best_of"):
+        inbetween(*keyframes, model=tiny_folder, method="trf", num_inference_steps=1, progress=False, **given)

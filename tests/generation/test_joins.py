@@ -1,0 +1,174 @@
+"""Bridges, loops and retakes on a tiny random model: what is there stays, the rest is refused by name."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
+from gen_inbetween.generation.replay import replay
+from gen_inbetween.generation.timeline import colour, pace
+from gen_inbetween.generation.timeline.joining import JoinError, size_like
+from gen_inbetween.interpolation.editing.masks import MaskError
+from gen_inbetween.interpolation.registry import load_interpolator
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.models.configs import SVD_XT
+from gen_inbetween.runtime.manifest import ManifestError
+
+STEPS = {"num_inference_steps": 1, "progress": False, "method": "vibid"}
+
+
+def make_clip(seed, count=6, size=(48, 32)):
+    """A bright square that moves over a still picture."""
+    rng = np.random.default_rng(seed)
+    ground = rng.integers(0, 120, (size[1], size[0], 3), dtype=np.uint8)
+    frames = []
+    for number in range(count):
+        frame = ground.copy()
+        frame[8:16, 4 + 3 * number : 12 + 3 * number] = 230
+        frames.append(Image.fromarray(frame))
+    return Clip(frames, 8)
+
+
+@pytest.fixture(scope="module")
+def clips():
+    return make_clip(0), make_clip(1)
+
+
+def same(first, second):
+    return all(np.array_equal(a, b) for a, b in zip(first, second, strict=True))
+
+
+def test_a_bridge_keeps_both_clips(tiny_folder, clips, tmp_path):
+    a, b = clips
+    clip = bridge(a, b, num_frames=3, context=2, model=tiny_folder, **STEPS)
+    assert len(clip) == 15 and clip.fps == 8 and clip.size == (48, 32)
+    assert same(clip.frames[:6], a.frames) and same(clip.frames[9:], b.frames)
+    join = clip.manifest["join"]
+    assert join["kind"] == "bridge" and join["gap"] == [6, 9] and len(join["colours"]["before"]["gain"]) == 3
+    assert clip.manifest["settings"]["num_frames"] == 7  # two frames of context on either side
+    a.save(tmp_path / "a")
+    b.save(tmp_path / "b")
+    filed = bridge(tmp_path / "a", tmp_path / "b", num_frames=3, context=2, model=tiny_folder, **STEPS)
+    filed.save(tmp_path / "both")
+    again = replay_join(tmp_path / "both", progress=False)
+    assert again.manifest["replay"]["frames_equal"] and same(again.frames, filed.frames)
+    with pytest.raises(ManifestError, match="a bridge, which `inbetween replay`"):
+        replay(tmp_path / "both")
+    with pytest.raises(ManifestError, match="clip_a has changed"):
+        replay_join(tmp_path / "both", clips=[b, b], progress=False)
+
+
+def test_context_is_what_the_gap_is_made_with(tiny_folder, clips):
+    """Another frame of context is another gap; the frames before it are not looked at."""
+    a, b = clips
+    options = {"num_frames": 2, "model": tiny_folder, "match_colour": False, **STEPS}
+    wanted = bridge(a, b, context=2, **options).frames[6:8]
+    other = Clip([b.frames[0], *a.frames[1:]], 8)
+    assert same(bridge(other, b, context=2, **options).frames[6:8], wanted)
+    other = Clip([*a.frames[:4], b.frames[0], a.frames[5]], 8)
+    assert not same(bridge(other, b, context=2, **options).frames[6:8], wanted)
+
+
+def test_a_gap_is_interpolated_between_the_frames_beside_it(clips):
+    a, b = clips
+    options = {"method": "interpolate", "interpolator": "blend", "progress": False}
+    clip = bridge(a, b, num_frames=1, context=3, **options)
+    wanted = (np.asarray(a[-1], int) + np.asarray(b[0], int)) / 2
+    assert np.abs(np.asarray(clip[6], int) - wanted).max() <= 1
+
+
+def test_a_loop_of_a_clip_and_of_a_picture(tiny_folder, clips, tmp_path):
+    a, _ = clips
+    clip = loop(a, num_frames=9, context=2, model=tiny_folder, **STEPS)
+    assert len(clip) == 9 and same(clip.frames[:6], a.frames)
+    join = clip.manifest["join"]
+    assert join["gap"] == [6, 9] and join["ratio"] > 0 and len(join["pace"]["steps"]) == 4
+    spread = [np.std(join["pace"][name]) for name in ("steps_before", "steps")]
+    assert spread[1] <= spread[0]
+    usual = loop(a, context=2, model=tiny_folder, even_pace=False, **STEPS)
+    assert len(usual) == 6 + 2 and "pace" not in usual.manifest["join"]  # a window of the model's 6 frames
+    picture = tmp_path / "a.png"
+    a[0].save(picture)
+    moved = loop(picture, num_frames=8, context=2, model=tiny_folder, **STEPS)
+    assert len(moved) == 8 and moved.size == (32, 32)
+    assert moved.manifest["source"]["picture"]["path"] == str(picture.resolve())
+    assert moved.manifest["unet_passes"] == 4 + 2  # the gap by vibid, the clip before it by svd
+    moved.save(tmp_path / "moved")
+    assert replay_join(tmp_path / "moved", progress=False).manifest["replay"]["frames_equal"]
+
+
+def test_a_retake_touches_its_stretch_and_its_mask_only(tiny_folder, clips):
+    a, _ = clips
+    clip = retake(a, 2, 4, context=2, model=tiny_folder, **STEPS)
+    assert same([*clip.frames[:2], *clip.frames[4:]], [*a.frames[:2], *a.frames[4:]])
+    assert not same(clip.frames[2:4], a.frames[2:4]) and clip.manifest["join"]["gap"] == [2, 4]
+    mask = np.zeros((32, 48), bool)
+    mask[4:20, 8:40] = True
+    masked = retake(a, 2, 4, context=2, mask=mask, model=tiny_folder, **STEPS)
+    outside = ~np.array(Image.fromarray(mask).resize((48, 32)))
+    outside[3:21, 7:41] = False  # a feather of one pixel
+    for frame in (2, 3):
+        pair = [np.asarray(each[frame]) for each in (masked, a)]
+        assert np.array_equal(pair[0][outside], pair[1][outside]) and not np.array_equal(pair[0], pair[1])
+    other = retake(a, 2, 4, context=2, seed=1, model=tiny_folder, **STEPS)
+    assert not same(other.frames[2:4], clip.frames[2:4])
+
+
+@pytest.mark.parametrize(
+    ("call", "message"),
+    [
+        (lambda a, b, m: bridge(a[:3], b, model=m, **STEPS), "first clip has 3 frames, expected its context, 4: take"),
+        (lambda a, b, m: bridge(a, b, context=0, model=m, **STEPS), "context as a whole number of at least 1, got 0"),
+        (lambda a, b, m: bridge(a, b, num_frames=0, model=m, **STEPS), "gap of at least 1 frame"),
+        (lambda a, b, m: bridge(a, b, num_frames=40, model=m, **STEPS), "make a window of 48 frames: .* does 3 to 12"),
+        (lambda a, b, m: bridge(a, make_clip(2, size=(32, 32)), model=m, **STEPS), "one size, got 48x32 and 32x32"),
+        (lambda a, b, m: bridge(a, Clip(b.frames, 12), model=m, **STEPS), "one rate, got 8 and 12 fps"),
+        (lambda a, b, m: loop(a, num_frames=6, context=2, model=m, **STEPS), "the clip alone has 6"),
+        (lambda a, b, m: loop(a[0], method="interpolate", progress=False), "cannot move one picture"),
+        (lambda a, b, m: retake(a, 0, 3, model=m, **STEPS), "expected 0 < start < end < 6"),
+        (lambda a, b, m: retake(a, 4, 6, model=m, **STEPS), "got start 4 and end 6 of 6"),
+        (lambda a, b, m: bridge(a, b, model=m, **{**STEPS, "method": "svd"}), "method svd: expected gi, trf, vibid"),
+    ],
+)
+def test_what_cannot_be_joined_is_refused_by_name(tiny_folder, clips, call, message):
+    with pytest.raises(JoinError, match=message):
+        call(*clips, tiny_folder)
+
+
+def test_settings_that_a_join_has_no_use_for_are_refused(clips, tiny_folder):
+    with pytest.raises(TypeError, match="still: of inbetween"):
+        bridge(*clips, still="x.png", model=tiny_folder, **STEPS)
+    with pytest.raises(MaskError, match="is 8x8, the frame 48x32"):
+        retake(clips[0], 2, 4, context=1, mask=np.ones((8, 8)), model=tiny_folder, **STEPS)
+
+
+def test_colours_come_back_from_a_known_change():
+    rng = np.random.default_rng(0)
+    true = [Image.fromarray(rng.integers(30, 200, (16, 16, 3), dtype=np.uint8)) for _ in range(3)]
+    made = [
+        Image.fromarray((colour.encode(colour.decode(each) * 0.8 + 0.02) * 255).round().astype(np.uint8))
+        for each in true
+    ]
+    restored = colour.match_colours(made, true)(made[1])
+    assert np.abs(np.asarray(restored, int) - np.asarray(true[1], int)).max() <= 2
+    grey = [Image.new("RGB", (4, 4), (90, 90, 90))]
+    flat = colour.match_colours(grey, [Image.new("RGB", (4, 4), (120, 90, 60))])
+    assert flat.gain.tolist() == [1, 1, 1] and flat(grey[0]).getpixel((0, 0)) == (120, 90, 60)
+
+
+def test_pace_is_evened_along_the_way():
+    rng = np.random.default_rng(0)
+    ground = np.asarray(Image.fromarray(rng.integers(0, 255, (12, 30, 3), dtype=np.uint8)).resize((120, 48)))
+    frames = [Image.fromarray(ground[:, shift : shift + 64]) for shift in (0, 1, 2, 9, 16)]
+    evened, steps = pace.even_pace(frames, load_interpolator("dis"))
+    assert len(evened) == 5 and evened[0] is frames[0] and evened[-1] is frames[-1]
+    assert np.std(steps["steps"]) < 0.5 * np.std(steps["steps_before"])
+    still, steps = pace.even_pace([frames[0]] * 3, load_interpolator("dis"))
+    assert all(frame is frames[0] for frame in still)
+
+
+def test_a_model_size_of_the_clips_aspect():
+    assert size_like(SVD_XT, (1920, 1080)) == (1024, 576)
+    assert size_like(SVD_XT, (640, 480)) == (896, 640) and size_like(SVD_XT, (480, 640)) == (640, 896)

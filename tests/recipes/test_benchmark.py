@@ -1,0 +1,27 @@
+"""eval/benchmark.py: what is timed is the same work, and the ratios are of one run."""
+
+from __future__ import annotations
+
+import benchmark
+import pytest
+import torch
+
+
+def test_a_run_tells_medians_and_ratios(capsys):
+    report = benchmark.main(["--channels", "32", "--size", "64x64", "--frames", "3", "--turns", "2"])
+    assert set(report["seconds"]) == {"stock", "two UNets", "ours"}
+    assert set(report["ratios"]) == {"ours / stock", "ours / two UNets"}
+    assert all(0.01 < ratio["median"] < 100 for ratio in report["ratios"].values())
+    assert '"turns": 2' in capsys.readouterr().out
+
+
+@torch.no_grad()
+def test_every_call_evaluates_four_clips():
+    calls = benchmark.open_calls(32, (3, 8, 8), torch.device("cpu"), torch.float32)
+    assert calls["stock"]().sample.shape == calls["ours"]().sample.shape == (4, 3, 4, 8, 8)
+    assert [out.sample.shape for out in calls["two UNets"]()] == 2 * [(2, 3, 4, 8, 8)]
+
+
+def test_ratios_are_of_single_turns():
+    report = benchmark.compare({"stock": [1.0, 2.0, 4.0], "ours": [0.9, 1.8, 3.6]})
+    assert report["ratios"]["ours / stock"]["quartiles"] == pytest.approx([0.9, 0.9])

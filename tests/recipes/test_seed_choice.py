@@ -1,0 +1,33 @@
+"""eval/seed_choice.py: the fit finds weights that are there, and the choice is judged by what an oracle would gain."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+import seed_choice
+
+
+def test_the_fit_finds_the_weights_whatever_the_pair_adds():
+    rng = np.random.default_rng(0)
+    faults = rng.random((40, 4, len(seed_choice.NAMES)))
+    weights = np.array([4.0, 0.0, 3.0, 0.5, 0.1, 1.0])
+    errors = faults @ weights + rng.normal(5, 3, (40, 1))  # a pair that is hard is hard for every seed
+    np.testing.assert_allclose(seed_choice.fit(faults, errors), weights, atol=1e-9)
+    errors[3, 1] = np.nan  # a clip whose objects are lost has no error
+    assert (seed_choice.fit(faults, errors) >= 0).all()
+
+
+def test_the_share_of_the_oracle_s_gain():
+    errors = np.array([[1.0, 2.0, 3.0], [5.0, 4.0, 6.0], [2.0, 2.0, np.nan]])
+    perfect = seed_choice.judge(np.nan_to_num(errors), errors)
+    assert perfect["pairs"] == 2 and perfect["share of the oracle's gain"]["mean"] == 1
+    assert (perfect["any seed"], perfect["kept"], perfect["oracle"]) == (3.5, 2.5, 2.5)
+    worst = seed_choice.judge(-np.nan_to_num(errors), errors)
+    assert worst["share of the oracle's gain"]["mean"] == -1
+
+
+def test_scores_are_the_library_s():
+    faults = np.full((1, 1, len(seed_choice.NAMES)), np.nan)
+    faults[0, 0, 0] = 0.5
+    weights = np.array([seed_choice.WEIGHTS[name] for name in seed_choice.NAMES])
+    assert seed_choice.scores_of(faults, weights)[0, 0] == pytest.approx(0.5 * weights[0])
