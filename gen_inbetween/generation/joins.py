@@ -255,7 +255,7 @@ def finish(
     join = {"kind": kind, **values, "asked": asked, **parts.pop("join")} | ({"colours": colours} if colours else {})
     parts["settings"] = {**parts["settings"], "fps": fps}
     parts["frames_sha256"] = images_sha256(frames)
-    return Clip(frames, fps, manifests.record(source=sources, join=join, **parts))
+    return Clip(frames, fps, manifests.record(source=sources, join=join, **parts), maker.settings.video)
 
 
 def is_join(path: str | os.PathLike[str]) -> bool:
