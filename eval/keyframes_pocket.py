@@ -200,10 +200,8 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
     yield f"| {cells} | {difference} |\n"
     yield f"![a clip through three keyframes, and two put together]({SHEET.name})\n"
     yield "## Do frames of context carry velocity into a gap?\n"
-    yield f"A gap of {GAP} frames between two stretches of a true clip; its first and last step against the true ones.\n"
-    yield table(
-        "context", "error of speed, share", "error of direction, degrees", "distance from the true path, px"
-    )
+    yield f"A gap of {GAP} frames between two stretches of a true clip; its first and last step against the true.\n"
+    yield table("context", "error of speed, share", "error of direction, degrees", "distance from the true path, px")
     for context in CONTEXTS:
         names = (f"speed_error_{context}", f"direction_error_{context}", f"path_error_{context}")
         yield f"| {context} | {' | '.join(cell('bridge', name) for name in names)} |"
