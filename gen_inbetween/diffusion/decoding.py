@@ -38,6 +38,8 @@ def choose_decode(mode: DecodeMode | None, chunk_size: int | None) -> DecodeMode
     """The mode asked for; None: "chunked" if a chunk size is given, as SVD's examples do, else "streamed"."""
     if chunk_size is not None:
         check_whole("decode_chunk_size", chunk_size, 1)
+    if mode is not None and mode not in get_args(DecodeMode):
+        raise ValueError(f"expected decode out of {', '.join(get_args(DecodeMode))}, got {mode!r}")
     if mode is not None or chunk_size is None:
         return mode or "streamed"
     warn_once(

@@ -283,6 +283,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             if side is not None:
                 check_whole(name, side, 1)
         check_switch("split_guidance", split_guidance)
+        if latents is not None and not isinstance(latents, Tensor):
+            raise TypeError(f"expected latents as a tensor, got {type(latents).__name__}")
         decode = choose_decode(decode, decode_chunk_size)
         on_step_end = self._open_callback(callback_on_step_end, callback_on_step_end_tensor_inputs)
         self._check_motion(chosen)
@@ -504,6 +506,8 @@ INSTEAD_OF = {  # of Stable Video Diffusion's own keywords
 
 def merge_options(options: SamplerOptions | None, keywords: dict[str, Any]) -> SamplerOptions:
     """The options, with those keywords that are not None in their place; TypeError for an unknown keyword."""
+    if options is not None and not isinstance(options, SamplerOptions):
+        raise TypeError(f"expected options as SamplerOptions, got {options!r}")
     names = [item.name for item in fields(SamplerOptions)]
     for name in keywords.keys() - names:
         nearest = nearest_names(name, names)

@@ -25,6 +25,8 @@ from typing import Literal, TypeAlias
 import torch
 from torch import Tensor
 
+from gen_inbetween.runtime.checks import check_whole
+
 Kind: TypeAlias = Literal["midpoint", "time", "index", "time+ref", "index+ref"]
 KindChoice: TypeAlias = Kind | Literal["auto"]
 KINDS: tuple[Kind, ...] = ("midpoint", "time", "index", "time+ref", "index+ref")
@@ -168,6 +170,7 @@ def check_kind(kind: Kind, t: Time, ref: Reference | None, iters: int) -> None:
             f"an interpolator of kind {kind!r} takes one time for a frame, not a map {tuple(t.shape)}; if its weights "
             "were trained with distance-index maps, load them with kind='index' (or 'index+ref')"
         )
+    check_whole("iters", iters)
     if iters < 1:
         raise InterpolatorError(f"expected iters to be 1 or more, got {iters}")
     if not kind.endswith("+ref") and (ref is not None or iters != 1):

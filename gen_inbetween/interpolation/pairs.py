@@ -13,6 +13,7 @@ from tqdm import tqdm
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
 from gen_inbetween.interpolation.recursive_midpoint import count_midpoints, recursive_midpoint
 from gen_inbetween.media.image import to_pixels, to_signal
+from gen_inbetween.runtime.checks import check_whole
 
 
 def inbetween_frames(
@@ -46,6 +47,7 @@ def inbetween_frames(
 
 def check_pair(first: Image.Image, last: Image.Image, num_frames: int) -> None:
     """Raise InterpolatorError for fewer than two frames, or two frames of two sizes."""
+    check_whole("num_frames", num_frames)
     if num_frames < 2:
         raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
     if first.size != last.size:

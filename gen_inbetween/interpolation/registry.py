@@ -46,6 +46,7 @@ from gen_inbetween.interpolation.weights.published import (
     is_fetched,
     published_weights,
 )
+from gen_inbetween.runtime.checks import check_real
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.messages import tell_once
@@ -83,7 +84,9 @@ def load_interpolator(
     """
     if kind not in ("auto", *KINDS):
         raise InterpolatorError(f"expected kind to be auto, {', '.join(KINDS)}; got {kind!r}")
-    if not 0.25 <= scale <= 4:
+    if not isinstance(name_or_path, str | Path):
+        raise InterpolatorError(f"expected an interpolator's name or a file of weights, got {name_or_path!r}")
+    if not 0.25 <= check_real("scale", scale) <= 4:
         raise InterpolatorError(f"expected scale from 0.25 to 4, got {scale:g}")
     if name_or_path in INTERPOLATORS:
         interpolator = INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
@@ -106,7 +109,9 @@ def open_interpolator(
     """
     if interpolator is None:
         interpolator = default_interpolator()
-    return load_interpolator(interpolator, device=device) if isinstance(interpolator, (str, Path)) else interpolator
+    return (
+        interpolator if isinstance(interpolator, FrameInterpolator) else load_interpolator(interpolator, device=device)
+    )
 
 
 def introduction(info: InterpolatorInfo) -> str:

@@ -59,6 +59,8 @@ def open_source(
         VideoError: no such file, no images in the folder, a rate for what has its own.
     """
     rate = None if folder_rate is None else exact_rate(folder_rate, "folder_rate")
+    if not isinstance(path, str | os.PathLike | list | tuple):
+        raise VideoError(f"expected a path, or a list of image files, got {path!r}")
     if not isinstance(path, str | os.PathLike):
         return Folder([Path(file) for file in path], rate)
     if is_pipe(path):

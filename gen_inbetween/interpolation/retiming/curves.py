@@ -86,7 +86,10 @@ def parse_curve(curve: str | PathCurve | Sequence[tuple[float, float]]) -> PathC
     if isinstance(curve, PathCurve):
         return curve
     if not isinstance(curve, str):
-        return PathCurve(tuple(curve))
+        try:
+            return PathCurve(tuple((float(time), float(value)) for time, value in curve))
+        except TypeError as error:
+            raise CurveError(f"expected a curve's name, or pairs of time and value, got {curve!r}") from error
     name = curve.strip().lower().replace("_", "-")
     if name in EASES:
         return EASES[name]

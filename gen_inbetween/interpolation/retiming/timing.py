@@ -27,6 +27,7 @@ import numpy as np
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
+from gen_inbetween.runtime.checks import check_real
 
 MOST_FRAMES = 1_000_000  # more of them at once are a slip of the keyboard
 
@@ -74,7 +75,7 @@ def plan_times(
     if count < 2:
         raise InterpolatorError(f"expected two frames or more, to find others between them; got {count}")
     for name, value in (("fps", fps), ("duration", duration)):
-        if value is not None and not (value > 0 and math.isfinite(value)):
+        if value is not None and not check_real(name, value) > 0:
             raise InterpolatorError(f"expected {name} above 0, got {value:g}")
     path = parse_curve(curve)
     span = float(count if loop else count - 1)
@@ -98,7 +99,7 @@ def plan_times(
 
 def check_phase(phase: float) -> None:
     """Raise InterpolatorError for a part of a step that is none."""
-    if not 0 <= phase < 1:
+    if not 0 <= check_real("phase", phase) < 1:
         raise InterpolatorError(f"expected phase from 0 to below 1 step, got {phase:g}")
 
 
@@ -118,13 +119,17 @@ def _rate_of(num_frames: int, factor: float, rate: float | None, fps: float | No
 
 
 def _check_count(num_frames: int, least: int = 2) -> int:
+    check_real("num_frames", num_frames)
     if not least <= num_frames <= MOST_FRAMES or num_frames != int(num_frames):
         raise InterpolatorError(f"expected {least} to {MOST_FRAMES} frames, all counted; got {num_frames}")
     return int(num_frames)
 
 
 def _check_times(times: Sequence[float] | Array, span: float) -> Array:
-    positions = np.asarray(times, np.float64)
+    try:
+        positions = np.asarray(times, np.float64)
+    except (TypeError, ValueError) as error:
+        raise InterpolatorError(f"expected times as a list of numbers, got {times!r}") from error
     if positions.ndim != 1 or not len(positions):
         raise InterpolatorError(f"expected times as a list of numbers, got shape {positions.shape}")
     if not ((positions >= 0) & (positions <= span)).all():
