@@ -109,9 +109,8 @@ def open_interpolator(
     """
     if interpolator is None:
         interpolator = default_interpolator()
-    return (
-        interpolator if isinstance(interpolator, FrameInterpolator) else load_interpolator(interpolator, device=device)
-    )
+    is_open = hasattr(interpolator, "info")
+    return interpolator if is_open else load_interpolator(interpolator, device=device)  # type: ignore[arg-type, return-value]
 
 
 def introduction(info: InterpolatorInfo) -> str:

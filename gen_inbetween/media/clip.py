@@ -22,7 +22,7 @@ from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import STDOUT, place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime import outputs
-from gen_inbetween.runtime.checks import check_real
+from gen_inbetween.runtime.checks import check_positive
 from gen_inbetween.runtime.files import check_writable, replaced
 from gen_inbetween.runtime.hashing import image_sha256
 from gen_inbetween.runtime.manifest import inputs_of
@@ -56,8 +56,7 @@ class Clip(Sequence[Image.Image]):
         video: VideoOptions = PLAIN,
     ) -> None:
         self.frames = tuple(open_images(frames))
-        if not check_real("fps", fps) > 0:
-            raise ValueError(f"expected fps as a number above 0, got {fps!r}")
+        check_positive("fps", fps)
         self.fps, self.video = fps, video
         self.others: tuple[Clip, ...] = ()  # of several seeds those that were not kept, the better ones first
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
@@ -78,8 +77,8 @@ class Clip(Sequence[Image.Image]):
         """
         frames, stored = read_frames(path, alpha=True)
         manifest = _manifest_of(path) if isinstance(path, str | os.PathLike) else None
-        if fps is not None and not check_real("fps", fps) > 0:
-            raise ValueError(f"expected fps as a number above 0, got {fps!r}")
+        if fps is not None:
+            check_positive("fps", fps)
         rate = fps or stored or (manifest or {}).get("settings", {}).get("fps")
         if rate is None:
             log.info("%s has no rate: %d frames a second are assumed; fps=... says another", path, DEFAULT_RATE)

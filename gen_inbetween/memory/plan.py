@@ -23,7 +23,7 @@ from gen_inbetween.memory.kept_footprints import footprint
 from gen_inbetween.memory.options import MemoryOptions, Offload, describe_memory_options
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.registry import ModelSpec
-from gen_inbetween.runtime.checks import check_real, check_whole
+from gen_inbetween.runtime.checks import check_positive, check_whole
 
 VRAM_SIZES = (8, 12, 16, 24, 48, 80)  # GB, cards as they are sold
 GB = 1e9
@@ -185,8 +185,8 @@ def plan(
     for name, value in (("width", width), ("height", height), ("num_frames", num_frames)):
         if value is not None:
             check_whole(name, value, 1)
-    if vram_gb is not None and not check_real("vram_gb", vram_gb, 0):
-        raise ValueError("expected vram_gb above 0")
+    if vram_gb is not None:
+        check_positive("vram_gb", vram_gb)
     configs = open_configs(model)
     width, height, num_frames = width or configs.width, height or configs.height, num_frames or configs.num_frames
     configs.check_size(width, height)

@@ -40,6 +40,13 @@ def check_real(name: str, value: Any, least: float | None = None, most: float | 
     return value  # type: ignore[no-any-return]
 
 
+def check_positive(name: str, value: Any) -> float:
+    """`value` as it is; ValueError: it is no finite number above 0."""
+    if not (isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value) and value > 0):
+        raise ValueError(f"expected {name} as a number above 0, got {value!r}")
+    return value  # type: ignore[no-any-return]
+
+
 def check_switch(name: str, value: Any) -> bool:
     """`value` as it is; ValueError: it is neither True nor False."""
     if not isinstance(value, bool):

@@ -38,7 +38,7 @@ from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
-from gen_inbetween.runtime.checks import check_real, check_whole
+from gen_inbetween.runtime.checks import check_positive, check_whole
 from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
@@ -91,8 +91,8 @@ def retime_objects(
     """
     if isinstance(clip, str | os.PathLike):
         clip = Clip.open(clip)
-    if fps is not None and not check_real("fps", fps) > 0:
-        raise InterpolatorError(f"expected fps above 0, got {fps:g}")
+    if fps is not None:
+        check_positive("fps", fps)
     rate = fps or (clip.fps if isinstance(clip, Clip) else 7)
     old = clip if isinstance(clip, Clip) else Clip(clip, rate)
     count = len(old) if num_frames is None else check_whole("num_frames", num_frames)

@@ -27,7 +27,7 @@ import numpy as np
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
-from gen_inbetween.runtime.checks import check_real
+from gen_inbetween.runtime.checks import check_positive, check_real
 
 MOST_FRAMES = 1_000_000  # more of them at once are a slip of the keyboard
 
@@ -75,8 +75,10 @@ def plan_times(
     if count < 2:
         raise InterpolatorError(f"expected two frames or more, to find others between them; got {count}")
     for name, value in (("fps", fps), ("duration", duration)):
-        if value is not None and not check_real(name, value) > 0:
-            raise InterpolatorError(f"expected {name} above 0, got {value:g}")
+        try:
+            check_positive(name, 1 if value is None else value)
+        except ValueError as error:
+            raise InterpolatorError(str(error)) from error
     path = parse_curve(curve)
     span = float(count if loop else count - 1)
     check_phase(phase)

@@ -212,9 +212,9 @@ def test_progress_is_shown_unless_told_otherwise(capsys):
 @pytest.mark.parametrize(
     ("options", "message"),
     [
-        ({"fps": 0}, "fps above 0, got 0"),
-        ({"duration": -1}, "duration above 0"),
-        ({"fps": float("nan")}, "fps above 0, got nan"),
+        ({"fps": 0}, "fps as a number above 0, got 0"),
+        ({"duration": -1}, "duration as a number above 0"),
+        ({"fps": float("nan")}, "fps as a number above 0, got nan"),
         ({"num_frames": 1}, "2 to 1000000 frames, all counted; got 1"),
         ({"num_frames": 2.5}, "got 2.5"),
         ({"fps": 1e9}, "1 to 1000000 frames"),
