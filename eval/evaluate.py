@@ -21,10 +21,13 @@ from collections.abc import Sequence
 from dataclasses import replace
 from pathlib import Path
 
+from gen_inbetween.evaluation.context import WRITTEN
 from gen_inbetween.evaluation.report.report import write_report
 from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.settings import EvalRun
 from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.outputs import claim_folder
+from gen_inbetween.runtime.processes import raise_on_signals
 
 NAMED = 20  # failures that are printed
 
@@ -33,12 +36,15 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--strict", action="store_true", help="stop at the first clip that fails")
+    parser.add_argument("--overwrite", action="store_true", help="fill a folder that others have filled")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
     try:
         run = load(EvalRun, given.config, given.overrides)
         run = replace(run, strict=run.strict or given.strict)
+        if given.overwrite:
+            claim_folder(run.output, WRITTEN, overwrite=True)
         outcome = evaluate(run)
         if outcome.clips is None:
             return  # the main process speaks for all
@@ -52,4 +58,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    raise_on_signals()
     main()

@@ -29,7 +29,7 @@ from gen_inbetween.evaluation.pairs.make_list import Refusals, find_files, synth
 from gen_inbetween.evaluation.pairs.packages import CLIPS, PINNED, REMARKS, VideoFile, download
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.evaluation.pairs.pair_list import PairList, write_list
-from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.outputs import check_output
 
 LISTS = Path(__file__).parent / "lists"
 MOTION_UNIT = "pixels a frame (mean flow of frames 256 pixels high)"
@@ -105,6 +105,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
         added = lists.add_parser(make.__name__, help=text, description=text)
         added.set_defaults(make=make)
         added.add_argument("--out", type=Path, default=LISTS / f"{make.__name__}.jsonl", help="the list to write")
+        added.add_argument("--overwrite", action="store_true", help="replace a file that is no list of ours, too")
         return added
 
     kind = add(davis, "25-frame windows of a copy of DAVIS-2017")
@@ -147,7 +148,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     logging.basicConfig(format="%(message)s")
     refused = Refusals()
     try:
-        check_writable(given.out)
+        inputs = [value for value in vars(given).values() if isinstance(value, Path) and value != given.out]
+        check_output(given.out, inputs, overwrite=given.overwrite, manifest=False)
         pairs, note = given.make(given, refused)
         made_by = shlex.join(["python", "eval/prepare.py", *(sys.argv[1:] if arguments is None else arguments)])
         found = list(pairs)

@@ -34,8 +34,9 @@ from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.cost import measure_cost
-from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.hub import MOTION_FILE
+from gen_inbetween.runtime.outputs import check_output
+from gen_inbetween.runtime.processes import raise_on_signals
 from gen_inbetween.runtime.recipe import run_recipe
 from gen_inbetween.training.accelerator import open_accelerator
 from gen_inbetween.training.gradient_checkpointing import enable_gradient_checkpointing
@@ -76,7 +77,7 @@ def train(run: Run, resume: str | None) -> None:
     settings = weight_settings(run) | {"clips_per_step": clips_per_step}
     checkpoint = find_checkpoint(run.output, resume)
     earlier = None if checkpoint is None else read_checkpoint(checkpoint, settings)
-    check_writable(run.output / MOTION_FILE)
+    check_output(run.output / MOTION_FILE, manifest=False)
     shape = fill_shape(run.clip, resolve_model(run.model))
     clips: Any = open_clips(run.data, shape)
     held_out = None if run.validation is None else open_clips(run.validation.data, shape, "validation.data")
@@ -216,4 +217,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    raise_on_signals()
     main()

@@ -11,7 +11,7 @@ interpolator_tiny_di.yaml learns from moving layers and their exact motion; inte
 distance map, with a reference or without) and interpolator_superslomo.yaml follow the published recipes on videos, or
 (videos=null) on moving layers.
 
-Into `output` go checkpoint_*.pt, interpolator.safetensors with its .json (what `load_interpolator` and the commands
+Into `output` go checkpoint_*.pt, interpolator.safetensors with its record (what `load_interpolator` and the commands
 take by its path), validation/ and the tracker's logs. What happens in step n depends on (seed, n) alone.
 """
 
@@ -30,7 +30,8 @@ from gen_inbetween.data.clips import ClipFolder
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, weights_file
 from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.cost import measure_cost
-from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.outputs import check_output
+from gen_inbetween.runtime.processes import raise_on_signals
 from gen_inbetween.runtime.recipe import run_recipe
 from gen_inbetween.training.accelerator import open_accelerator
 from gen_inbetween.training.interpolator.batches import draw_batches, open_distances, open_windows
@@ -60,7 +61,7 @@ def train(run: Run, resume: str | None) -> None:
     settings = weight_settings(run) | {"processes": processes}
     checkpoint = find_checkpoint(run.output, resume)
     earlier = None if checkpoint is None else read_checkpoint(checkpoint, settings)
-    check_writable(run.output / INTERPOLATOR_FILE)
+    check_output(run.output / INTERPOLATOR_FILE, manifest=False)
     if run.network.start:
         weights_file(run.network.start)  # raises if there is none, before videos are looked through
     recipe, distances = open_recipe(run, device), open_distances(run, device)
@@ -166,4 +167,5 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 if __name__ == "__main__":
+    raise_on_signals()
     main()

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Frames, Interpolator, Model, Overrides, Size, Steps, settings_of
+from gen_inbetween.cli.options import Frames, Interpolator, Model, Overrides, Overwrite, Size, Steps, settings_of
 
 
 @report_errors
@@ -157,6 +157,7 @@ def convert(
     interpolator: Annotated[
         bool, typer.Option("--interpolator", help="The source is an interpolator's weights: RIFE, Super SloMo, ...")
     ] = False,
+    overwrite: Overwrite = False,
 ) -> None:
     """Turn a published checkpoint into a 50 MB file of differences for SVD and SVD-XT; a motion into a UNet; or an
     interpolator's weights into safetensors."""
@@ -165,7 +166,7 @@ def convert(
             raise ValueError("--base and --unet go with backward motion, --interpolator alone: give one kind")
         from gen_inbetween.interpolation.weights.convert import convert_interpolator
 
-        info = convert_interpolator(source, target)
+        info = convert_interpolator(source, target, overwrite=overwrite)
         typer.echo(f"{target}: {info.architecture} {info.version}, kind {info.kind}, {info.license}")
         return
     from gen_inbetween.diffusion.motion_files import check_motion_file
@@ -179,9 +180,9 @@ def convert(
         if base is not None:
             raise ValueError("--base goes with reading a whole tuned UNet, --unet with writing one: give one of them")
         pipe = open_pipeline(unet, device="cpu", motion=source)
-        typer.echo(f"{export_unet(pipe.unet, target)}: the whole tuned UNet")
+        typer.echo(f"{export_unet(pipe.unet, target, overwrite=overwrite)}: the whole tuned UNet")
         return
-    motion = convert_motion(source, target, base=base)
+    motion = convert_motion(source, target, base=base, overwrite=overwrite)
     rank = motion.rank or "full"
     typer.echo(f"{target}: {motion.format} of {motion.base_model}, rank {rank}, sha256 {motion.sha256[:12]}")
 

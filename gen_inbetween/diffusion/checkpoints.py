@@ -48,6 +48,7 @@ from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.manifest import versions
+from gen_inbetween.runtime.outputs import check_output
 
 
 def load_motion(
@@ -80,16 +81,19 @@ def save_motion(
     metadata: Mapping[str, Any],
     *,
     dtype: torch.dtype | None = torch.float16,
+    overwrite: bool = False,
 ) -> MotionInfo:
     """Write the motion of `unet` as our file: the differences in `dtype`, everything about them in the header.
 
     dtype: None for the smallest that keeps every value. The motion's scale is not saved: the file is what was trained.
     metadata: `base_model` (required) and whatever else made it (steps, data, ...), JSON values; `num_frames` defaults
     to the UNet's. Added: format version, rank, alpha, rotate, package versions, SHA-256. MotionError: no motion, no
-    base_model, or values that `dtype` cannot hold; files.OutputError: the file cannot be written.
+    base_model, or values that `dtype` cannot hold; files.OutputError: the file cannot be written, or is one of somebody
+    else's and `overwrite` is not said.
     """
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to save: call add_backward_motion or load_motion first")
+    check_output(path, overwrite=overwrite, manifest=False)
     state = motion_state_dict(unet)
     dtype = dtype or lossless_dtype(state.values())
     rank, alpha = _rank_and_alpha(unet, state)
@@ -105,26 +109,36 @@ def lossless_dtype(tensors: Iterable[Tensor]) -> torch.dtype:
 
 
 def convert(
-    source: str | Path, destination: str | Path, base: str | Path | None = None, *, dtype: torch.dtype = torch.float16
+    source: str | Path,
+    destination: str | Path,
+    base: str | Path | None = None,
+    *,
+    dtype: torch.dtype = torch.float16,
+    overwrite: bool = False,
 ) -> MotionInfo:
     """Any of the three formats -> our file at `destination` (or in it, when it is a folder); no UNet is built.
 
-    The destination's MotionInfo is returned; its header records what it was converted from.
+    The destination's MotionInfo is returned; its header records what it was converted from. OutputError: it is the
+    source or the base, or was not made by this package and `overwrite` is not said.
     """
-    state, info = _read(Path(source).expanduser(), base)
     path = Path(destination).expanduser()
     path = path / MOTION_FILE if path.is_dir() else path
+    inputs = [Path(file).expanduser() for file in (source, base) if file is not None]
+    inputs += [file for folder in inputs if folder.is_dir() for file in folder.rglob("*.safetensors")]
+    check_output(path, inputs, overwrite=overwrite, manifest=False)
+    state, info = _read(Path(source).expanduser(), base)
     record = {**info.metadata, "converted_from": info.format, "source_sha256": info.sha256}
     keys = ("base_model", "num_frames", "rank", "alpha", "rotate")
     return _write(path, state, {**record, **{key: getattr(info, key) for key in keys}}, dtype)
 
 
-def export_unet(unet: nn.Module, folder: str | Path) -> Path:
+def export_unet(unet: nn.Module, folder: str | Path, *, overwrite: bool = False) -> Path:
     """Write base plus motion as one tuned UNet, `<folder>/unet/`, in the layout of the published checkpoint.
 
     The tuned tensors are float32 so that subtracting the base gives the difference back; the others stay as they are.
     The motion's scale is in them. MotionError: no motion, or one without rotation: whoever reads this layout rotates
-    the attention map, which would be wrong here.
+    the attention map, which would be wrong here. OutputError: a UNet stands there that this did not write, and
+    `overwrite` is not said.
     """
     if not has_backward_motion(unet):
         raise MotionError("this UNet has no backward motion to export: call add_backward_motion or load_motion first")
@@ -133,6 +147,10 @@ def export_unet(unet: nn.Module, folder: str | Path) -> Path:
             "this motion was trained without rotation, and the published layout cannot say so: its readers would "
             f"rotate the attention map; keep it as {MOTION_FILE}"
         )
+    path = Path(folder).expanduser() / UNET_FILES[0]
+    check_output(path, overwrite=overwrite, manifest=False)
+    if not path.exists():
+        check_output(path.with_name("config.json"), overwrite=overwrite, manifest=False)
     update = motion_state_dict(unet)
     rank, alpha = _rank_and_alpha(unet, update)
     scale = None if rank is None or alpha is None else alpha / rank
@@ -144,8 +162,7 @@ def export_unet(unet: nn.Module, folder: str | Path) -> Path:
         delta = _delta(update, name, scale)
         tuned = weight if delta is None else weight.float() + motion_scale * delta.to(weight.device)
         state[name] = tuned.cpu().contiguous()
-    path = Path(folder).expanduser() / UNET_FILES[0]
-    _save(path, state, {})
+    _save(path, state, {"gen_inbetween": "a whole tuned UNet"})
     save_config: Any = unet.save_config
     save_config(path.parent)
     return path.parent

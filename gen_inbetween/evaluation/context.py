@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
+from pathlib import Path
 from typing import Any
 
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
@@ -27,10 +28,15 @@ from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
 from gen_inbetween.models.registry import ModelSpec
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.files import check_writable
+from gen_inbetween.runtime.outputs import claim_folder
 from gen_inbetween.runtime.processes import launched_processes
 
 INTERPOLATES = (INTERPOLATE, "flow")  # the second is its name in configurations of version 0.1
 KINDS = ("method", "baseline", "folder")
+WRITTEN = (  # into the output folder
+    "clips", "scores", "features", "sets", "results.jsonl", "sets.json", "run.json",
+    "report.md", "report.html", "plots", "sheets", "videos",
+)  # fmt: skip
 
 
 @dataclass(frozen=True, eq=False)
@@ -88,6 +94,8 @@ def open_context(run: EvalRun) -> EvalContext:
     clip_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ClipMetric)}
     run.report.check(run.methods, clip_metrics)
     truths = Truths(run.root, width, height)
+    folders = [Path(str(entry["folder"])) for entry in run.methods.values() if "folder" in entry]
+    claim_folder(run.output, WRITTEN, [run.pairs, *folders], proof="run.json")
     return EvalContext(
         run,
         spec if samples else None,

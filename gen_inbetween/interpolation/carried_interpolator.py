@@ -47,6 +47,7 @@ from gen_inbetween.interpolation.networks.motion_refinement import MULTIPLE, Ref
 from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import file_sha256
+from gen_inbetween.runtime.outputs import check_output
 
 LARGE = 640  # pixels of the longer side above which motion is estimated at half of the size
 HEADER = "gen_inbetween_refinement"  # the key in a safetensors header that says what the weights are, and their recipe
@@ -138,7 +139,11 @@ def classical_interpolator(device: str | torch.device = "cpu") -> CarriedInterpo
 
 
 def write_refinement(path: Path, refinement: Refinement, recipe: str) -> None:
-    """Write the weights in half precision with one line about how they were learned, all of the file or nothing."""
+    """Write the weights in half precision with one line about how they were learned, all of the file or nothing.
+
+    OutputError: it cannot be written, or is somebody else's file.
+    """
+    check_output(path, manifest=False)
     weights = {name: value.half().contiguous() for name, value in refinement.state_dict().items()}
     with replaced(path) as temporary:
         save_file(weights, temporary, {HEADER: recipe})

@@ -6,6 +6,7 @@ import hashlib
 import json
 import logging
 import os
+import tempfile
 from pathlib import Path
 from typing import Any
 
@@ -55,8 +56,14 @@ def folder_sha256(folder: str | os.PathLike[str]) -> str:
 
 
 def cache_folder() -> Path:
-    """Where hashes are kept between runs: $XDG_CACHE_HOME/gen_inbetween, or ~/.cache/gen_inbetween."""
-    return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gen_inbetween"
+    """Where hashes are kept between runs: $XDG_CACHE_HOME/gen_inbetween, or ~/.cache/gen_inbetween.
+
+    Without a home folder, as users of containers may be, among the temporary files of this user.
+    """
+    try:
+        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gen_inbetween"
+    except RuntimeError:
+        return Path(tempfile.gettempdir()) / f"gen_inbetween-{os.getuid()}"
 
 
 def _file_hashes(files: list[Path]) -> list[str]:

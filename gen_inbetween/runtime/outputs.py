@@ -140,7 +140,12 @@ def check_output(
 
 
 def claim_folder(
-    folder: str | os.PathLike[str], names: Iterable[str], inputs: Inputs | Paths = (), *, overwrite: bool = False
+    folder: str | os.PathLike[str],
+    names: Iterable[str],
+    inputs: Inputs | Paths = (),
+    *,
+    overwrite: bool = False,
+    proof: str | None = None,
 ) -> None:
     """Take a folder for a run that fills it with files of its own, of any kind, and may go on with an earlier one.
 
@@ -148,6 +153,8 @@ def claim_folder(
         folder: made where it is missing, and marked as ours.
         names: what the run writes at its top, files and folders; others there do no harm.
         inputs, overwrite: as in `check_output`.
+        proof: a JSON file with the versions of packages, by which folders that were filled before there were claims
+            are known.
 
     Raises:
         OutputError: one of these names is an input or stands there already in a folder that is not ours.
@@ -161,6 +168,7 @@ def claim_folder(
             raise OutputError(f"{folder / name} is an input or holds one: name another output folder")
     if (folder / CLAIM).exists():
         return
+    overwrite = overwrite or (proof is not None and says_versions(read_object(folder / proof)))
     there = [name for name in names if os.path.lexists(folder / name) and not is_ours(folder / name)]
     if there and not overwrite:
         raise OutputError(
@@ -226,11 +234,23 @@ def is_ours(path: Path) -> bool:
         return False
     if path.suffix == ".json":
         return read_manifest(path) is not None
+    if path.suffix == ".jsonl":
+        return is_our_list(path)
     if path.suffix == ".safetensors" and any(key.startswith(HEADERS) for key in safetensors_header(path)):
         return True
     if not takes_label(path) and path_beside(path).is_file():
         return True
     return read_manifest(earlier_path_beside(path)) is not None
+
+
+def is_our_list(path: Path) -> bool:
+    """Whether a file is a list of pairs of ours, whose first line says so."""
+    try:
+        with open(path, encoding="utf-8") as file:
+            header = json.loads(file.readline(1_000_000))
+    except (OSError, ValueError, RecursionError):
+        return False
+    return isinstance(header, dict) and str(header.get("format", "")).startswith("gen_inbetween")
 
 
 def is_ours_inside(folder: Path) -> bool:
@@ -278,19 +298,30 @@ def lasting(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest in a JSON file, whatever its format; None: it is none of ours."""
+    content = read_object(path)
+    return content if is_manifest(content, path) else None
+
+
+def read_object(path: Path) -> dict[str, Any]:
+    """The JSON object in a file; an empty one where there is none."""
     try:
         content = json.loads(path.read_text(encoding="utf-8"))
     except (OSError, ValueError, RecursionError):
-        return None
-    return content if isinstance(content, dict) and is_manifest(content, path) else None
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def is_manifest(content: dict[str, Any], path: Path) -> bool:
     """Whether a JSON object is a manifest: all say their format, and versions, asked by names that others use too."""
     if path.name.endswith(IN_FOLDER):  # the ending of those beside clips, too
-        return "format" in content
+        return "format" in content or "format_version" in content  # the second: of weights
+    return "format" in content and says_versions(content)
+
+
+def says_versions(content: dict[str, Any]) -> bool:
+    """Whether a JSON object holds the versions of packages, as `manifest.versions` gives them."""
     versions = content.get("versions")
-    return "format" in content and isinstance(versions, dict) and "python" in versions
+    return isinstance(versions, dict) and "python" in versions
 
 
 def safetensors_header(path: Path) -> dict[str, str]:

@@ -163,7 +163,7 @@ def test_an_interpolators_weights_are_converted_and_open_again(inbetween, tmp_pa
     bundled = load_interpolator("tiny-di")
     status, out, err = inbetween("convert", registry.TINY_DI, "mine.safetensors", "--interpolator")
     assert status == 0, err
-    assert "tiny-di" in out and "kind index+ref" in out and (tmp_path / "mine.json").is_file()
+    assert "tiny-di" in out and "kind index+ref" in out and (tmp_path / "mine.safetensors.inbetween.json").is_file()
     again = load_interpolator(tmp_path / "mine.safetensors")
     a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(again(a, b, 0.5), bundled(a, b, 0.5))

@@ -111,7 +111,7 @@ def test_every_kind_learns_and_opens_by_its_path(run, name: str) -> None:
     drawn = _drawn_anew(header)
     assert state.keys() == drawn.keys() and not any(name.startswith("block_tea") for name in state)
     assert any(not torch.equal(state[name], drawn[name]) for name in state)
-    assert json.loads((folder / "interpolator.json").read_text()) == header
+    assert json.loads((folder / "interpolator.safetensors.inbetween.json").read_text()) == header
     assert {"steps", "seed", "recipe", "data", "license", "versions", "parameters"} <= header.keys()
 
 

@@ -22,6 +22,7 @@ from torch import Tensor
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.runtime.files import replaced, write_json
+from gen_inbetween.runtime.outputs import check_output, path_beside
 
 FORMAT_VERSION = 1
 HEADER = "gen_inbetween_interpolator"  # the key of our record, JSON, in a safetensors header
@@ -100,12 +101,18 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
 INTERPOLATOR_FILE = "interpolator.safetensors"  # one of the names that are looked for in a folder
 
 
-def write_weights(path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any]) -> None:
-    """A safetensors file with `record` in its header, and the record beside it as .json for people to read."""
+def write_weights(
+    path: Path, tensors: Mapping[str, Tensor], record: Mapping[str, Any], *, overwrite: bool = False
+) -> None:
+    """A safetensors file with `record` in its header, and the record beside it as JSON for people to read.
+
+    OutputError: one of the two cannot be written, or is somebody else's.
+    """
+    check_output(path, overwrite=overwrite)
     with replaced(path) as temporary:
         save_file(
             {name: tensor.contiguous() for name, tensor in tensors.items()},
             temporary,
             {HEADER: json.dumps(dict(record))},
         )
-    write_json(path.with_suffix(".json"), dict(record))
+    write_json(path_beside(path), dict(record))

@@ -22,7 +22,7 @@ def test_converted_weights_are_the_same_and_say_what_they_are(tmp_path):
     opened = load_interpolator(tmp_path / "out" / "d-rife.safetensors")
     assert opened.info == info and info.kind == "index" and info.name == "d-rife.safetensors"
     assert torch.equal(opened.network.block0.lastconv.bias, torch.arange(5.0))
-    record = json.loads((tmp_path / "out" / "d-rife.json").read_text())
+    record = json.loads((tmp_path / "out" / "d-rife.safetensors.inbetween.json").read_text())
     with safe_open(tmp_path / "out" / "d-rife.safetensors", framework="pt") as file:
         assert json.loads(file.metadata()[HEADER]) == record
         assert not any("block_tea" in name for name in file.keys())
