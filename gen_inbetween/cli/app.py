@@ -185,6 +185,9 @@ def run(
         draft_strength=draft_strength,
         own_keys=("keyframes",),
     )
+    alone = masks_out is not None or (settings.loop and len(keyframes) == 1)
+    if alone and ((parallel or 1) > 1 or process.ranks is not None):
+        raise ValueError("--parallel shares a clip between keyframes: a mask, or a loop of one picture, is made alone")
     if masks_out is not None:
         show_still(keyframes[0], settings, masks_out)
         return

@@ -119,8 +119,8 @@ def inbetween(
         model ... video: see `Settings`, which gives each one's range; None means "decide for me". Where nothing is
             said and SVD is not here, keyframes beyond 64 x 64 pixels are interpolated at their own size, and the log
             says so; model="pocket" samples the small bundled model.
-        method: "gi", "trf", "vibid" or "svd" sample a diffusion model; "interpolate" opens none; "auto" interpolates
-            where the motion is tiny (`generation.auto`) and says so.
+        method: a name of `methods.METHODS` ("gi", "trf", "vibid", "mpd", ...) samples a diffusion model; "interpolate"
+            opens none; "auto" interpolates where the motion is tiny (`generation.auto`) and says so.
         loop: the clip goes on from its last frame to the first keyframe: two keyframes or more (one: `loop()`).
         still: a mask of the first keyframe's size: its bright part keeps the keyframes (their linear blend).
         draft: a rough clip as long as this one to start from, a Clip, its frames or its path, or "interpolate":
