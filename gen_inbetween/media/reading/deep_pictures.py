@@ -43,7 +43,7 @@ def read_deep(path: Path) -> Pixels | None:
 
 
 def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:
-    context = av.CodecContext.create(codec, "r")
+    context: Any = av.CodecContext.create(codec, "r")
     try:
         frames = [*context.decode(av.Packet(path.read_bytes())), *context.decode(None)]
     except av.FFmpegError as error:

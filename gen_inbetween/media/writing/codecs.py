@@ -18,6 +18,7 @@ import os
 import re
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 import av
 import av.codec
@@ -194,8 +195,7 @@ def _formats(encoder: str) -> list[str]:
 def _asked(name: str, formats: list[str], encoder: str) -> str:
     found = next((one for one in (name, f"{name}le", f"{name}be") if one in formats), None)
     if found is None:
-        usable = [one for one in formats if one in av.video.format.names]
-        raise VideoError(f"{encoder} has no pixel format {name!r}; it has {', '.join(usable)}")
+        raise VideoError(f"{encoder} has no pixel format {name!r}; it has {', '.join(formats)}")
     return found
 
 
@@ -275,7 +275,7 @@ def _try_hardware(encoding: Encoding) -> None:
     """Encode a grey picture. VideoError: the encoder does not open on this machine."""
     try:
         with av.open(io.BytesIO(), "w", format="matroska") as container:
-            stream = container.add_stream(encoding.encoder, rate=24, options=dict(encoding.options))
+            stream: Any = container.add_stream(encoding.encoder, rate=24, options=dict(encoding.options))
             stream.width, stream.height, stream.pix_fmt = 256, 256, encoding.pix_fmt
             frame = av.VideoFrame(256, 256, "gray").reformat(format=encoding.pix_fmt)
             frame.pts = 0
