@@ -72,7 +72,12 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     if str(path) == STDOUT:
         return ".y4m"
-    return "" if path.is_dir() or PATTERN.search(path.name) and path.suffix.lower() in FILES else path.suffix.lower()
+    return "" if path.is_dir() or is_pattern(path) else path.suffix.lower()
+
+
+def is_pattern(path: Path) -> bool:
+    """Whether a name stands for the files of a folder: f_%04d.png, not 100%d.mp4."""
+    return PATTERN.search(path.name) is not None and path.suffix.lower() in FILES
 
 
 def output_of(path: str | os.PathLike[str]) -> Output:
@@ -105,11 +110,11 @@ def numbered(pattern: str, number: int) -> str:
 def pattern_of(path: str | os.PathLike[str]) -> tuple[Path, str]:
     """(folder, pattern of its files' names) of an output that is a folder.
 
-    >>> pattern_of("shot/f_%04d.exr")[1], pattern_of("shot")[1]
-    ('f_%04d.exr', 'frame_%05d.png')
+    >>> [pattern_of(name)[1] for name in ("shot/f_%04d.exr", "shot", "100%d.mp4")]
+    ['f_%04d.exr', 'frame_%05d.png', 'frame_%05d.png']
     """
     path = Path(path)
-    if not path.is_dir() and PATTERN.search(path.name):
+    if not path.is_dir() and is_pattern(path):
         return path.parent, path.name
     return path, DEFAULT_PATTERN
 
