@@ -94,6 +94,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
     """
 
     motion: MotionInfo | None = None
+    weights_sha256: str | None = None  # of the folder it was opened from; None: nobody hashed it
+    weights_states: tuple[tuple[str, tuple[int, ...]], ...] = ()  # of that folder's files when they were hashed
     _callback_tensor_inputs = ["latents", "denoised", "preview"]
     _colours: ColourMap | None = None  # of the run under way, where its callback asks for previews
     ranks: Ranks | None = None  # processes that share every evaluation; each makes the whole clip

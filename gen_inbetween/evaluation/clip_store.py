@@ -3,13 +3,15 @@
     output/clips/<label>-<key>/<pair>/seed<k>/00000.png ...  clip.json
 
 `key` is the hash of what decides the method's pixels. clip.json repeats it in full, with the pair and the seed: a clip
-whose record says anything else than what is asked for now is generated again.
+whose record says anything else than what is asked for now is generated again. It also has the hash of every frame: a
+clip of which one was replaced, removed, added or exchanged is set aside, and generated again.
 """
 
 from __future__ import annotations
 
 import json
 from collections.abc import Mapping
+from contextlib import suppress
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -19,12 +21,13 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gen_inbetween.evaluation.sealed import set_aside
 from gen_inbetween.media.reading.sequences import IMAGE_SUFFIXES
 from gen_inbetween.media.source import VIDEO_SUFFIXES, VideoError
 from gen_inbetween.media.video import read_frames
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.files import replace_folder, replaced, write_json
-from gen_inbetween.runtime.hashing import short_hash
+from gen_inbetween.runtime.hashing import cached_file_sha256, json_sha256, short_hash
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.methods import Method
@@ -35,6 +38,10 @@ RECORD = "clip.json"
 
 class ClipError(ValueError):
     """A clip that is not there or cannot be scored; the message says what was expected and what was found."""
+
+
+class BrokenClipError(ClipError):
+    """A generated clip whose record or frames are not as they were kept."""
 
 
 @dataclass(frozen=True)
@@ -80,8 +87,26 @@ class EvalClip:
         return self.method.frames(self.pair, self.seed)
 
     def record(self) -> dict[str, Any] | None:
-        """clip.json of a generated clip, if it is the one asked for."""
-        return read_record(self.folder, self.request) if self.folder else None
+        """clip.json of a generated clip, if it is the one asked for and its frames are those that were kept."""
+        with suppress(BrokenClipError):
+            return read_record(self.folder, self.request) if self.folder else None
+        return None
+
+    def content(self) -> str:
+        """Hash of the frames of a generated clip; the identity of one that is told by it: the files are part of it."""
+        if not self.method.generates:
+            return self.identity
+        record = self.record()
+        return "" if record is None else json_sha256(record["frames"])
+
+    def set_aside_if_broken(self) -> None:
+        """Move a clip out of the way whose record is damaged or whose frames were changed; the log names it."""
+        try:
+            if self.folder:
+                read_record(self.folder, self.request)
+        except BrokenClipError as error:
+            assert self.folder
+            set_aside(self.folder, str(error))
 
     def exists(self) -> bool:
         """Whether the clip can be read; for a method that generates none this is found out by reading."""
@@ -101,16 +126,44 @@ def write_clip(clip: EvalClip, generated: GeneratedClip) -> None:
         temporary.mkdir()
         for index, frame in enumerate(generated.frames):
             frame.save(temporary / f"{index:05d}.png", compress_level=1)
-        write_json(temporary / RECORD, {"request": clip.request, **record})
+        write_json(temporary / RECORD, {"request": clip.request, **record, "frames": hash_frames(temporary)})
+
+
+def hash_frames(folder: Path) -> dict[str, str]:
+    """The SHA-256 of every image file in a folder, by its name."""
+    images = sorted(path for path in folder.iterdir() if path.suffix.lower() in IMAGE_SUFFIXES)
+    return {path.name: cached_file_sha256(path) for path in images}
 
 
 def read_record(folder: Path, request: Mapping[str, Any]) -> dict[str, Any] | None:
-    """clip.json in a folder, or None where there is none or it is of another clip than the one asked for."""
+    """clip.json in a folder, or None where there is none or it is of another clip than the one asked for.
+
+    A record of an earlier version, without hashes of its frames, takes them up now.
+
+    Raises:
+        BrokenClipError: the record is damaged, or the frames are not those that were kept; the message says which.
+    """
     try:
-        record: dict[str, Any] = json.loads((folder / RECORD).read_text(encoding="utf-8"))
+        record = json.loads((folder / RECORD).read_bytes())
     except FileNotFoundError:
         return None
-    return record if record.get("request") == request else None
+    except (OSError, ValueError) as error:
+        raise BrokenClipError(f"{RECORD} cannot be read ({error})") from error
+    if not isinstance(record, dict) or not isinstance(record.get("frames", {}), dict):
+        raise BrokenClipError(f"{RECORD} is not as it was written")
+    if record.get("request") != request:
+        return None
+    hashes = hash_frames(folder)
+    if "frames" not in record:
+        record["frames"] = hashes
+        write_json(folder / RECORD, record)
+    kept = record["frames"]
+    changed = sorted(name for name in kept.keys() | hashes.keys() if kept.get(name) != hashes.get(name))
+    if changed:
+        what = "changed" if changed[0] in kept.keys() & hashes.keys() else "gone" if changed[0] in kept else "new"
+        more = f", and {len(changed) - 1} more frames with it" if changed[1:] else ""
+        raise BrokenClipError(f"{changed[0]} is {what}{more}")
+    return record
 
 
 def read_clip(path: Path) -> NDArray[np.uint8]:

@@ -29,7 +29,7 @@ from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, load_interpolator
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.runtime.cost import measure_cost
-from gen_inbetween.runtime.hashing import short_hash, stamp
+from gen_inbetween.runtime.hashing import files_sha256, short_hash
 from gen_inbetween.runtime.messages import nearest_names
 
 if TYPE_CHECKING:
@@ -120,8 +120,10 @@ class FolderMethod(Method):
     size: tuple[int, int]  # (width, height)
 
     def request(self, pair: Pair, seed: int) -> dict[str, Any]:
-        """As `Method.request`, with the state of the files. ClipError: the pair has none."""
-        return super().request(pair, seed) | {"files": stamp(self.folder(pair, seed))}
+        """As `Method.request`, with the hash of the files. ClipError: the pair has none."""
+        clip = self.folder(pair, seed)
+        files = [path for path in sorted(clip.iterdir()) if path.is_file()] if clip.is_dir() else [clip]
+        return super().request(pair, seed) | {"files": files_sha256(files)}
 
     def folder(self, pair: Pair, seed: int) -> Path:
         """The pair's folder or video. ClipError: there is neither."""

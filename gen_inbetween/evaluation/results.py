@@ -2,7 +2,7 @@
 
     results.jsonl   a row a clip
     sets.json       distances of sets, by metric and method
-    run.json        how all of it was made
+    run.json        how all of it was made, and the hashes of the other two
 
 results.jsonl and sets.json hold figures only; but for the seconds they are the same after a killed run, or when several
 processes made them. A figure that does not exist (the metric does not apply) is null.
@@ -20,6 +20,7 @@ from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.files import write_json, write_json_lines
+from gen_inbetween.runtime.hashing import file_sha256
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.clip_store import EvalClip
@@ -39,7 +40,8 @@ def write_results(context: EvalContext, comparisons: Sequence[SetComparison], fa
         if figures is not None:
             sets[comparison.metric.name][comparison.method.label] = figures
     write_json(output / "sets.json", sets)
-    write_json(output / "run.json", describe_run(context, comparisons, failures))
+    hashes = {name: file_sha256(output / name) for name in ("results.jsonl", "sets.json")}
+    write_json(output / "run.json", describe_run(context, comparisons, failures) | {"files": hashes})
     return len(rows)
 
 
@@ -104,7 +106,7 @@ def describe_run(
             method.label: {"folder": method.location(), "decided_by": method.decided_by} for method in context.methods
         },
         "metrics": {
-            name: {"kind": kind, "unit": metric.unit, "better": metric.better}
+            name: {"kind": kind, "unit": metric.unit, "better": metric.better, "version": metric.version}
             for kind, metrics in (("clip", context.clip_metrics), ("set", context.set_metrics))
             for name, metric in metrics.items()
         },

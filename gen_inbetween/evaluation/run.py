@@ -2,7 +2,8 @@
 
     generate -> score -> compare sets -> write down
 
-Every finished piece is a file, written whole. A killed run therefore goes on where it was, a run with one metric more
+Every finished piece is a file, written whole, with the hash of what it was made from: one that was changed since is
+named, set aside and made again. A killed run therefore goes on where it was, a run with one metric more
 computes that metric, and several processes need nothing from each other but to wait between the phases.
 """
 
@@ -89,6 +90,7 @@ def generate_clip(context: EvalContext, clip: EvalClip) -> None:
     """Generate and keep one clip between the ends of its true clip, unless it exists."""
     if clip.exists():
         return
+    clip.set_aside_if_broken()
     frames = context.truths(clip.pair).frames
     frame0, frame1 = (Image.fromarray(frames[index]) for index in (0, -1))
     write_clip(clip, clip.method.generate(clip.pair, frame0, frame1, clip.seed))

@@ -32,7 +32,7 @@ from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
 from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.loading import fetch_weights, open_pipeline
+from gen_inbetween.models.loading import check_unchanged, fetch_weights, open_pipeline
 from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.cost import measure_cost
@@ -80,8 +80,17 @@ class Sampler(GeneratedMethod):
         settings = replace(self.settings, num_frames=pair.num_frames, seed=noise_seed(seed, pair), **own)
         run = resolve_run(settings, open_configs(self.spec), has_motion=self.motion is not None)
         pipe = open_with_motion(self.spec, str(run.device), str(self.settings.dtype), self.motion)
+        self.check_weights(pipe)
         clip = sample(pipe, run, Timeline((frame0, frame1), (0, pair.num_frames - 1), pair.num_frames))
+        check_unchanged(pipe, self.spec)
         return GeneratedClip(clip.frames, clip.unet_passes, clip.seconds, clip.peak_memory)
+
+    def check_weights(self, pipe: InbetweenPipeline) -> None:
+        """EvaluationError unless the weights are those that the clips are filed under."""
+        motion = motion_hash(self.motion) if self.decided_by["motion"] is not None else None
+        for what, now in (("model", pipe.weights_sha256), ("motion", motion)):
+            if now != self.decided_by[what]:
+                raise EvaluationError(f"the {what} was changed since the evaluation began: start it again")
 
 
 def noise_seed(seed: int, pair: Pair) -> int:

@@ -11,7 +11,6 @@ plain value.
 
 from __future__ import annotations
 
-import json
 import warnings
 from collections.abc import Sequence
 from contextlib import suppress
@@ -24,8 +23,8 @@ from numpy.typing import NDArray
 
 from gen_inbetween.evaluation.clip_store import ClipError
 from gen_inbetween.evaluation.metrics.frechet import RankDeficient, extrapolated
-from gen_inbetween.evaluation.scoring import features_path
-from gen_inbetween.runtime.files import write_json
+from gen_inbetween.evaluation.scoring import features_path, features_sha256, has_features
+from gen_inbetween.evaluation.sealed import read_sealed, write_sealed
 from gen_inbetween.runtime.hashing import short_hash
 
 if TYPE_CHECKING:
@@ -73,7 +72,7 @@ def pairs_with_features(context: EvalContext, metric: SetMetric, method: Method)
     names = set()
     for clip in one_clip_a_pair(context, method, context.pairs):
         with suppress(ClipError):  # no clip in the folder of another tool
-            if clip.exists() and features_path(context, metric, clip).exists():
+            if clip.exists() and has_features(context, metric, clip):
                 names.add(clip.pair.name)
     return names
 
@@ -85,7 +84,7 @@ def compare_sets(context: EvalContext, comparison: SetComparison) -> None:
         TooFewClips: fewer than the metric takes; the message has both numbers.
     """
     path = comparison_path(context, comparison)
-    if path.exists():
+    if read_sealed(path) is not None:
         return
     metric, pairs = comparison.metric, comparison.pairs
     metric.require(len(pairs))
@@ -93,7 +92,7 @@ def compare_sets(context: EvalContext, comparison: SetComparison) -> None:
         [np.load(features_path(context, metric, clip)) for clip in one_clip_a_pair(context, method, pairs)]
         for method in (comparison.method, context.true_clips)
     )
-    write_json(path, {**measure_distance(metric, real, generated), "clips": len(generated)})
+    write_sealed(path, {**measure_distance(metric, real, generated), "clips": len(generated)})
 
 
 def measure_distance(metric: SetMetric, real: Sequence[Features], generated: Sequence[Features]) -> dict[str, float]:
@@ -121,22 +120,19 @@ def _pick(clips: Sequence[Features], indices: NDArray[np.int64]) -> Features:
 
 def read_comparison(context: EvalContext, comparison: SetComparison) -> dict[str, float] | None:
     """What `compare_sets` found, or None where it was refused or failed."""
-    try:
-        figures: dict[str, float] = json.loads(comparison_path(context, comparison).read_text(encoding="utf-8"))
-    except FileNotFoundError:
-        return None
-    return figures
+    return read_sealed(comparison_path(context, comparison))
 
 
 def comparison_path(context: EvalContext, comparison: SetComparison) -> Path:
-    """The file of one figure; other clips, or other pairs, are another file."""
-    identities = [
-        clip.identity
+    """The file of one figure; other clips, pairs or features, or another version of the metric, are another file."""
+    metric = comparison.metric
+    sources = [
+        (clip.identity, features_sha256(context, metric, clip))
         for method in (comparison.method, context.true_clips)
         for clip in one_clip_a_pair(context, method, comparison.pairs)
     ]
-    name = f"{comparison.method.key}-{short_hash(identities)}.json"
-    return context.run.output / "sets" / comparison.metric.name / name
+    name = f"{comparison.method.key}-{short_hash([metric.version, sources])}.json"
+    return context.run.output / "sets" / metric.name / name
 
 
 def one_clip_a_pair(context: EvalContext, method: Method, pairs: Sequence[Pair]) -> list[EvalClip]:

@@ -53,7 +53,7 @@ from gen_inbetween.media.image import Frame, load_image, open_images
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.models.configs import ModelConfigs, open_configs
 from gen_inbetween.models.layout import folder_sha256
-from gen_inbetween.models.loading import fetch_weights, loading_bars, open_pipeline
+from gen_inbetween.models.loading import check_unchanged, fetch_weights, loading_bars, open_pipeline
 from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
@@ -330,6 +330,8 @@ def make_candidates(
     with loading_bars(progress):
         pipe, run, weights = open_run(settings, source, own, timeline.places, earlier)
     candidates = sample_seeds(run, lambda each: sample_timeline(timeline, pipe, each, own, progress))
+    if source.spec is not None:
+        check_unchanged(pipe, fetch_weights(source.spec))
     return [(frames, more | weights) for frames, more in candidates]
 
 
@@ -399,11 +401,13 @@ def open_run(
             "motion": settings.motion,
             "kernel": run.memory.kernel,
         }
+        sha256 = folder_sha256(spec.source, again=earlier is not None)  # what was kept is not believed in a replay
         pipe = open_pipeline(spec, **opening)
-        if (pipe.motion is not None) != source.has_motion or scale_of(pipe) not in (None, 1):
+        changed = (pipe.motion is not None) != source.has_motion or scale_of(pipe) not in (None, 1)
+        if changed or pipe.weights_sha256 != sha256:
             pipe = open_pipeline(spec, **opening, shared=False)  # somebody changed the motion of the one that is kept
         pipe.ranks = own.ranks
-        model = {"name": spec.name, "sha256": folder_sha256(spec.source), "license": spec.license}
+        model = {"name": spec.name, "sha256": pipe.weights_sha256, "license": spec.license}
         run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
     motion = describe_motion(pipe)
     if earlier:

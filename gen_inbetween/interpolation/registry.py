@@ -48,7 +48,7 @@ from gen_inbetween.interpolation.weights.published import (
 )
 from gen_inbetween.runtime.checks import check_real
 from gen_inbetween.runtime.devices import open_device
-from gen_inbetween.runtime.hashing import file_sha256
+from gen_inbetween.runtime.hashing import file_sha256, unchanged
 from gen_inbetween.runtime.messages import tell_once
 
 log = logging.getLogger("gen_inbetween")
@@ -128,6 +128,13 @@ def open_weights_file(
     path: Path, kind: KindChoice, device: torch.device, scale: float, *, name: str
 ) -> FrameInterpolator:
     """The interpolator of a file; `name` goes into its info. Otherwise as `registry.load_interpolator`."""
+    with unchanged(path):  # so that the hash in its info is of the weights that it has
+        return _open_weights_file(path, kind, device, scale, name)
+
+
+def _open_weights_file(
+    path: Path, kind: KindChoice, device: torch.device, scale: float, name: str
+) -> FrameInterpolator:
     if is_torchscript(path):
         film = FilmInterpolator(path, file_sha256(path), device)
         check_plain(film.info, kind, scale)

@@ -6,12 +6,11 @@ import hashlib
 import json
 import logging
 import os
-import tempfile
 from pathlib import Path
 from typing import Any
 
 from gen_inbetween.runtime.files import write_json
-from gen_inbetween.runtime.hashing import file_sha256
+from gen_inbetween.runtime.hashing import file_sha256, file_state, is_settled
 from gen_inbetween.runtime.hub import MOTION_FILE, ModelError
 
 log = logging.getLogger("gen_inbetween")
@@ -41,47 +40,66 @@ def missing_parts(folder: Path) -> list[str]:
     return [f"{part}/*.safetensors" for part in weights] + configs + [p for p in others if not (folder / p).is_file()]
 
 
-def folder_sha256(folder: str | os.PathLike[str]) -> str:
+def folder_sha256(folder: str | os.PathLike[str], *, again: bool = False) -> str:
     """Hash of a diffusers model folder: weights and configurations one level down (unet/, vae/, ...), names included.
 
-    Contents are read once: hashes are kept by path, size and time of change in `cache_folder()`; SVD-XT is 4.6 GB.
+    Contents are read once: hashes are kept by path and `file_state` in `cache_folder()`; SVD-XT is 4.6 GB.
+
+    Args:
+        again: read all of it, whatever was kept.
     """
-    files = sorted(path for pattern in ("*/*.safetensors", "*/*.json") for path in Path(folder).glob(pattern))
+    files = model_files(folder)
     if not files:
         raise ModelError(f"{folder}: expected a diffusers model folder with weights in it, found none")
     digest = hashlib.sha256()
-    for path, content in zip(files, _file_hashes(files), strict=True):
+    for path, content in zip(files, _file_hashes(files, again), strict=True):
         digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
     return digest.hexdigest()
 
 
-def cache_folder() -> Path:
+def model_files(folder: str | os.PathLike[str]) -> list[Path]:
+    """The weights and configurations of a diffusers model folder, which `folder_sha256` is of."""
+    return sorted(path for pattern in ("*/*.safetensors", "*/*.json") for path in Path(folder).glob(pattern))
+
+
+def cache_folder() -> Path | None:
     """Where hashes are kept between runs: $XDG_CACHE_HOME/gen_inbetween, or ~/.cache/gen_inbetween.
 
-    Without a home folder, as users of containers may be, among the temporary files of this user.
+    None: this user has no home, as in many containers.
     """
+    root = os.environ.get("XDG_CACHE_HOME")
     try:
-        return Path(os.environ.get("XDG_CACHE_HOME") or Path.home() / ".cache") / "gen_inbetween"
+        return (Path(root) if root else Path.home() / ".cache") / "gen_inbetween"
     except RuntimeError:
-        return Path(tempfile.gettempdir()) / f"gen_inbetween-{os.getuid()}"
+        return None
 
 
-def _file_hashes(files: list[Path]) -> list[str]:
-    store = cache_folder() / "sha256.json"
-    try:
-        hashes: dict[str, str] = json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        hashes = {}
-    keys = [f"{path.resolve()} {path.stat().st_size} {path.stat().st_mtime_ns}" for path in files]
-    missing = {key: path for key, path in zip(keys, files, strict=True) if key not in hashes}
-    for key, path in missing.items():
-        hashes[key] = file_sha256(path)
-    if missing:
+def _file_hashes(files: list[Path], again: bool) -> list[str]:
+    folder = cache_folder()
+    store = None if folder is None else folder / "sha256.json"
+    kept = {} if store is None else _kept_hashes(store)
+    states = [file_state(path) for path in files]
+    keys = [" ".join(map(str, (path.resolve(), *state))) for path, state in zip(files, states, strict=True)]
+    hashes = {key: kept[key] for key in keys if key in kept and not again}
+    for key, path in zip(keys, files, strict=True):
+        if key not in hashes:
+            hashes[key] = file_sha256(path)
+    # What was written a moment ago may be written again without its times telling.
+    news = {key: hashes[key] for key, state in zip(keys, states, strict=True) if is_settled(state)}
+    if store is not None and any(kept.get(key) != value for key, value in news.items()):
         try:
-            write_json(store, hashes)
+            write_json(store, kept | news)
         except OSError as error:  # a read-only home costs time at the next run, nothing else
             log.debug("hashes are not kept: %s", error)
     return [hashes[key] for key in keys]
+
+
+def _kept_hashes(store: Path) -> dict[str, str]:
+    try:
+        content = json.loads(store.read_text(encoding="utf-8"))
+    except (OSError, ValueError):
+        return {}
+    return content if isinstance(content, dict) else {}
 
 
 def _what_it_is(path: Path) -> str:

@@ -9,7 +9,7 @@ from __future__ import annotations
 
 import threading
 import warnings
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from dataclasses import replace
 from functools import lru_cache
@@ -20,8 +20,10 @@ import torch
 from safetensors import SafetensorError
 
 from gen_inbetween.diffusion.motion_files import check_motion_file
+from gen_inbetween.models.layout import folder_sha256, model_files
 from gen_inbetween.models.registry import ModelSpec, resolve_model
 from gen_inbetween.runtime.devices import default_device, default_dtype
+from gen_inbetween.runtime.hashing import FileState, file_state
 from gen_inbetween.runtime.hub import ModelError, hub_errors
 from gen_inbetween.runtime.messages import warn_once
 
@@ -61,13 +63,13 @@ def open_pipeline(
     if spec.license_notice:
         warn_once(spec.license_notice)
     load = _open if shared else _open.__wrapped__
+    path = None if motion_file is None else Path(motion_file).expanduser().resolve()
     with _opening:  # one at a time: threads that want the same model get the same, and diffusers is not made for more
-        if motion_file is None:
-            return load(spec, device, dtype, kernel, None, 0)
-        check_motion_file(motion_file)  # before the model is opened for it
-        path = Path(motion_file).expanduser().resolve()
-        times = [file.stat().st_mtime_ns for file in (path, *path.glob("**/*.safetensors")) if file.is_file()]
-        return load(spec, device, dtype, kernel, str(path), max(times, default=0))
+        if motion_file is not None:
+            check_motion_file(motion_file)  # before the model is opened for it
+        motion_files = [] if path is None else [path, *sorted(path.glob("**/*.safetensors"))]
+        states = file_states((*model_files(spec.source), *motion_files))
+        return load(spec, device, dtype, kernel, None if path is None else str(path), states)
 
 
 _opening = threading.RLock()
@@ -113,11 +115,41 @@ def fetch_weights(spec: ModelSpec) -> ModelSpec:
     return replace(spec, source=folder)
 
 
+def file_states(files: Iterable[Path]) -> tuple[tuple[str, FileState], ...]:
+    """The files that are there, by their paths, with what shows that one was written or replaced."""
+    return tuple((str(file), file_state(file)) for file in files if file.is_file())
+
+
+def check_unchanged(pipe: InbetweenPipeline, spec: ModelSpec) -> None:
+    """That the weights in memory are those that were hashed; to be asked after a run, before its manifest is written.
+
+    On a CPU they are read from the disk as they are needed, so a file that was written into (not: replaced by another
+    of its name) has changed them.
+
+    Raises:
+        ModelError: they were changed while the pipeline was open.
+    """
+    files = model_files(spec.source) if pipe.weights_sha256 else []
+    before = dict(pipe.weights_states)
+    touched = [file for file in files if before.get(str(file), file_state(file)) != file_state(file)]
+    inside = [file for file in touched if before[str(file)][0] == file_state(file)[0]]
+    if inside and pipe.device.type == "cpu" and folder_sha256(spec.source, again=True) != pipe.weights_sha256:
+        raise ModelError(
+            f"{inside[0]} was written into while the model was in use, so nobody can say what made this clip: make it "
+            "again; to replace weights that are in use, write another file and rename it"
+        )
+
+
 @lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
 def _open(
-    spec: ModelSpec, device: torch.device, dtype: torch.dtype, kernel: str, motion: str | None, motion_changed: int
+    spec: ModelSpec,
+    device: torch.device,
+    dtype: torch.dtype,
+    kernel: str,
+    motion: str | None,
+    states: tuple[tuple[str, FileState], ...],
 ) -> InbetweenPipeline:
-    """`motion_changed`, the file's time stamp, is in the signature so that a motion trained anew is loaded anew."""
+    """`states` is in the signature so that weights that were replaced are loaded anew, and bound to their hash."""
     from gen_inbetween.diffusion.attention import open_kernel
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
@@ -136,4 +168,9 @@ def _open(
     if motion is not None:
         pipe.load_motion(motion, kernel=kernel)
     opened: InbetweenPipeline = pipe
+    files = model_files(spec.source)
+    if files:
+        opened.weights_sha256, opened.weights_states = folder_sha256(spec.source), states
+    if not set(file_states(files)) <= set(states):
+        raise ModelError(f"{spec.source} was changed while it was being opened: open it again when it is whole")
     return opened

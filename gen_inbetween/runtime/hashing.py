@@ -7,7 +7,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Iterable, Mapping, Sequence
+import time
+from collections.abc import Iterable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -55,26 +57,57 @@ def file_sha256(path: Path) -> str:
     return digest.hexdigest()
 
 
-def cached_file_sha256(path: Path) -> str:
-    """`file_sha256`, kept for this process as long as the file's size and time of change stay the same."""
+FileState = tuple[int, int, int, int]
+SETTLED = 2.0  # seconds: how coarse the times of a file system may be
+
+
+class ChangedFileError(ValueError):
+    """A file that was written or replaced while it was being read."""
+
+
+def file_state(path: Path) -> FileState:
+    """What shows that a file was written or replaced: inode, size, and the times of its content and of its record.
+
+    The last of them is set by the system at every change and by nothing else, so it tells a file whose other times were
+    put back.
+    """
     state = path.stat()
-    return _cached_file_sha256(path, state.st_mtime_ns, state.st_size)
+    return state.st_ino, state.st_size, state.st_mtime_ns, state.st_ctime_ns
+
+
+def is_settled(state: FileState) -> bool:
+    """Whether the file has been left alone for so long that another change would show in its times."""
+    return time.time() - state[-1] / 1e9 > SETTLED
+
+
+@contextmanager
+def unchanged(*paths: Path) -> Iterator[None]:
+    """For the time of a `with` in which files are read and hashed: both are of the same content.
+
+    Raises:
+        ChangedFileError: at its end, if one of them was written or replaced meanwhile.
+    """
+    before = [file_state(path) for path in paths]
+    yield
+    for path, state in zip(paths, before, strict=True):
+        if not path.exists() or file_state(path) != state:
+            raise ChangedFileError(f"{path} was changed while it was being read: try again when it is whole")
+
+
+def cached_file_sha256(path: Path) -> str:
+    """`file_sha256`, kept for this process as long as the file's state stays the same."""
+    state = file_state(path)
+    return _cached_file_sha256(path, state) if is_settled(state) else file_sha256(path)
 
 
 @lru_cache(maxsize=4096)
-def _cached_file_sha256(path: Path, changed: int, size: int) -> str:
+def _cached_file_sha256(path: Path, state: FileState) -> str:
     return file_sha256(path)
 
 
 def files_sha256(paths: Sequence[Path]) -> str:
     """Hash of the names and contents of files, in the order given; their folder does not matter."""
-    return text_sha256("".join(f"{path.name} {file_sha256(path)}\n" for path in paths))
-
-
-def stamp(path: Path) -> str:
-    """Short hash of the names, sizes and times of change of a file, or of a folder's files; contents are not read."""
-    files = sorted(path.iterdir()) if path.is_dir() else [path]
-    return short_hash([[file.name, file.stat().st_size, file.stat().st_mtime_ns] for file in files])
+    return text_sha256("".join(f"{path.name} {cached_file_sha256(path)}\n" for path in paths))
 
 
 def image_sha256(image: Image.Image) -> str:

@@ -60,7 +60,12 @@ def test_a_row_for_every_clip_in_order(tmp_path, tiny_folder, sampled):
     assert len(sampled) == 4 and len({seed for _, seed in sampled}) == 2  # the same noise for both methods
     run_json = read(run, "run.json")
     assert run_json["methods"]["turned"]["decided_by"]["motion"] == "untuned"
-    assert run_json["metrics"]["brightness"] == {"kind": "clip", "unit": "grey levels", "better": "truth"}
+    assert run_json["metrics"]["brightness"] == {
+        "kind": "clip",
+        "unit": "grey levels",
+        "better": "truth",
+        "version": 1,
+    }
 
 
 def test_the_scores_are_of_the_frames_that_are_kept(tmp_path):

@@ -3,12 +3,16 @@
 from __future__ import annotations
 
 import os
+import time
 
 import numpy as np
+import pytest
 import torch
 from PIL import Image
 
+from gen_inbetween.runtime import hashing
 from gen_inbetween.runtime.hashing import (
+    ChangedFileError,
     cached_file_sha256,
     file_sha256,
     files_sha256,
@@ -16,21 +20,51 @@ from gen_inbetween.runtime.hashing import (
     image_sha256,
     images_sha256,
     mask_sha256,
-    short_hash,
-    stamp,
     state_sha256,
     tensor_sha256,
+    unchanged,
 )
 
 
-def test_a_file_changed_is_hashed_anew(tmp_path):
+@pytest.mark.parametrize("settled", [-1.0, 1e9])
+def test_a_file_changed_is_hashed_anew_with_its_size_and_times_kept(settled, tmp_path, monkeypatch):
+    monkeypatch.setattr(hashing, "SETTLED", settled)
     path = tmp_path / "a"
     path.write_bytes(b"one")
+    os.utime(path, ns=(1, 1))
     first = cached_file_sha256(path)
     assert first == file_sha256(path) == cached_file_sha256(path)
+    time.sleep(0.02)  # the system's clock of files ticks every few milliseconds
     path.write_bytes(b"two")
     os.utime(path, ns=(1, 1))
-    assert cached_file_sha256(path) == file_sha256(path) != first
+    second = cached_file_sha256(path)
+    assert second == file_sha256(path) != first
+    (tmp_path / "b").write_bytes(b"six")
+    os.utime(tmp_path / "b", ns=(1, 1))
+    (tmp_path / "b").replace(path)
+    assert cached_file_sha256(path) == file_sha256(path) != second
+
+
+def test_a_hash_is_kept_only_once_the_file_is_left_alone(tmp_path, monkeypatch):
+    """Two changes within one tick of the clock look alike, so what has just been written is read again."""
+    read = []
+    monkeypatch.setattr(hashing, "file_sha256", lambda path: read.append(path) or "hash")
+    (tmp_path / "a").write_bytes(b"one")
+    for settled, times in ((1e9, 2), (-1.0, 3)):
+        monkeypatch.setattr(hashing, "SETTLED", settled)
+        assert [cached_file_sha256(tmp_path / "a") for _ in range(2)] == ["hash"] * 2
+        assert len(read) == times
+
+
+@pytest.mark.parametrize("change", [lambda path: path.write_bytes(b"two"), lambda path: path.unlink()])
+def test_a_file_changed_while_it_is_read_is_said(change, tmp_path):
+    path = tmp_path / "a"
+    path.write_bytes(b"one")
+    with unchanged(path):
+        pass
+    time.sleep(0.02)
+    with pytest.raises(ChangedFileError, match="changed while it was being read"), unchanged(path):
+        change(path)
 
 
 def test_files_are_told_by_name_and_content_not_by_folder(tmp_path):
@@ -40,13 +74,6 @@ def test_files_are_told_by_name_and_content_not_by_folder(tmp_path):
     (tmp_path / "y" / "b").write_text("same")
     assert files_sha256([tmp_path / "x" / "a"]) == files_sha256([tmp_path / "y" / "a"])
     assert files_sha256([tmp_path / "y" / "a"]) != files_sha256([tmp_path / "y" / "b"])
-
-
-def test_a_stamp_follows_the_time_of_change(tmp_path):
-    (tmp_path / "a").write_text("same")
-    first = stamp(tmp_path)
-    os.utime(tmp_path / "a", ns=(1, 1))
-    assert stamp(tmp_path) != first and len(first) == len(short_hash("any"))
 
 
 def test_image_hash_is_of_what_is_seen(tmp_path):

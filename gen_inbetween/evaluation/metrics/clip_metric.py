@@ -76,6 +76,7 @@ class ClipMetric(torchmetrics.Metric):
         better: "higher", "lower", or "truth": the nearer to the true clip's own value, the better.
         family: the heading that a report shows it under.
         needs: which fields of the Sample the score is made of, beside the frames.
+        version: raised when the figure changes its meaning or its value; scores of an earlier one are computed again.
     """
 
     name: ClassVar[str]
@@ -83,6 +84,7 @@ class ClipMetric(torchmetrics.Metric):
     better: ClassVar[Better]
     family: ClassVar[Family] = "Other measures"
     needs: ClassVar[frozenset[str]] = frozenset()
+    version: ClassVar[int] = 1
     full_state_update = False
     values: list[torch.Tensor]
 

@@ -30,7 +30,7 @@ class SetMetricSpec:
     formula: "frechet" or "kernel", see frechet.py.
     minimum: fewest clips in each set. At a quarter of them, the least that `extrapolated` draws, two are left, the
         least that vary. Enough to compute is not enough to trust: the intervals say how far.
-    unit, better, family: as of a ClipMetric.
+    unit, better, family, version: as of a ClipMetric; the version is the distance's, features have their extractor's.
     """
 
     name: str
@@ -39,6 +39,7 @@ class SetMetricSpec:
     meaning: str  # what a report says of it
     formula: Literal["frechet", "kernel"] = "frechet"
     minimum: int = 8
+    version: int = 1
     unit: ClassVar[str] = ""
     better: ClassVar[Literal["lower"]] = "lower"
     family: ClassVar[Family] = "Sets of clips"
@@ -65,6 +66,7 @@ class SetMetric(torchmetrics.Metric):
     def __init__(self, spec: SetMetricSpec, extractor: FeatureExtractor | None = None) -> None:
         super().__init__()
         self.spec, self.name, self.unit, self.better = spec, spec.name, spec.unit, spec.better
+        self.version = spec.version
         self.extractor = extractor or open_extractor(spec.backbone)
         for state in ("real_features", "generated_features"):
             self.add_state(state, default=[], dist_reduce_fx="cat")

@@ -28,6 +28,7 @@ from gen_inbetween.evaluation.report.tables import plain, table
 from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
 from gen_inbetween.media.contact_sheet import Frames
 from gen_inbetween.runtime.files import write_text
+from gen_inbetween.runtime.hashing import file_sha256
 
 DRAWN = 4  # headline measures where the configuration names none
 NAMED = 5  # failures of one method that are named
@@ -55,6 +56,7 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
             method or measure that the run does not have. OutputError: the disk is full or closed to us.
     """
     facts = read_json(output / "run.json")
+    check_files(output, facts)
     scores = read_scores(output / "results.jsonl")
     run.report.check(run.methods, [name for name, each in facts["metrics"].items() if each["kind"] == "clip"])
     material = gather_material(output, run, scores, facts)
@@ -64,6 +66,15 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
     if run.report.markdown is not None:
         write_copy(text, output, run.report.markdown)
     return output / "report.md"
+
+
+def check_files(output: Path, facts: Mapping[str, Any]) -> None:
+    """EvaluationError where results were changed since run.json was written; one of an earlier version cannot tell."""
+    for name, sha256 in facts.get("files", {}).items():
+        if not (output / name).is_file() or file_sha256(output / name) != sha256:
+            raise EvaluationError(
+                f"{output / name} was changed since the evaluation wrote it: run the evaluation again"
+            )
 
 
 def gather_material(output: Path, run: EvalRun, scores: Scores, facts: Mapping[str, Any]) -> Material:

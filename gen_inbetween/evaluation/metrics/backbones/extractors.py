@@ -29,6 +29,7 @@ class FeatureExtractor(nn.Module):
         num_features: D. size: height and width in pixels that frames are stretched to.
         level: "frame", a row of features for each frame, or "clip", one row for all frames together.
         sha256: of the weights' file.
+        version: raised when the same weights give other features; those of an earlier one are computed again.
     """
 
     name: str
@@ -36,6 +37,7 @@ class FeatureExtractor(nn.Module):
     size: int
     level: Level = "frame"
     sha256: str
+    version: int = 1
 
     def __init__(self) -> None:
         super().__init__()
