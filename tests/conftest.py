@@ -145,6 +145,7 @@ def inbetween(monkeypatch, capsys, tmp_path):
     # What main() sets for its process is taken back after the test.
     monkeypatch.setenv("TRANSFORMERS_VERBOSITY", "error")
     monkeypatch.setenv("DIFFUSERS_VERBOSITY", "error")
+    monkeypatch.setenv("GEN_INBETWEEN_TRUST", "")
     monkeypatch.setattr(logging.getLogger("gen_inbetween"), "handlers", [])
     monkeypatch.setattr(warnings, "showwarning", warnings.showwarning)
 

@@ -19,7 +19,17 @@ from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
-from gen_inbetween.cli.errors import FAILED, configure_logging, debugging, fail, report_errors, report_usage
+from gen_inbetween.cli.errors import (
+    ANYWHERE,
+    FAILED,
+    TRUST_VARIABLE,
+    configure_logging,
+    debugging,
+    fail,
+    report_errors,
+    report_usage,
+    trusting,
+)
 from gen_inbetween.cli.keyframes import (
     Context,
     KeyframeOption,
@@ -64,6 +74,7 @@ app = typer.Typer(
     name="inbetween",
     help="Two keyframes in, a natural video between them out.",
     epilog="A failure is one line on stderr; --debug (anywhere on the line) adds the traceback. "
+    "--trust (anywhere) lets files run that are programs, such as FILM's TorchScript; all other weights are data. "
     "Exit status: 0 done, 1 failed, 2 bad input, 130 interrupted (143 by SIGTERM, 129 by SIGHUP).",
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -469,8 +480,10 @@ def main() -> None:
     """The console script."""
     configure_logging()
     raise_on_signals()
+    if trusting():
+        os.environ[TRUST_VARIABLE] = "1"
     try:
-        status = app(args=[argument for argument in sys.argv[1:] if argument != "--debug"], standalone_mode=False)
+        status = app(args=[argument for argument in sys.argv[1:] if argument not in ANYWHERE], standalone_mode=False)
     except Exception as error:
         if debugging() or not hasattr(error, "format_message"):
             raise

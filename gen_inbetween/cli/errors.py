@@ -15,6 +15,8 @@ import typer
 Command = TypeVar("Command", bound=Callable[..., None])
 
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
+ANYWHERE = ("--debug", "--trust")  # options of the command itself, wherever they stand on the line
+TRUST_VARIABLE = "GEN_INBETWEEN_TRUST"  # `runtime.trust` reads it; that waits for pydantic, --help does not
 INPUT_ERRORS = (ValueError, OSError, ImportError)  # what the library raises for what a person can mend
 
 
@@ -66,6 +68,11 @@ def report_usage(error: Any) -> int:
 def debugging() -> bool:
     """Whether --debug stands anywhere on the line: it is wanted afterwards, at the end of one that failed."""
     return "--debug" in sys.argv[1:]
+
+
+def trusting() -> bool:
+    """Whether --trust stands anywhere on the line: files that are programs may run."""
+    return "--trust" in sys.argv[1:]
 
 
 def configure_logging() -> None:

@@ -10,19 +10,29 @@ difference is taken tensor by tensor between mapped files:
 
 from __future__ import annotations
 
-import json
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
 
+from pydantic import ConfigDict, Field, TypeAdapter
 from safetensors import SafetensorError, safe_open
 from torch import Tensor
+from typing_extensions import NotRequired, TypedDict
 
 from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.hub import HUB_IDS, MODELS_VARIABLE, MOTION_FILE, find_file
+from gen_inbetween.runtime.trust.limits import (
+    LARGEST_WEIGHT,
+    UntrustedError,
+    check_weights,
+    checked,
+    parse_object,
+    read_object,
+    shorten,
+)
 
 HEADER = "backward_motion"  # the key of our JSON in a safetensors header
 FORMAT_VERSION = 2  # 2 says whether the motion rotates; of 1, all do
@@ -104,7 +114,9 @@ def open_weights(path: Path) -> Iterator[Any]:
     try:
         with safe_open(path, framework="pt") as weights:
             yield weights
-    except (SafetensorError, OSError) as error:
+    except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:  # safetensors' own among them
+        if isinstance(error, MotionError):
+            raise
         if not path.is_file():
             raise MotionError(f"no such file: {path}") from error
         raise MotionError(f"{path} is not a whole safetensors file: {_what_it_is(path)}") from error
@@ -124,18 +136,54 @@ def _what_it_is(path: Path) -> str:
     return "it is truncated or of another format; download it again"
 
 
+class MotionVersion(TypedDict):
+    """The part of our JSON in the header by which a later version of it is told."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    format_version: Annotated[int, Field(ge=1)]
+
+
+class MotionHeader(MotionVersion):
+    """What our JSON in the header says; what else stands in it is kept as it is."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    base_model: str | None
+    num_frames: Annotated[int, Field(ge=1, le=100_000)] | None
+    rank: Annotated[int, Field(ge=1, le=100_000)] | None
+    alpha: Annotated[float, Field(ge=-LARGEST_WEIGHT, le=LARGEST_WEIGHT, allow_inf_nan=False)] | None
+    rotate: NotRequired[bool]
+    sha256: str
+
+
+VERSION_SHAPE: TypeAdapter[MotionVersion] = TypeAdapter(MotionVersion)
+HEADER_SHAPE: TypeAdapter[MotionHeader] = TypeAdapter(MotionHeader)
+
+
+@contextmanager
+def as_motion_errors() -> Iterator[None]:
+    """Whatever is wrong with a file from a stranger is a MotionError."""
+    try:
+        yield
+    except UntrustedError as error:
+        raise MotionError(str(error)) from error
+
+
 def read_difference(path: Path) -> tuple[dict[str, Tensor], MotionInfo]:
     """Our own file. MotionError: a later format version, or tensors other than the header's hash says."""
-    with open_weights(path) as weights:
-        header = json.loads((weights.metadata() or {})[HEADER])
+    where = f"{path}: its header"
+    with open_weights(path) as weights, as_motion_errors():
+        header = parse_object((weights.metadata() or {})[HEADER], where)
+        version = checked(VERSION_SHAPE, header, where)["format_version"]
+        if version > FORMAT_VERSION:
+            raise MotionError(f"{path} has format version {version}; this release reads {FORMAT_VERSION}: update it")
+        checked(HEADER_SHAPE, header, where)
         state = {name: weights.get_tensor(name) for name in weights.keys()}
-    if header["format_version"] > FORMAT_VERSION:
-        raise MotionError(
-            f"{path} has format version {header['format_version']}; this release reads {FORMAT_VERSION}: update it"
-        )
-    sha256 = state_sha256(state)
-    if sha256 != header["sha256"]:
-        raise MotionError(f"{path} is damaged: its tensors do not have the SHA-256 its header records; get it again")
+        sha256 = state_sha256(state)
+        if sha256 != header["sha256"]:
+            raise MotionError(
+                f"{path} is damaged: its tensors do not have the SHA-256 its header records; get it again"
+            )
+        check_weights(state, path)
     keys = ("base_model", "num_frames", "rank", "alpha")
     recorded = {key: header[key] for key in keys} | {"rotate": header.get("rotate", True)}
     return state, MotionInfo("difference", **recorded, sha256=sha256, metadata=header)
@@ -158,8 +206,9 @@ def read_tuned_unet(path: Path, base: str | Path | None = None) -> tuple[dict[st
     frames, base_frames = _num_frames(path), _num_frames(base_path)
     if frames and base_frames and frames != base_frames:
         raise MotionError(f"wrong base for {path}: it was tuned at {frames} frames, {base_name} makes {base_frames}")
-    with open_weights(path) as tuned, open_weights(base_path) as origin:
+    with open_weights(path) as tuned, open_weights(base_path) as origin, as_motion_errors():
         state = _subtract(tuned, origin, path, base_name)
+        check_weights(state, path)
     folder = Path(base_name).expanduser()
     recorded = folder.resolve().name if folder.is_dir() else base_name  # a path says nothing on another machine
     return state, MotionInfo("tuned unet", recorded, frames or base_frames, None, None, state_sha256(state))
@@ -176,6 +225,7 @@ def _subtract(tuned: Any, origin: Any, path: Path, base_name: str) -> dict[str, 
         if name.endswith("to_v.weight"):
             _check_frozen(tuned, origin, name.replace("to_v.weight", "to_q.weight"), path, base_name)
         after, before = tuned.get_tensor(name), origin.get_tensor(name)
+        check_weights({name: after}, path)
         if after.shape != before.shape:
             raise MotionError(
                 f"wrong base for {path}: {name} is {tuple(after.shape)}, in {base_name} {tuple(before.shape)}"
@@ -200,4 +250,8 @@ def _check_frozen(tuned: Any, origin: Any, name: str, path: Path, base_name: str
 
 def _num_frames(weights_path: Path) -> int | None:
     config = weights_path.parent / "config.json"
-    return json.loads(config.read_text()).get("num_frames") if config.is_file() else None
+    with as_motion_errors():
+        num_frames = read_object(config).get("num_frames") if config.is_file() else None
+    if num_frames is not None and (not isinstance(num_frames, int) or isinstance(num_frames, bool)):
+        raise MotionError(f"{config}: expected num_frames as a whole number, got {shorten(repr(num_frames))}")
+    return num_frames

@@ -64,6 +64,7 @@ from gen_inbetween.diffusion.windows.layout import (
 from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
 from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
 from gen_inbetween.runtime.messages import nearest_names
+from gen_inbetween.runtime.trust.model_folder import check_classes
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
@@ -127,12 +128,23 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         name = os.fspath(pretrained_model_name_or_path)
         source = locate_model(name)
         kwargs.setdefault("variant", find_variant(source))
+        kwargs.setdefault("use_safetensors", True)  # the other kind of weights are pickles
+        if Path(source).is_dir():
+            check_classes(Path(source))
         opened: Any = super().from_pretrained(source, **kwargs)
         pipe: InbetweenPipeline = opened
         file = find_file(name, [MOTION_FILE]) if motion == "default" else motion
         if file is not None:
             pipe.load_motion(file)
         return pipe
+
+    @classmethod
+    def download(cls, pretrained_model_name: str | os.PathLike[str], **kwargs: Any) -> str | os.PathLike[str]:
+        """The folder of a hub id's files, downloaded where they are not here yet; ModelError: as `check_classes`."""
+        parent: Any = super()
+        folder: str | os.PathLike[str] = parent.download(pretrained_model_name, **kwargs)
+        check_classes(Path(folder))
+        return folder
 
     @one_at_a_time
     def save_pretrained(self, save_directory: str | os.PathLike[str], **kwargs: Any) -> None:
@@ -462,7 +474,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
     ) -> list[list[Image.Image]] | np.ndarray | Tensor:
         """Latents as the output type has it; a long clip span by span, blended where they overlap."""
         if not latents.isfinite().all():
-            raise RuntimeError(f"the denoised clip is not finite: run the UNet (now {self.unet.dtype}) in float32")
+            raise RuntimeError(f"the denoised clip is not finite: {self._why_not_finite()}")
         if output_type == "latent":
             return latents
         if not spans:
@@ -474,6 +486,16 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
                 frames = part.new_zeros(len(part), latents.shape[1], *part.shape[2:]) if frames is None else frames
                 frames[:, list(numbers)] += weight.to(part).reshape(-1, 1, 1, 1) * part
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
+
+    def _why_not_finite(self) -> str:
+        """What to do about a clip of NaN or infinity."""
+        for part in (self.unet, self.image_encoder, self.vae):
+            name = next((name for name, weight in part.named_parameters() if not weight.isfinite().all()), None)
+            if name:
+                return f"{type(part).__name__} has NaN or infinity in {name}: get the model, or its motion, again"
+        if self.unet.dtype in (torch.float16, torch.bfloat16):
+            return f"the UNet computes in {str(self.unet.dtype).removeprefix('torch.')}: take float32 (dtype='float32')"
+        return "its weights are finite, so their sums overflow: take less guidance or motion_scale, or another model"
 
 
 def find_variant(source: str) -> str | None:

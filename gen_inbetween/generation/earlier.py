@@ -2,15 +2,69 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass
-from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import Field, TypeAdapter
+from typing_extensions import NotRequired, TypedDict
 
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.trust.limits import UntrustedError, checked, shorten
+
+
+class FrameRecord(TypedDict):
+    path: NotRequired[str | None]
+    sha256: str
+    position: NotRequired[int | None]
+    strength: NotRequired[Annotated[float, Field(ge=0, le=1)]]
+
+
+class WeightsRecord(TypedDict):
+    sha256: str | None
+    scale: NotRequired[float]
+
+
+class InterpolatorRecord(WeightsRecord):
+    name: str
+    kind: str
+
+
+class Rate(TypedDict):
+    fps: Annotated[float, Field(gt=0, allow_inf_nan=False)]
+
+
+class Common(TypedDict):
+    """What a replay reads of every manifest; `Settings` and `MemoryOptions` look at theirs."""
+
+    settings: Rate
+    frames: dict[str, FrameRecord]
+    versions: dict[str, str | None]
+
+
+class Sampled(Common):
+    model: WeightsRecord
+    motion: WeightsRecord | None
+    memory: dict[str, Any]
+    latents_sha256: str
+
+
+class InterpolatedSettings(Rate):
+    interpolator: NotRequired[str | None]
+
+
+class Interpolated(Common):
+    settings: InterpolatedSettings  # type: ignore[misc]
+    interpolator: InterpolatorRecord
+    frames_sha256: str
+
+
+SAMPLED: TypeAdapter[Sampled] = TypeAdapter(Sampled)
+INTERPOLATED: TypeAdapter[Interpolated] = TypeAdapter(Interpolated)
 
 
 @dataclass(frozen=True)
@@ -42,16 +96,25 @@ class EarlierClip:
                 f"{self.path}: a {self.manifest['join'].get('kind')}, which `inbetween replay` and "
                 "generation.joins.replay_join make again"
             )
-        method = self.manifest.get("settings", {}).get("method")
+        method = (self.manifest.get("settings") or {}).get("method")
         what = "frames" if method == INTERPOLATE else "latents"
         if method not in (*METHODS, INTERPOLATE):
             raise ManifestError(
-                f"{self.path}: made by {method or 'another command'}; replay makes clips of `inbetween run` and "
-                "`inbetween batch` again, and of interpolate_pair: run the other command again"
+                f"{self.path}: made by {shorten(method or 'another command')}; replay makes clips of `inbetween run` "
+                "and `inbetween batch` again, and of interpolate_pair: run the other command again"
             )
         if f"{what}_sha256" not in self.manifest:
             raise ManifestError(f"{self.path}: no hash of the clip's {what} in it, so nothing to compare them with")
         return what
+
+    def check(self) -> None:
+        """ManifestError where a part that a replay reads is missing or of another kind."""
+        try:
+            checked(INTERPOLATED if self.compared == "frames" else SAMPLED, self.manifest, self.path)
+        except UntrustedError as error:
+            raise ManifestError(str(error)) from error
+        if not {"frame0", "frame1"} <= self.manifest["frames"].keys():
+            raise ManifestError(f"{self.path}: expected frame0 and frame1 among its frames")
 
     def find_keyframe(self, name: str, frame: Any) -> Any:
         """The keyframe, mask or draft that was given now, or else the file that the manifest names."""
@@ -60,8 +123,10 @@ class EarlierClip:
             return frame
         if path is None:
             raise ManifestError(f"{name} was given in memory, not as a file: pass it again ({name}=, or --{name} FILE)")
-        if not Path(path).exists():
-            raise ManifestError(f"{name} is no longer at {path}: say where it is ({name}=, or --{name} FILE)")
+        if not os.path.exists(path):  # which answers for paths that no system could have, too
+            raise ManifestError(
+                f"{name} is no longer at {shorten(path, 300)}: say where it is ({name}=, or --{name} FILE)"
+            )
         return str(path)
 
     def check_keyframes(self, record: dict[str, dict[str, str | None]]) -> None:

@@ -5,7 +5,6 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Sequence
-from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 from gen_inbetween.diffusion.options import INTERPOLATE
@@ -19,6 +18,7 @@ from gen_inbetween.media.image import Frame
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.trust.limits import shorten
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -91,13 +91,15 @@ def settings_of(
         callback or an interruption, which the settings know nothing of.
     """
     interpolated = earlier.compared == "frames"
+    earlier.check()
     settings = {**earlier.manifest["settings"], "fps": DEFAULTS["fps"] if interpolated else earlier.fps}
     settings |= {"still": None} | ({} if settings.get("draft") == INTERPOLATE else {"draft": None})  # found by path
     if interpolated:
         name = settings.get("interpolator") or earlier.manifest["interpolator"]["name"]
-        if interpolator is None and name not in INTERPOLATORS and not Path(name).exists():
+        if interpolator is None and name not in INTERPOLATORS and not os.path.exists(name):
             raise ManifestError(
-                f"the weights {name} are not here: say where they are (interpolator=, or --interpolator FILE)"
+                f"the weights {shorten(name, 300)} are not here: say where they are (interpolator=, or "
+                "--interpolator FILE)"
             )
         return from_mapping(Settings, {**settings, "interpolator": str(interpolator or name)}, where=earlier.path)
     if interpolator is not None:
@@ -106,7 +108,7 @@ def settings_of(
     for part, what in unheard.items():
         if earlier.manifest.get(part):
             raise ManifestError(f"{earlier.path}: {what}, so the settings alone do not make this clip again")
-    if settings["seed"] is None:
+    if settings.get("seed") is None:
         raise ManifestError(f"{earlier.path}: its noise was drawn by a generator that was given, which is gone")
     if earlier.manifest["model"]["sha256"] is None:
         if pipeline is None:

@@ -33,6 +33,7 @@ from gen_inbetween.interpolation.carried_motion import (
 from gen_inbetween.interpolation.classical import dis_flow, opencv
 from gen_inbetween.interpolation.interpolator import (
     Flows,
+    InterpolatorError,
     InterpolatorInfo,
     PairedInterpolator,
     PairInterpolator,
@@ -48,6 +49,7 @@ from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.outputs import check_output
+from gen_inbetween.runtime.trust.limits import UntrustedError, check_weights, shorten
 
 LARGE = 640  # pixels of the longer side above which motion is estimated at half of the size
 HEADER = "gen_inbetween_refinement"  # the key in a safetensors header that says what the weights are, and their recipe
@@ -156,20 +158,26 @@ def refinement_recipe(path: Path) -> str | None:
     try:
         with safe_open(path, "pt") as file:
             return (file.metadata() or {}).get(HEADER)
-    except SafetensorError:
+    except (SafetensorError, OSError, RuntimeError):
         return None
 
 
 def refined_interpolator(path: Path, device: str | torch.device, name: str) -> CarriedInterpolator:
     """The interpolator over the weights that `write_refinement` wrote. ImportError: OpenCV is not installed."""
-    state = load_file(path)
-    refinement = Refinement(tuple(state[f"down.{level}.0.0.weight"].shape[0] for level in range(4)))
-    refinement.load_state_dict({key: value.float() for key, value in state.items()})
+    try:
+        state = load_file(path)
+        check_weights(state, path)
+        refinement = Refinement(tuple(state[f"down.{level}.0.0.weight"].shape[0] for level in range(4)))
+        refinement.load_state_dict({key: value.float() for key, value in state.items()})
+    except (SafetensorError, UntrustedError, KeyError, IndexError, RuntimeError) as error:
+        raise InterpolatorError(
+            f"{path} is no refinement of dis-splat, or is cut off: {shorten(error, 200)}"
+        ) from error
     refinement = refinement.to(device).eval().requires_grad_(False)
     info = InterpolatorInfo(
         name,
         "DIS",
-        f"splatted, refined: {refinement_recipe(path)}",
+        f"splatted, refined: {shorten(refinement_recipe(path))}",
         "index",
         MULTIPLE,
         f"Apache-2.0, as this project; {OPENCV_LICENSE}",

@@ -50,6 +50,7 @@ from gen_inbetween.runtime.checks import check_real
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import file_sha256, unchanged
 from gen_inbetween.runtime.messages import tell_once
+from gen_inbetween.runtime.trust.limits import trusting_programs
 
 log = logging.getLogger("gen_inbetween")
 
@@ -65,6 +66,7 @@ def load_interpolator(
     device: str | torch.device | None = None,
     *,
     scale: float = 1.0,
+    trust: bool = False,
 ) -> FrameInterpolator:
     """Open an interpolator.
 
@@ -74,6 +76,7 @@ def load_interpolator(
         kind: "auto", or what the file's shapes leave open: "time" or "index", "time+ref" or "index+ref".
         device: where it computes; None: a CUDA card, or the CPU.
         scale: for RIFE, estimate motion at this fraction of the resolution, 0.25 to 4; 0.5 suits 4K frames.
+        trust: run a file that is a program, as FILM's TorchScript is; all others are data.
 
     Returns:
         The interpolator; its `.info` says what it is.
@@ -88,6 +91,13 @@ def load_interpolator(
         raise InterpolatorError(f"expected an interpolator's name or a file of weights, got {name_or_path!r}")
     if not 0.25 <= check_real("scale", scale) <= 4:
         raise InterpolatorError(f"expected scale from 0.25 to 4, got {scale:g}")
+    with trusting_programs(trust):
+        return _load(name_or_path, kind, device, scale)
+
+
+def _load(
+    name_or_path: str | Path, kind: KindChoice, device: str | torch.device | None, scale: float
+) -> FrameInterpolator:
     if name_or_path in INTERPOLATORS:
         interpolator = INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
     else:
@@ -166,7 +176,7 @@ def read_network(path: Path, scale: float) -> tuple[DetectedNetwork, Any, dict[s
 
 def declared_network(header: Mapping[str, Any]) -> DetectedNetwork:
     """The network that the header of our own file declares; whether its tensors fit shows when they are put in."""
-    sizes = dict(header["network"]) if isinstance(header["network"], Mapping) else {}
+    sizes = dict(header["network"])
     name, kind = str(sizes.pop("architecture", None)), cast(Kind, header.get("kind"))
     on_meta(lambda: build_network(name, kind, sizes))  # raises what is wrong with them
     return DetectedNetwork(

@@ -6,6 +6,7 @@ import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from gen_inbetween.models.layout import WEIGHTS, read_config
 from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime.hub import fetch_file
 from gen_inbetween.runtime.messages import warn_once
@@ -121,7 +122,8 @@ def open_configs(model: str | Path | ModelSpec | ModelConfigs) -> ModelConfigs:
     if not folder.is_dir() and spec.name in MODELS:
         return replace(SVD_XT, name=spec.name, num_frames=spec.num_frames)
     unet, vae, image_encoder = (
-        (folder / file if folder.is_dir() else fetch_file(spec.source, file)).read_text()
-        for file in ("unet/config.json", "vae/config.json", "image_encoder/config.json")
+        json.dumps(read_config(folder / file if folder.is_dir() else fetch_file(spec.source, file), part))
+        for part in WEIGHTS
+        for file in [f"{part}/config.json"]
     )
     return ModelConfigs(spec.name, unet, vae, image_encoder, spec.width, spec.height, spec.num_frames)

@@ -7,29 +7,96 @@ import json
 import logging
 import os
 from pathlib import Path
-from typing import Any
+from typing import Annotated, Any
+
+from pydantic import ConfigDict, Field, TypeAdapter
+from typing_extensions import NotRequired, TypedDict
 
 from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.hashing import file_sha256, file_state, is_settled
-from gen_inbetween.runtime.hub import MOTION_FILE, ModelError
+from gen_inbetween.runtime.hub import INDEX, MOTION_FILE, ModelError
+from gen_inbetween.runtime.trust.limits import UntrustedError, checked, read_object, shorten
+from gen_inbetween.runtime.trust.model_index import find_foreign
 
 log = logging.getLogger("gen_inbetween")
 
-INDEX = "model_index.json"
+Width = Annotated[int, Field(ge=1, le=65_536)]
+Widths = Annotated[list[Width], Field(min_length=1, max_length=16)]
+Depth = Annotated[int, Field(ge=1, le=64)]
+Depths = Annotated[list[Depth], Field(min_length=1, max_length=16)]
+Size = Annotated[int, Field(ge=1, le=65_536)]  # pixels, or latent pixels
+
 WEIGHTS = ("unet", "vae", "image_encoder")  # the parts of SVD with weights; scheduler and feature_extractor have none
-UNET_CLASS = "UNetSpatioTemporalConditionModel"
 
 
 def check_pipeline_folder(folder: Path, *, parts: bool = True) -> None:
     """ModelError, unless `folder` is an SVD pipeline, with all its parts unless `parts` is False."""
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} is not an SVD pipeline: {_what_it_is(folder)}")
-    index = _read_json(folder / INDEX)
-    if UNET_CLASS not in (index.get("unet") or []):
-        raise ModelError(f"{folder} is not an SVD pipeline: it is a {index.get('_class_name', 'pipeline of no class')}")
+    if foreign := find_foreign(folder, _read_json(folder / INDEX)):
+        raise ModelError(foreign)
     missing = missing_parts(folder) if parts else []
     if missing:
         raise ModelError(f"{folder} is not a whole SVD pipeline: it lacks {', '.join(missing)}; get it again")
+
+
+class UnetConfig(TypedDict):
+    """What is read of a UNet's configuration, with the most that a run could mean by it."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    num_frames: Annotated[int, Field(ge=1, le=10_000)]
+    sample_size: NotRequired[Size | Annotated[list[Size], Field(min_length=2, max_length=2)] | None]
+    block_out_channels: Widths
+    in_channels: NotRequired[Width]
+    out_channels: NotRequired[Width]
+    layers_per_block: NotRequired[Depth | Depths]
+    transformer_layers_per_block: NotRequired[Depth | Depths]
+    num_attention_heads: NotRequired[Width | Widths]
+    cross_attention_dim: NotRequired[Width | Widths]
+    addition_time_embed_dim: NotRequired[Width]
+    projection_class_embeddings_input_dim: NotRequired[Width]
+
+
+class VaeConfig(TypedDict):
+    """What is read of a VAE's configuration."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    block_out_channels: Widths
+    layers_per_block: NotRequired[Depth]
+    latent_channels: NotRequired[Width]
+    down_block_types: NotRequired[Annotated[list[str], Field(min_length=1, max_length=16)]]
+    scaling_factor: NotRequired[Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]]
+
+
+class ImageEncoderConfig(TypedDict):
+    """What is read of an image encoder's configuration."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    hidden_size: NotRequired[Width]
+    intermediate_size: NotRequired[Width]
+    projection_dim: NotRequired[Width]
+    num_hidden_layers: NotRequired[Annotated[int, Field(ge=1, le=256)]]
+    num_attention_heads: NotRequired[Width]
+    image_size: NotRequired[Width]
+    patch_size: NotRequired[Width]
+    hidden_act: NotRequired[str]
+
+
+SHAPES: dict[str, TypeAdapter[Any]] = {
+    "unet": TypeAdapter(UnetConfig),
+    "vae": TypeAdapter(VaeConfig),
+    "image_encoder": TypeAdapter(ImageEncoderConfig),
+}
+
+
+def read_config(path: Path, part: str) -> dict[str, Any]:
+    """The config.json of a part of WEIGHTS; ModelError: it is none, or says what no such part can be."""
+    try:
+        config = read_object(path)
+        checked(SHAPES[part], config, str(path))
+        return config
+    except UntrustedError as error:
+        raise ModelError(str(error)) from error
 
 
 def missing_parts(folder: Path) -> list[str]:
@@ -112,13 +179,12 @@ def _what_it_is(path: Path) -> str:
     if (path / "config.json").is_file():
         config = _read_json(path / "config.json")
         kind = config.get("_class_name") or config.get("model_type") or "part of a model"
-        return f"it is a single {kind}; give the folder which has {INDEX} in it"
+        return f"it is a single {shorten(kind)}; give the folder which has {INDEX} in it"
     return f"it has no {INDEX}; it holds {', '.join(sorted(entry.name for entry in path.iterdir())[:4])}"
 
 
 def _read_json(path: Path) -> dict[str, Any]:
     try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise ModelError(f"{path} is not JSON: {error}") from error
-    return content
+        return read_object(path)
+    except UntrustedError as error:
+        raise ModelError(str(error)) from error

@@ -17,7 +17,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError
+from safetensors import SafetensorError, safe_open
 
 from gen_inbetween.diffusion.motion_files import check_motion_file
 from gen_inbetween.models.layout import folder_sha256, model_files
@@ -26,6 +26,7 @@ from gen_inbetween.runtime.devices import default_device, default_dtype
 from gen_inbetween.runtime.hashing import FileState, file_state
 from gen_inbetween.runtime.hub import ModelError, hub_errors
 from gen_inbetween.runtime.messages import warn_once
+from gen_inbetween.runtime.trust.limits import shorten
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -140,6 +141,22 @@ def check_unchanged(pipe: InbetweenPipeline, spec: ModelSpec) -> None:
         )
 
 
+WEIGHT_DTYPES = ("F64", "F32", "F16", "BF16")
+COUNTERS = ("position_ids", "num_batches_tracked")  # what transformers and torch keep beside weights, whole numbers
+
+
+def check_dtypes(file: Path) -> None:
+    """ModelError where a file of weights is cut off or holds tensors that are no real numbers; reads its header."""
+    try:
+        with safe_open(file, framework="pt") as weights:
+            for name in weights.keys():
+                dtype = str(weights.get_slice(name).get_dtype())
+                if dtype not in WEIGHT_DTYPES and not name.endswith(COUNTERS):
+                    raise ModelError(f"{file}: {shorten(name)} holds {dtype}, which are no weights; get it again")
+    except (SafetensorError, OSError, RuntimeError) as error:
+        raise ModelError(f"cannot load {file}: {shorten(error, 300)}; get it again") from error
+
+
 @lru_cache(maxsize=2)  # SVD-XT is 4.5 GB in half precision: enough to compare two, not to fill the memory
 def _open(
     spec: ModelSpec,
@@ -154,14 +171,20 @@ def _open(
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
     open_kernel(kernel)  # before anything is loaded
+    for file in model_files(spec.source):
+        if file.suffix == ".safetensors":
+            check_dtypes(file)
     try:
         with hub_errors(spec.source), warnings.catch_warnings():
             # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
             warnings.filterwarnings("ignore", message=".*torch_dtype.*", category=FutureWarning)
             options: dict[str, Any] = {"variant": spec.variant, "torch_dtype": dtype}
             pipe: Any = InbetweenPipeline.from_pretrained(spec.source, motion=None, **options)
-    except (OSError, SafetensorError) as error:  # the hub's own are told above: these files are here and broken
-        raise ModelError(f"cannot load {spec.source}: {str(error).splitlines()[0]}; get it again") from error
+    except (ModelError, MemoryError, torch.OutOfMemoryError):
+        raise
+    except Exception as error:  # the hub's own are told above: these files are here, and broken in one of many ways
+        message = shorten(str(error), 300) or type(error).__name__
+        raise ModelError(f"cannot load {spec.source}: {message}; get it again") from error
     pipe.to(device)
     if kernel == "xformers":  # first, because it replaces every processor; then ours
         pipe.unet.enable_xformers_memory_efficient_attention()

@@ -6,16 +6,16 @@ Diffusion in diffusers' layout works.
 
 from __future__ import annotations
 
-import json
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
 
-from gen_inbetween.models.layout import INDEX, check_pipeline_folder, missing_parts
+from gen_inbetween.models.layout import check_pipeline_folder, missing_parts, read_config
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.hub import (
     BUNDLED,
     HUB_IDS,
+    INDEX,
     MODELS_VARIABLE,
     MOTION_FILE,
     ModelError,
@@ -137,7 +137,7 @@ def _variant(folder: Path) -> str | None:
 
 
 def _spec_of_folder(folder: Path, name: str) -> ModelSpec:
-    unet, vae = (json.loads((folder / part / "config.json").read_text()) for part in ("unet", "vae"))
+    unet, vae = (read_config(folder / part / "config.json", part) for part in ("unet", "vae"))
     motion = folder / MOTION_FILE
     spec = _spec_of_configs(name, unet, vae)
     return replace(spec, source=str(folder), variant=_variant(folder), motion=str(motion) if motion.is_file() else None)
@@ -148,7 +148,7 @@ def _spec_of_hub_id(hub_id: str) -> ModelSpec:
     check_pipeline_folder(index.parent, parts=False)  # the parts themselves come when it is opened
     if not missing_parts(index.parent):
         return replace(_spec_of_folder(index.parent, hub_id), name=hub_id)
-    unet, vae = (json.loads(fetch_file(hub_id, f"{part}/config.json").read_text()) for part in ("unet", "vae"))
+    unet, vae = (read_config(fetch_file(hub_id, f"{part}/config.json"), part) for part in ("unet", "vae"))
     return _spec_of_configs(hub_id, unet, vae)
 
 
@@ -159,7 +159,7 @@ def _spec_of_configs(name: str, unet: dict[str, Any], vae: dict[str, Any]) -> Mo
 
 def size_of_configs(unet: dict[str, Any], vae: dict[str, Any]) -> tuple[int, int]:
     """(width, height) in pixels of the clips that a UNet and a VAE of these configurations were trained on."""
-    sample_size = unet["sample_size"] or SVD_SAMPLE_SIZE
+    sample_size = unet.get("sample_size") or SVD_SAMPLE_SIZE
     if sample_size == SVD_SAMPLE_SIZE:
         return 1024, 576
     height, width = sample_size if isinstance(sample_size, list | tuple) else (sample_size, sample_size)

@@ -35,6 +35,9 @@ BUNDLED = {"pocket": str(files("gen_inbetween") / "models" / "pocket")}  # folde
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"}
 
 
+INDEX = "model_index.json"
+
+
 class ModelError(ValueError):
     """A model that cannot be found, fetched or used. One sentence says what came and what to do."""
 

@@ -21,6 +21,7 @@ from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.lists import read_text
 from gen_inbetween.runtime.outputs import check_output, earlier_path_beside, lasting, path_beside, read_manifest
 from gen_inbetween.runtime.traces.labels import read_label
+from gen_inbetween.runtime.trust.limits import shorten
 
 FORMAT = 2
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
@@ -158,8 +159,23 @@ def read_json(path: Path) -> Any:
 def check(manifest: Any, path: Path) -> dict[str, Any]:
     """A manifest in the present format; ManifestError: it is of none that is known."""
     number = manifest.get("format") if isinstance(manifest, dict) else type(manifest).__name__
-    if number not in (1, FORMAT):
-        raise ManifestError(f"{path}: expected a gen_inbetween manifest of format 1 or {FORMAT}, found {number!r}")
+    if type(number) is not int or number not in (1, FORMAT):
+        found = shorten(repr(number))
+        raise ManifestError(f"{path}: expected a gen_inbetween manifest of format 1 or {FORMAT}, found {found}")
+    for part in (
+        "settings",
+        "frames",
+        "auto",
+        "model",
+        "motion",
+        "interpolator",
+        "memory",
+        "levers",
+        "versions",
+        "join",
+    ):
+        if not isinstance(manifest.get(part, {}), dict | None):
+            raise ManifestError(f"{path}: expected {part} as an object, found {type(manifest[part]).__name__}")
     return upgrade(manifest) if number == 1 else manifest
 
 
@@ -180,12 +196,12 @@ def upgrade(manifest: dict[str, Any]) -> dict[str, Any]:
         return {RENAMED.get(key, key): rename(item) for key, item in value.items()}
 
     upgraded: dict[str, Any] = {**rename(manifest), "format": FORMAT}
-    settings = upgraded.get("settings", {})
-    for part in (settings, upgraded.get("auto", {})):
+    settings = upgraded.get("settings") or {}
+    for part in (settings, upgraded.get("auto") or {}):
         if part.get("method") == "flow":
             part["method"] = "interpolate"
     if "levers" in upgraded:
-        levers = upgraded.pop("levers")
+        levers = upgraded.pop("levers") or {}
         memory = {name: settings.pop(name, None) for name in MEMORY_SETTINGS}
         chunking = levers.get("forward_chunking") or 0  # None was "whole"
         upgraded["memory"] = memory | levers | {"kernel": memory["kernel"] or "sdpa", "forward_chunking": chunking}

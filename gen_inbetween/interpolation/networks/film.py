@@ -29,31 +29,56 @@ from gen_inbetween.interpolation.interpolator import (
     time_map,
 )
 from gen_inbetween.interpolation.recursive_midpoint import recursive_midpoint_batch
+from gen_inbetween.runtime.trust.limits import TRUST_VARIABLE, UntrustedError, check_archive, programs_are_trusted
 
 PARTS = {"extract", "predict_flow", "fuse"}  # the top modules of the port
 INFO = InterpolatorInfo("film", "FILM", "film_net, TorchScript", "midpoint", 64, "Apache-2.0")
 
 
 def is_torchscript(path: Path) -> bool:
-    """Whether the file is a TorchScript archive; reads its table of contents only."""
-    if not zipfile.is_zipfile(path):
+    """Whether the file is a TorchScript archive; reads its table of contents only.
+
+    InterpolatorError: it is one, and named .safetensors, which would be no program.
+    """
+    try:
+        if not zipfile.is_zipfile(path):
+            return False
+        with zipfile.ZipFile(path) as archive:
+            program = any("/code/" in name for name in archive.namelist())
+    except (zipfile.BadZipFile, NotImplementedError, ValueError):
         return False
-    with zipfile.ZipFile(path) as archive:
-        return any("/code/" in name for name in archive.namelist())
+    if program and path.suffix == ".safetensors":
+        raise InterpolatorError(f"{path} is a TorchScript program under the name of safetensors: not opened")
+    return program
+
+
+def check_trusted(path: Path) -> None:
+    """InterpolatorError unless the caller trusts programs, and this one does not inflate to many times its size."""
+    if not programs_are_trusted():
+        raise InterpolatorError(
+            f"{path} is TorchScript, a program that would run on this machine: if you trust where it comes from, say "
+            f"--trust, load_interpolator(..., trust=True), or {TRUST_VARIABLE}=1"
+        )
+    try:
+        check_archive(path)
+    except UntrustedError as error:
+        raise InterpolatorError(str(error)) from error
 
 
 class FilmInterpolator(FrameInterpolator):
     """The network of the archive at `path`, computing in float32.
 
     A TorchScript archive is a program: torch runs it in its own interpreter, without Python, but open only one from a
-    source you trust. InterpolatorError: the archive cannot be opened, or holds another network.
+    source you trust, and say so (`trusting_programs`). InterpolatorError: nobody did, the archive cannot be opened, or
+    it holds another network.
     """
 
     def __init__(self, path: Path, sha256: str, device: torch.device) -> None:
         self.device = device
+        check_trusted(path)
         try:
             self.network: Any = torch.jit.load(str(path), map_location=device).float().eval()
-        except RuntimeError as error:
+        except (RuntimeError, ValueError, OSError) as error:
             raise InterpolatorError(f"{path} cannot be opened as TorchScript; it may be cut off") from error
         state = self.network.state_dict()
         parts = {name.split(".")[0] for name in state}

@@ -20,7 +20,9 @@ from gen_inbetween.interpolation.networks.ifnet import IFNet
 from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
 from gen_inbetween.interpolation.weights.files import FORMAT_VERSION, write_weights
+from gen_inbetween.runtime.trust.limits import shorten
 
+WIDEST, DEEPEST = 4096, 64  # the most channels and layers that a file may ask for
 INDEX_CHANNELS: dict[Kind, int] = {"midpoint": 0, "time": 1, "index": 1, "time+ref": 5, "index+ref": 5}
 
 
@@ -67,12 +69,12 @@ def build_network(
     """
     architecture = ARCHITECTURES.get(name)
     if architecture is None:
-        raise InterpolatorError(f"expected an architecture out of {', '.join(ARCHITECTURES)}; got {name!r}")
+        raise InterpolatorError(f"expected an architecture out of {', '.join(ARCHITECTURES)}; got {shorten(name)!r}")
     if kind not in architecture.kinds:
-        raise InterpolatorError(f"{name} may be of kind {', '.join(architecture.kinds)}; got {kind!r}")
+        raise InterpolatorError(f"{name} may be of kind {', '.join(architecture.kinds)}; got {shorten(kind)!r}")
     for key, value in sizes.items():
         if key not in architecture.sizes:
-            raise InterpolatorError(f"{name} has no {key}; its sizes are {', '.join(architecture.sizes)}")
+            raise InterpolatorError(f"{name} has no {shorten(key)}; its sizes are {', '.join(architecture.sizes)}")
         _check_size(name, key, value, architecture.levels)
     if name == "ifnet":
         return IFNet(INDEX_CHANNELS[kind], scale=scale, teacher=teacher, **sizes)  # type: ignore[arg-type]
@@ -83,8 +85,14 @@ def build_network(
 
 def _check_size(name: str, key: str, value: Any, levels: tuple[int, int]) -> None:
     numbers = value if key == "widths" else [value]
-    if not isinstance(numbers, (list, tuple)) or not all(isinstance(number, int) and number > 0 for number in numbers):
-        raise InterpolatorError(f"expected {key} of {name} in whole numbers from 1 on, got {value!r}")
+    most = DEEPEST if key == "depth" else WIDEST
+    whole = isinstance(numbers, (list, tuple)) and all(
+        isinstance(number, int) and not isinstance(number, bool) and 0 < number <= most for number in numbers
+    )
+    if not whole:
+        raise InterpolatorError(
+            f"expected {key} of {name} in whole numbers from 1 to {most}, got {shorten(repr(value))}"
+        )
     if key == "widths" and not levels[0] <= len(numbers) <= levels[1]:
         wanted = f"{levels[0]}" if levels[0] == levels[1] else f"{levels[0]} to {levels[1]}"
         raise InterpolatorError(f"{name} has {wanted} widths; got {list(numbers)}")

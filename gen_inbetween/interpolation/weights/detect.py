@@ -23,6 +23,7 @@ from gen_inbetween.interpolation.networks.ifnet import CONTEXT_WIDTH, WIDTHS, IF
 from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4, Layout
 from gen_inbetween.interpolation.networks.superslomo import SuperSloMo
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
+from gen_inbetween.runtime.trust.limits import shorten
 
 State = Mapping[str, Tensor]
 
@@ -48,6 +49,17 @@ class DetectedNetwork:
 
 def detect_network(state: State) -> DetectedNetwork:
     """The network of `state`, whose names have no "module." prefix. InterpolatorError: none that is known here."""
+    try:
+        return _detect(state)
+    except (KeyError, IndexError, ZeroDivisionError, StopIteration) as error:
+        lack = f": {shorten(error)}" if isinstance(error, KeyError) else ""
+        raise InterpolatorError(
+            f"some of the tensors that tell this network are absent, or of another shape{lack}: the file is cut or "
+            "altered"
+        ) from error
+
+
+def _detect(state: State) -> DetectedNetwork:
     if "matching.scale" in state:
         return _tiny_di(state)
     if "block3.conv0.0.0.weight" in state:
@@ -57,7 +69,7 @@ def detect_network(state: State) -> DetectedNetwork:
     if "flow.conv1.weight" in state and "synthesis.conv1.weight" in state:
         licence = "as published: MIT; the licence of its training data, Adobe240, is not stated"
         return DetectedNetwork("Super SloMo", "Super SloMo", ("time",), licence, _super_slomo)
-    names = ", ".join(list(state)[:3]) or "none"
+    names = shorten(", ".join(list(state)[:3]), 200) or "none"
     raise InterpolatorError(
         "these are no weights of a known interpolator (RIFE, RIFE 4.0 to 4.26, InterpAny-Clearer's RIFE, Super SloMo): "
         f"the first tensors are {names}"

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cases import picture
 from torch import Tensor, nn
 
 from gen_inbetween.interpolation import (
@@ -43,7 +44,7 @@ class FilmLike(nn.Module):
 @pytest.mark.filterwarnings("ignore::DeprecationWarning")
 def test_film_opens_from_its_archive_and_halves(tmp_path):
     torch.jit.script(FilmLike().half()).save(str(tmp_path / "film_net_fp16.pt"))
-    film = load_interpolator(tmp_path / "film_net_fp16.pt")
+    film = load_interpolator(tmp_path / "film_net_fp16.pt", trust=True)
     assert isinstance(film, FilmInterpolator) and film.info.kind == "midpoint" and film.info.multiple == 64
     assert film.info.license == "Apache-2.0" and film.info.parameters == 3 and film.info.name == "film_net_fp16.pt"
     a, b = frames(2, 20, 70)
@@ -58,4 +59,28 @@ def test_film_opens_from_its_archive_and_halves(tmp_path):
 def test_another_torchscript_is_not_film(tmp_path):
     torch.jit.script(Part()).save(str(tmp_path / "other.pt"))
     with pytest.raises(InterpolatorError, match="not the FILM port.*found weight"):
-        load_interpolator(tmp_path / "other.pt")
+        load_interpolator(tmp_path / "other.pt", trust=True)
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+def test_a_program_runs_only_where_it_is_trusted(tmp_path, inbetween, monkeypatch):
+    monkeypatch.delenv("GEN_INBETWEEN_TRUST", raising=False)
+    torch.jit.script(FilmLike()).save(str(tmp_path / "film_net_fp32.pt"))
+    with pytest.raises(InterpolatorError, match=r"a program that would run.*--trust.*trust=True"):
+        load_interpolator(tmp_path / "film_net_fp32.pt")
+    for number in (0, 1):
+        picture(number, (64, 64)).save(f"{number}.png")
+    line = ["run", "0.png", "1.png", "-o", "clip.gif", "--method", "interpolate", "--frames", 3]
+    line += ["--interpolator", "film_net_fp32.pt"]
+    status, _, said = inbetween(*line)
+    assert status == 2 and "--trust" in said
+    status, _, said = inbetween(*line, "--trust")
+    assert status == 0, said
+
+
+@pytest.mark.filterwarnings("ignore::DeprecationWarning")
+@pytest.mark.parametrize("trust", [True, False])
+def test_a_program_under_the_name_of_safetensors_is_refused(trust, tmp_path):
+    torch.jit.script(FilmLike()).save(str(tmp_path / "film.safetensors"))
+    with pytest.raises(InterpolatorError, match="TorchScript program under the name of safetensors"):
+        load_interpolator(tmp_path / "film.safetensors", trust=trust)

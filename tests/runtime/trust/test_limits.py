@@ -1,0 +1,122 @@
+"""Limits of files from strangers: archives that inflate, JSON without end, tensors that are no weights."""
+
+from __future__ import annotations
+
+import json
+import zipfile
+
+import pytest
+import torch
+
+from gen_inbetween.runtime.trust.limits import (
+    LONGEST_JSON,
+    UntrustedError,
+    check_archive,
+    check_weights,
+    parse_object,
+    programs_are_trusted,
+    read_object,
+    shorten,
+    trusting_programs,
+)
+
+
+def test_an_archive_that_inflates_is_refused_by_its_index(tmp_path):
+    bomb, honest = tmp_path / "bomb.pkl", tmp_path / "honest.pkl"
+    with zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED) as archive:
+        archive.writestr("data", bytes(4_000_000))
+    with zipfile.ZipFile(honest, "w") as archive:
+        archive.writestr("data", bytes(4_000_000))
+    with pytest.raises(UntrustedError, match="would inflate to 4 MB"):
+        check_archive(bomb)
+    check_archive(honest)
+    (tmp_path / "other").write_bytes(b"no archive")
+    check_archive(tmp_path / "other")
+
+
+def test_an_archive_whose_parts_overlap_is_refused(tmp_path):
+    """Not compressed at all, and yet much more than its size: every entry names the same bytes."""
+    path = tmp_path / "overlap.pkl"
+    with zipfile.ZipFile(path, "w") as archive:
+        archive.writestr("data", bytes(10_000))
+        entry = archive.infolist()[0]
+        for number in range(50):
+            again = zipfile.ZipInfo(f"{number}")
+            for name in ("header_offset", "compress_size", "file_size", "CRC"):
+                setattr(again, name, getattr(entry, name))
+            archive.filelist.append(again)
+        archive._didModify = True
+    with pytest.raises(UntrustedError, match="would inflate"):
+        check_archive(path)
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("{", "is not JSON"),
+        ("[" * 100_000, "is not JSON"),
+        ('{"a": ' * 100_000, "is not JSON"),
+        ("[1]", "expected a JSON object, got list"),
+        ("null", "got NoneType"),
+        (b"\xff\xfe\x00", "is not JSON"),
+        ('{"a": ' + "9" * 10_000 + "}", "is not JSON"),
+        (" " * (LONGEST_JSON + 1), "17 MB of JSON; expected 17 at most"),
+    ],
+)
+def test_json_that_is_none_is_said_in_one_line(text, message):
+    with pytest.raises(UntrustedError, match=message) as error:
+        parse_object(text, "model_index.json")
+    assert str(error.value).startswith("model_index.json") and len(str(error.value).splitlines()) == 1
+
+
+def test_a_file_is_not_read_beyond_the_limit(tmp_path):
+    path = tmp_path / "config.json"
+    with path.open("wb") as file:
+        file.truncate(50 * 2**30)  # a hole: takes no room, and would take all of the memory
+    with pytest.raises(UntrustedError, match="MB of JSON"):
+        read_object(path)
+    path.write_text(json.dumps({"a": 1}))
+    assert read_object(path) == {"a": 1}
+    with pytest.raises(UntrustedError, match="cannot be read"):
+        read_object(tmp_path)
+
+
+@pytest.mark.parametrize(
+    ("tensor", "message"),
+    [
+        (torch.tensor([1, 2]), "holds int64"),
+        (torch.tensor([True]), "holds bool"),
+        (torch.tensor([1j]), "holds complex64"),
+        (torch.tensor([0.0, torch.nan]), "holds NaN"),
+        (torch.tensor([torch.inf]), "holds inf"),
+        (torch.tensor([-1e30]), "holds 1e"),
+        (torch.tensor([3e4], dtype=torch.float16), "holds 30000"),
+        (torch.ones(2, 2).to_sparse(), "sparse_coo"),
+        (torch.tensor([torch.nan]).expand(10**6, 10**6), "holds NaN"),  # one number that says it is a million million
+    ],
+)
+def test_tensors_that_are_no_weights_are_named(tensor, message):
+    with pytest.raises(UntrustedError, match=message) as error:
+        check_weights({"fine": torch.ones(1), "layer.weight": tensor}, "f.safetensors")
+    assert "f.safetensors: layer.weight holds" in str(error.value)
+
+
+@pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
+def test_weights_pass(dtype):
+    check_weights({"a": torch.linspace(-90, 90, 7, dtype=dtype), "none": torch.empty(0, dtype=dtype)}, "f")
+
+
+def test_trust_is_given_for_a_time(monkeypatch):
+    monkeypatch.delenv("GEN_INBETWEEN_TRUST", raising=False)
+    assert not programs_are_trusted()
+    with trusting_programs():
+        with trusting_programs(False):
+            assert programs_are_trusted()
+        assert programs_are_trusted()
+    assert not programs_are_trusted()
+    monkeypatch.setenv("GEN_INBETWEEN_TRUST", "1")
+    assert programs_are_trusted()
+
+
+def test_names_from_files_stay_on_one_line():
+    assert shorten("a\x00b\r\n\x1b[31mc" + "d" * 500) == "a b [31mc" + "d" * 90 + "..."
