@@ -24,6 +24,7 @@ from gen_inbetween.runtime.traces.labels import read_label
 from gen_inbetween.runtime.trust.limits import shorten
 
 FORMAT = 2
+OBJECTS = ("settings", "frames", "auto", "model", "motion", "interpolator", "memory", "levers", "versions", "join")
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
     "source",  # of a retimed clip or video: where it is, its hash or its frames' hashes, its own manifest
     "join",  # of a bridge, loop or retake: what was asked for, where the gap is, its colours and pace
