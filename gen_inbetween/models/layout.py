@@ -129,22 +129,22 @@ def model_files(folder: str | os.PathLike[str]) -> list[Path]:
     return sorted(path for pattern in ("*/*.safetensors", "*/*.json") for path in Path(folder).glob(pattern))
 
 
-def cache_folder() -> Path | None:
+def cache_folder() -> Path:
     """Where hashes are kept between runs: $XDG_CACHE_HOME/gen_inbetween, or ~/.cache/gen_inbetween.
 
-    None: this user has no home, as in many containers.
+    A user without a home, as in many containers, has a folder that cannot be: nothing is kept, for the folder of
+    temporary files is everybody's, and a hash that somebody else wrote is worth nothing.
     """
     root = os.environ.get("XDG_CACHE_HOME")
     try:
         return (Path(root) if root else Path.home() / ".cache") / "gen_inbetween"
     except RuntimeError:
-        return None
+        return Path(os.devnull) / "gen_inbetween"
 
 
 def _file_hashes(files: list[Path], again: bool) -> list[str]:
-    folder = cache_folder()
-    store = None if folder is None else folder / "sha256.json"
-    kept = {} if store is None else _kept_hashes(store)
+    store = cache_folder() / "sha256.json"
+    kept = _kept_hashes(store)
     states = [file_state(path) for path in files]
     keys = [" ".join(map(str, (path.resolve(), *state))) for path, state in zip(files, states, strict=True)]
     hashes = {key: kept[key] for key in keys if key in kept and not again}
@@ -153,7 +153,7 @@ def _file_hashes(files: list[Path], again: bool) -> list[str]:
             hashes[key] = file_sha256(path)
     # What was written a moment ago may be written again without its times telling.
     news = {key: hashes[key] for key, state in zip(keys, states, strict=True) if is_settled(state)}
-    if store is not None and any(kept.get(key) != value for key, value in news.items()):
+    if any(kept.get(key) != value for key, value in news.items()):
         try:
             write_json(store, kept | news)
         except OSError as error:  # a read-only home costs time at the next run, nothing else
