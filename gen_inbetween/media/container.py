@@ -51,6 +51,7 @@ class _First(NamedTuple):
     sample_aspect: Fraction | None  # of the upright frame; None: square, or not said
     size: tuple[int, int]  # width and height of the upright frame
     codec: str
+    interlaced: bool
 
 
 @dataclass(frozen=True)
@@ -83,7 +84,7 @@ class Container(Source):
         if reader == "decord":
             log.info("%s is read by PyAV: decord converts colours less exactly and is not used any more", path)
         self.path, self.reader, self.interlaced = path, reader, interlaced
-        self._resizing_said = False
+        self._resizing_said = self._deinterlacing_said = False
 
     @property
     def fps(self) -> float | None:
@@ -118,6 +119,7 @@ class Container(Source):
                 aspect if aspect != 1 else None,
                 (width, height),
                 stream.codec_context.name,
+                frame.interlaced_frame,
             )
 
     def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
@@ -133,7 +135,17 @@ class Container(Source):
 
     def _whole(self, frames: Iterator[Any]) -> Iterator[Any]:
         """Decoded frames, deinterlaced where that is wanted."""
-        return frames if self.interlaced == "keep" else deinterlaced(frames, self.path)
+        if self.interlaced == "keep":
+            return frames
+        return deinterlaced(frames, self._note_interlaced)
+
+    def _note_interlaced(self) -> None:
+        """Say once that frames are deinterlaced; before the first is read, where the first is interlaced."""
+        if not self._deinterlacing_said:
+            log.info(
+                '%s is interlaced; it is deinterlaced (bwdif), a frame of two fields; "keep" leaves it so', self.path
+            )
+            self._deinterlacing_said = True
 
     def _pixels(self, frame: Any) -> Pixels:
         """A decoded frame in the size, the depth and the channels of the first."""
@@ -169,6 +181,8 @@ class Container(Source):
 
     def read_timeline(self) -> Timeline:
         stamps, tick = self._description.stamps, self._description.tick
+        if self._first.interlaced and self.interlaced != "keep":
+            self._note_interlaced()
         rate, ticks = self._rate_and_ticks()
         if rate is None:
             rising = spread_equal(ticks)
@@ -207,18 +221,25 @@ class Container(Source):
     def read_timed(self, chosen: slice, lose: Callable[[], None]) -> Iterator[tuple[Pixels, int]]:
         """As the base class says. One thread decodes: with more, what is made of damage differs from run to run."""
         ticks, counted = self._description.stamps.ticks, self._description.stamps.counted
+        shared = bool((np.diff(ticks) == 0).any())  # stamps of several frames: which one it is only its turn tells
         container, stream = open_stream(self.path)
         stream.thread_type = "NONE"
-        latest = -1
+        latest, lost = -1, 0
+
+        def lose_packet() -> None:
+            nonlocal lost
+            lost += 1
+            lose()
+
         with container:
-            frames = self._whole(whole_frames(container, stream, lose, alpha_decoder(stream)))
+            frames = self._whole(whole_frames(container, stream, lose_packet, alpha_decoder(stream)))
             for index, frame in enumerate(frames):
                 if counted or frame.pts is None:
                     number = index
+                elif shared:
+                    number = min(index + lost, len(ticks) - 1)
                 else:
                     number = min(int(np.searchsorted(ticks, frame.pts)), len(ticks) - 1)
-                    if number <= latest < len(ticks) - 1 and ticks[latest + 1] == frame.pts:
-                        number = latest + 1  # of several frames with one time stamp
                 if number >= chosen.stop:
                     return
                 if number <= latest:  # a time stamp that is not after the one before it

@@ -2,14 +2,10 @@
 
 from __future__ import annotations
 
-import logging
-from collections.abc import Iterator
-from pathlib import Path
+from collections.abc import Callable, Iterator
 from typing import Any, Literal, TypeAlias
 
 import av
-
-log = logging.getLogger("gen_inbetween")
 
 Interlaced: TypeAlias = Literal["deinterlace", "keep"]
 
@@ -26,14 +22,15 @@ def alpha_decoder(stream: Any) -> Any | None:
     return av.CodecContext.create(name, "r")
 
 
-def deinterlaced(frames: Iterator[Any], path: Path) -> Iterator[Any]:
+def deinterlaced(frames: Iterator[Any], note: Callable[[], None]) -> Iterator[Any]:
     """The same frames, whole: of interlaced ones each field's missing lines are filled (FFmpeg's bwdif).
 
-    Frames before the first interlaced one pass as they are. Time stamps stay, and so does the number of frames.
+    Frames before the first interlaced one pass as they are; `note` is called with it. Time stamps stay, and so does the
+    number of frames.
     """
     for frame in frames:
         if frame.interlaced_frame:
-            log.info('%s is interlaced; it is deinterlaced (bwdif), a frame of two fields; "keep" leaves it so', path)
+            note()
             yield from _filtered(frame, frames)
             return
         yield frame

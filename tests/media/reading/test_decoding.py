@@ -135,3 +135,23 @@ def test_other_streams_that_change_their_size(
     assert "(64x48, then 96x48)" in caplog.text
     shapes = [pixels.shape for pixels, _ in video.frames()]
     assert set(shapes) == {(48, 64, 3)} and len(shapes) >= 7  # FFmpeg's MPEG-2 keeps the last one before the change
+
+
+def test_streams_that_overlap_by_a_frame_lose_none(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    path = tmp_path / "joined.ts"
+    parts = []
+    for number in range(2):
+        with av.open(str(tmp_path / f"{number}.ts"), "w") as container:
+            stream = container.add_stream("libx264", rate=25, options={"bf": "2"})
+            stream.width, stream.height, stream.pix_fmt = 64 + 32 * number, 48, "yuv420p"
+            for index in range(8):
+                frame = av_frame(patches(64 + 32 * number, 48, index), SDR, "yuv420p")
+                frame.pts, frame.time_base = index + 6 * number, Fraction(1, 25)
+                container.mux(stream.encode(frame))
+            container.mux(stream.encode())
+        parts.append((tmp_path / f"{number}.ts").read_bytes())
+    path.write_bytes(b"".join(parts))
+    with caplog.at_level("INFO"):
+        seconds = [seconds for _, seconds in open_source(path).between().frames()]
+    assert len(seconds) == 16 and seconds == sorted(seconds)
+    assert "damaged" not in caplog.text and "changes its size" in caplog.text
