@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.tracks.tracks import Tracks
     from gen_inbetween.media.writing.options import VideoOptions
 
 POINT = r"\s*\d+(\.\d+)?,\d+(\.\d+)?\s*"
@@ -50,7 +51,9 @@ def edit(
     num_frames: Annotated[
         int | None, typer.Option("--num-frames", "--frames", help="[default: 25; of a clip: as many as it has]")
     ] = None,
-    fps: Annotated[float | None, typer.Option(help="Frames a second. [default: 7, or the clip's]")] = None,
+    fps: Annotated[
+        str | None, typer.Option(metavar="FPS", help="Frames a second: 24, 29.97, 30000/1001. [default: 7; the clip's]")
+    ] = None,
     interpolator: Annotated[
         str | None,
         typer.Option(
@@ -62,6 +65,10 @@ def edit(
     masks_out: Annotated[
         Path | None, typer.Option("--show-masks", help="Also write a picture of the things, to be looked at.")
     ] = None,
+    audio: Annotated[
+        str | None,
+        typer.Option(metavar="keep|stretch|drop", help="A clip's sound. [default: it goes with the pictures]"),
+    ] = None,
     device: Device = None,
     codec: VideoCodec = None,
     crf: Crf = None,
@@ -71,6 +78,7 @@ def edit(
     """Each masked thing at its own pace: between two frames, or along a clip."""
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.reading.sequences import image_files, is_pattern
+    from gen_inbetween.media.times.rates import exact_rate
     from gen_inbetween.media.writing.options import VideoOptions
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import reserved
@@ -88,23 +96,25 @@ def edit(
     curves = list(curve or ())
     if len(curves) != len(things or ()):
         raise ValueError(f"say one --curve for each --mask or --click; got {len(curves)} for {len(things or ())}")
-    settings: dict[str, Any] = {"background": background, "num_frames": num_frames, "fps": fps}
+    rate = None if fps is None else float(exact_rate(fps))
+    settings: dict[str, Any] = {"background": background, "num_frames": num_frames, "fps": rate}
     settings |= {"interpolator": interpolator, "device": device}
     settings |= {"iters": iters, "feather": feather}
     settings = {key: value for key, value in settings.items() if value is not None}
     source, first = _source(frames)
+    tracks = _tracks(source, frames[0], out, settings, audio)
     masks = _masks(first, things or (), off or ())
     if masks_out is not None:
         _show(first, masks, masks_out)
     with reserved(place_of(out)):
-        _announce(_edit_source(source, masks, curves, settings), out, video, overwrite)
+        _announce(_edit_source(source, masks, curves, settings), out, video, overwrite, tracks)
 
 
 def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
     """(two images, or a Clip) and the first frame. One path is a clip, two are a pair: nothing is guessed."""
-    from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.clip import Clip, uneven_times
     from gen_inbetween.media.image import load_image, open_images
-    from gen_inbetween.media.video import read_frames
+    from gen_inbetween.media.video import open_source
     from gen_inbetween.media.video_writer import VideoError
 
     if len(paths) == 2:
@@ -115,10 +125,30 @@ def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
     if len(paths) != 1:
         raise ValueError(f"expected two images, or one clip; got {len(paths)} paths")
     try:
-        frames, fps = read_frames(paths[0], alpha=True)
+        source = open_source(paths[0])
+        frames = list(source.frames(alpha=True))
+        starts = uneven_times(source, len(frames))
+        plays = source.timeline.plays if source.fps else 0
     except VideoError as error:
         raise VideoError(f"{error}. One path is a clip; name two images to move things between them") from error
-    return Clip(frames, fps or 7), load_image(frames[0])
+    return Clip(frames, source.fps or 7, starts=starts, plays=plays), load_image(frames[0])
+
+
+def _tracks(source: Any, path: Path, out: Path, settings: dict[str, Any], audio: Any) -> Tracks | None:
+    """What goes along of a film; nothing of two pictures."""
+    from gen_inbetween.interpolation.retiming.curves import parse_curve
+    from gen_inbetween.media.tracks.plan import plan_tracks
+    from gen_inbetween.media.video import open_source
+
+    if isinstance(source, tuple):
+        if audio is not None:
+            raise ValueError("--audio: of a film; two pictures have no sound")
+        return None
+    count, rate, scale = settings.get("num_frames"), settings.get("fps"), 1.0
+    if count or rate:
+        scale = (count or len(source)) / (rate or source.fps) / source.duration
+    bent = parse_curve(settings["background"]) != parse_curve("linear")
+    return plan_tracks(open_source(path).between(), out, scale=scale, bent=bent, audio=audio)
 
 
 def _edit_source(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]) -> Clip:
@@ -180,11 +210,11 @@ def _check_picture(path: Path, inputs: Sequence[str | Path | None], overwrite: b
     check_output(path, inputs, overwrite=overwrite, manifest=False)
 
 
-def _announce(clip: Clip, out: Path, video: VideoOptions, overwrite: bool) -> None:
+def _announce(clip: Clip, out: Path, video: VideoOptions, overwrite: bool, tracks: Tracks | None) -> None:
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import path_beside
 
-    clip.save(out, video=video, overwrite=overwrite)
+    clip.save(out, video=video, overwrite=overwrite, tracks=tracks)
     typer.echo(
         f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(place_of(out))}",
         err=str(out) == "-",

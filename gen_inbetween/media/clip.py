@@ -3,20 +3,22 @@
 from __future__ import annotations
 
 import base64
+import itertools
 import logging
 import os
 import tempfile
 from collections.abc import Iterable, Sequence
 from pathlib import Path
-from typing import Any, overload
+from typing import TYPE_CHECKING, Any, overload
 
 import av
+import numpy as np
 from PIL import Image
 
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import Frame, load_image, open_images
-from gen_inbetween.media.source import DEFAULT_RATE, VideoError
-from gen_inbetween.media.video import VideoPath, read_frames
+from gen_inbetween.media.source import DEFAULT_RATE, Source, VideoError
+from gen_inbetween.media.video import VideoPath, open_source
 from gen_inbetween.media.video_writer import plan_output, write_video
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import STDOUT, place_of
@@ -28,8 +30,12 @@ from gen_inbetween.runtime.hashing import image_sha256
 from gen_inbetween.runtime.manifest import inputs_of
 from gen_inbetween.runtime.outputs import embed, path_beside, reserved
 
+if TYPE_CHECKING:
+    from gen_inbetween.media.tracks.tracks import Tracks
+
 log = logging.getLogger("gen_inbetween")
 
+_EVEN = 0.02  # of a step: as well as containers round times
 _SHOWN_WIDTH = 256  # pixels, at least, in a notebook
 
 
@@ -43,9 +49,12 @@ class Clip(Sequence[Image.Image]):
         fps: frames a second.
         manifest: what made the clip (see `manifest.py`); None where nobody recorded it.
         video: how it is written, unless `save` is told otherwise.
+        starts: where the rate varies, the seconds at which each frame begins, rising from 0, and the last one ends;
+            `fps` is then their mean.
+        plays: how many times an animation of it is played; 0: without end.
 
     Raises:
-        VideoError: no frames, or frames of different sizes. ValueError: a rate that is not above 0.
+        VideoError: no frames, frames of different sizes, times that are not theirs. ValueError: a rate not above 0.
     """
 
     def __init__(
@@ -54,15 +63,24 @@ class Clip(Sequence[Image.Image]):
         fps: float,
         manifest: dict[str, Any] | None = None,
         video: VideoOptions = PLAIN,
+        *,
+        starts: Sequence[float] | None = None,
+        plays: int = 0,
     ) -> None:
         self.frames = tuple(open_images(frames))
         check_positive("fps", fps)
-        self.fps, self.video = fps, video
+        self.fps, self.video, self.plays = fps, video, plays
+        self.starts = None if starts is None else tuple(map(float, starts))
         self.others: tuple[Clip, ...] = ()  # of several seeds those that were not kept, the better ones first
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
         sizes = {frame.size for frame in self.frames}
         if len(sizes) != 1:
             raise VideoError(f"a clip has frames, all of one size; got {len(self.frames)} of sizes {sorted(sizes)}")
+        if self.starts is not None:
+            rising = all(earlier < later for earlier, later in itertools.pairwise(self.starts))
+            if len(self.starts) != len(self.frames) + 1 or self.starts[0] != 0 or not rising:
+                expected = f"{len(self.frames) + 1} times that rise from 0"
+                raise VideoError(f"expected {expected} for {len(self.frames)} frames; got {len(self.starts)}")
 
     @classmethod
     def open(cls, path: VideoPath, *, fps: float | None = None) -> Clip:
@@ -75,14 +93,17 @@ class Clip(Sequence[Image.Image]):
         Raises:
             VideoError: nothing that can be read there; frames of different sizes.
         """
-        frames, stored = read_frames(path, alpha=True)
+        source = open_source(path)
+        frames, stored = list(source.frames(alpha=True)), source.fps
         manifest = _manifest_of(path) if isinstance(path, str | os.PathLike) else None
         if fps is not None:
             check_positive("fps", fps)
         rate = fps or stored or (manifest or {}).get("settings", {}).get("fps")
         if rate is None:
             log.info("%s has no rate: %d frames a second are assumed; fps=... says another", path, DEFAULT_RATE)
-        return cls(frames, rate or DEFAULT_RATE, manifest)
+        starts = None if fps else uneven_times(source, len(frames))
+        plays = source.timeline.plays if stored else 0  # a folder's times are none of its own
+        return cls(frames, rate or DEFAULT_RATE, manifest, starts=starts, plays=plays)
 
     @property
     def size(self) -> tuple[int, int]:
@@ -97,17 +118,36 @@ class Clip(Sequence[Image.Image]):
     @overload
     def __getitem__(self, index: slice) -> Clip: ...
     def __getitem__(self, index: int | slice) -> Image.Image | Clip:
-        """One frame, or a clip of those sliced: the same rate, and no manifest, because that remakes the whole."""
-        if isinstance(index, slice):
-            return Clip(self.frames[index], self.fps, video=self.video)
-        return self.frames[index]
+        """One frame, or a clip of those sliced: the same rate, and no manifest, because that remakes the whole.
+
+        Frames that follow each other keep their own times.
+        """
+        if not isinstance(index, slice):
+            return self.frames[index]
+        first, last, step = index.indices(len(self))
+        starts = None
+        if self.starts is not None and step == 1 and first < last:
+            starts = [start - self.starts[first] for start in self.starts[first : last + 1]]
+        return Clip(self.frames[index], self.fps, video=self.video, starts=starts, plays=self.plays)
+
+    @property
+    def duration(self) -> float:
+        """Seconds from the first frame's beginning to the last one's end."""
+        return self.starts[-1] if self.starts else len(self) / self.fps
 
     def __repr__(self) -> str:
         width, height = self.size
-        seconds = len(self) / self.fps
-        return f"Clip({len(self)} frames, {width}x{height}, {self.fps:g} fps, {seconds:.2f} s)"
+        rate = f"{self.fps:g} fps" + (" on average" if self.starts else "")
+        return f"Clip({len(self)} frames, {width}x{height}, {rate}, {self.duration:.2f} s)"
 
-    def save(self, path: str | os.PathLike[str], *, video: VideoOptions | None = None, overwrite: bool = False) -> Path:
+    def save(
+        self,
+        path: str | os.PathLike[str],
+        *,
+        video: VideoOptions | None = None,
+        overwrite: bool = False,
+        tracks: Tracks | None = None,
+    ) -> Path:
         """Write the clip, and its manifest, if it has one, inside of it and as JSON beside it (in a folder, in there).
 
         Args:
@@ -131,7 +171,10 @@ class Clip(Sequence[Image.Image]):
             if _is_sheet(path):
                 save_sheet(path, contact_sheet({"": [load_image(frame) for frame in self]}), self.manifest)
             else:
-                write_video(self, path, self.fps, options=options, manifest=self.manifest, overwrite=overwrite)
+                how: dict[str, Any] = {"starts": self.starts, "plays": self.plays, "tracks": tracks}
+                write_video(self, path, self.fps, options=options, manifest=self.manifest, overwrite=overwrite, **how)
+                if tracks is not None:
+                    tracks.announce_end(path, self.duration)
             if self.manifest is not None and place.is_file():
                 manifests.write(self.manifest, path_beside(place))
         return path
@@ -149,6 +192,18 @@ class Clip(Sequence[Image.Image]):
             source = f"data:video/mp4;base64,{data}"
             return f'<video controls loop autoplay muted playsinline style="{look}" src="{source}"></video>'
         return f'<img style="{look}" alt="{self!r}" src="data:image/webp;base64,{data}">'
+
+
+def uneven_times(source: Source, count: int) -> Sequence[float] | None:
+    """The seconds at which the `count` frames of a source begin, and the last one ends, unless they are even."""
+    if source.fps is None:
+        return None
+    times = source.timeline.times
+    steps = np.diff(times)
+    if len(steps) != count or np.ptp(steps) <= _EVEN * steps.mean():
+        return None
+    starts: list[float] = times.tolist()
+    return starts
 
 
 def save_sheet(path: Path, sheet: Image.Image, manifest: dict[str, Any] | None = None) -> None:
@@ -208,4 +263,4 @@ def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) ->
 
 
 def _is_sheet(path: Path) -> bool:
-    return path.suffix.lower() == ".png" and place_of(path) == path and place_of(path) == path
+    return path.suffix.lower() == ".png" and place_of(path) == path

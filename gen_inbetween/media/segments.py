@@ -28,7 +28,7 @@ from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video_writer import Plan, write_planned
 from gen_inbetween.media.writing.codecs import piece_encoding
-from gen_inbetween.media.writing.streams import encode_frames, muxer_options
+from gen_inbetween.media.writing.streams import decoding_time, encode_frames, muxer_options
 from gen_inbetween.runtime.files import OutputError, file_url, real_place, replaced, short_name
 from gen_inbetween.runtime.hashing import json_sha256
 from gen_inbetween.runtime.outputs import embed
@@ -146,7 +146,7 @@ class Segments:
             if self.plan.sample_aspect is not None and video.codec_context is not None:
                 video.codec_context.sample_aspect_ratio = self.plan.sample_aspect
             feeds = [self._packets(video), *(tracks.add_to(output, video) if tracks else [])]
-            for packet in heapq.merge(*feeds, key=_decoding_time):
+            for packet in heapq.merge(*feeds, key=decoding_time):
                 output.mux(packet)
 
     def _packets(self, stream: Any) -> Iterator[Any]:
@@ -170,10 +170,6 @@ class Segments:
         for path in self.paths:
             with av.open(file_url(path)) as piece:
                 yield from map(pixels_of, piece.decode(video=0))
-
-
-def _decoding_time(packet: Any) -> Any:
-    return packet.dts * packet.time_base
 
 
 def _frames_in(path: Path) -> int:

@@ -15,7 +15,7 @@ from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass, replace
 from fractions import Fraction
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 from gen_inbetween.media.frames.colour import SDR, FilmColour
 from gen_inbetween.media.frames.errors import VideoError
@@ -42,6 +42,9 @@ from gen_inbetween.runtime.files import OutputError, check_writable, file_url, r
 from gen_inbetween.runtime.messages import warn_once
 from gen_inbetween.runtime.outputs import Manifest, check_output, embed
 
+if TYPE_CHECKING:
+    from gen_inbetween.media.tracks.tracks import Tracks
+
 log = logging.getLogger("gen_inbetween")
 
 _OWN_FILE = re.compile(r"frame_\d{5,}\.png|(manifest|inbetween)\.json")
@@ -64,6 +67,7 @@ class Plan:
     ground: Colour | None  # what transparent frames are put over, where that was asked for
     starts: Sequence[float] | None = None  # seconds at which frames begin and the last one ends; None: at the rate
     plays: int = 0  # of an animation: how many times; 0: without end
+    tracks: Tracks | None = None  # what goes along, unless pieces are joined with it later
 
     @property
     def keeps_alpha(self) -> bool:
@@ -102,7 +106,7 @@ class Plan:
             file = file_url(to) if isinstance(to, Path) else to
             starts = self.starts if self.output.varies else None
             look = self.written_colour, self.sample_aspect
-            encode_frames(frames, file, self.rate, self.encoding, *look, starts=starts)
+            encode_frames(frames, file, self.rate, self.encoding, *look, starts=starts, tracks=self.tracks)
         elif self.output.kind == "animation":
             images = [image_of(pixels, self.colour, self.sample_aspect, None) for pixels in frames]
             starts = self.starts or [number / float(self.rate) for number in range(len(images) + 1)]
@@ -246,6 +250,7 @@ def write_video(
     overwrite: bool = False,
     starts: Sequence[float] | None = None,
     plays: int = 0,
+    tracks: Tracks | None = None,
 ) -> Path:
     """Write frames as a video, an animation or a folder.
 
@@ -262,6 +267,7 @@ def write_video(
         starts: of frames at a varying rate, the seconds at which each begins and the last one ends; `fps` is their
             mean. .avi, pipes and folders know no such times: there they follow each other evenly, with a notice.
         plays: of an animation, how many times; 0: without end.
+        tracks: sound and all else of a film that goes along (`plan_tracks`).
         sample_aspect: width : height of a pixel, if it is not square. Videos say it; animations and folders are
             resampled to square pixels.
         manifest: how the frames were made, kept inside of the file or folder; or a function that tells it at the end.
@@ -292,7 +298,7 @@ def write_video(
         plan = plan_output(path, fps, colour=replace(colour, alpha=True), **more)
     if starts is not None and not plan.output.varies:
         log.info("%s knows no varying rate: its frames follow each other at %.6g fps", plan.path.name, float(plan.rate))
-    write_planned(itertools.chain([first], arrays), replace(plan, starts=starts, plays=plays), manifest)
+    write_planned(itertools.chain([first], arrays), replace(plan, starts=starts, plays=plays, tracks=tracks), manifest)
     return Path(path)
 
 

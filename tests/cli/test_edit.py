@@ -3,15 +3,20 @@
 from __future__ import annotations
 
 import json
+from fractions import Fraction
 
 import numpy as np
 import pytest
+from film_cases import film, number_of, numbers, write_film
 from PIL import Image
 from typer.testing import CliRunner
 
 from gen_inbetween.cli.app import app
 from gen_inbetween.interpolation.editing.masks import open_masks
-from gen_inbetween.media.video import read_frames
+from gen_inbetween.interpolation.retiming.retime import retime
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video import open_source, read_frames
 from gen_inbetween.runtime.hashing import mask_sha256
 
 DIS = ["--interpolator", "dis"]
@@ -82,3 +87,28 @@ def test_what_is_refused_in_one_line(folder, words, message):
     done = run(folder, *words)
     assert done.exit_code == 2 and message in " ".join(done.output.split()), done.output
     assert not (folder / "out.gif").exists()
+
+
+def test_a_film_of_varying_rate_keeps_its_times(folder):
+    ticks = [0, 4, 10, 14, 44, 48, 60]
+    write_film(folder / "v.mp4", film(6), ticks=ticks[:-1], unit=Fraction(1, 100))
+    for name in ("out.mp4", "out.mkv", "out.gif"):
+        words = ["edit", str(folder / "v.mp4"), "--background", "linear", "-o", str(folder / name)]
+        done = CliRunner().invoke(app, [*words, "--interpolator", "nearest"])
+        assert done.exit_code == 0, done.output
+        assert open_source(folder / name).between().times * 100 == pytest.approx(ticks[:-1], abs=0.2)
+        assert numbers(folder / name) == [0, 1, 2, 3, 4, 5]
+    done = CliRunner().invoke(app, [*words[:-1], str(folder / "even.mp4"), "--fps", "10", "--interpolator", "nearest"])
+    assert done.exit_code == 0 and not open_source(folder / "even.mp4").between().variable
+    assert numbers(folder / "even.mp4") == [0, 2, 3, 3, 4, 5]  # at 0, 0.096, ... 0.48 s
+
+
+def test_a_clip_of_varying_rate_is_retimed_by_its_times(folder):
+    write_film(folder / "v.mp4", film(6), ticks=[0, 4, 10, 14, 44, 48], unit=Fraction(1, 100))
+    clip = Clip.open(folder / "v.mp4")
+    assert clip.starts == pytest.approx([0, 0.04, 0.1, 0.14, 0.44, 0.48, 0.49]) and clip.duration == pytest.approx(0.49)
+    assert clip[1:3].starts == pytest.approx([0, 0.06, 0.1])
+    even = retime(clip, fps=50, interpolator="nearest", progress=False)
+    assert [number_of(frame) for frame in even][::5] == [0, 2, 3, 4, 4]  # each tenth of a second
+    with pytest.raises(VideoError, match="4 times that rise from 0 for 3 frames; got 3"):
+        Clip(film(3), 10, starts=[0, 0.1, 0.2])

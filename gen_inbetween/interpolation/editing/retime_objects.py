@@ -41,6 +41,7 @@ from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime.checks import check_positive, check_whole
 from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
+_WHOLE = 1e-4  # of a step: as near as shares of single precision come to a frame
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
 
 
@@ -66,7 +67,8 @@ def retime_objects(
             the old one. Names of EASES, knots "0:0,0.5:0.8,1:1", pairs, or a PathCurve.
         background: the curve of everything else.
         num_frames: of the new clip. [default: as many as the old one has]
-        fps: [default: the clip's; 7 for a list of frames]
+        fps: [default: the clip's; 7 for a list of frames]. A clip of varying rate keeps the times of its frames unless
+            one of the two is given.
         interpolator: of any kind: draws the frames between two old ones; None: rife where it was fetched, else
             dis-splat.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
@@ -99,8 +101,12 @@ def retime_objects(
     if min(len(old), count) < 2:
         raise InterpolatorError(f"expected 2 frames or more, in the clip and of it; got {len(old)} and {count}")
     opened = open_masks(masks, old.size)
+    starts = old.starts if num_frames is None and fps is None else None
     times = torch.linspace(0, 1, count, dtype=torch.float64)
-    positions = (layer_positions(curves, background, times, len(opened)) * (len(old) - 1)).tolist()
+    if starts is not None:
+        times = torch.tensor(starts[:-1], dtype=torch.float64) / starts[-2]
+    shares = layer_positions(curves, background, times, len(opened)).numpy()
+    positions = _frames_at(shares, old).tolist()
     draw = open_interpolator(interpolator, device)
     seen = [load_image(frame) for frame in old]
     propagated = list(tqdm(propagate_masks(seen, opened), "follow", len(old), unit="frame", disable=not progress))
@@ -119,7 +125,17 @@ def retime_objects(
         "fps": rate,
     }
     sources = {f"frame{number}": {"sha256": image_sha256(frame)} for number, frame in enumerate(old.frames)}
-    return Clip(frames, rate, edit_record(sources, draw, settings))
+    return Clip(frames, rate, edit_record(sources, draw, settings), starts=starts, plays=old.plays)
+
+
+def _frames_at(shares: NDArray[np.float32], clip: Clip) -> NDArray[np.float64]:
+    """Positions in frames at shares in [0, 1] of the time from the first frame to the last."""
+    last = len(clip) - 1
+    if clip.starts is None:
+        return (shares * last).astype(np.float64)
+    positions = np.interp(shares * clip.starts[last], clip.starts[:-1], np.arange(last + 1))
+    whole = np.rint(positions)
+    return np.where(np.abs(positions - whole) < _WHOLE, whole, positions)
 
 
 class _Layers:

@@ -27,6 +27,7 @@ from gen_inbetween.interpolation.retiming.stream import retime_in_any_order
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, open_images
+from gen_inbetween.media.times.pauses import find_holds
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import image_sha256
@@ -85,7 +86,8 @@ def retime(
     if isinstance(clip, str | os.PathLike):
         clip = Clip.open(clip)
     images = open_images(clip)
-    rate = clip.fps if isinstance(clip, Clip) else None
+    rate = len(clip) / clip.duration if isinstance(clip, Clip) else None
+    starts = clip.starts if isinstance(clip, Clip) else None
     path = parse_curve(curve)
     timing = plan_times(
         len(images),
@@ -98,23 +100,25 @@ def retime(
         loop=loop,
         phase=phase,
     )
+    positions = timing.positions
+    if starts is not None and times is None:
+        even = num_frames is None and not loop and path == parse_curve("linear")
+        positions = places_in_time(positions, starts, even=even, loop=loop)
     check_duplicates(duplicates)
     opened = open_interpolator(interpolator, device)
     steps = 1 if iters is None else iters
     check_kind(opened.info.kind, 0.5, None, steps)
-    pairs = _pairs_of(images, cuts=cuts, duplicates=duplicates, loop=loop)
-    if (np.diff(timing.positions) < 0).any():
+    pairs = _pairs_of(images, starts, cuts=cuts, duplicates=duplicates, loop=loop)
+    if (np.diff(positions) < 0).any():
         log.info("the times turn back in places: there the clip runs backwards")
-    drawn = retime_in_any_order(
-        pairs, timing.positions, opened, passthrough=passthrough, iters=steps, progress=progress
-    )
+    drawn = retime_in_any_order(pairs, positions, opened, passthrough=passthrough, iters=steps, progress=progress)
     frames = [Image.fromarray(pixels) for pixels in drawn]
     settings = {
         "method": "retime",
         "num_frames": len(frames),
         "fps": timing.fps,
         "curve": None if times is not None else {"knots": path.knots, "kind": path.kind},
-        "positions": timing.positions.tolist(),
+        "positions": positions.tolist(),
         "loop": loop,
         "phase": phase,
         "passthrough": passthrough,
@@ -125,8 +129,25 @@ def retime(
     return Clip(frames, timing.fps, _record(clip, images, opened, settings))
 
 
-def _pairs_of(images: list[Image.Image], *, cuts: bool, duplicates: Duplicates, loop: bool) -> list[FramePair]:
-    frames = [TimedFrame(np.asarray(image), float(index)) for index, image in enumerate(images)]
+def places_in_time(positions: Array, starts: Sequence[float], *, even: bool, loop: bool) -> Array:
+    """Positions in frames that are evenly spaced in time, of such that are so in the frames of a varying rate.
+
+    Args:
+        starts: seconds (n + 1,) at which the frames begin and the last one ends.
+        even: each is shown at its share of the whole time; otherwise the last position is the last frame, or of a
+            loop the first one again.
+    """
+    count = len(starts) - 1
+    last = count if loop else count - 1
+    seconds = positions * (starts[-1] / count if even else starts[last] / last)
+    return np.interp(seconds, starts, np.arange(count + 1)).clip(0, last)
+
+
+def _pairs_of(
+    images: list[Image.Image], starts: Sequence[float] | None, *, cuts: bool, duplicates: Duplicates, loop: bool
+) -> list[FramePair]:
+    holds = [False] * len(images) if starts is None else find_holds(np.array(starts)).tolist()
+    frames = [TimedFrame(np.asarray(image), float(index), holds[index]) for index, image in enumerate(images)]
     if loop:
         frames.append(TimedFrame(frames[0].pixels, float(len(images))))
     pairs = list(frame_pairs(frames, cuts=cuts, duplicates=duplicates, seam=loop))

@@ -11,9 +11,11 @@ from gen_inbetween.media.source import TimedVideo, VideoError
 from gen_inbetween.media.tracks.listing import Listing, list_tracks
 from gen_inbetween.media.tracks.sound import Audio, Span
 from gen_inbetween.media.tracks.tracks import Tracks, sound_before
-from gen_inbetween.media.writing.outputs import output_of
+from gen_inbetween.media.writing.outputs import OUTPUTS, Output, suffix_of
 
 log = logging.getLogger("gen_inbetween")
+
+_SHEET = Output("picture", "png")
 
 
 def plan_tracks(timed: TimedVideo, out: Path, *, scale: float, bent: bool, audio: Audio | None = None) -> Tracks | None:
@@ -34,7 +36,7 @@ def plan_tracks(timed: TimedVideo, out: Path, *, scale: float, bent: bool, audio
     """
     if audio not in (None, *get_args(Audio)):
         raise VideoError(f"audio is {', '.join(get_args(Audio))}; got {audio!r}")
-    output, listing = output_of(out), list_tracks(timed.source)
+    output, listing = OUTPUTS.get(suffix_of(out), _SHEET), list_tracks(timed.source)
     if not output.sound and audio in ("keep", "stretch"):
         raise VideoError(f"{out.name} holds no sound: leave audio alone, or name a video such as {out.stem}.mp4")
     if bent and audio == "stretch":

@@ -31,8 +31,8 @@ def save_animation(
     durations = frame_times(starts, unit)
     if min(durations) < least:
         rate, most = len(images) / (starts[-1] - starts[0]), 1000 / least
-        message = "players slow down above %.3g fps; %s is written with %.3g fps instead of %.6g"
-        log.warning(f"{kind.upper()} {message}", most, path.name, most, rate)
+        message = "%s players slow down above %.3g fps: what is faster is written with %.3g fps instead of %.6g"
+        log.warning(message, kind.upper(), most, most, rate)
         durations = [max(least, duration) for duration in durations]
     _SAVERS[kind](images, path, durations, quality, plays)
 

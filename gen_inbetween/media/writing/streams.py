@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import heapq
 import itertools
 import os
 from collections.abc import Iterator, Sequence
@@ -16,6 +17,7 @@ from gen_inbetween.media.frames.conversion import av_frame, padded
 from gen_inbetween.media.frames.screen import Pixels, with_alpha
 
 if TYPE_CHECKING:
+    from gen_inbetween.media.tracks.tracks import Tracks
     from gen_inbetween.media.writing.codecs import Encoding
 
 _MUXER = {
@@ -44,6 +46,7 @@ def encode_frames(
     colour: FilmColour,
     sample_aspect: Fraction | None,
     starts: Sequence[float] | None = None,
+    tracks: Tracks | None = None,
 ) -> None:
     """Encode frames, one at a time.
 
@@ -52,6 +55,7 @@ def encode_frames(
         file: what PyAV opens to write.
         colour: of the frames, and of the file's tags.
         starts: seconds at which frames begin and the last one ends, where the rate varies.
+        tracks: what goes along with the frames.
     """
     spans = itertools.pairwise(starts or ())
     lengths = {_ticks(start): _ticks(end) - _ticks(start) for start, end in spans}
@@ -66,17 +70,31 @@ def encode_frames(
             stream.codec_context.codec_tag = encoding.tag
         if sample_aspect is not None:
             stream.codec_context.sample_aspect_ratio = sample_aspect
-        for index, pixels in enumerate(frames):
-            whole = padded(with_alpha(pixels) if encoding.alpha else pixels, encoding.pix_fmt)
-            if index == 0:
-                stream.height, stream.width = whole.shape[:2]
-                if not encoding.tagged:
-                    colour = replace(colour, matrix=usual_matrix(stream.width, stream.height), range="tv")
-                write_tags(stream.codec_context, colour, encoding.pix_fmt)
-            frame = av_frame(whole, colour, encoding.pix_fmt, "center" if encoding.format == "yuv4mpegpipe" else "left")
-            frame.pts, frame.time_base = (index, 1 / rate) if starts is None else (_ticks(starts[index]), _CLOCK)
-            container.mux(_timed(stream.encode(frame), lengths))
-        container.mux(_timed(stream.encode(), lengths))
+
+        def encoded() -> Iterator[Any]:
+            look = colour
+            for index, pixels in enumerate(frames):
+                whole = padded(with_alpha(pixels) if encoding.alpha else pixels, encoding.pix_fmt)
+                if index == 0:
+                    stream.height, stream.width = whole.shape[:2]
+                    if not encoding.tagged:
+                        look = replace(look, matrix=usual_matrix(stream.width, stream.height), range="tv")
+                    write_tags(stream.codec_context, look, encoding.pix_fmt)
+                frame = av_frame(
+                    whole, look, encoding.pix_fmt, "center" if encoding.format == "yuv4mpegpipe" else "left"
+                )
+                frame.pts, frame.time_base = (index, 1 / rate) if starts is None else (_ticks(starts[index]), _CLOCK)
+                yield from _timed(stream.encode(frame), lengths)
+            yield from _timed(stream.encode(), lengths)
+
+        feeds = tracks.add_to(container, stream) if tracks else []
+        for packet in heapq.merge(encoded(), *feeds, key=decoding_time) if feeds else encoded():
+            container.mux(packet)
+
+
+def decoding_time(packet: Any) -> Any:
+    """When a packet is decoded, in seconds: the order in which those of several streams are stored."""
+    return packet.dts * packet.time_base
 
 
 def _ticks(seconds: float) -> int:

@@ -288,3 +288,62 @@ def sounding(path: Path, codec: str) -> Path:
 def test_nothing_is_listed_of_a_folder_or_an_animation(tmp_path: Path) -> None:
     film(2)[0].save(tmp_path / "a.gif", save_all=True, append_images=film(2)[1:], duration=100)
     assert listing_of(tmp_path / "a.gif").tracks == ()
+
+
+# Edited films
+
+
+@pytest.mark.parametrize(
+    ("words", "length"), [((), 0.5), (("--fps", "12"), 1.0), (("--frames", "6"), 0.25), (("--audio", "drop"), None)]
+)
+def test_an_edited_film_keeps_its_sound_and_all(tmp_path: Path, multi: Path, inbetween, words, length) -> None:  # noqa: ANN001
+    still = ("--background", "linear", "--interpolator", "nearest", "-o", "out.mp4")
+    status, _, err = inbetween("edit", multi, *still, *words)
+    assert status == 0, err
+    kinds = [track.kind for track in listing_of(tmp_path / "out.mp4").tracks]
+    assert kinds == (["audio"] * 3 if length else []) + ["subtitle"]
+    if length:
+        assert lengths(tmp_path / "out.mp4")["audio"] == pytest.approx(length, abs=0.06)
+    assert listing_of(tmp_path / "out.mp4").tags["title"] == "My film"
+    assert len(listing_of(tmp_path / "out.mp4").chapters) == 2
+
+
+def test_what_an_edited_film_loses_is_named(tmp_path: Path, multi: Path, inbetween) -> None:  # noqa: ANN001
+    status, _, err = inbetween("edit", multi, "--interpolator", "nearest", "-o", "out.gif")
+    assert status == 0 and "out.gif holds pictures alone; left out of multi.mkv: sound 1 (eng, aac)" in err
+    status, _, err = inbetween("edit", multi, "--interpolator", "nearest", "-o", "out.mp4", "--background", "ease-in")
+    assert status == 0 and "the sound is dropped, for it cannot follow a curve" in err
+    status, _, err = inbetween("edit", multi, "-o", "out.gif", "--audio", "keep")
+    assert status == 2 and "out.gif holds no sound" in err
+    iphone = as_iphone_writes(tmp_path / "iphone.mov")
+    status, _, err = inbetween("edit", iphone, "--interpolator", "nearest", "-o", "out.mov")
+    assert status == 0 and "left out: sound 3 (eng, apac)" in err
+    assert [track.codec for track in listing_of(tmp_path / "out.mov").of_kind("audio")] == ["aac", "aac"]
+
+
+# Every container
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "text"),
+    [
+        ("out.mov", "aac", "mov_text"),
+        ("out.mkv", "aac", "srt"),
+        ("out.webm", "opus", "webvtt"),
+        ("out.avi", "aac", None),
+    ],
+)
+def test_other_containers_get_what_they_hold(tmp_path: Path, multi: Path, caplog, name, codec, text) -> None:  # noqa: ANN001
+    retime_video(multi, tmp_path / name, fps=48, **NEAREST)
+    listing = listing_of(tmp_path / name)
+    assert [track.codec.removeprefix("lib") for track in listing.of_kind("audio")] == [codec] * 3
+    assert [track.codec for track in listing.of_kind("subtitle")] == ([text] if text else [])
+    assert lengths(tmp_path / name)["audio"] == pytest.approx(0.5, abs=0.05)
+    assert onset(tmp_path / name) == pytest.approx(0, abs=0.03)
+    assert listing.tags["title"] == "My film"
+    if text is None:
+        assert "left out: subtitles 1 (fra, srt); 2 chapters; tags (creation_time)" in caplog.text
+        return
+    assert [chapter.tags["title"] for chapter in listing.chapters] == ["one", "two"]
+    assert [track.tags["language"] for track in listing.of_kind("audio")] == ["eng", "jpn", "eng"]
+    assert listing.tags["creation_time"].startswith("2020-01-02")
