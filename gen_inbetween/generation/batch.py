@@ -156,7 +156,9 @@ def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[st
     settings = from_mapping(Settings, chosen, where="settings")
     frame0, frame1 = (Path(str(keyframes[number].image)) for number in (0, -1))
     name = values.get("out", _default_name(values, chosen))
-    if address := address_of(str(name)):
+    if not isinstance(name, str):
+        raise ValueError(f'"out" must be the name of a file, got {name!r}')
+    if address := address_of(name):
         raise ValueError(f"cannot write {address}: it is an address; expected the name of a file")
     target = out / str(name)
     if not target.resolve().is_relative_to(out.resolve()) or target.resolve() == out.resolve():
@@ -260,7 +262,8 @@ def _make(pair: Pair, device: str | None, overwrite: bool) -> str:
 
 def request_of(pair: Pair) -> dict[str, Any]:
     """What a line asks for, as the manifest of its clip keeps it: hashes of its files, and the settings it gives."""
-    settings = {name: value for name, value in asdict(pair.settings).items() if value != DEFAULTS[name]}
+    every = asdict(pair.settings)
+    settings = {name: every[name] for name in every if getattr(pair.settings, name) != DEFAULTS[name]}
     named = {name: Path(settings[name]) for name in ("motion", "interpolator") if isinstance(settings.get(name), str)}
     named |= {name: Path(settings[name]) for name in FILES if isinstance(settings.get(name), str)}
     files = pair.files | named

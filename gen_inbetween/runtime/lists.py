@@ -91,14 +91,14 @@ def _is_json(text: str, lines: int) -> bool:
     """Whether the whole text is one value: an array, or an object that takes more than its line."""
     try:
         return not isinstance(json.loads(text), dict) or lines > 1
-    except ValueError:
+    except (ValueError, RecursionError):
         return False
 
 
 def _json_row(line: str) -> Row:
     try:
         values = json.loads(line)
-    except ValueError as error:
+    except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
     return values if isinstance(values, dict) else f"expected an object, got {type(values).__name__}"
 

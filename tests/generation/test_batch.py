@@ -17,6 +17,7 @@ from PIL import Image
 from gen_inbetween.generation import batch, generate
 from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.runtime import manifest as manifests
 
 
 @pytest.fixture
@@ -208,3 +209,61 @@ def test_a_list_of_another_kind_is_one_line(tmp_path):
     path = write_list(tmp_path, "a.png,b.png", "c.png,d.png")
     with pytest.raises(ValueError, match="CSV whose first line is frame0,frame1"):
         read_pairs(path, tmp_path, {})
+
+
+def test_no_line_stops_the_others(tmp_path, made):
+    deep = '{"frame0": "a.png", "frame1": "b.png", "seed": ' + "[" * 100_000 + "}"
+    lines = [
+        pair("a", out="x" * 300 + ".mp4"), deep, pair("a", out=7), pair("a", out=""), pair("a\0"),
+        pair("a", out="a\0.mp4"), pair("a", out="\ud800.mp4"), pair("a", seed=[1]), pair("a", out=None),
+        pair("good", out="good.gif"),
+    ]  # fmt: skip
+    summary = run_batch(read_pairs(write_list(tmp_path, *lines), tmp_path / "out", {}))
+    assert summary.generated == 1 and [name for name, _ in made] == ["good.png"]
+    assert [failure.split(": ")[0] for failure in summary.failures] == [f"pairs.jsonl:{line}" for line in range(1, 10)]
+
+
+def test_outputs_are_checked_before_any_sampling(tmp_path, made):
+    (tmp_path / "out").mkdir()
+    for name in ("end.png", "theirs.png"):
+        Image.new("RGB", (8, 8)).save(tmp_path / "out" / name)
+    lines = [
+        {"frame0": "a.png", "frame1": "out/end.png", "out": "ok.gif"}, pair("a", out="end.png"),
+        pair("a", out="theirs.png"), pair("a", out="x.xyz"), pair("a", out="ok.gif"), pair("a", out="deep/../ok.gif"),
+    ]  # fmt: skip
+    path = write_list(tmp_path, *lines)
+    words = ["end.png is an input", "did not make", "cannot write", "the same output as line 1", "the same output"]
+    entries = read_pairs(path, tmp_path / "out", {})
+    assert not isinstance(entries[0], str)
+    assert all(word in entry for word, entry in zip(words, entries[1:], strict=True)), entries
+    assert not isinstance(read_pairs(path, tmp_path / "out", {}, overwrite=True)[2], str)
+
+
+def test_a_line_that_has_changed_is_made_again(tmp_path, monkeypatch):
+    monkeypatch.setattr(
+        generate,
+        "generate_clip",
+        lambda frame0, frame1, settings, progress: Clip(
+            [Image.open(frame0)] * 3,
+            fps=7,
+            manifest=manifests.record(settings={"seed": settings.seed}, frames={"frame0": {"sha256": "0"}}),
+        ),
+    )
+    for name, shade in (("a", 10), ("end", 20)):
+        Image.new("RGB", (16, 16), (shade,) * 3).save(tmp_path / f"{name}.png")
+
+    def states(**more):
+        said = []
+        entries = read_pairs(write_list(tmp_path, pair("a", out="c.gif", **more)), tmp_path / "out", {"fps": 7})
+        run_batch(entries, notify=lambda pair, state: said.append(state))
+        return said
+
+    assert states() + states() + states(device="cpu") == ["made", "skipped", "skipped"]
+    assert states(seed=3) + states(seed=3) + states() == ["made again", "skipped", "made again"]
+    (tmp_path / "out" / "c.gif.inbetween.json").unlink()
+    assert states() == ["skipped"] and (tmp_path / "out" / "c.gif.inbetween.json").is_file(), "it is inside of the clip"
+    Image.new("RGB", (16, 16), (30,) * 3).save(tmp_path / "a.png")
+    assert states() + states() == ["made again", "skipped"]
+    (tmp_path / "out" / "c.gif").write_bytes(b"GIF89a: a user's own")
+    assert states() == []
+    assert (tmp_path / "out" / "c.gif").read_bytes() == b"GIF89a: a user's own"

@@ -1,14 +1,14 @@
 """A process that runs commands of `inbetween` in forks of itself, and kills them at a rename.
 
-Reads one JSON object a line: {"arguments": [...], "folder": path, "kill": number or null, "after": bool}; answers with
-one: {"status": of the process, below 0 for a signal, "renames": how many there were, "said": its output}.
+Reads one JSON object a line: {"arguments": [...], "folder": path, "kill": number or null, "after": bool, "signal":
+number}; answers with one: {"status": of the process, below 0 for a signal, "renames": how many there were, "said": its
+output}.
 """
 
 from __future__ import annotations
 
 import json
 import os
-import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -24,6 +24,7 @@ from gen_inbetween.interpolation.editing import edit_motion, grabcut, retime_obj
 from gen_inbetween.interpolation.retiming import retime_video
 from gen_inbetween.models import loading
 from gen_inbetween.runtime import files
+from gen_inbetween.runtime.processes import raise_on_signals
 
 LOADED = (
     pipeline,
@@ -40,8 +41,8 @@ LOADED = (
 )
 
 
-def watch_renames(count: Path, kill: int | None, after: bool) -> None:
-    """Count the renames of this process in a file, and end it without mercy at the one with number `kill`."""
+def watch_renames(count: Path, kill: int | None, after: bool, number: int) -> None:
+    """Count the renames of this process in a file, and send it a signal at the one with number `kill`."""
     done = 0
 
     def watched(rename):
@@ -50,10 +51,10 @@ def watch_renames(count: Path, kill: int | None, after: bool) -> None:
             done += 1
             count.write_bytes(str(done).encode())
             if done == kill and not after:
-                os.kill(os.getpid(), signal.SIGKILL)
+                os.kill(os.getpid(), number)
             result = rename(*arguments, **options)
-            if done == kill:
-                os.kill(os.getpid(), signal.SIGKILL)
+            if done == kill and after:
+                os.kill(os.getpid(), number)
             return result
 
         return run
@@ -77,7 +78,8 @@ def answer(request: dict) -> dict:
         child = os.fork()
         if not child:
             os.chdir(request["folder"])
-            watch_renames(count, request["kill"], request["after"])
+            raise_on_signals()
+            watch_renames(count, request["kill"], request["after"], request["signal"])
             demo.inbetween = quick_clip
             result = CliRunner().invoke(app, request["arguments"])
             said.write_text(result.output)

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 import shutil
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -46,8 +47,10 @@ class Server:
             command, stdin=subprocess.PIPE, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL, text=True
         )
 
-    def run(self, arguments: list[str], folder: Path, kill: int | None = None, after: bool = False) -> dict:
-        request = {"arguments": arguments, "folder": str(folder), "kill": kill, "after": after}
+    def run(
+        self, arguments: list[str], folder: Path, kill: int | None = None, after: bool = False, by: int = signal.SIGKILL
+    ) -> dict:
+        request = {"arguments": arguments, "folder": str(folder), "kill": kill, "after": after, "signal": by}
         print(json.dumps(request), file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
 
@@ -138,3 +141,13 @@ def test_an_earlier_clip_stands_until_the_new_one_is_whole(server, inputs, out):
         assert standing in ({file: old[file] for file in old if file in standing}, {file: new[file] for file in frames})
         assert server.run(later, inputs)["status"] == 0
         assert tree(inputs) == new
+
+
+@pytest.mark.parametrize("by", ["SIGINT", "SIGTERM", "SIGHUP"])
+@pytest.mark.parametrize("name", ["run, a video", "run, a folder", "retime, a video", "slowmo, an animation", "edit"])
+def test_a_signal_leaves_nothing_behind(server, inputs, name, by):
+    before, number = tree(inputs), getattr(signal, by)
+    rename = 2 if name == "edit" else 1  # the first is the picture of the masks, which is whole
+    stopped = server.run(COMMANDS[name], inputs, rename, by=number)
+    assert (stopped["status"], stopped["said"].splitlines()[-1]) == (128 + number, "error: interrupted")
+    assert {file: content for file, content in tree(inputs).items() if file not in ("out", "out/m.png")} == before
