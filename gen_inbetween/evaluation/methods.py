@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import json
 from abc import ABC, abstractmethod
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from functools import cached_property
 from pathlib import Path
@@ -64,6 +64,7 @@ class Method(ABC):
     def request(self, pair: Pair, seed: int) -> dict[str, Any]:
         """Everything that decides one clip, as JSON gives it back."""
         facts = {name: getattr(pair, name) for name in ("name", "sha256", "num_frames", "fps", "motion_bucket_id")}
+        facts |= {"keyframes": pair.keyframes} if pair.keyframes > 2 else {}
         request: dict[str, Any] = json.loads(json.dumps({"method": self.decided_by, "pair": facts, "seed": seed}))
         return request
 
@@ -84,8 +85,8 @@ class Method(ABC):
         """What has to be opened to generate: methods of one model follow each other. None: nothing large."""
         return None
 
-    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
-        """The clip of `pair.num_frames` frames between two keyframes of the evaluation's size."""
+    def generate(self, pair: Pair, keyframes: Sequence[Image.Image], seed: int) -> GeneratedClip:
+        """The clip of `pair.num_frames` frames through keyframes of the evaluation's size, at `pair.positions`."""
         raise NotImplementedError(f"the clips of {self.label} are not generated here")
 
     def location(self) -> str:
@@ -147,7 +148,7 @@ class GeneratedMethod(Method):
     generates: ClassVar[bool] = True
 
     @abstractmethod
-    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
+    def generate(self, pair: Pair, keyframes: Sequence[Image.Image], seed: int) -> GeneratedClip:
         """As `Method.generate`."""
 
     def folder(self, pair: Pair, seed: int) -> Path:
@@ -165,10 +166,13 @@ class Baseline(GeneratedMethod):
 
     interpolate: Callable[[Image.Image, Image.Image, int], list[Image.Image]]  # (frame0, frame1, num_frames)
 
-    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
+    def generate(self, pair: Pair, keyframes: Sequence[Image.Image], seed: int) -> GeneratedClip:
         """As `Method.generate`; the seed is not looked at."""
         with measure_cost(torch.device("cpu")) as cost:
-            frames = self.interpolate(frame0, frame1, pair.num_frames)
+            frames = [keyframes[0]]
+            for number in range(len(keyframes) - 1):
+                count = pair.positions[number + 1] - pair.positions[number] + 1
+                frames += self.interpolate(keyframes[number], keyframes[number + 1], count)[1:]
         return GeneratedClip(frames, passes=0, **cost)
 
 

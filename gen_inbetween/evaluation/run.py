@@ -87,13 +87,13 @@ def clips_to_generate(context: EvalContext) -> list[EvalClip]:
 
 
 def generate_clip(context: EvalContext, clip: EvalClip) -> None:
-    """Generate and keep one clip between the ends of its true clip, unless it exists."""
+    """Generate and keep one clip through the keyframes of its true clip, unless it exists."""
     if clip.exists():
         return
     clip.set_aside_if_broken()
     frames = context.truths(clip.pair).frames
-    frame0, frame1 = (Image.fromarray(frames[index]) for index in (0, -1))
-    write_clip(clip, clip.method.generate(clip.pair, frame0, frame1, clip.seed))
+    keyframes = [Image.fromarray(frames[position]) for position in clip.pair.positions]
+    write_clip(clip, clip.method.generate(clip.pair, keyframes, clip.seed))
 
 
 def work_through(

@@ -6,7 +6,7 @@ Options are resolved and weights hashed up front; one model is open at a time.
 from __future__ import annotations
 
 import hashlib
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
 from pathlib import Path
@@ -69,8 +69,8 @@ class Sampler(GeneratedMethod):
         """The motion: the base model is one for the whole run."""
         return str(self.motion)
 
-    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
-        """The clip between two fitted keyframes, its decoded ends left as they are.
+    def generate(self, pair: Pair, keyframes: Sequence[Image.Image], seed: int) -> GeneratedClip:
+        """The clip through fitted keyframes, all its frames as they were decoded.
 
         Raises:
             ValueError: a size or count of frames that the model cannot do. RuntimeError: the clip is not finite.
@@ -78,10 +78,13 @@ class Sampler(GeneratedMethod):
         own = {name: getattr(pair, name) for name in PAIRS_OWN if name not in self.fixed}
         own = {name: value for name, value in own.items() if value is not None}
         settings = replace(self.settings, num_frames=pair.num_frames, seed=noise_seed(seed, pair), **own)
-        run = resolve_run(settings, open_configs(self.spec), has_motion=self.motion is not None)
+        timeline = Timeline(tuple(keyframes), pair.positions, pair.num_frames)
+        configs = open_configs(self.spec)
+        timeline.check_lengths(configs)
+        run = resolve_run(settings, configs, has_motion=self.motion is not None, places=timeline.places)
         pipe = open_with_motion(self.spec, str(run.device), str(self.settings.dtype), self.motion)
         self.check_weights(pipe)
-        clip = sample(pipe, run, Timeline((frame0, frame1), (0, pair.num_frames - 1), pair.num_frames))
+        clip = sample(pipe, run, timeline)
         check_unchanged(pipe, self.spec)
         return GeneratedClip(clip.frames, clip.unet_passes, clip.seconds, clip.peak_memory)
 
@@ -178,14 +181,20 @@ class AutoSampler(Sampler):
     interpolator: FrameInterpolator
     iters: int
 
-    def generate(self, pair: Pair, frame0: Image.Image, frame1: Image.Image, seed: int) -> GeneratedClip:
-        """As `Sampler.generate`; of an interpolated clip the ends are the keyframes."""
+    def generate(self, pair: Pair, keyframes: Sequence[Image.Image], seed: int) -> GeneratedClip:
+        """As `Sampler.generate`; of an interpolated clip the keyframes are themselves.
+
+        It is interpolated where the motion is tiny between all neighbours.
+        """
+        neighbours = list(zip(keyframes, keyframes[1:], strict=False))
+        lengths = [last - first + 1 for first, last in zip(pair.positions, pair.positions[1:], strict=False)]
+        frames: list[Image.Image] = []
         with measure_cost(torch.device(self.interpolator.device)) as cost:
-            if measure_motion(frame0, frame1, self.interpolator).tiny:
-                frames = inbetween_frames(frame0, frame1, pair.num_frames, self.interpolator, iters=self.iters)
-            else:
-                frames = []
-        return GeneratedClip(frames, 0, **cost) if frames else super().generate(pair, frame0, frame1, seed)
+            if all(measure_motion(*each, self.interpolator).tiny for each in neighbours):
+                for each, length in zip(neighbours, lengths, strict=True):
+                    between = inbetween_frames(*each, length, self.interpolator, iters=self.iters)
+                    frames += between if not frames else between[1:]
+        return GeneratedClip(frames, 0, **cost) if frames else super().generate(pair, keyframes, seed)
 
 
 def open_auto(

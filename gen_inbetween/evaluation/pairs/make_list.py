@@ -130,18 +130,22 @@ def frames_source(root: Path, images: Sequence[Path]) -> dict[str, Any]:
     return {"frames": names, "file_sha256": [cached_file_sha256(image) for image in images]}
 
 
-def synthetic_pairs(count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter) -> Iterator[Pair]:
-    """Clips number `first_seed` and up, 14 frames of 64 pixels, photographs behind half of them, as the generator tells
-    their rate and motion bucket."""
+def synthetic_pairs(
+    count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter, *, keyframes: int = 2
+) -> Iterator[Pair]:
+    """Clips number `first_seed` and up, 14 frames of 64 pixels from keyframe to keyframe, photographs behind half
+    of them, as the generator tells their rate and motion bucket."""
+    length = (keyframes - 1) * (SYNTHETIC_FRAMES - 1) + 1
     for seed in progress(range(first_seed, first_seed + count)):
-        drawn: dict[str, Any] = {"seed": seed, "num_frames": SYNTHETIC_FRAMES, "size": SYNTHETIC_SIZE}
+        drawn: dict[str, Any] = {"seed": seed, "num_frames": length, "size": SYNTHETIC_SIZE}
         drawn["photographs"] = photographs_sha256()
         clip = draw_clip(drawn)
         frames: NDArray[np.uint8] = clip.frames
         yield Pair(
-            name=f"synthetic-{seed}",
+            name=f"synthetic-{seed}" + (f"-{keyframes}" if keyframes > 2 else ""),
             source={"synthetic": drawn | {"mean": round(float(frames.mean()), 3)}},
-            num_frames=SYNTHETIC_FRAMES,
+            num_frames=length,
+            keyframes=keyframes,
             fps=clip.fps,
             motion_bucket_id=clip.motion_bucket_id,
             motion=round(motion_amount(frames), 3),

@@ -68,7 +68,7 @@ _SOURCES: dict[str, TypeAdapter[Any]] = {
 
 @dataclass(frozen=True)
 class Pair:
-    """One true clip and what is known of it; its first and last frame are the keyframes.
+    """One true clip and what is known of it; its first and last frame are keyframes, and others between them may be.
 
     Raises:
         PairError: a value that no pair can have, on construction.
@@ -84,6 +84,13 @@ class Pair:
     motion: float  # `windows.motion_amount` of the true clip: pixels (of 256 in height) a frame
     sha256: str  # of the decoded frames, `runtime.hashing.frames_sha256`
     license: Annotated[str, Field(validation_alias=AliasChoices("license", "licence"))] = ""  # the second in old lists
+    keyframes: int = 2  # evenly spaced over the clip, its ends included
+
+    @property
+    def positions(self) -> tuple[int, ...]:
+        """The frames of the keyframes."""
+        gaps = self.keyframes - 1
+        return tuple(round(number * (self.num_frames - 1) / gaps) for number in range(self.keyframes))
 
     def __post_init__(self) -> None:
         wrong = next(_faults(self), None)
@@ -97,6 +104,9 @@ def _faults(pair: Pair) -> Iterator[str]:
         yield "expected a name of up to 100 letters, digits, '.', '_' and '-' that begins with a letter or digit"
     if pair.num_frames < 3:
         yield f"expected num_frames >= 3, one frame between the keyframes; got {pair.num_frames}"
+    if not 2 <= pair.keyframes <= (pair.num_frames + 1) // 2:
+        most = (pair.num_frames + 1) // 2
+        yield f"expected 2 to {most} keyframes, a frame between any two of them, got {pair.keyframes}"
     if pair.fps < 1:
         yield f"expected fps >= 1, got {pair.fps}"
     if pair.motion_bucket_id is not None and not 0 <= pair.motion_bucket_id <= 255:

@@ -79,9 +79,14 @@ def write_list(
 ) -> PairList:
     """Write a list whole or not at all; returns it as `read_list` would. PairError, OutputError as there."""
     _check_names(pairs, str(path))
-    rows = [asdict(_Header(FORMAT, name, made_by, note)), *map(asdict, pairs)]
+    rows = [asdict(_Header(FORMAT, name, made_by, note)), *map(_row, pairs)]
     write_json_lines(path, rows)
     return read_list(path)
+
+
+def _row(pair: Pair) -> dict[str, Any]:
+    """What a line says; that there are two keyframes goes without saying."""
+    return {name: value for name, value in asdict(pair).items() if (name, value) != ("keyframes", 2)}
 
 
 def _parsed(kind: Any, line: str, where: str) -> Any:
