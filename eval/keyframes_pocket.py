@@ -192,7 +192,8 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
     counts = {question: len(column(question, "")) for question in QUESTIONS}
     yield "# Several keyframes, context, loops and drafts on `pocket`\n"
     yield "Made by `python eval/keyframes_pocket.py`; held-out synthetic clips of 64 x 64 pixels, one object in each."
-    yield f"Means with 95 % bootstrap intervals over clips. Model and settings: {key}. Clips: {counts}.\n"
+    yield f"Means with 95 % bootstrap intervals over clips. Model and settings: {key}. Clips: {counts}; a dash:"
+    yield "fewer than two.\n"
     yield "## Does motion stop at an inner keyframe?\n"
     yield "The steps beside the middle keyframe over the clip's median step (1: it goes on; less: it pauses).\n"
     yield table("true clip", "one clip through three keyframes", "two put together", "difference, clip by clip")
@@ -200,7 +201,8 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
     difference = mean_with_interval(list(windows - chained), 2) if np.isfinite(windows - chained).sum() > 1 else "-"
     cells = " | ".join(cell("sequence", name) for name in ("truth", "windows", "chained"))
     yield f"| {cells} | {difference} |\n"
-    yield f"![a clip through three keyframes, and two put together]({SHEET.name})\n"
+    if SHEET.exists():
+        yield f"![a clip through three keyframes, and two put together]({SHEET.name})\n"
     yield "## Do frames of context carry velocity into a gap?\n"
     yield f"A gap of {GAP} frames between two stretches of a true clip; its first and last step against the true.\n"
     yield table("context", "error of speed, share", "error of direction, degrees", "distance from the true path, px")
