@@ -11,7 +11,7 @@ import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -60,6 +60,7 @@ from gen_inbetween.cli.options import (
     VideoCodec,
     VramGb,
     colour_of,
+    say,
     settings_of,
     settings_said,
 )
@@ -69,6 +70,7 @@ if TYPE_CHECKING:
     from gen_inbetween.generation.settings import Settings
     from gen_inbetween.generation.timeline.keyframe import Keyframe
     from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.writing.options import VideoOptions
 
 app = typer.Typer(
     name="inbetween",
@@ -246,14 +248,17 @@ def bridge(
     seed: Seed = None,
     device: Device = None,
     override: Overrides = None,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Fill the gap between two clips; their own frames stay as they are."""
     from gen_inbetween.generation import joins
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
-    settings = settings_said(config, override, None, **chosen)
-    with _writing(out, [clip_a, clip_b, config], overwrite):
+    settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
+    with _writing(out, [clip_a, clip_b, config], overwrite, settings.get("video")):
         values = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
         _announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
 
@@ -284,18 +289,21 @@ def loop(
     seed: Seed = None,
     device: Device = None,
     override: Overrides = None,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a loop: from the last frame to the first is one more step."""
     from gen_inbetween.generation import joins
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
-    settings = settings_said(config, override, None, **chosen)
-    with _writing(out, [clip, config], overwrite):
+    settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
+    with _writing(out, [clip, config], overwrite, settings.get("video")):
         values = {"num_frames": num_frames, "context": context, "match_colour": match_colour, "even_pace": even_pace}
         made = joins.loop(clip, **values, **settings)
         _announce(made, out, overwrite)
-        typer.echo(f"last frame to first: {made.manifest['join']['ratio']} of the median step")
+        say(out, f"last frame to first: {made.manifest['join']['ratio']} of the median step")
 
 
 @app.command(
@@ -321,19 +329,22 @@ def retake(
     seed: Seed = None,
     device: Device = None,
     override: Overrides = None,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
     overwrite: Overwrite = False,
 ) -> None:
     """Make a stretch of a clip anew; its other frames stay as they are."""
     from gen_inbetween.generation import joins
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
-    settings = settings_said(config, override, None, **chosen)
+    settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
     if masks_out is not None:
         if mask is None:
             raise ValueError("--show-masks shows the --mask of a retake; there is none")
         show_region_of(joins.open_clip(clip)[start], mask, masks_out)
         return
-    with _writing(out, [clip, config, mask], overwrite):
+    with _writing(out, [clip, config, mask], overwrite, settings.get("video")):
         values = {"context": context, "mask": mask, "match_colour": match_colour}
         _announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
 
@@ -382,7 +393,7 @@ def replay(
     what = "frames" if "frames_equal" in clip.manifest["replay"] else "latents"
     if not clip.manifest["replay"][f"{what}_equal"]:
         fail(f"the {what} differ from those of the first run", FAILED)
-    typer.echo(f"the {what} are equal")
+    say(out, f"the {what} are equal")
 
 
 @app.command(
@@ -454,18 +465,24 @@ def loop_picture(keyframe: Keyframe, settings: Settings, out: Path, overwrite: b
     values = {item.name: getattr(settings, item.name) for item in fields(settings)}
     changed = {item.name: values[item.name] for item in fields(settings) if values[item.name] != item.default}
     changed.pop("loop")
-    with _writing(out, [str(keyframe.image)], overwrite):
+    with _writing(out, [str(keyframe.image)], overwrite, settings.video):
         _announce(joins.loop(keyframe.image, **changed), out, overwrite)
 
 
 @contextmanager
-def _writing(out: Path, inputs: Sequence[Path | str | None], overwrite: bool) -> Iterator[None]:
+def _writing(
+    out: Path, inputs: Sequence[Path | str | None], overwrite: bool, video: VideoOptions | dict[str, Any] | None
+) -> Iterator[None]:
     """The output, checked and reserved while it is made."""
     from gen_inbetween.media.clip import check_output
+    from gen_inbetween.media.writing.options import VideoOptions
     from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.config import from_mapping
     from gen_inbetween.runtime.outputs import reserved
 
-    check_output(out, inputs, overwrite=overwrite)
+    if not isinstance(video, VideoOptions):
+        video = from_mapping(VideoOptions, video or {}, where="video")
+    check_output(out, inputs, overwrite=overwrite, video=video)
     with reserved(place_of(out)):
         yield
 
@@ -516,6 +533,4 @@ def _announce(clip: Clip, out: Path, overwrite: bool) -> None:
 
     clip.save(out, overwrite=overwrite)
     passes, seconds = clip.manifest["unet_passes"], clip.manifest["seconds"]
-    typer.echo(
-        f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s; see {path_beside(place_of(out))}", err=str(out) == "-"
-    )
+    say(out, f"{out}: {clip!r}, {passes} UNet passes, {seconds:.1f} s", see=path_beside(place_of(out)))

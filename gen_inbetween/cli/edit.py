@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, VideoCodec
+from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, VideoCodec, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -215,10 +215,7 @@ def _announce(clip: Clip, out: Path, video: VideoOptions, overwrite: bool, track
     from gen_inbetween.runtime.outputs import path_beside
 
     clip.save(out, video=video, overwrite=overwrite, tracks=tracks)
-    typer.echo(
-        f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}; see {path_beside(place_of(out))}",
-        err=str(out) == "-",
-    )
+    say(out, f"{out}: {clip!r}, by {clip.manifest['interpolator']['name']}", see=path_beside(place_of(out)))
 
 
 def add_to(app: typer.Typer) -> None:

@@ -25,7 +25,7 @@ KeyframeOption = Annotated[
 ShowMasks = Annotated[
     Path | None, typer.Option("--show-masks", help="Only write a picture of the mask here, to be looked at.")
 ]
-Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .gif, .webp, or a folder for frames.")]
+Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .mov, .webm, .gif, a folder of frames, ... or -.")]
 Context = Annotated[int, typer.Option(help="Frames on either side that the gap is generated with.")]
 MatchColour = Annotated[
     bool, typer.Option("--match-colour/--no-match-colour", help="Bring the gap's colours to those beside it.")

@@ -88,6 +88,12 @@ def settings_said(
     return values
 
 
+def say(out: Path | None, text: str, *, see: Path | None = None) -> None:
+    """Say what was made at `out`, and where its manifest is; on stderr where the film goes to standard output."""
+    piped = str(out) == "-"
+    typer.echo(text if see is None or piped else f"{text}; see {see}", err=piped)
+
+
 def colour_of(text: str) -> tuple[int, int, int]:
     """RGB in 0..255 of a colour as a line says it."""
     from gen_inbetween.media.writing.options import parse_colour

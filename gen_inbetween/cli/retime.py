@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Background, Crf, Device, Overwrite, PixFmt, VideoCodec
+from gen_inbetween.cli.options import Background, Crf, Device, Overwrite, PixFmt, VideoCodec, say
 
 Source = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, a folder of images, f_%04d.png, or -.")
@@ -139,9 +139,8 @@ def _make(
     if result.resumed:
         frames += f", {result.resumed} of them from an earlier run"
     met = f"{result.cuts} cuts, {result.duplicates} repeated frames, {result.damaged} damaged packets"
-    piped = str(out) == "-"  # there the film goes to standard output, and words elsewhere
-    typer.echo(f"{out}: {frames}, {result.fps:g} fps, {result.duration:.3f} s, of {result.source_frames}", err=piped)
-    typer.echo(f"{met}; {result.seconds:.1f} s", err=piped)
+    say(out, f"{out}: {frames}, {result.fps:g} fps, {result.duration:.3f} s, of {result.source_frames}")
+    say(out, f"{met}; {result.seconds:.1f} s")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -113,3 +113,10 @@ def test_sequences_go_by_pattern_in_and_out(folder: Path) -> None:
     assert invoke("edit", "shot/f_%04d.tif", "--click", "4,10", "--curve", "linear", "-o", "e.webp")[0] == 0
     status, said = invoke("retime", "shot/g_%04d.tif", "-o", "o.mp4", *RETIME)
     assert status == 2 and "holds no images named as g_%04d.tif" in said
+
+
+def test_a_clip_goes_into_a_pipe_and_words_beside_it(folder: Path) -> None:
+    result = CliRunner().invoke(app, ["run", "a.png", "b.png", "-o", "-", *RUN])
+    assert result.exit_code == 0 and "4 frames" in result.stderr and "inbetween.json" not in result.stderr
+    Path("piped.y4m").write_bytes(result.stdout_bytes)
+    assert len(read_frames("piped.y4m").frames) == 4 and not Path("-").exists()
