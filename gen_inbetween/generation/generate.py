@@ -283,6 +283,8 @@ def generate_clip(
         sizes = {name: candidates[0][1]["settings"][name] for name in ("width", "height")}
         fitted = replace(settings, **sizes)
         candidates = [(carry_alpha(frames, (clear[0], clear[1]), fitted), more) for frames, more in candidates]
+    elif settings.method != INTERPOLATE and clear[0].mode == "RGBA":
+        warn_once(f"the keyframes are transparent: between more than two the clip lies over {settings.background}")
     frames, more = candidates[0]
     parts |= more
     if earlier:

@@ -17,7 +17,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
-from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, over, sixteen_bit, with_alpha
+from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, is_opaque, over, sixteen_bit, with_alpha
 from gen_inbetween.media.reading.deep_pictures import read_deep
 from gen_inbetween.runtime.files import address_of
 
@@ -90,7 +90,7 @@ def open_image(frame: Frame) -> Image.Image:
 def open_images(frames: Iterable[Frame]) -> list[Image.Image]:
     """Frames as `open_image` opens them, all of one mode: RGBA where any is transparent somewhere, otherwise RGB."""
     images = [open_image(frame) for frame in frames]
-    clear = any(image.mode == "RGBA" and image.getextrema()[3][0] < 255 for image in images)
+    clear = any(image.mode == "RGBA" and not is_opaque(np.asarray(image)) for image in images)
     return [image.convert("RGBA" if clear else "RGB") for image in images]
 
 

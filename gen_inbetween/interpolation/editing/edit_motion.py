@@ -89,7 +89,7 @@ def edit_motion(
     def draw(ends: list[Image.Image]) -> list[Image.Image]:
         pair = network.pair(*(frame_tensor(frame, network.device) for frame in ends))
         return [
-            _frame(*ends, pair, index_map(layers, values), iters)
+            _frame(ends[0], ends[1], pair, index_map(layers, values), iters)
             for values in tqdm(positions, desc="edit", unit="frame", disable=not progress)
         ]
 

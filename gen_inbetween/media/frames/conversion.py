@@ -19,7 +19,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, FilmColour, colour_of, is_rgb
 from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
-from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.frames.screen import Pixels, sixteen_bit
 from gen_inbetween.media.frames.siting import sited
 
 _EXACT = (
@@ -37,10 +37,8 @@ def pixels_of(frame: Any) -> Pixels:
     frame, converted by the matrix and the range it names (`colour.colour_of`).
     """
     colour = colour_of(frame)
-    if colour.chroma == "gray" and colour.bits > 8 and not colour.alpha:
-        pixels = _deep_gray(frame, colour)
-    else:
-        pixels = _converted(frame, colour)
+    gray = frame.format.name.startswith("gray") and colour.chroma == "gray"
+    pixels: Pixels = _gray(frame, colour) if gray else _converted(frame, colour)
     return turned_upright(pixels, orientation_of(frame))
 
 
@@ -52,10 +50,8 @@ def _converted(frame: Any, colour: FilmColour) -> Pixels:
         if colour.range == "pc" and colour.chroma != "gray" and not colour.alpha:
             frame = _to_limited(frame, colour)
     shown = frame.reformat(format=target, interpolation=_READING, dst_color_range=RANGES["pc"])
-    pixels: Pixels = shown.to_ndarray()
-    if pixels.dtype == np.uint16:
-        pixels = _to_whole_scale(pixels, rgb, colour)
-    return pixels
+    pixels: Any = shown.to_ndarray()
+    return _to_whole_scale(pixels, rgb, colour) if colour.bits > 8 else pixels
 
 
 def _to_limited(frame: Any, colour: FilmColour) -> Any:
@@ -104,11 +100,13 @@ def _planes(frame: Any, dtype: type) -> list[NDArray[Any]]:
     ]
 
 
-def _deep_gray(frame: Any, colour: FilmColour) -> NDArray[np.uint16]:
+def _gray(frame: Any, colour: FilmColour) -> Pixels:
+    """A grey frame, whose limited range swscale would not see."""
     values = frame.to_ndarray().astype(np.float64)
     scale = 2.0 ** (colour.bits - 8)
     low, high = (16 * scale, 235 * scale) if colour.range == "tv" else (0.0, 2.0**colour.bits - 1)
-    gray = np.rint(((values - low) / (high - low)).clip(0, 1) * 65535).astype(np.uint16)
+    white, dtype = (255, np.uint8) if colour.bits == 8 else (65535, np.uint16)
+    gray: Pixels = np.rint(((values - low) / (high - low)).clip(0, 1) * white).astype(dtype)
     return np.repeat(gray[..., None], 3, axis=2)
 
 
@@ -123,10 +121,11 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "le
         wide = pixels[..., :3].astype(np.uint32)
         colours = ((wide * 256 + 128) // 257).astype(np.uint16)
         pixels = colours if pixels.shape[2] == 3 else np.concatenate([colours, pixels[..., 3:]], axis=2)
-    source = _FORMATS[pixels.dtype.itemsize, pixels.shape[2]]
-    frame = sited(av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), format=source), siting)
-    matrix = None if rgb else MATRICES[colour.matrix]
     layout = av.VideoFormat(pix_fmt, 16, 16)
+    if rgb and layout.components[0].bits > 8:  # of 8 bits swscale would make 255 x 256 there
+        pixels = sixteen_bit(pixels)
+    frame = sited(_frame_of(pixels), siting)
+    matrix = None if rgb else MATRICES[colour.matrix]
     filters = _WRITING
     if colour.range == "pc" and not rgb and len(layout.components) == 3:
         frame = frame.reformat(
@@ -147,6 +146,10 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "le
     return frame
 
 
+def _frame_of(pixels: Any) -> Any:
+    return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), _FORMATS[pixels.dtype.itemsize, pixels.shape[2]])
+
+
 def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
     """The array with its last column or row repeated, where `pix_fmt` stores chroma for two pixels at a time."""
     layout = av.VideoFormat(pix_fmt, 16, 16)
@@ -154,14 +157,15 @@ def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
     height, width = pixels.shape[:2]
     if not (height % high or width % wide):
         return pixels
-    return np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
+    whole: Pixels = np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
+    return whole
 
 
 def resized(pixels: Pixels, width: int, height: int) -> Pixels:
     """An array (H, W, 3 or 4) at another size, by Lanczos."""
-    frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), _FORMATS[pixels.dtype.itemsize, pixels.shape[2]])
     flags = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-    return frame.reformat(width=width, height=height, interpolation=flags).to_ndarray()
+    scaled: Pixels = _frame_of(pixels).reformat(width=width, height=height, interpolation=flags).to_ndarray()
+    return scaled
 
 
 def fitted(pixels: Pixels, width: int, height: int) -> Pixels:

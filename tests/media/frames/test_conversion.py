@@ -130,3 +130,12 @@ def test_colours_do_not_move(tmp_path: Path, name: str, codec: str, pix_fmt: str
     pixels = next(open_source(path).read(0, 1, 1)).astype(float)
     moved = (pixels[..., 2] / (257 if "10" in pix_fmt else 1) - ramp[..., 2])[8:-8, 8:-8].mean() / 2
     assert abs(moved) < 0.3  # pixels; 0.44 where two sitings are mixed up
+
+
+@pytest.mark.parametrize(("pix_fmt", "black", "white"), [("gray", 16, 235), ("gray10le", 64, 940)])
+def test_grey_frames_of_limited_range(pix_fmt: str, black: int, white: int) -> None:
+    dtype = np.uint8 if pix_fmt == "gray" else np.uint16
+    frame = av.VideoFrame.from_ndarray(np.array([[black, white] * 8] * 16, dtype), format=pix_fmt)
+    frame.color_range = 1
+    pixels = pixels_of(frame)
+    assert pixels[0, :2, 0].tolist() == [0, np.iinfo(dtype).max] and pixels.shape == (16, 16, 3)

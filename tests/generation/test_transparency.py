@@ -1,0 +1,37 @@
+"""Transparent keyframes: interpolated with their alpha, or sampled without and given it again."""
+
+from __future__ import annotations
+
+import numpy as np
+import pytest
+from PIL import Image
+
+from gen_inbetween.generation.generate import inbetween
+
+
+def clear(shift: int) -> Image.Image:
+    y, x = np.mgrid[:48, :64]
+    inside = (x - 24 - shift) ** 2 + (y - 24) ** 2 < 100
+    return Image.fromarray(np.dstack([np.where(inside, 220, 0), 0 * x, 0 * x, 255 * inside]).astype(np.uint8))
+
+
+def test_interpolated_keyframes_keep_their_transparency(tmp_path):
+    clip = inbetween(clear(0), clear(8), method="interpolate", num_frames=3, interpolator="dis-splat", progress=False)
+    assert clip[0].tobytes() == clear(0).tobytes() and clip[2].tobytes() == clear(8).tobytes()
+    middle = np.asarray(clip[1])
+    assert middle[24, 28].tolist() == pytest.approx([220, 0, 0, 255], abs=12) and middle[2, 2, 3] == 0
+    assert clip.save(tmp_path / "clip.webp").exists()
+
+
+def test_a_sampled_clip_gets_it_again_and_says_so(tiny_folder, caplog):
+    with caplog.at_level("INFO"):
+        clip = inbetween(clear(0), clear(8), model=tiny_folder, method="trf", num_inference_steps=1, progress=False)
+    assert "alpha follows its motion" in caplog.text
+    assert {frame.mode for frame in clip} == {"RGBA"}
+    ends = [np.asarray(frame)[..., 3] for frame in (clip[0], clip[-1])]
+    assert all(end[0, 0] == 0 and end.max() == 255 for end in ends)
+    opaque = inbetween(
+        clear(0).convert("RGB"), clear(8).convert("RGB"), model=tiny_folder, method="trf", num_inference_steps=1,
+        progress=False,
+    )  # fmt: skip
+    assert {frame.mode for frame in opaque} == {"RGB"}
