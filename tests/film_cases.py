@@ -9,6 +9,7 @@ from pathlib import Path
 
 import av
 import numpy as np
+from av.stream import Disposition
 from PIL import Image
 
 from gen_inbetween.media.video import read_frames
@@ -86,3 +87,28 @@ def tone_frame(seconds: float, frequency: float = 440, rate: int = 48_000) -> av
     frame = av.AudioFrame.from_ndarray(wave[None] / 2, format="fltp", layout="mono")
     frame.sample_rate, frame.pts = rate, 0
     return frame
+
+
+def with_cover(path: Path, *, first: bool, marked: bool) -> Path:
+    """A film of 12 frames with a picture as another video stream."""
+    codec, pixels = ("mjpeg", "yuvj420p") if path.suffix == ".mkv" else ("png", "rgb24")
+    plain = write_film(path.with_name("plain.mp4"), film(12))
+    with av.open(str(plain)) as source, av.open(str(path), "w") as container:
+
+        def add_cover() -> av.VideoStream:
+            stream = container.add_stream(codec, rate=24)
+            stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
+            if marked:
+                stream.disposition = Disposition.attached_pic
+            return stream
+
+        cover = add_cover() if first else None
+        moving = container.add_stream_from_template(source.streams.video[0])
+        cover = cover or add_cover()
+        container.mux(cover.encode(av.VideoFrame.from_image(film(40)[39])))
+        container.mux(cover.encode())
+        for packet in source.demux(video=0):
+            if packet.size:
+                packet.stream = moving
+                container.mux(packet)
+    return path

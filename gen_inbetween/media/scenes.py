@@ -55,7 +55,7 @@ def is_cut(before: np.ndarray, after: np.ndarray, around: Sequence[float] | np.n
     change = float(np.abs(after - before).mean())
     if change <= CUT_CHANGE:
         return False
-    if len(around) == 0 and not repeats or len(around) and change > CUT_RATIO * float(np.median(around)):
+    if not len(around) or change > CUT_RATIO * float(np.median(around)):
         return True
     calm = float(np.quantile([*around, *[0.0] * repeats], 0.25))
     return change > CALM_RATIO * calm and unexplained(before, after) > UNEXPLAINED

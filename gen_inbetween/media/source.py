@@ -131,7 +131,8 @@ class Source(ABC):
         line = self.timeline
         first, last = np.searchsorted(self.times, (low - 1e-9, high - 1e-9))  # 1.2 s is meant, whatever 36 / 30 is
         if first == last:
-            raise VideoError(f"{self.path} has no frame from {low:g} to {high:g} s; it lasts {line.times[-1]:.3f} s")
+            part = f"from {low:g} s on" if stop is None else f"from {low:g} to {high:g} s"
+            raise VideoError(f"{self.path} has no frame {part}; it lasts {line.times[-1]:.3f} s")
         begin, duration = float(line.times[first]), float(line.times[last] - line.times[first])
         times, stands = line.times[first:last] - begin, find_holds(line.times)[first:last]
         self._note_holds(np.diff(line.times)[first:last][stands])
@@ -151,7 +152,7 @@ class Source(ABC):
 
     def _note_holds(self, seconds: Seconds) -> None:
         if len(seconds):
-            message = "%s: %d pictures stand still, the longest for %.3g s; nothing is drawn while they stand"
+            message = "%s: pictures that stand still: %d, for %.3g s at most; nothing is drawn while they stand"
             log.info(message, self.path, len(seconds), seconds.max())
 
 

@@ -19,6 +19,7 @@ from av.stream import Disposition
 
 from gen_inbetween.media.tracks import sound, subtitles
 from gen_inbetween.media.tracks.sound import Span
+from gen_inbetween.runtime.files import file_url
 
 if TYPE_CHECKING:
     from gen_inbetween.media.tracks.listing import Listing, Track
@@ -33,6 +34,7 @@ _FLAGS = (
     | Disposition.karaoke | Disposition.forced | Disposition.hearing_impaired | Disposition.visual_impaired
     | Disposition.clean_effects | Disposition.captions | Disposition.descriptions
 )  # fmt: skip
+_COVERS = frozenset({"mp4", "matroska"})  # formats whose cover art PyAV can write
 _LEAD = 0.05  # seconds of sound before the first picture that are worth a word
 _MP4_TAGS = frozenset(
     "title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis show "
@@ -103,6 +105,8 @@ class Tracks:
             ways.append(lambda output: subtitles.encode_into(output, path, index, shown, kind))
         elif track.kind == "attachment" and self.output.format == "matroska":
             ways.append(lambda output: _attach(output, path, index))
+        elif track.flags & Disposition.attached_pic and self.output.format in _COVERS:
+            ways.append(lambda output: _add_cover(output, path, index))
         for number, way in enumerate(ways):
             if _works(way, self.output.format):
                 if number == len(ways) - 1 and track.kind == "audio" and heard is not None and heard.scale == 1:
@@ -130,7 +134,7 @@ class Tracks:
         """Say what is encoded anew, and what stays behind."""
         if self.encoded:
             message = "%s sound is not copied into %s but encoded anew, as %s"
-            log.info(message, ", ".join(self.encoded), out.name, self.output.sound[0])
+            log.info(message, ", ".join(dict.fromkeys(self.encoded)), out.name, self.output.sound[0])
         if self.left_out:
             log.info(
                 "%s does not get all that %s holds; left out: %s", out.name, self.path.name, "; ".join(self.left_out)
@@ -157,9 +161,9 @@ class Tracks:
         feeds = []
         for carried in self.carried:
             stream, feed = carried.add(output)
-            if carried.track.kind != "attachment":
+            if stream is not None:
                 stream.metadata.update(carried.track.tags)
-                stream.disposition = carried.track.flags & _FLAGS
+                stream.disposition = carried.track.flags & (_FLAGS | Disposition.attached_pic)
                 feeds.append(self._note_end(feed) if carried.track.kind == "audio" else feed)
         if self.chapters:
             output.set_chapters(self.chapters)
@@ -174,9 +178,24 @@ def _check_copied(codec: str, output: Any) -> Any:
 
 def _attach(output: Any, path: Path, index: int) -> tuple[Any, Iterator[Any]]:
     """Fonts of subtitles, mostly."""
-    with av.open(str(path)) as container:
+    with av.open(file_url(path)) as container:
         source: Any = container.streams[index]
-        return output.add_attachment(source.name or f"attachment {index}", source.mimetype or "", source.data), iter(())
+        output.add_attachment(source.name or f"attachment {index}", source.mimetype or "", source.data)
+    return None, iter(())
+
+
+def _add_cover(output: Any, path: Path, index: int) -> tuple[Any, Iterator[Any]]:
+    """Cover art: a stream of one picture; in Matroska a file."""
+    with av.open(file_url(path)) as container:
+        source: Any = container.streams[index]
+        picture: Any = next(packet for packet in container.demux(source) if packet.size)
+        if output.format.name == "matroska":
+            kind = {"mjpeg": "jpeg"}.get(source.codec_context.name, source.codec_context.name)
+            output.add_attachment(f"cover.{kind}", f"image/{kind}", bytes(picture))
+            return None, iter(())
+        stream = output.add_stream_from_template(source)
+    picture.stream, picture.pts, picture.dts = stream, 0, 0
+    return stream, iter([picture])
 
 
 def _works(way: Adder, container: str) -> bool:

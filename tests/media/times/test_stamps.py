@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from film_cases import film, numbers, tone_frame, write_film
+from film_cases import film, numbers, tone_frame, with_cover, write_film
 
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media.source import VideoError
@@ -83,7 +83,7 @@ def test_a_picture_that_stands_for_seconds_is_not_drawn_on(tmp_path: Path, caplo
     ticks = [n + (60 if n > 5 else 0) for n in range(12)]
     source = write_film(tmp_path / "screen.mkv", film(12), ticks=ticks, unit=Fraction(1, 30))
     made = retime_video(source, tmp_path / "frames", fps=60, interpolator="blend", progress=False)
-    assert "1 pictures stand still, the longest for 2.03 s" in caplog.text and "not there" not in caplog.text
+    assert "pictures that stand still: 1, for 2.03 s at most" in caplog.text and "not there" not in caplog.text
     shown, own = read_frames(tmp_path / "frames").frames, read_frames(source).frames
     assert made.written == len(shown) == 144 and made.duplicates == 0
     assert all(np.array_equal(frame, own[5]) for frame in shown[10:132])
@@ -103,31 +103,6 @@ def test_a_pause_is_told_by_the_usual_step() -> None:
 
 
 # Which stream is the film
-
-
-def with_cover(path: Path, *, first: bool, marked: bool) -> Path:
-    """A film of 12 frames with a picture as another video stream."""
-    codec, pixels = ("mjpeg", "yuvj420p") if path.suffix == ".mkv" else ("png", "rgb24")
-    plain = write_film(path.with_name("plain.mp4"), film(12))
-    with av.open(str(plain)) as source, av.open(str(path), "w") as container:
-
-        def add_cover() -> av.VideoStream:
-            stream = container.add_stream(codec, rate=24)
-            stream.width, stream.height, stream.pix_fmt = 64, 48, pixels
-            if marked:
-                stream.disposition = Disposition.attached_pic
-            return stream
-
-        cover = add_cover() if first else None
-        moving = container.add_stream_from_template(source.streams.video[0])
-        cover = cover or add_cover()
-        container.mux(cover.encode(av.VideoFrame.from_image(film(40)[39])))
-        container.mux(cover.encode())
-        for packet in source.demux(video=0):
-            if packet.size:
-                packet.stream = moving
-                container.mux(packet)
-    return path
 
 
 @pytest.mark.parametrize("name", ["c.mkv", "c.mp4"])

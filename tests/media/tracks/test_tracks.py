@@ -9,7 +9,7 @@ import av
 import numpy as np
 import pytest
 from av.stream import Disposition
-from film_cases import film, tone_frame, write_film
+from film_cases import film, tone_frame, with_cover, write_film
 
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media.tracks.listing import list_tracks
@@ -347,3 +347,16 @@ def test_other_containers_get_what_they_hold(tmp_path: Path, multi: Path, caplog
     assert [chapter.tags["title"] for chapter in listing.chapters] == ["one", "two"]
     assert [track.tags["language"] for track in listing.of_kind("audio")] == ["eng", "jpn", "eng"]
     assert listing.tags["creation_time"].startswith("2020-01-02")
+
+
+@pytest.mark.parametrize(
+    ("name", "kept"), [("out.mp4", True), ("out.mkv", True), ("out.mov", False), ("out.avi", False)]
+)
+def test_cover_art_goes_along_or_is_named(tmp_path: Path, name: str, kept: bool, caplog) -> None:  # noqa: ANN001
+    source = with_cover(tmp_path / "cover.mp4", first=False, marked=True)
+    retime_video(source, tmp_path / name, fps=48, **NEAREST)
+    covers = listing_of(tmp_path / name).of_kind("video")
+    assert [track.flags & Disposition.attached_pic != 0 for track in covers] == [True] * kept
+    assert ("left out: cover art (png)" in caplog.text) is not kept
+    with av.open(str(tmp_path / name)) as container:
+        assert sum(packet.size > 0 for packet in container.demux(video=0)) == 24
