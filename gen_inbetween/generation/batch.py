@@ -176,6 +176,9 @@ def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[st
 def _keyframes(values: Mapping[str, Any], folder: Path) -> list[Keyframe]:
     """Those of "keyframes", or of "frame0" and "frame1". ValueError: neither, both, no list."""
     entries = values.get("keyframes")
+    names = [values.get("frame0"), values.get("frame1"), *(entries if isinstance(entries, list) else ())]
+    if address := next(filter(None, (address_of(name) for name in names if isinstance(name, str))), None):
+        raise ValueError(f"{address} is an address, not a file: download it first")
     if "keyframes" in values:
         if "frame0" in values or "frame1" in values:
             raise ValueError("expected keyframes, or frame0 and frame1, got both")

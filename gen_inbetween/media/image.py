@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, is_opaque, over, sixteen_bit, with_alpha
-from gen_inbetween.media.reading.deep_pictures import read_deep
+from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, read_deep
 from gen_inbetween.runtime.files import address_of
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
@@ -126,8 +126,7 @@ def has_alpha(path: Path) -> bool:
         with Image.open(path) as image:
             return bool(image.has_transparency_data)
     except (OSError, SyntaxError, ValueError):
-        pixels = _deep(path) if path.suffix.lower() in _DEEP_SUFFIXES else None
-        return pixels is not None and pixels.shape[2] == 4
+        return path.is_file() and deep_has_alpha(path)
 
 
 def _deep(path: Path) -> Pixels | None:

@@ -90,9 +90,14 @@ class Plan:
 
     def announce(self) -> None:
         """Say what of a film's depth is not kept, and how one that is HDR is."""
-        if self.tone_maps or (self.colour.hdr and self.encoding is None):
+        light = self.output.kind == "folder" and self.pattern.lower().endswith(".exr")
+        if self.tone_maps or (self.colour.hdr and self.encoding is None and not light):
             log.info("%s: HDR is tone-mapped to SDR (BT.709), which this output holds", self.path.name)
         if self.encoding is None:
+            deep = self.deep or (self.output.deep and not self.pattern.lower().endswith(".png"))
+            if self.colour.bits > 8 and not deep:
+                remedy = "; the pixel format rgb48 (pix_fmt) keeps them" if self.output.deep else ""
+                log.info("%s: %d bits are written as 8%s", self.path.name, self.colour.bits, remedy)
             return
         if self.colour.hdr and not self.tone_maps:
             log.info("%s: HDR is kept, in %d bits (%s)", self.path.name, self.encoding.bits, self.encoding.codec)

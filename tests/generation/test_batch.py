@@ -205,6 +205,11 @@ def test_an_output_no_clip_is_saved_as_is_found_with_the_list(tmp_path):
     assert all("cannot write" in entry for entry in entries[:4]) and isinstance(entries[4], Pair)
 
 
+def test_keyframes_of_a_list_that_are_addresses_are_named(tmp_path):
+    (entry,) = read_pairs(write_list(tmp_path, {"frame0": "https://a.b/c.png", "frame1": "d.png"}), tmp_path, {})
+    assert "https://a.b/c.png is an address, not a file: download it first" in entry
+
+
 def test_a_list_of_another_kind_is_one_line(tmp_path):
     path = write_list(tmp_path, "a.png,b.png", "c.png,d.png")
     with pytest.raises(ValueError, match="CSV whose first line is frame0,frame1"):

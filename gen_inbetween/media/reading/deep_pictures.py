@@ -6,8 +6,9 @@ curve (IEC 61966-2-1) leads from one to the other, with white at 1.
 
 from __future__ import annotations
 
+import re
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import numpy as np
@@ -20,6 +21,9 @@ _PNG = b"\x89PNG\r\n\x1a\n"
 _COLOURS = (2, 6)  # PNG's types of RGB and RGBA
 _TIFF = (b"II*\0", b"MM\0*")
 _EXR = b"\x76\x2f\x31\x01"
+_HEADER = 65536  # bytes in which the header of an EXR is
+_ALPHA = re.compile(rb"(?<=[\0.])A\0")  # the name of a channel, also in a layer
+_SAMPLES = 277  # the tag of TIFF that counts the values of a pixel
 
 
 def read_deep(path: Path) -> Pixels | None:
@@ -40,6 +44,23 @@ def read_deep(path: Path) -> Pixels | None:
         frame = _decoded(path, "tiff", lenient=True)
         return None if frame is None or not frame.format.name.startswith(("rgb48", "rgba64")) else _integers(frame)
     return None
+
+
+def deep_has_alpha(path: Path) -> bool:
+    """Whether such a picture has alpha, as its header says; False where it is of another kind, or damaged."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+        if head.startswith(_EXR):
+            _, _, channels = head.partition(b"channels\0chlist\0")
+            return _ALPHA.search(channels[: int.from_bytes(channels[:4], "little") + 4]) is not None
+        if not head.startswith(_TIFF):
+            return False
+        order: Literal["little", "big"] = "little" if head.startswith(b"II") else "big"
+        file.seek(int.from_bytes(head[4:8], order))
+        count = int.from_bytes(file.read(2), order)
+        entries = (file.read(12) for _ in range(count))
+        samples = (entry[8:10] for entry in entries if int.from_bytes(entry[:2], order) == _SAMPLES)
+        return int.from_bytes(next(samples, b""), order) == 4
 
 
 def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:

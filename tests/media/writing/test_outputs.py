@@ -11,6 +11,7 @@ import pytest
 from media_cases import arrays, moving
 from PIL import Image
 
+from gen_inbetween.media.image import has_alpha
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import open_source
 from gen_inbetween.media.video_writer import check_video_output, write_video
@@ -56,6 +57,15 @@ def test_transparency_is_kept_where_it_can_be(tmp_path: Path, name: str) -> None
     assert abs(frames[..., 3] / scale - np.stack(seen_through())[..., 3]).mean() < 2
     seen = np.stack(seen_through())[..., 3] > 0
     assert abs(frames[..., :3] / scale - np.stack(seen_through())[..., :3])[seen].mean() < 3
+
+
+@pytest.mark.parametrize("name", ["t/f_%d.tif", "e/f_%d.exr", "p/f_%d.png"])
+def test_the_header_of_a_deep_picture_tells_of_its_alpha(tmp_path: Path, name: str) -> None:
+    options = VideoOptions(pix_fmt="rgb48" if "png" in name else None)
+    write_video(moving(1), tmp_path / "opaque" / name, 10, options=options)
+    write_video(seen_through()[:1], tmp_path / "clear" / name, 10, options=options)
+    assert not has_alpha(tmp_path / "opaque" / name.replace("%d", "0"))
+    assert has_alpha(tmp_path / "clear" / name.replace("%d", "0"))
 
 
 def test_a_gif_is_clear_or_not(tmp_path: Path) -> None:
