@@ -1,7 +1,7 @@
 """Video source: a video file, read by PyAV.
 
-Frames are converted in one place (`frames/conversion.py`), by what the file says of its colour. decord, a reader of
-earlier versions, hands out frames that it has converted itself, darker by a grey level, and is not used any more.
+Frames are converted in one place (`frames/conversion.py`), by what the file says of its colour. decord, an optional
+reader, converts its frames itself (`reading/decord_frames.py`) and reads only where it is asked for.
 
 Where a container rounds its time stamps (Matroska: to milliseconds) and they lie on the grid of a constant rate, the
 grid is meant: 33 ms, 67 ms, 100 ms are 1/30, 2/30, 3/30 s.
@@ -30,6 +30,7 @@ from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, si
 from gen_inbetween.media.frames.siting import SILENT, sited
 from gen_inbetween.media.packets import whole_frames
 from gen_inbetween.media.reading.decoding import Interlaced, alpha_decoder, deinterlaced
+from gen_inbetween.media.reading.decord_frames import check_decord, decord_frames
 from gen_inbetween.media.reading.sizes import SizeWatch
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
 from gen_inbetween.media.times.pauses import find_holds
@@ -67,13 +68,15 @@ class Container(Source):
     """A video file in a container such as MP4, Matroska or WebM.
 
     Args:
-        reader: "auto" or "av": PyAV. "decord" is read by PyAV too, with a notice.
+        reader: "auto" or "av": PyAV. "decord" where it is asked for: frames that it has converted itself, a grey level
+            or two off; `between()` reads by PyAV, which knows their times.
         interlaced: "deinterlace" interlaced frames, with a notice, or "keep" them as they are.
 
     A size that changes inside the file is fitted to the first one's.
 
     Raises:
-        VideoError: no such reader, or way with interlaced frames. At the first look: no video in the file, or damaged.
+        VideoError: no such reader, or way with interlaced frames. At the first look: no video in the file, or damaged;
+            decord wanted, and missing or wrong for this file.
     """
 
     def __init__(self, path: Path, reader: Reader = "auto", interlaced: Interlaced = "deinterlace") -> None:
@@ -81,8 +84,6 @@ class Container(Source):
             raise VideoError(f"interlaced is one of {', '.join(get_args(Interlaced))}; got {interlaced!r}")
         if reader not in get_args(Reader):
             raise VideoError(f"reader is one of {', '.join(get_args(Reader))}; got {reader!r}")
-        if reader == "decord":
-            log.info("%s is read by PyAV: decord converts colours less exactly and is not used any more", path)
         self.path, self.reader, self.interlaced = path, reader, interlaced
         self._resizing_said = self._deinterlacing_said = False
 
@@ -109,6 +110,8 @@ class Container(Source):
             if (frame := next(decoded, None)) is None:
                 fault = "cannot be decoded" if lost else "holds a video stream without a single frame"
                 raise VideoError(f"{self.path} {fault}")
+            if self.reader == "decord":
+                check_decord(self.path, container, stream, frame)
             aspect = stream.sample_aspect_ratio or Fraction(1)
             if orientation_of(frame)[0]:
                 aspect = 1 / aspect
@@ -123,6 +126,11 @@ class Container(Source):
             )
 
     def read(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
+        if self.reader == "decord" and self._first:  # the first look tells whether it may
+            return decord_frames(self.path, start, stop, stride)
+        return self._read_by_av(start, stop, stride)
+
+    def _read_by_av(self, start: int, stop: int | None, stride: int) -> Iterator[Pixels]:
         container, stream = open_stream(self.path)
         stream.thread_type = "AUTO"
         with container:

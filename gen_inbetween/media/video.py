@@ -48,7 +48,7 @@ def open_source(
     Args:
         path: a video file, a GIF, WebP or PNG animation, a folder of images (in natural order: 2 before 10), a pattern
             that names some of them (f_%04d.png), a list of image files, or "-" for a film from standard input.
-        reader: "auto" or "av", which are one; "decord" is read by PyAV too, with a notice.
+        reader: "auto" or "av", which are one; "decord", an optional package, where it is asked for (see `Container`).
         folder_rate: frames a second of a folder of images, which has no rate of its own; as `exact_rate` takes them.
         interlaced: "deinterlace" interlaced film, with a notice, or "keep" it as it is.
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import importlib.util
 from pathlib import Path
 
 import numpy as np
@@ -14,17 +15,43 @@ from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import read_frames, stream_frames
 from gen_inbetween.media.video_writer import write_video
 
+HAS_DECORD = importlib.util.find_spec("decord") is not None
+
 
 @pytest.fixture
 def mp4(tmp_path: Path) -> Path:
     return write_video(moving(), tmp_path / "moving.mp4", 12.5)
 
 
-def test_a_reader_of_earlier_versions_is_named_and_left_out(mp4: Path, caplog: pytest.LogCaptureFixture) -> None:
-    by_av = arrays(read_frames(mp4, reader="av").frames)
-    with caplog.at_level("INFO"):
-        assert np.array_equal(arrays(read_frames(mp4, reader="decord").frames), by_av)
-    assert "decord converts colours less exactly" in caplog.text
+@pytest.mark.skipif(not HAS_DECORD, reason="decord is an extra")
+@pytest.mark.parametrize(("name", "codec"), [("v.mp4", "libx264"), ("v.mkv", "libx265"), ("v.webm", "libvpx-vp9")])
+def test_decord_gives_the_same_frames_but_for_rounding(tmp_path: Path, name: str, codec: str) -> None:
+    encode(tmp_path / name, moving(30, 112, 64), codec)
+    for window in ({}, {"start": 7, "stop": 29, "stride": 5}):
+        by_decord, by_av = (read_frames(tmp_path / name, reader=reader, **window) for reader in ("decord", "av"))
+        assert by_decord.fps == by_av.fps == 10
+        assert len(by_decord.frames) == len(by_av.frames) == (5 if window else 30)
+        apart = abs(arrays(by_decord.frames).astype(float)[:, None] - arrays(by_av.frames)).mean((2, 3, 4))
+        assert apart.diagonal().max() < 4  # edges of chroma, besides a level or two everywhere
+        assert (apart.argmin(1) == np.arange(len(apart))).all()  # and no other frame is nearer
+
+
+@pytest.mark.skipif(not HAS_DECORD, reason="decord is an extra")
+def test_decord_is_refused_where_its_frames_would_be_wrong(tmp_path: Path) -> None:
+    encode(tmp_path / "ten.mp4", moving(), "libx264", "yuv420p10le")
+    encode(tmp_path / "narrow.mp4", moving(12, 48, 64), "libx264")
+    encode(tmp_path / "old.mpg", moving(), "mpeg1video", rate=25)
+    for name in ("ten.mp4", "narrow.mp4", "old.mpg"):
+        assert len(read_frames(tmp_path / name).frames) == 12
+        with pytest.raises(VideoError, match='reader="av"'):
+            read_frames(tmp_path / name, reader="decord")
+
+
+def test_decord_reads_only_where_it_is_asked_for(mp4: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    monkeypatch.setattr(importlib.util, "find_spec", lambda name: None)
+    assert len(read_frames(mp4).frames) == 12
+    with pytest.raises(VideoError, match="pip install"):
+        read_frames(mp4, reader="decord")
     with pytest.raises(VideoError, match="reader is one of"):
         read_frames(mp4, reader="opencv")  # type: ignore[arg-type]
 
