@@ -59,7 +59,7 @@ def split_temporal_attention(unet: nn.Module) -> None:
         if isinstance(block, TemporalBasicTransformerBlock):
             for attn in filter(None, (block.attn1, block.attn2)):
                 if isinstance(attn.processor, (AttnProcessor2_0, XFormersAttnProcessor)):
-                    attn.set_processor(SplitAttnProcessor(attn.processor))
+                    attn.set_processor(SplitAttnProcessor(attn.processor))  # type: ignore[arg-type]
 
 
 def projection(attn: Attention, name: str) -> nn.Linear:

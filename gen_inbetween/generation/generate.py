@@ -457,7 +457,9 @@ def sample_timeline(
     )
     frames = timeline.put_back(clip.frames, exact=settings.exact_ends)
     callback = own.callback_on_step_end
-    interference = {} if callback is None or getattr(callback, "only_looks", False) else {"callback": True}
+    interference: dict[str, Any] = (
+        {} if callback is None or getattr(callback, "only_looks", False) else {"callback": True}
+    )
     planned = run.method.unet_passes(run.sampler, len(timeline.windows))
     if clip.unet_passes < planned and not run.sampler.renoise_tolerance:
         interference["interrupted"] = True

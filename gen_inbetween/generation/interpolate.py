@@ -116,7 +116,7 @@ def interpolate_timeline(
 def _inbetween(
     num_frames: int, interpolator: FrameInterpolator, options: dict[str, Any], ends: list[Image.Image]
 ) -> list[Image.Image]:
-    return inbetween_frames(*ends, num_frames, interpolator, **options)
+    return inbetween_frames(ends[0], ends[1], num_frames, interpolator, **options)
 
 
 def describe_interpolation(interpolator: FrameInterpolator, settings: Settings) -> str:

@@ -24,7 +24,7 @@ class ColourMap:
     def fit(cls, latents: Tensor, pictures: Tensor) -> ColourMap:
         """The map from latents (..., channel, h, w) to the mean colours of pictures (..., 3, height, width)."""
         pictures = pictures.flatten(0, -4).cpu().double()
-        colours = F.adaptive_avg_pool2d(pictures, latents.shape[-2:])
+        colours = F.adaptive_avg_pool2d(pictures, (latents.shape[-2], latents.shape[-1]))
         # gelsd, because a picture of one colour has no unique map, and that is no error
         return cls(torch.linalg.lstsq(affine(latents.flatten(0, -4)), pixels(colours), driver="gelsd").solution)
 
