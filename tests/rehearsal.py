@@ -13,6 +13,7 @@ operators they come to. Values do not exist: questions about them (is it finite?
 from __future__ import annotations
 
 from collections.abc import Callable
+from types import SimpleNamespace
 from typing import Any
 
 import torch
@@ -89,6 +90,8 @@ class Placed(TorchFunctionMode):
         kwargs = kwargs or {}
         if func is F.scaled_dot_product_attention and args[0].is_cuda and len(args[0]) > LARGEST_LAUNCH:
             raise RuntimeError(f"CUDA error: invalid configuration argument (a batch of {len(args[0])})")
+        if func is torch.linalg.lstsq and isinstance(args[0], FakeTensor):  # the mode would solve it on what lies about
+            return SimpleNamespace(solution=args[0].new_empty(args[0].shape[-1], args[1].shape[-1]))
         if func is Tensor.__getitem__:
             return get_item(*args)
         if func is Tensor.__setitem__:
@@ -116,13 +119,20 @@ ANSWERS: dict[Any, Any] = {Tensor.__bool__: True, Tensor.item: 1.0, Tensor.__flo
 class FakeCuda(FakeTensorMode):
     """Fake are the tensors on "cuda", and what becomes of them; what lies on the CPU keeps its values."""
 
+    inside = False  # an operator on fake tensors, whose parts are fake too
+
     def __torch_dispatch__(self, func: Any, types: Any, args: Any = (), kwargs: Any = None) -> Any:
         kwargs = kwargs or {}
         device = kwargs.get("device")
         inputs = tree_flatten((args, kwargs))[0]
-        if any(isinstance(each, FakeTensor) for each in inputs) or (device and torch.device(device).type == "cuda"):
+        on_gpu = device is not None and torch.device(device).type == "cuda"
+        if not (self.inside or on_gpu or any(isinstance(each, FakeTensor) for each in inputs)):
+            return func(*args, **kwargs)
+        outermost, self.inside = not self.inside, True
+        try:
             return super().__torch_dispatch__(func, types, args, kwargs)
-        return func(*args, **kwargs)
+        finally:
+            self.inside = not outermost
 
 
 def full_size_parts(dtype: torch.dtype, *, motion: bool = True) -> dict[str, nn.Module]:

@@ -52,7 +52,7 @@ FEWER = {  # repeats enough that x travels back once
     "trf": {"renoise_span": 1, "renoise_ratio": 1.0},
     "vibid": {"solver": "dpmpp_2m"},
     "mpd": {"mpd_ratio": 0.5, "mpd_repeats": 1, "mpd_blur": 4.0, "mpd_decay": True, "mpd_shift": "ramp"},
-    "mpd-parallel": {"mpd_ratio": 0.0, "renoise_steps": 1, "solver": "gradient"},
+    "mpd-parallel": {"mpd_ratio": 0.0, "renoise_steps": 1, "solver": "gradient", "num_inference_steps": 1},
     "mpd-gi": {"mpd_ratio": 0.5, "mpd_repeats": 1, "mpd_symmetric": True, "guidance_shape": "triangle"},
     "svd": {"guidance_mode": "apg", "apg_norm": 0.1},
 }
