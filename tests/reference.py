@@ -216,3 +216,16 @@ def parallel_step(unet, x, sigma, down, keyframes, weight) -> Tensor:
     uncond, cond = halves(unet, x, sigma, keyframes, 0)
     _, back = halves(unet, x.flip(1), sigma, keyframes, 1)
     return w * cond + (1 - w) * back.flip(1) + down / sigma * (x - uncond)
+
+
+def published_time_travel(steps: int, jump_n_sample: int, repeat_step_ratio: float, jump_length: int) -> list[int]:
+    """The steps that Time Reversal Fusion's published loop makes, which counts down and goes back up to re-noise."""
+    jumps = dict.fromkeys(range(int(steps * repeat_step_ratio), steps - jump_length, jump_length), jump_n_sample - 1)
+    order, left = [], steps
+    while left >= 1:
+        left -= 1
+        order.append(steps - 1 - left)
+        if jumps.get(left, 0) > 0:
+            jumps[left] -= 1
+            left += jump_length
+    return order

@@ -11,6 +11,7 @@ our `backward_motion.safetensors`, the authors' folder with a whole tuned UNet, 
 from __future__ import annotations
 
 import json
+import os
 from collections.abc import Iterable, Mapping
 from pathlib import Path
 from typing import Any
@@ -66,7 +67,7 @@ def load_motion(
     Nothing changes when the file does not fit: MotionError names a layer that is missing, too many or of another shape.
     """
     check_real("motion_scale", motion_scale)
-    state, info = _read(Path(source).expanduser(), base)
+    state, info = _read(Path(os.path.expanduser(source)), base)
     try:
         load_motion_state_dict(unet, state, alpha=info.alpha, kernel=kernel, rotate=info.rotate)
     except ValueError as error:
@@ -121,12 +122,12 @@ def convert(
     The destination's MotionInfo is returned; its header records what it was converted from. OutputError: it is the
     source or the base, or was not made by this package and `overwrite` is not said.
     """
-    path = Path(destination).expanduser()
+    path = Path(os.path.expanduser(destination))
     path = path / MOTION_FILE if path.is_dir() else path
-    inputs = [Path(file).expanduser() for file in (source, base) if file is not None]
+    inputs = [Path(os.path.expanduser(file)) for file in (source, base) if file is not None]
     inputs += [file for folder in inputs if folder.is_dir() for file in folder.rglob("*.safetensors")]
     check_output(path, inputs, overwrite=overwrite, manifest=False)
-    state, info = _read(Path(source).expanduser(), base)
+    state, info = _read(Path(os.path.expanduser(source)), base)
     record = {**info.metadata, "converted_from": info.format, "source_sha256": info.sha256}
     keys = ("base_model", "num_frames", "rank", "alpha", "rotate")
     return _write(path, state, {**record, **{key: getattr(info, key) for key in keys}}, dtype)
@@ -147,7 +148,7 @@ def export_unet(unet: nn.Module, folder: str | Path, *, overwrite: bool = False)
             "this motion was trained without rotation, and the published layout cannot say so: its readers would "
             f"rotate the attention map; keep it as {MOTION_FILE}"
         )
-    path = Path(folder).expanduser() / UNET_FILES[0]
+    path = Path(os.path.expanduser(folder)) / UNET_FILES[0]
     check_output(path, overwrite=overwrite, manifest=False)
     if not path.exists():
         check_output(path.with_name("config.json"), overwrite=overwrite, manifest=False)

@@ -313,5 +313,6 @@ def find_method(name: str) -> Method:
     names = [*METHODS, *WITHOUT_SAMPLING]
     if name in WITHOUT_SAMPLING:
         raise ValueError(f"method {name} samples nothing: `inbetween` has it; here it is one of {', '.join(METHODS)}")
-    nearest = nearest_names(name, names, cutoff=0)
-    raise ValueError(f"expected a method out of {', '.join(names)}, got {name!r}; did you mean {nearest[0]!r}?")
+    nearest = nearest_names(name, names)
+    hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
+    raise ValueError(f"expected a method out of {', '.join(names)}, got {name!r}{hint}")

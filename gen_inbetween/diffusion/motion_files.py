@@ -10,6 +10,7 @@ difference is taken tensor by tensor between mapped files:
 
 from __future__ import annotations
 
+import os
 import re
 from collections.abc import Iterator
 from contextlib import contextmanager
@@ -104,7 +105,7 @@ def find_motion_file(source: Path) -> Path:
 
 def check_motion_file(source: str | Path) -> None:
     """MotionError where a motion file is missing, or no safetensors file: found before a model is opened."""
-    with open_weights(find_motion_file(Path(source).expanduser())):
+    with open_weights(find_motion_file(Path(os.path.expanduser(source)))):
         pass
 
 
@@ -209,7 +210,7 @@ def read_tuned_unet(path: Path, base: str | Path | None = None) -> tuple[dict[st
     with open_weights(path) as tuned, open_weights(base_path) as origin, as_motion_errors():
         state = _subtract(tuned, origin, path, base_name)
         check_weights(state, path)
-    folder = Path(base_name).expanduser()
+    folder = Path(os.path.expanduser(base_name))
     recorded = folder.resolve().name if folder.is_dir() else base_name  # a path says nothing on another machine
     return state, MotionInfo("tuned unet", recorded, frames or base_frames, None, None, state_sha256(state))
 

@@ -30,6 +30,7 @@ from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.outputs import claim_folder
 from gen_inbetween.runtime.processes import launched_processes
+from gen_inbetween.runtime.trust.limits import shorten
 
 INTERPOLATES = (INTERPOLATE, "flow")  # the second is its name in configurations of version 0.1
 KINDS = ("method", "baseline", "folder")
@@ -132,7 +133,7 @@ def open_methods(run: EvalRun, spec: ModelSpec | None, size: tuple[int, int], de
             check_label(label)
             methods.append(open_method(label, entry, run, spec, size, device))
         except ValueError as error:
-            raise EvaluationError(f"methods.{label}: {error}") from error
+            raise EvaluationError(f"methods.{shorten(label)}: {error}") from error
     return tuple(methods)
 
 

@@ -7,6 +7,7 @@ kind is a subclass of `Method` (or of `GeneratedMethod`, if it makes clips) and 
 from __future__ import annotations
 
 import json
+import os
 from abc import ABC, abstractmethod
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
@@ -42,6 +43,7 @@ if TYPE_CHECKING:
     from gen_inbetween.evaluation.pairs.truth import Truths
 
 CROSSFADE = "crossfade"
+LONGEST_LABEL = 100  # bytes: it is part of the names of folders, and heads a column
 BASELINES = (CROSSFADE, *(name for name in INTERPOLATORS if name != "blend"))
 OPTIONS = ("interpolator", "iters")  # of {method: interpolate}
 
@@ -188,8 +190,9 @@ def open_baseline(
     check_alone(entry, "baseline")
     name = str(entry["baseline"]).removeprefix("flow-")
     if name not in BASELINES:
-        near = nearest_names(name, BASELINES, cutoff=0)
-        raise EvaluationError(f"expected a baseline out of {', '.join(BASELINES)}, got {name!r}; nearest: {near[0]}")
+        near = nearest_names(name, BASELINES)
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise EvaluationError(f"expected a baseline out of {', '.join(BASELINES)}, got {name!r}{hint}")
     if name == CROSSFADE:
         return Baseline(label, {**entry, "size": size}, output, crossfade)
     try:
@@ -228,7 +231,7 @@ def open_interpolation(
 def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> FolderMethod:
     """{folder: PATH}; its clips are looked at one by one, later. EvaluationError: no such folder."""
     check_alone(entry, "folder")
-    folder = Path(entry["folder"]).expanduser().resolve()
+    folder = Path(os.path.expanduser(entry["folder"])).resolve()
     if not folder.is_dir():
         raise EvaluationError(f"no such folder: {folder}")
     return FolderMethod(label, {"folder": str(folder), "size": size}, folder, size)
@@ -236,8 +239,12 @@ def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> 
 
 def check_label(label: str) -> None:
     """EvaluationError for a label that cannot name a folder, or that is the true clips' own."""
-    if label == TRUTH or not label or label.startswith(".") or any(sign in label for sign in '/\\:*?"<>|'):
+    if label == TRUTH or not label or label[0] in ". " or label[-1] in ". " or set(label) & set('/\\:*?"<>|'):
         raise EvaluationError(f"expected a label that can be part of a folder's name and is not {TRUTH!r}")
+    if not label.isprintable():
+        raise EvaluationError("expected a label without line breaks, tabs and other signs that cannot be seen")
+    if len(label.encode()) > LONGEST_LABEL:
+        raise EvaluationError(f"expected a label of {LONGEST_LABEL} bytes at most, got {len(label.encode())}")
 
 
 def check_alone(entry: Mapping[str, Any], kind: str) -> None:

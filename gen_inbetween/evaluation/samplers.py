@@ -6,6 +6,7 @@ Options are resolved and weights hashed up front; one model is open at a time.
 from __future__ import annotations
 
 import hashlib
+import os
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, fields, replace
 from functools import lru_cache
@@ -157,7 +158,7 @@ def motion_hash(motion: str | None) -> str | None:
     """The hash of a motion's files, which need not be opened for it; EvaluationError where there are none."""
     if motion is None or motion == UNTUNED:
         return motion
-    path = Path(motion).expanduser()
+    path = Path(os.path.expanduser(motion))
     files = sorted(path.glob("**/*.safetensors")) if path.is_dir() else [path] if path.is_file() else []
     if not files:
         raise EvaluationError(f"motion: expected 'default', 'untuned', a file or a folder with one, got {motion}")

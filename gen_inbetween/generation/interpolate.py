@@ -5,6 +5,7 @@ No diffusion model is opened and nothing is drawn at random: every seed is the s
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -64,7 +65,7 @@ def resolve_interpolation(settings: Settings, size: tuple[int, int], interpolato
         width=width,
         height=height,
         num_frames=num_frames,
-        interpolator=name if name in INTERPOLATORS else str(Path(name).expanduser().resolve()),
+        interpolator=name if name in INTERPOLATORS else str(Path(os.path.expanduser(name)).resolve()),
         iters=settings.iters or 1,
         device=str(interpolator.device),
     )

@@ -11,6 +11,7 @@ own header, or is said by `kind`.
 from __future__ import annotations
 
 import logging
+import os
 from collections.abc import Callable, Mapping
 from dataclasses import replace
 from pathlib import Path
@@ -101,7 +102,7 @@ def _load(
     if name_or_path in INTERPOLATORS:
         interpolator = INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
     else:
-        path = Path(name_or_path).expanduser()
+        path = Path(os.path.expanduser(name_or_path))
         if not path.exists():
             raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
         path = weights_file(path)

@@ -12,6 +12,7 @@ from torch import nn
 
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 from gen_inbetween.memory.options import MemoryOptions, Offload
+from gen_inbetween.runtime.devices import container_memory
 
 log = logging.getLogger("gen_inbetween")
 
@@ -86,6 +87,8 @@ def device_memory_gb(device: str | torch.device) -> float | None:
     if device.type == "mps":
         return torch.mps.recommended_max_memory() / 1e9
     try:
-        return os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE") / 1e9
+        free = os.sysconf("SC_AVPHYS_PAGES") * os.sysconf("SC_PAGE_SIZE")
     except (AttributeError, ValueError, OSError):  # not a POSIX system, or one that does not tell
         return None
+    allowed = container_memory()
+    return (free if allowed is None else min(free, allowed)) / 1e9

@@ -7,6 +7,7 @@ Weights are fetched here only, never at import.
 
 from __future__ import annotations
 
+import os
 import threading
 import warnings
 from collections.abc import Iterable, Iterator
@@ -64,7 +65,7 @@ def open_pipeline(
     if spec.license_notice:
         warn_once(spec.license_notice)
     load = _open if shared else _open.__wrapped__
-    path = None if motion_file is None else Path(motion_file).expanduser().resolve()
+    path = None if motion_file is None else Path(os.path.expanduser(motion_file)).resolve()
     with _opening:  # one at a time: threads that want the same model get the same, and diffusers is not made for more
         if motion_file is not None:
             check_motion_file(motion_file)  # before the model is opened for it

@@ -6,6 +6,7 @@ Diffusion in diffusers' layout works.
 
 from __future__ import annotations
 
+import os
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -83,7 +84,7 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
     named = MODELS.get(text) or next((spec for spec in MODELS.values() if spec.source == text), None)
     if named:
         return _localise(named)
-    folder = Path(text).expanduser()
+    folder = Path(os.path.expanduser(text))
     if folder.exists():
         check_pipeline_folder(folder)
         return _spec_of_folder(folder.resolve(), text)
@@ -91,7 +92,7 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
         raise ModelError(f"no model folder at {text}")
     if "/" in text:
         return _spec_of_hub_id(text)
-    near = nearest_names(text.lower(), [*MODELS, "auto"], cutoff=0.4)
+    near = nearest_names(text.lower(), [*MODELS, "auto"])
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise ModelError(
         f"unknown model {text!r}{hint}: expected auto, {', '.join(MODELS)}, a folder, or a hub id such as owner/name"

@@ -2,7 +2,11 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import torch
+
+UNLIMITED = 2**60  # bytes; version 1 of control groups says "no limit" by a number near 2^63
 
 
 def default_device() -> torch.device:
@@ -35,6 +39,44 @@ def open_device(name: str | torch.device | None = None, *, mps: bool = True) -> 
             f"device {str(name)!r}: this torch ({torch.__version__}) finds {finds}; None takes the best there is"
         )
     return device
+
+
+def container_memory(root: Path = Path("/sys/fs/cgroup"), groups: Path = Path("/proc/self/cgroup")) -> int | None:
+    """Bytes that this process may still take under the memory limits of its control groups; None: there is no limit.
+
+    A container's limit is not seen in the memory of the machine. Every group above the process's own counts; what its
+    files occupy can be given back.
+
+    Args:
+        root: where control groups are mounted. groups: the process's groups, a line each ("0::/path" in version 2).
+    """
+    try:
+        lines = [line.split(":", 2) for line in groups.read_text().splitlines() if line.count(":") >= 2]
+    except OSError:
+        return None
+    free = []
+    for _, kinds, path in lines:
+        if kinds not in ("", "memory"):
+            continue
+        top = root / kinds if kinds else root
+        inner = top / path.lstrip("/")
+        folders = [inner, *inner.parents[: len(inner.parts) - len(top.parts)]]
+        names = ("memory.limit_in_bytes", "memory.usage_in_bytes") if kinds else ("memory.max", "memory.current")
+        free += [left for folder in folders if (left := _left(folder, *names)) is not None]
+    return min(free, default=None)
+
+
+def _left(folder: Path, limit: str, usage: str) -> int | None:
+    """Bytes left in one control group; None: it has no limit."""
+    try:
+        most, used = ((folder / name).read_text().strip() for name in (limit, usage))
+        if not most.isdecimal() or int(most) >= UNLIMITED:
+            return None
+        statistics = dict(line.split() for line in (folder / "memory.stat").read_text().splitlines())
+        files = int(statistics.get("inactive_file", 0))
+    except (OSError, ValueError):
+        return None
+    return max(0, int(most) - max(0, int(used) - files))
 
 
 def default_dtype(device: torch.device) -> torch.dtype:

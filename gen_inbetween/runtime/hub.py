@@ -48,7 +48,7 @@ def models_root() -> Path | None:
     None: neither can be told, since there is no home folder.
     """
     if named := os.environ.get(MODELS_VARIABLE):
-        return Path(named).expanduser()
+        return Path(os.path.expanduser(named))
     try:
         data = Path(os.environ.get("XDG_DATA_HOME") or Path.home() / ".local" / "share")
     except RuntimeError:
@@ -73,8 +73,8 @@ def locate_model(source: str) -> str:
     if source in HUB_IDS:  # whatever folder of that name lies in the working directory
         folder = models_folder(source)
         return str(folder) if folder and (folder / "model_index.json").is_file() else HUB_IDS[source]
-    if Path(source).expanduser().is_dir():
-        return str(Path(source).expanduser())
+    if Path(os.path.expanduser(source)).is_dir():
+        return str(Path(os.path.expanduser(source)))
     if source.count("/") != 1 or source.startswith(("/", ".", "~")) or source.endswith("/"):
         names = ", ".join((*HUB_IDS, *BUNDLED))
         raise ModelError(f"unknown model {source!r}: expected {names}, a folder, or a hub id such as owner/name")
@@ -87,7 +87,7 @@ def find_file(source: str, names: Sequence[str]) -> Path | None:
     known_name = next((name for name, hub_id in HUB_IDS.items() if source in (name, hub_id)), None)
     folders = [models_folder(known_name) if known_name else None]
     if source not in HUB_IDS:  # a name stays that model, whatever folder of that name lies in the working directory
-        folders.insert(0, Path(source).expanduser())
+        folders.insert(0, Path(os.path.expanduser(source)))
     for folder in filter(None, folders):
         file = next((folder / name for name in names if (folder / name).is_file()), None)
         if file:

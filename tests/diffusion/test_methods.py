@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 import torch
 from cases import make_case, raw
-from reference import karras_sigmas, sample_gi, sample_trf, sample_vibid, two_unets
+from reference import karras_sigmas, published_time_travel, sample_gi, sample_trf, sample_vibid, two_unets
 
 from gen_inbetween.diffusion import sampling
 from gen_inbetween.diffusion.edm import Denoised
@@ -96,6 +96,15 @@ def test_order_of_repeats():
     assert repeat_early_order(4, 2, 0.5) == [0, 0, 0, 1, 1, 1, 2, 3]
     assert repeat_early_order(4, 0, 0.5) == repeat_early_order(4, 2, 0.0) == [0, 1, 2, 3]
     assert len(repeat_early_order(50, 5, 0.5)) == 175  # the published script
+
+
+@pytest.mark.parametrize(("again", "span"), [(1, 5), (2, 5), (1, 3), (3, 2)])
+def test_time_travel_is_the_published_loops(again, span):
+    """Counting the early steps instead agrees with it only where the share of steps is whole."""
+    for steps in range(1, 100):
+        for ratio, late in ((0.2, 0.8), (0.3, 0.7), (0.5, 0.5), (0.8, 0.2)):
+            published = published_time_travel(steps, 1 + again, late, span)
+            assert time_travel_order(steps, again, ratio, span) == published, (steps, ratio)
 
 
 def test_order_of_time_travel():
@@ -250,7 +259,7 @@ def test_every_method_keeps_what_it_is_given(unet, draws, holds):
     torch.testing.assert_close(out[:, 0], holds[0].latents[:, 0].lerp(holds[1].latents[:, 0], holds[1].strength[0]))
 
     draws.clear()
-    given = {"num_inference_steps": 3, "renoise_ratio": 0.7, "renoise_span": 1}
+    given = {"num_inference_steps": 3, "renoise_ratio": 0.6, "renoise_span": 1}
     out, x, sigmas, keyframes, _ = run(unet, "trf", holds=holds, **given)
     wanted = sample_trf(forward, x, sigmas, keyframes, ramp, weight, {2: 1}, draws, plainly(holds))
     torch.testing.assert_close(out, wanted, rtol=0, atol=1e-12)

@@ -32,10 +32,12 @@ def time_travel_order(
 
     Their names: jump_length = renoise_span, jump_n_sample = 1 + renoise_steps, repeat_step_ratio = 1 - renoise_ratio.
 
+    As in the published loop it is the late steps that are counted and rounded down, not the early ones.
+
     >>> time_travel_order(6, renoise_steps=1, renoise_ratio=0.7, renoise_span=2)
-    [0, 1, 2, 3, 2, 3, 4, 5]
+    [0, 1, 2, 1, 2, 3, 4, 3, 4, 5]
     """
-    early = int(num_inference_steps * renoise_ratio)
+    early = num_inference_steps - int(num_inference_steps * round(1 - renoise_ratio, 9))  # 1 - 0.8 is not quite 0.2
     jumps = set(range(early, renoise_span, -renoise_span))  # steps done at which x travels back
     order = []
     for done in range(1, num_inference_steps + 1):

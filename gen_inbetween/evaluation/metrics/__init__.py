@@ -80,8 +80,9 @@ def open_metric(name: str) -> ClipMetric | SetMetric:
     registry = load_metrics()
     if name not in registry:
         near = [other for other in registry if name and name in other]
-        near = near or nearest_names(name, registry, count=3, cutoff=0.3) or sorted(registry)
-        raise UnknownMetric(f"there is no metric {name!r}; the nearest: {', '.join(near)}")
+        near = near or nearest_names(name, registry, count=3)
+        known = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(registry))}"
+        raise UnknownMetric(f"there is no metric {name!r}; {known}")
     from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights
 
     try:

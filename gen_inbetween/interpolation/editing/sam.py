@@ -118,7 +118,7 @@ def _load_sam(model: str | os.PathLike[str], device: torch.device) -> tuple[Any,
     silence_torchvision_notice()
     from transformers import SamModel, SamProcessor
 
-    folder = Path(model).expanduser()
+    folder = Path(os.path.expanduser(model))
     source = folder if folder.is_dir() else models_folder(folder.name) or str(model)
     try:
         processor = SamProcessor.from_pretrained(source, local_files_only=True)

@@ -94,7 +94,7 @@ def parse_curve(curve: str | PathCurve | Sequence[tuple[float, float]]) -> PathC
     if name in EASES:
         return EASES[name]
     if ":" not in name:
-        near = nearest_names(name, EASES, cutoff=0.4)
+        near = nearest_names(name, EASES)
         meant = f"did you mean {near[0]!r}? " if near else ""
         raise CurveError(f"no curve {curve!r}: {meant}Names are {', '.join(EASES)}; knots are time:value,time:value")
     return PathCurve(tuple(_knot(part) for part in name.split(",")))

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from dataclasses import asdict, replace
 from pathlib import Path
 
@@ -23,7 +24,7 @@ def convert_interpolator(
     Returns the info of the new file. InterpolatorError: as `load_interpolator`, or another suffix; OutputError: cannot
     be written.
     """
-    path, target = weights_file(source), Path(destination).expanduser()
+    path, target = weights_file(source), Path(os.path.expanduser(destination))
     if target.suffix != ".safetensors":
         raise InterpolatorError(f"expected the destination to end in .safetensors, got {target.name}")
     check_output(target, [path], overwrite=overwrite)

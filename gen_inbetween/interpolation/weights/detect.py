@@ -1,6 +1,7 @@
 """Detection of a network from the tensors of its state dict.
 
 block0..2, contextnet, unet            IFNet; block0's input channels less 6 are those of the index: 0, 1 or 5
+                                       (RIFE's IFNet_2R has the same tensors and is taken for it)
 block0..3 or 4                         IFNet v4; widths, head, encoder and body single out a row of LAYOUTS
 flow.*, synthesis.*                    Super SloMo (state_dictFC and state_dictAT of its checkpoint)
 matching.*, block0..1                  tiny-di, of any width
@@ -60,6 +61,10 @@ def detect_network(state: State) -> DetectedNetwork:
 
 
 def _detect(state: State) -> DetectedNetwork:
+    if "block0.conv0.0.0.weight" in state and not any(name.startswith("block0.lastconv.") for name in state):
+        raise InterpolatorError(
+            "this is a RIFE of before the paper, HDv2 or 3.x, whose blocks end in other layers: take the paper's or 4.x"
+        )
     if "matching.scale" in state:
         return _tiny_di(state)
     if "block3.conv0.0.0.weight" in state:

@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import datetime
 import json
+import os
 import pickle
 from collections.abc import Iterator, Mapping
 from contextlib import contextmanager
@@ -60,7 +61,7 @@ RECORD_SHAPE: TypeAdapter[Record] = TypeAdapter(Record)
 
 def weights_file(source: str | Path) -> Path:
     """The file at `source`, or the one in that folder. InterpolatorError: there is none."""
-    path = Path(source).expanduser()
+    path = Path(os.path.expanduser(source))
     if path.is_dir():
         files = [path / name for name in FILES if (path / name).is_file()]
         files = files or [item for item in sorted(path.iterdir()) if item.suffix in {".pkl", ".pth", ".pt", ".ckpt"}]

@@ -133,7 +133,7 @@ def shorten(text: object, letters: int = SHOWN) -> str:
     """A name from a file, for a message: on one line, of at most so many letters.
 
     >>> shorten("a\\nb" + "c" * 200, 8)
-    'a bccccc...'
+    'a bcccc...'
     """
     line = " ".join("".join(sign if sign.isprintable() else " " for sign in str(text)).split())
     return line if len(line) <= letters else line[: letters - 1].rstrip() + "..."

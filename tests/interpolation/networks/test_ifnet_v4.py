@@ -12,7 +12,7 @@ from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4, Layo
 from gen_inbetween.interpolation.weights.detect import on_meta
 
 MILLIONS = {  # published networks, without what only training uses
-    "4.0-4.1": 5.16, "4.6": 5.31, "4.7-4.9": 5.33, "4.10-4.12": 5.36, "4.13-4.20, 4.24": 5.36,
+    "4.0-4.1": 5.16, "4.6": 5.31, "4.7-4.9": 5.33, "4.10-4.12": 5.36, "4.13-4.19, 4.24": 5.36, "4.20": 15.38,
     "4.15.lite-4.17.lite": 2.62,
     "4.21-4.23": 9.32, "4.22.lite": 4.87, "4.25-4.26": 5.66, "4.25.lite": 5.62, "4.25.heavy": 21.66, "4.26.heavy": 5.72,
 }  # fmt: skip

@@ -22,9 +22,10 @@ V4_FILES = {
     "4.7-4.9": ((192, 128, 96, 64), 15, 20, ("block0.lastconv.0.weight", 24), "encode.1.weight"),
     "4.10-4.12": ((192, 128, 96, 64), 23, 28, ("block0.lastconv.0.weight", 24), "encode.6.weight"),
     "4.12.lite-4.13.lite": ((128, 96, 64, 48), 15, 20, ("block0.lastconv.0.weight", 24), "encode.6.weight"),
-    "4.13-4.20, 4.24": ((192, 128, 96, 64), 23, 28, ("block0.lastconv.0.weight", 24), "encode.cnn0.weight"),
+    "4.13-4.19, 4.24": ((192, 128, 96, 64), 23, 28, ("block0.lastconv.0.weight", 24), "encode.cnn0.weight"),
     "4.14.lite": ((192, 128, 96, 64), 23, 28, ("block0.lastconv.0.weight", 24), "encode.cnn0.weight"),
     "4.15.lite-4.17.lite": ((128, 96, 64, 48), 15, 20, ("block0.lastconv.0.weight", 24), "encode.cnn0.weight"),
+    "4.20": ((384, 192, 96, 48), 23, 28, ("block0.lastconv.0.weight", 24), "encode.cnn0.weight"),
     "4.21-4.23": ((256, 192, 96, 48), 23, 36, ("block0.lastconv.0.weight", 52), "encode.cnn0.weight"),
     "4.22.lite": ((192, 128, 64, 32), 15, 28, ("block0.lastconv.0.weight", 52), "encode.cnn0.weight"),
     "4.25-4.26": ((192, 128, 96, 64, 32), 15, 28, ("block0.lastconv.0.weight", 52), "encode.cnn0.weight"),
@@ -34,6 +35,12 @@ V4_FILES = {
 }
 
 
+HD_V2 = {  # layers of a block
+    "conv0.0.0.weight": (96, 6, 3, 3),
+    "conv0.1.0.weight": (192, 96, 3, 3),
+    "convblock.0.0.weight": (192, 192, 3, 3),
+    "conv1.weight": (192, 4, 4, 4),
+}
 MULTIPLES = {"4.0-4.1": 64, "4.25-4.26": 64, "4.25.lite": 128, "4.25.heavy": 64, "4.26.heavy": 64}  # the others: 32
 
 
@@ -118,4 +125,18 @@ def test_an_unknown_version_4_is_refused(tmp_path):
     state["block3.conv0.1.0.weight"] = torch.zeros(60, 32, 3, 3)
     torch.save(state, tmp_path / "flownet.pkl")
     with pytest.raises(InterpolatorError, match=r"widths \(192, 128, 96, 60\).* known are 4.0-4.1"):
+        load_interpolator(tmp_path / "flownet.pkl")
+
+
+@pytest.mark.parametrize(
+    "names",
+    [
+        {f"block{n}.{layer}": shape for n in range(4) for layer, shape in HD_V2.items()},
+        {f"block{n}.{layer}": shape for n in range(3) for layer, shape in HD_V2.items()},
+    ],
+)
+def test_rife_of_before_the_paper_is_refused_in_our_words(names, tmp_path):
+    """RIFE HDv2 and 3.x have blocks of the same names without the layers of either family."""
+    torch.save({name: torch.zeros(shape) for name, shape in names.items()}, tmp_path / "flownet.pkl")
+    with pytest.raises(InterpolatorError, match="HDv2 or 3.x"):
         load_interpolator(tmp_path / "flownet.pkl")

@@ -53,7 +53,7 @@ class WeightsFile:
             MissingWeights: with file, hash, address, folders, and the metrics that can be had instead.
         """
         if path is not None:
-            path = Path(path).expanduser()
+            path = Path(os.path.expanduser(path))
             if not path.is_file():
                 raise MissingWeights(self._explain(f"there is no file {path}"))
             return self._check(path)
@@ -98,7 +98,7 @@ def weights_folders() -> list[Path]:
     """$GEN_INBETWEEN_CACHE if set, then torch hub's own folder of checkpoints."""
     own = os.environ.get(CACHE_VARIABLE)
     hub = Path(torch.hub.get_dir()) / "checkpoints"
-    return [Path(own).expanduser(), hub] if own else [hub]
+    return [Path(os.path.expanduser(own)), hub] if own else [hub]
 
 
 def load_strictly(model_class: Any, config: PretrainedConfig, state: dict[str, Tensor]) -> Any:
