@@ -45,7 +45,10 @@ def report_errors(command: Command) -> Command:
 
 
 def fail(message: str, status: int) -> NoReturn:
-    """Say why and leave with this exit status."""
+    """Say why, on a line of its own, and leave with this exit status."""
+    if bars := sys.modules.get("tqdm"):
+        for bar in list(getattr(bars.tqdm, "_instances", ())):
+            bar.close()
     typer.echo(f"error: {message}", err=True)
     raise typer.Exit(status)
 
