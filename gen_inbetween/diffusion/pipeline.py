@@ -62,9 +62,9 @@ from gen_inbetween.diffusion.windows.layout import (
     window_weights,
 )
 from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
-from gen_inbetween.runtime.hub import HUB_IDS, MOTION_FILE, find_file, locate_model
+from gen_inbetween.runtime.hub import HUB_IDS, INDEX, MOTION_FILE, find_file, locate_model
 from gen_inbetween.runtime.messages import nearest_names
-from gen_inbetween.runtime.trust.model_folder import check_classes
+from gen_inbetween.runtime.trust.model_folder import check_classes, name_portably
 
 OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
@@ -156,6 +156,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         with without_backward_motion(self.unet):
             base: Any = StableVideoDiffusionPipeline(**self.components)
             base.save_pretrained(save_directory, **kwargs)
+        name_portably(Path(save_directory) / INDEX)
         if not has_backward_motion(self.unet):
             (Path(save_directory) / MOTION_FILE).unlink(missing_ok=True)  # of a pipeline saved here before
             return

@@ -4,9 +4,10 @@ from __future__ import annotations
 
 from pathlib import Path
 
+from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.hub import INDEX, ModelError
 from gen_inbetween.runtime.trust.limits import UntrustedError, read_object
-from gen_inbetween.runtime.trust.model_index import find_foreign
+from gen_inbetween.runtime.trust.model_index import PARTS, find_foreign
 
 
 def check_classes(folder: Path) -> None:
@@ -17,3 +18,15 @@ def check_classes(folder: Path) -> None:
         raise ModelError(str(error)) from error
     if foreign:
         raise ModelError(foreign)
+
+
+def name_portably(index: Path) -> None:
+    """Write the classes of an index by the names that every supported transformers has; it calls them by its backends.
+
+    transformers 5 saves CLIPImageProcessorPil, which 4 does not know; both know CLIPImageProcessor.
+    """
+    content = read_object(index)
+    for name, (library, classes) in PARTS.items():
+        if content.get(name, [None, None])[1] in classes:
+            content[name] = [library, classes[0]]
+    write_json(index, content)

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import shutil
 import sys
+from pathlib import Path
 
 import pytest
 from diffusers import DiffusionPipeline
@@ -12,7 +13,8 @@ from diffusers import DiffusionPipeline
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import resolve_model
-from gen_inbetween.runtime.hub import ModelError
+from gen_inbetween.runtime.hub import BUNDLED, ModelError
+from gen_inbetween.runtime.trust.model_index import PARTS
 
 CODE = "import sys\nsys.ran_by_a_model_folder = True\nclass Own:\n    pass\n"
 INDEX_CHANGES = {
@@ -99,3 +101,11 @@ def test_a_folder_that_cannot_be_opened_is_one_line(change, folder):
     with pytest.raises(ModelError, match="cannot load") as error:
         open_pipeline(folder, device="cpu", shared=False)
     assert len(str(error.value).splitlines()) == 1
+
+
+def test_a_saved_folder_names_classes_that_every_transformers_has(tiny_pipe, tmp_path):
+    tiny_pipe().save_pretrained(tmp_path)
+    for folder in (tmp_path, Path(BUNDLED["pocket"])):
+        index = json.loads((folder / "model_index.json").read_text())
+        assert {name: index[name][1] for name in PARTS} == {name: classes[0] for name, (_, classes) in PARTS.items()}
+    assert InbetweenPipeline.from_pretrained(tmp_path).feature_extractor is not None
