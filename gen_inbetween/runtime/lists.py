@@ -75,7 +75,7 @@ def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Seque
         return []
     first = lines[0][1].strip()
     delimiter = max(_DELIMITERS, key=first.count)
-    header = [name.strip() for name in next(csv.reader([first], delimiter=delimiter))]
+    header = _names(next(csv.reader([first], delimiter=delimiter)))
     if set(columns) & set(header):
         return list(_csv_rows(text, delimiter, {*columns, *words}))
     if any(line.lstrip().startswith("{") for _, line in lines) and not _is_json(text, len(lines)):
@@ -85,6 +85,10 @@ def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Seque
     raise ValueError(
         f"{path} is {what}; expected JSON lines, one {{{said}}} a line, or CSV whose first line is {names},..."
     )
+
+
+def _names(cells: list[str]) -> list[str]:
+    return [cell.strip().lower() for cell in cells]
 
 
 def _is_json(text: str, lines: int) -> bool:
@@ -106,7 +110,7 @@ def _json_row(line: str) -> Row:
 def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int, Row]]:
     reader = csv.reader(io.StringIO(text.lstrip("\n")), delimiter=delimiter)
     skipped = len(text) - len(text.lstrip("\n"))
-    header = [name.strip() for name in next(reader)]
+    header = _names(next(reader))
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue

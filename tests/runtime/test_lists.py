@@ -35,7 +35,7 @@ def test_another_encoding_is_named(tmp_path: Path) -> None:
 @pytest.mark.parametrize("delimiter", [",", ";", "\t"])
 @pytest.mark.parametrize("encoding", ["utf-8-sig", "utf-16"])
 def test_csv_with_a_header(tmp_path: Path, delimiter: str, encoding: str) -> None:
-    lines = [["frame0", " frame1", "out", "seed"], ["a.png", '"x, y;z.png"', "7", "3"], ["", "", "", ""]]
+    lines = [["Frame0", " frame1", "OUT", "seed"], ["a.png", '"x, y;z.png"', "7", "3"], ["", "", "", ""]]
     lines += [["c.png", "d.png", "", ""], ["1.png", "2.png", "o.mp4", "3", "4"]]
     read = rows(tmp_path / "l.csv", "\r\n".join(delimiter.join(line) for line in lines).encode(encoding))
     assert read[:2] == [

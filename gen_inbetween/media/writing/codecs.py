@@ -245,12 +245,13 @@ def _encoder_options(codec: str, encoder: str, pix_fmt: str, crf: int | None, fo
         return _hardware_options(encoder, quality, greatest)
     alpha = any(part.is_alpha for part in av.VideoFormat(pix_fmt, 16, 16).components)
     return {
-        # One thread, because the bytes x264 makes depend on their number; no macroblock tree, because with AVX-512 it
-        # reads past the end of rows, and the bytes depend on what lies there.
+        # One thread, because the bytes x264 makes depend on their number; no macroblock tree (x265's: cutree), because
+        # with AVX-512 it reads past the end of rows, and the bytes depend on what lies there. x265 writes there, too:
+        # it broke the memory of the program at pictures of less than a block, 64 pixels.
         "libx264": {"crf": str(quality), "threads": "1", "mbtree": "0"}
         | ({"bf": "0"} if format == "avi" else {}),  # AVI numbers frames as they are stored
         # No frames between others, because of clips shorter than they need x265 makes up the times of decoding.
-        "libx265": {"crf": str(quality), "x265-params": "log-level=error:frame-threads=1:bframes=0"},
+        "libx265": {"crf": str(quality), "x265-params": "log-level=error:frame-threads=1:bframes=0:no-cutree=1"},
         "libsvtav1": {"crf": str(quality), "preset": "6", "svtav1-params": "lp=1"},
         "libaom-av1": {"crf": str(quality), "b": "0", "cpu-used": "6", "threads": "1"},
         "librav1e": {"qp": str(4 * quality), "speed": "6", "tiles": "1"},

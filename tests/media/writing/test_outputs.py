@@ -119,6 +119,17 @@ def test_codecs(tmp_path: Path, name: str, codec: str | None, encoded: str, pixe
     assert abs(frames / scale - arrays(moving(4))).mean() <= (0 if encoded == "ffv1" else 1.6)
 
 
+@pytest.mark.parametrize("size", [(47, 31), (16, 16), (33, 65)])
+@pytest.mark.parametrize("codec", ["h264", "hevc", "av1", "vp9", "prores", "ffv1"])
+def test_small_and_odd_pictures_go_into_every_codec(tmp_path: Path, codec: str, size: tuple[int, int]) -> None:
+    suffix = ".mov" if codec == "prores" else ".mkv"
+    path = write_video(
+        [image.resize(size) for image in moving(3)], tmp_path / f"a{suffix}", 10, options=VideoOptions(codec)
+    )
+    frames, _ = read(path)
+    assert len(frames) == 3 and all(0 <= got - side <= 1 for got, side in zip(frames.shape[2:0:-1], size, strict=True))
+
+
 @pytest.mark.parametrize("name", ["a.mkv", "a.webm", "a.mov", "a.avi", "a.apng"])
 def test_the_same_frames_give_the_same_bytes(tmp_path: Path, name: str) -> None:
     first = write_video(moving(4), tmp_path / name, 7).read_bytes()
