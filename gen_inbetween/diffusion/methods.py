@@ -313,6 +313,6 @@ def find_method(name: str) -> Method:
     names = [*METHODS, *WITHOUT_SAMPLING]
     if name in WITHOUT_SAMPLING:
         raise ValueError(f"method {name} samples nothing: `inbetween` has it; here it is one of {', '.join(METHODS)}")
-    nearest = nearest_names(name, names)
+    nearest = nearest_names(name, names, cutoff=0.5)  # of two letters one may be wrong
     hint = f"; did you mean {nearest[0]!r}?" if nearest else ""
     raise ValueError(f"expected a method out of {', '.join(names)}, got {name!r}{hint}")
