@@ -210,6 +210,7 @@ def run(
     from gen_inbetween.generation.generate import Own, generate_clip
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import check_output as check_file
     from gen_inbetween.runtime.outputs import reserved
 
     if not process.speaks:
@@ -218,13 +219,15 @@ def run(
     pictures = [str(each.image) for each in keyframes]
     inputs = [*pictures, config, settings.model, settings.motion, settings.interpolator, settings.still, settings.draft]
     check_output(out, inputs, overwrite=overwrite, video=settings.video)
+    if keep_all:
+        check_file(_seeds_sheet(out), inputs, overwrite=overwrite, manifest=False)
     if parallel is not None and parallel != 1 and process.ranks is None:
         raise typer.Exit(launch(parallel, sys.argv[1:]))
     with reserved(place_of(out)):
         made = generate_clip(keyframes, None, settings, own=Own(ranks=process.ranks))
         _announce(made, out, overwrite)
         if keep_all and made.others:
-            _save_candidates(made, out, overwrite)
+            _save_candidates(made, _seeds_sheet(out))
 
 
 @app.command(
@@ -342,7 +345,7 @@ def retake(
     if masks_out is not None:
         if mask is None:
             raise ValueError("--show-masks shows the --mask of a retake; there is none")
-        show_region_of(joins.open_clip(clip)[start], mask, masks_out)
+        show_region_of(joins.open_clip(clip)[start], mask, masks_out, [clip])
         return
     with _writing(out, [clip, config, mask], overwrite, settings.get("video")):
         values = {"context": context, "mask": mask, "match_colour": match_colour}
@@ -508,21 +511,22 @@ def main() -> None:
     sys.exit(status if isinstance(status, int) else 0)
 
 
-def _save_candidates(clip: Clip, out: Path, overwrite: bool) -> None:
-    """A sheet of all seeds of a clip, the kept one first, beside it."""
+def _seeds_sheet(out: Path) -> Path:
+    """Where the sheet of all seeds of a clip stands."""
+    return out.with_name(f"{out.stem}_seeds.png")
+
+
+def _save_candidates(clip: Clip, path: Path) -> None:
+    """A sheet of all seeds of a clip, the kept one first."""
+    from gen_inbetween.media.clip import save_sheet
     from gen_inbetween.media.contact_sheet import contact_sheet
-    from gen_inbetween.runtime.files import check_writable, save_image
 
     badness = {each["seed"]: each["badness"] for each in clip.manifest["best_of"]["candidates"]}
     seeds = [each.manifest["settings"]["seed"] for each in (clip, *clip.others)]
     sheet = contact_sheet(
         {f"seed {seed}: {badness[seed]:.3g}": each for seed, each in zip(seeds, (clip, *clip.others), strict=True)}
     )
-    path = out.with_name(f"{out.stem}_seeds.png")
-    if path.exists() and not overwrite:
-        raise ValueError(f"{path} is there already: move it, or say --overwrite")
-    check_writable(path)
-    save_image(path, sheet)
+    save_sheet(path, sheet)
     typer.echo(f"{path}: the faults of {len(seeds)} seeds, fewer is better")
 
 

@@ -61,16 +61,17 @@ def show_still(keyframe: Keyframe, settings: Settings, path: Path) -> None:
 
     if settings.still is None:
         raise ValueError("--show-masks shows the --still region; there is none")
-    show_region_of(load_image(keyframe.image, background=settings.background), settings.still, path)
+    picture = load_image(keyframe.image, background=settings.background)
+    show_region_of(picture, settings.still, path, [str(keyframe.image)])
 
 
-def show_region_of(picture: Image.Image, mask: str | Path, path: Path) -> None:
-    """Write a picture with everything outside the mask dimmed."""
+def show_region_of(picture: Image.Image, mask: str | Path, path: Path, inputs: Sequence[str | Path]) -> None:
+    """Write a picture with everything outside the mask dimmed. inputs: files it is made from, beside the mask."""
     from gen_inbetween.generation.timeline.regions import open_region, show_region
     from gen_inbetween.media.clip import save_sheet
     from gen_inbetween.runtime.outputs import check_output
 
     region = open_region(mask, picture.size)
-    check_output(path, [mask], manifest=False)
+    check_output(path, [mask, *inputs], manifest=False)
     save_sheet(path, show_region(picture, region))
     typer.echo(f"{path}: the region and its edge; nothing else was made")

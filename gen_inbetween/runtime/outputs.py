@@ -82,7 +82,7 @@ class Inputs:
         self.places: dict[str, str] = {}  # where it is, without links -> as it was called
         self.files: dict[tuple[int, int], str] = {}  # which file it is: other names of it are hard links
         self.folders: dict[str, str] = {}  # what it is in, near or far
-        for path in filter(None, map(os.fspath, (path for path in paths if path is not None))):
+        for path in [os.fspath(path) for path in paths if path]:
             place = os.path.realpath(path)
             self.places.setdefault(place, path)
             with suppress(OSError, ValueError):
