@@ -215,7 +215,7 @@ def save_sheet(path: Path, sheet: Image.Image, manifest: dict[str, Any] | None =
 
 def _manifest_of(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     try:
-        return manifests.of_clip(path)
+        return manifests.of_clip(place_of(path))
     except manifests.ManifestError as error:
         log.warning("%s is opened without a manifest: %s", path, error)
         return None

@@ -11,6 +11,7 @@ import pytest
 from media_cases import arrays, moving
 from PIL import Image
 
+from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import has_alpha
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import open_source
@@ -206,6 +207,14 @@ def test_a_pattern_needs_a_folder_of_its_own(tmp_path: Path, monkeypatch: pytest
         check_video_output(tmp_path / "album" / "f_%04d.png")
     names = sorted(file.name for file in (write_video(moving(3), "new/f_%02d.png", 5).parent).glob("*.png"))
     assert names == ["f_00.png", "f_01.png", "f_02.png"]
+
+
+@pytest.mark.parametrize("name", [*(name for name in NAMES if "y4m" not in name), "p/f_%02d.png", "e/f_%d.exr"])
+def test_a_clip_of_ours_is_opened_with_its_manifest_and_saved_over(tmp_path: Path, name: str) -> None:
+    for count in (3, 2):
+        Clip(moving(count), 10, manifest={"format": 2, "settings": {"fps": 10}}).save(tmp_path / name)
+        opened = Clip.open(tmp_path / name)
+        assert (len(opened), opened.fps, opened.manifest["format"]) == (count, 10, 2)
 
 
 @pytest.mark.parametrize("text", ["white", "#fff", "255,255,255", " 255, 255 ,255 "])
