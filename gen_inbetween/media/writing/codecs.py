@@ -1,7 +1,7 @@
 """Video codecs: their encoders, their pixels, and the choice among them.
 
     codec     encoder       pixels of an 8-bit film, of a deeper one      crf (default, greatest)
-    h264      libx264       yuv420p     yuv420p (10 bits: HDR)            12, 51
+    h264      libx264       yuv420p     yuv420p (HDR tone-mapped)         12, 51
     hevc      libx265       yuv420p     yuv420p10le                       14, 51
     av1       libsvtav1     yuv420p     yuv420p10le                       18, 63
     vp9       libvpx-vp9    yuv420p, yuva420p                             15, 63
@@ -215,7 +215,7 @@ def _usual(codec: str, formats: list[str], colour: FilmColour, alpha: bool) -> s
         chroma = "420" if colour.chroma in ("rgb", "gray") else colour.chroma
         wanted = [f"yuv{chroma}p10le" if deep else f"yuv{chroma}p"]
     else:
-        wanted = list(ten) if colour.hdr else []
+        wanted = []  # H.264 is for players, which hardly have it with 10 bits: HDR is tone-mapped
     return next(name for name in (*wanted, "yuv420p", "nv12", *formats) if name in formats)
 
 

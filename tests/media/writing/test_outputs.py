@@ -12,6 +12,7 @@ from media_cases import arrays, moving
 from PIL import Image
 
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.frames.colour import FilmColour
 from gen_inbetween.media.image import has_alpha
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.video import open_source
@@ -149,6 +150,29 @@ def test_pixels_and_quality_are_as_asked_for(tmp_path: Path) -> None:
         for crf in (5, 60)
     ]
     assert sizes[0] > 1.5 * sizes[1]
+
+
+@pytest.mark.parametrize(
+    ("name", "codec", "encoded", "pixels", "transfer"),
+    [
+        ("a.mp4", None, "hevc", "yuv420p10le", 16),
+        ("a.webm", None, "av1", "yuv420p10le", 16),
+        ("a.mov", "prores", "prores", "yuv422p10le", 16),
+        ("a.mp4", "h264", "h264", "yuv420p", 1),
+        ("a.avi", None, "h264", "yuv420p", 1),
+    ],
+)
+def test_hdr_is_kept_in_ten_bits_or_tone_mapped(
+    tmp_path: Path, name: str, codec: str | None, encoded: str, pixels: str, transfer: int
+) -> None:
+    colour = FilmColour("bt2020nc", "bt2020", "smpte2084", "tv", 10)
+    grey = [np.full((48, 64, 3), 38000, np.uint16)] * 2  # of PQ: 203 cd/m2, white on an SDR screen
+    path = write_video(grey, tmp_path / name, 10, options=VideoOptions(codec), colour=colour)
+    with av.open(str(path)) as container:
+        context = container.streams.video[0].codec_context
+        frame = next(container.decode(video=0))
+        assert (context.codec.canonical_name, context.pix_fmt) == (encoded, pixels)
+        assert frame.color_trc == transfer
 
 
 @pytest.mark.parametrize(
