@@ -32,6 +32,7 @@ from gen_inbetween.runtime.lists import read_text, read_yaml
 from gen_inbetween.runtime.messages import nearest_names
 
 Config = TypeVar("Config")
+_SAID = 40  # names that a message lists at most
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
 
@@ -196,7 +197,9 @@ def _unknown_key(cls: Any, error: ValidationError) -> str | None:
     names = [field.name for field in dataclasses.fields(section) if field.init]
     near = nearest_names(path[-1], names)
     prefix = "".join(f"{part}." for part in path[:-1])
-    hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {', '.join(names)}"
+    known = ", ".join(sorted(names)[:_SAID] if len(names) > _SAID else names)
+    more = f", and {len(names) - _SAID} more" if len(names) > _SAID else ""
+    hint = f"did you mean {prefix + near[0]!r}?" if near else f"known here: {known}{more}"
     return f"unknown key {prefix + str(path[-1])!r}; {hint}"
 
 
