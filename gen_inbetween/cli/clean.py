@@ -18,9 +18,9 @@ def clean(
     """Remove what killed runs left: temporary files, and pieces of videos that were not finished."""
     from gen_inbetween.runtime.traces.leftovers import delete_leftover, find_leftovers
 
-    count = size = 0
-    for leftover in list(find_leftovers(folder)):
-        count, size = count + 1, size + leftover.size
+    found = list(find_leftovers(folder))
+    count, size = len(found), sum(leftover.size for leftover in found)
+    for leftover in found:
         if not dry_run:
             delete_leftover(leftover)
         typer.echo(f"{leftover.path}: {leftover.why}")

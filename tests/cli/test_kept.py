@@ -129,13 +129,17 @@ def test_a_second_run_to_one_output_is_refused_in_one_line(inbetween, folder):
 
 def test_clean_lists_and_removes(inbetween, folder):
     left = folder / "frames" / ".inbetween-0123456789ab-0.mp4"
+    lock = folder / "frames" / ".inbetween-0123456789ab.lock"
     left.write_bytes(b"x")
+    lock.touch()
     before = contents(folder)
     status, out, _ = inbetween("clean", ".", "--dry-run")
     assert status == 0 and out.splitlines() == [
-        "frames/.inbetween-0123456789ab-0.mp4: left by a run that was killed", "1 to remove, 0.0 MB"
+        "frames/.inbetween-0123456789ab-0.mp4: left by a run that was killed",
+        "frames/.inbetween-0123456789ab.lock: left by a run that was killed",
+        "2 to remove, 0.0 MB",
     ]  # fmt: skip
     assert contents(folder) == before
-    assert inbetween("clean", folder)[0] == 0 and not left.exists() and len(contents(folder)) == len(before) - 1
+    assert inbetween("clean", folder)[0] == 0 and len(contents(folder)) == len(before) - 2
     assert inbetween("clean", folder)[1] == "nothing is left of killed runs\n"
     assert inbetween("clean", "absent")[0] == 2

@@ -17,7 +17,7 @@ from contextlib import suppress
 from dataclasses import dataclass
 from pathlib import Path
 
-from gen_inbetween.runtime.files import OURS, PREFIX, end_lock, remove, short_name, sweep, take_lock
+from gen_inbetween.runtime.files import OURS, PREFIX, remove, short_name, sweep, take_lock
 
 PARTS = re.compile(r"\.(?P<name>.+)\.[0-9a-f]{16}\.parts")
 EARLIER = re.compile(r"\..+\.[0-9a-f]{12}(\.[^.]+)?(\.before)?")
@@ -70,7 +70,7 @@ def outputs_in_work(folder: Path) -> list[str]:
             if lock is None:
                 names.append(os.fsdecode(file.read_bytes()))
             else:
-                end_lock(file, lock)
+                os.close(lock)
     return names
 
 
