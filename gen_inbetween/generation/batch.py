@@ -255,7 +255,7 @@ def _make(pair: Pair, device: str | None, overwrite: bool) -> str:
     from gen_inbetween.generation import generate  # here: a bad list is refused without waiting for torch
 
     settings = pair.settings if device is None else replace(pair.settings, device=device)
-    sources = (list(pair.keyframes), None) if pair.keyframes else (pair.frame0, pair.frame1)
+    sources: tuple[Any, Any] = (list(pair.keyframes), None) if pair.keyframes else (pair.frame0, pair.frame1)
     clip = generate.generate_clip(*sources, settings, progress=False)
     if clip.manifest is not None:
         clip.manifest["request"] = request
