@@ -151,8 +151,7 @@ def tone_mapped(pixels: Pixels, colour: FilmColour) -> NDArray[np.uint16]:
     light = hdr_light(wide[..., :3], colour)
     largest = light.max(axis=2, keepdims=True)
     light *= np.interp(largest, *_roll_off()).astype(np.float32)
-    if colour.primaries == "bt2020":
-        light = light @ _TO_709.T
+    light = in_bt709(light, colour)
     shown = np.rint(light.clip(0, 1) ** np.float32(1 / 2.4) * 65535).astype(np.uint16)  # BT.1886, turned round
     return shown if wide.shape[2] == 3 else np.concatenate([shown, wide[..., 3:]], axis=2)
 
@@ -160,6 +159,11 @@ def tone_mapped(pixels: Pixels, colour: FilmColour) -> NDArray[np.uint16]:
 def hdr_light(values: NDArray[np.uint16], colour: FilmColour) -> NDArray[np.float32]:
     """Light of PQ or HLG values (H, W, 3) in 0..65535, in units of SDR's white, 203 cd/m2."""
     return _pq_light()[values] if colour.transfer == "smpte2084" else _hlg_light(values)
+
+
+def in_bt709(light: NDArray[np.float32], colour: FilmColour) -> NDArray[np.float32]:
+    """Light (H, W, 3) in the colour's primaries, in those of BT.709: below 0 where they do not reach."""
+    return light @ _TO_709.T if colour.primaries == "bt2020" else light
 
 
 @cache

@@ -66,7 +66,7 @@ def spread_equal(ticks: NDArray[np.int64]) -> NDArray[np.float64]:
     """Times that rise: frames of one time stamp share the time until the next evenly.
 
     >>> spread_equal(np.array([0, 3, 3, 6, 12, 12])).tolist()
-    [0.0, 3.0, 4.5, 6.0, 12.0, 13.5]
+    [0.0, 3.0, 4.5, 6.0, 12.0, 15.0]
     """
     values, counts = np.unique(ticks, return_counts=True)
     if counts.max(initial=1) == 1:

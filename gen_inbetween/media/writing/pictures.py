@@ -16,7 +16,15 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour
-from gen_inbetween.media.frames.screen import Pixels, hdr_light, image_of, sixteen_bit, square_size, tone_mapped
+from gen_inbetween.media.frames.screen import (
+    Pixels,
+    hdr_light,
+    image_of,
+    in_bt709,
+    sixteen_bit,
+    square_size,
+    tone_mapped,
+)
 from gen_inbetween.media.reading.deep_pictures import linear_light
 
 _PIXELS = {3: "rgb48le", 4: "rgba64le"}  # by channels
@@ -51,7 +59,9 @@ def save_picture(
 
 def _planar_floats(wide: NDArray[np.uint16], colour: FilmColour) -> Any:
     light = np.empty(wide.shape, np.float32)
-    light[..., :3] = hdr_light(wide[..., :3], colour) if colour.hdr else linear_light(wide[..., :3])
+    light[..., :3] = (
+        in_bt709(hdr_light(wide[..., :3], colour), colour) if colour.hdr else linear_light(wide[..., :3])
+    )  # a reader that is not told takes the primaries of BT.709
     light[..., 3:] = wide[..., 3:] / np.float32(65535)
     if wide.shape[2] == 4:  # OpenEXR's colours are premultiplied
         light[..., :3] *= light[..., 3:]

@@ -7,7 +7,16 @@ from fractions import Fraction
 import numpy as np
 
 from gen_inbetween.media.frames.colour import FilmColour
-from gen_inbetween.media.frames.screen import image_of, is_opaque, over, spread_colours, tone_mapped, with_alpha
+from gen_inbetween.media.frames.screen import (
+    hdr_light,
+    image_of,
+    in_bt709,
+    is_opaque,
+    over,
+    spread_colours,
+    tone_mapped,
+    with_alpha,
+)
 
 PQ = FilmColour("bt2020nc", "bt2020", "smpte2084", bits=10)
 HLG = FilmColour("bt2020nc", "bt2020", "arib-std-b67", bits=10)
@@ -70,3 +79,11 @@ def test_hidden_pixels_take_the_colours_beside_them() -> None:
     assert spread[..., :3].any(2).all()
     assert spread_colours(pixels.astype(np.uint16) * 257)[1, 2, 0] == 200 * 257
     assert spread_colours(np.zeros((4, 4, 4), np.uint8)).max() == 0
+
+
+def test_light_of_hdr_in_the_primaries_of_bt709() -> None:
+    light = in_bt709(hdr_light(np.repeat(grey(0.5806), 4, 1), PQ), PQ)
+    assert np.abs(light - 1).max() < 0.01  # 203 cd/m2 is SDR's white, and grey stays grey
+    red = np.array([[[0.5, 0.0, 0.0]]]) * 65535
+    light = in_bt709(hdr_light(red.astype(np.uint16), PQ), PQ)[0, 0]
+    assert light[0] > 0 > light[1]
