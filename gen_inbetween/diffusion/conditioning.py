@@ -167,7 +167,7 @@ def beside_zeros(cond: Tensor) -> Tensor:
 def encode_latents(pipe: Pipe, frame: Tensor) -> Tensor:
     """(pair, 3, H, W) in [-1, 1] -> the mode of the VAE's posterior, unscaled: (pair, channel, height, width)."""
     with upcast(pipe.vae):
-        return pipe._encode_vae_image(frame, pipe._execution_device, 1, False)
+        return pipe._encode_vae_image(frame.to(pipe.vae.dtype), pipe._execution_device, 1, False)
 
 
 def embed_frames(pipe: Pipe, frame: Tensor) -> Tensor:

