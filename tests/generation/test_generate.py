@@ -149,7 +149,7 @@ def test_identical_keyframes_work_with_a_warning(make, keyframes):
         ({"method": "vibid", "renoise_steps": 2}, "vibid takes no renoise_steps"),
         ({"fit": "krop"}, "'crop', 'pad' or 'stretch'"),
         ({"seed": -1}, "'seed'"),
-        ({"max_guidance_scale": float("nan")}, "finite max_guidance_scale"),
+        ({"max_guidance_scale": float("nan")}, "max_guidance_scale as a finite number"),
         ({"device": "gpu"}, "expected cuda, cuda:1, mps or cpu"),
         ({"dtype": torch.int8}, "'dtype'"),
         ({"motion": "nowhere.safetensors"}, "nowhere.safetensors"),
