@@ -67,7 +67,7 @@ def inputs_of(manifest: dict[str, Any] | None) -> list[str]:
     named = [(manifest or {}).get(part) for part in ("frames", "source")]
     settings = (manifest or {}).get("settings")
     chosen = settings if isinstance(settings, dict) else {}
-    files = [chosen.get(name) for name in ("model", "motion", "interpolator")]
+    files = [chosen.get(name) for name in ("model", "motion", "interpolator", "still", "draft")]
     return [*paths_in(named), *(file for file in files if isinstance(file, str) and os.path.exists(file))]
 
 
@@ -104,10 +104,10 @@ def of_clip(path: str | os.PathLike[str]) -> dict[str, Any] | None:
     path = Path(path)
     inside = embedded(path)
     beside = path_beside(path)
-    if beside.is_file():
-        outside = check(read_json(beside), beside)
-        if inside is None or lasting(outside) == lasting(inside):
-            return outside
+    if inside is None and beside.is_file():
+        return check(read_json(beside), beside)
+    if inside is not None and lasting(outside := read_manifest(beside) or {}) == lasting(inside):
+        return outside
     earlier = earlier_path_beside(path)
     if inside is None and earlier.is_file() and not (path.is_file() and read_label(path) is not None):
         return check(read_json(earlier), earlier)

@@ -83,6 +83,8 @@ class Inputs:
         self.files: dict[tuple[int, int], str] = {}  # which file it is: other names of it are hard links
         self.folders: dict[str, str] = {}  # what it is in, near or far
         for path in [os.fspath(path) for path in paths if path]:
+            if "\0" in path:  # names no file
+                continue
             place = os.path.realpath(path)
             self.places.setdefault(place, path)
             with suppress(OSError, ValueError):

@@ -62,6 +62,8 @@ def test_the_manifest_inside_of_a_clip_counts(tmp_path):
     assert manifest.read(clip) == made, "the one beside says more of the same"
     manifest.write({**made, "settings": {"seed": 4}}, outputs.path_beside(clip))
     assert manifest.read(clip) == lasts, "the one beside is of another clip"
+    outputs.path_beside(clip).write_text("cut o")
+    assert manifest.read(clip) == lasts
 
 
 def test_the_manifest_beside_a_clip_is_made_whole_again(tmp_path):

@@ -41,7 +41,7 @@ def test_an_input_is_not_replaced_by_whatever_name(tmp_path: Path, monkeypatch: 
     for name in ("a.png", "./a.png", "link.png", "hard.png", "folder/a.png", str(source), "folder/folder/a.png"):
         for overwrite in (False, True):
             with pytest.raises(OutputError, match="is an input"):
-                check_output(name, ["other.png", None, source], overwrite=overwrite)
+                check_output(name, ["other.png", None, "a\0b", "", source], overwrite=overwrite)
     with pytest.raises(OutputError, match="is an input"):
         check_output("missing.png", [tmp_path / "folder" / "missing.png"])
     check_output("b.png", [source])

@@ -27,7 +27,7 @@ KEYWORD = "gen_inbetween"
 PNG, RIFF, EBML = b"\x89PNG\r\n\x1a\n", b"RIFF", b"\x1a\x45\xdf\xa3"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 NAMESPACE = "urn:gen_inbetween"
-LARGEST = 64 * 2**20  # bytes of a label that are read
+LARGEST = 16 * 2**20  # bytes of a label that are read
 
 Part = tuple[bytes, int, int]  # a chunk, box or element: its name, where its content begins, and how long that is
 
