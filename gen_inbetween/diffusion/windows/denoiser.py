@@ -4,13 +4,14 @@
 
 One step is taken on the whole clip, so the noise of a frame is the same in every window. A segment is conditioned on
 its two keyframes. A window centred on a keyframe has none at its ends; it is conditioned on what the segments have just
-made of those frames, at this very step. Windows go through the UNet one after another: memory is that of the longest.
+made of those frames, at this very step, with no more contrast than keyframes have. Windows go through the UNet one
+after another: memory is that of the longest.
 """
 
 from __future__ import annotations
 
 from collections.abc import Sequence
-from dataclasses import dataclass, replace
+from dataclasses import dataclass, field, replace
 from typing import TYPE_CHECKING, Any
 
 import torch
@@ -38,6 +39,7 @@ class WindowedDenoiser:
     weights: Sequence[Tensor]
     scaling_factor: float
     flipped: bool = False
+    _contrasts: dict[int, Tensor] = field(default_factory=dict, init=False, repr=False)
 
     @property
     def passes(self) -> int:
@@ -80,8 +82,23 @@ class WindowedDenoiser:
         return Denoised(guided, uncond if complete else None)
 
     def condition(self, denoiser: FusedDenoiser | MotionDenoiser, first: Tensor, last: Tensor) -> None:
-        """Let a window start from these estimates (pair, channel, height, width), scaled as x is."""
+        """Let a window start from these estimates (pair, channel, height, width), scaled as x is.
+
+        Their contrast is at most that of the keyframes on either side: guidance has raised it, and would do so again at
+        every step.
+        """
         z = denoiser.keyframes.image_latents
-        estimates = (torch.stack([first, last]) / self.scaling_factor).unsqueeze(2).to(z.dtype)
+        limits = self._contrasts.setdefault(
+            id(denoiser), contrast(z[:, 1, :, 0].to(first))
+        )  # of the keyframes at first
+        estimates = torch.stack([first, last]) / self.scaling_factor
+        mean = estimates.mean((-2, -1), keepdim=True)
+        estimates = mean + (estimates - mean) * (limits / contrast(estimates)).clamp(max=1)
+        estimates = estimates.unsqueeze(2).to(z.dtype)
         estimates = torch.stack([torch.zeros_like(estimates), estimates], dim=1)  # beside the unconditional half
         denoiser.keyframes = replace(denoiser.keyframes, image_latents=estimates)
+
+
+def contrast(latents: Tensor) -> Tensor:
+    """The deviation of each channel over the picture, (..., channel, 1, 1), above 0."""
+    return latents.std((-2, -1), keepdim=True).clamp(min=1e-6)
