@@ -240,9 +240,17 @@ def is_ours(path: Path) -> bool:
         return is_our_list(path)
     if path.suffix == ".safetensors" and any(key.startswith(HEADERS) for key in safetensors_header(path)):
         return True
-    if not takes_label(path) and path_beside(path).is_file():
+    if not takes_label(path) and is_older(path, path_beside(path)):
         return True
     return read_manifest(earlier_path_beside(path)) is not None
+
+
+def is_older(file: Path, manifest: Path) -> bool:
+    """Whether a file that holds no label is as it was when its manifest was written, which is done last."""
+    try:
+        return file.stat().st_mtime_ns <= manifest.stat().st_mtime_ns
+    except OSError:
+        return False
 
 
 def is_our_list(path: Path) -> bool:
@@ -264,7 +272,11 @@ def is_ours_inside(folder: Path) -> bool:
     frames = [entry for entry in entries if entry.name not in manifests]
     if EARLIER in manifests:  # the frames of then have no labels
         return all(frame.name.startswith("frame_") for frame in frames)
-    return all(read_label(frame) is not None or (IN_FOLDER in manifests and not takes_label(frame)) for frame in frames)
+    return all(
+        read_label(frame) is not None
+        or (IN_FOLDER in manifests and not takes_label(frame) and is_older(frame, folder / IN_FOLDER))
+        for frame in frames
+    )
 
 
 def embed(manifest: Manifest, path: str | os.PathLike[str]) -> None:

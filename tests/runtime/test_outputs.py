@@ -103,6 +103,19 @@ def test_a_folder_is_ours_if_all_in_it_is(tmp_path: Path) -> None:
     assert not is_ours(folder)
 
 
+def test_what_holds_no_label_is_ours_until_somebody_changes_it(tmp_path: Path) -> None:
+    film, folder = tmp_path / "c.y4m", tmp_path / "frames"
+    film.write_bytes(b"YUV4MPEG2")
+    write_json(path_beside(film), RECORD)
+    folder.mkdir()
+    Image.new("L", (8, 8)).save(folder / "f_000.tif")
+    embed(RECORD, folder)
+    assert is_ours(film) and is_ours(folder)
+    for file in (film, folder / "f_000.tif"):
+        os.utime(file, (time.time() + 5,) * 2)
+    assert not is_ours(film) and not is_ours(folder)
+
+
 def test_a_device_is_not_replaced(tmp_path: Path) -> None:
     with pytest.raises(OutputError, match="a device or a pipe"):
         check_output(os.devnull, overwrite=True)
