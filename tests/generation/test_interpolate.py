@@ -251,6 +251,9 @@ def test_replay_of_interpolate_pair(tmp_path, moving):
         replay(tmp_path / "c.gif.inbetween.json", frame1=frames[1])
 
 
+OF_SAMPLING = {"model": {"name": "pocket", "sha256": "0", "license": None}, "motion": {"sha256": "0"}, "memory": {}}
+
+
 @pytest.mark.parametrize(
     ("change", "message"),
     [
@@ -260,7 +263,10 @@ def test_replay_of_interpolate_pair(tmp_path, moving):
             {"settings": {"method": "interpolate", "interpolator": "flownet.pkl", "fps": 7}},
             "say where they are .*--inter",
         ),
-        ({"settings": {"method": "gi", "fps": 7}, "latents_sha256": "0"}, "made by gi, which has no interpolator"),
+        (
+            {"settings": {"method": "gi", "fps": 7}, "latents_sha256": "0", **OF_SAMPLING},
+            "made by gi, which has no interp",
+        ),
     ],
 )
 def test_replay_says_what_it_cannot_make_again(keyframes, tmp_path, change, message):

@@ -107,6 +107,11 @@ def test_a_double_exposure_is_announced(name, said, apart, no_model, caplog):
         assert "(limit 24), so that what moves shows twice in places, as in a double exposure" in caplog.text
 
 
+def test_networks_have_a_limit_of_their_own(apart, no_model, caplog):
+    inbetween(*apart, method="interpolate", interpolator="tiny-di", num_frames=3, progress=False)
+    assert "large motion: tiny-di leaves" in caplog.text and "(limit 40)" in caplog.text
+
+
 def test_nothing_is_announced_where_the_motion_is_found(pan, no_model, caplog):
     inbetween(*pan, method="interpolate", num_frames=3, progress=False)
     assert caplog.messages == []
