@@ -1,4 +1,4 @@
-"""Colour of a film as its tags say it, named as FFmpeg names them.
+"""Colour of a film as its tags say it, in FFmpeg's names.
 
 Y'CbCr is taken for what the tags say. Where they say nothing, players take BT.709 for high definition and BT.601
 below (mpv's rule: from 1280 pixels of width on, or above 576 of height), limited range, and so do we.

@@ -1,4 +1,4 @@
-"""Orientation of stored frames: turned and mirrored by the display matrix of a file.
+"""Orientation of stored frames: turned and mirrored by a display matrix.
 
 The matrix maps a stored place (p, q) to where it is shown: x = a p + c q, y = b p + d q. Of it the eight
 orientations by right angles are taken, as of an EXIF tag.

@@ -1,4 +1,4 @@
-"""Siting of chroma: where a sample of it lies among the pixels it colours.
+"""Siting of chroma: where samples lie among the pixels they colour.
 
 Video puts it on the left of two columns, as decoders say or mean where they say nothing. FFmpeg's swscale takes the
 middle for frames that do not say, so that a film would shift its colours by half a pixel with each pass.
