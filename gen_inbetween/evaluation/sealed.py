@@ -1,4 +1,4 @@
-"""Records that carry the hash of what they say, set aside when broken."""
+"""Records with a hash of what they say, set aside when broken."""
 
 from __future__ import annotations
 
