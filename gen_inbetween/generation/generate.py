@@ -245,6 +245,8 @@ def generate_clip(
     keyframes = read_keyframes(frame0, frame1)
     clear = open_images(keyframe.image for keyframe in keyframes)  # RGBA where one is transparent
     pictures = [load_image(picture, background=settings.background) for picture in clear]
+    if settings.background != DEFAULTS["background"]:
+        clear = pictures  # a background is asked for, so it is seen
     still = own.still if settings.still is None else settings.still
     region = None if still is None else open_region(still, pictures[0].size)
     draft = open_draft(own.draft if settings.draft is None else settings.draft, settings)

@@ -7,6 +7,7 @@ import pytest
 from PIL import Image
 
 from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.media.clip import Clip
 
 
 def clear(shift: int) -> Image.Image:
@@ -35,3 +36,14 @@ def test_a_sampled_clip_gets_it_again_and_says_so(tiny_folder, caplog):
         progress=False,
     )  # fmt: skip
     assert {frame.mode for frame in opaque} == {"RGB"}
+
+
+@pytest.mark.parametrize("name", ["clip.mp4", "clip.webp"])
+def test_a_background_that_is_asked_for_is_seen(tmp_path, name):
+    clip = inbetween(
+        clear(0), clear(8), method="interpolate", num_frames=3, interpolator="nearest", background=(0, 0, 255),
+        progress=False,
+    )  # fmt: skip
+    assert {frame.mode for frame in clip} == {"RGB"}
+    shown = np.asarray(Clip.open(clip.save(tmp_path / name))[1].convert("RGB")).astype(int)
+    assert np.abs(shown[2, 2] - (0, 0, 255)).max() < 12

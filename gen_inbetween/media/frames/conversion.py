@@ -107,7 +107,8 @@ def _gray(frame: Any, colour: FilmColour) -> Pixels:
     low, high = (16 * scale, 235 * scale) if colour.range == "tv" else (0.0, 2.0**colour.bits - 1)
     white, dtype = (255, np.uint8) if colour.bits == 8 else (65535, np.uint16)
     gray: Pixels = np.rint(((values - low) / (high - low)).clip(0, 1) * white).astype(dtype)
-    return np.repeat(gray[..., None], 3, axis=2)
+    grays: Any = np.repeat(gray[..., None], 3, axis=2)
+    return grays  # type: ignore[no-any-return]
 
 
 def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "left") -> Any:
@@ -157,8 +158,8 @@ def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
     height, width = pixels.shape[:2]
     if not (height % high or width % wide):
         return pixels
-    whole: Pixels = np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
-    return whole
+    whole: Any = np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
+    return whole  # type: ignore[no-any-return]
 
 
 def resized(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from fractions import Fraction
 from functools import cache
-from typing import TYPE_CHECKING, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
 from numpy.typing import NDArray
@@ -95,7 +95,8 @@ def with_alpha(pixels: Pixels) -> Pixels:
     if pixels.shape[2] == 4:
         return pixels
     alpha = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
-    return np.concatenate([pixels, alpha], axis=2)
+    whole: Any = np.concatenate([pixels, alpha], axis=2)
+    return whole  # type: ignore[no-any-return]
 
 
 def spread_colours(pixels: Pixels) -> Pixels:
