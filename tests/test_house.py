@@ -113,6 +113,14 @@ def test_what_is_interpolated_waits_for_no_diffusers():
     assert loaded("import gen_inbetween.generation.batch, gen_inbetween.generation.settings") & {"torch"} == set()
 
 
+def test_a_missing_file_is_told_before_torch_is_imported():
+    for line in ("run gone.png b.png -o c.gif", "retime gone.mp4 --fps 60 -o c.mp4", "edit gone.mp4 -o c.gif"):
+        refused = "import sys\nfrom gen_inbetween.cli.app import main\n"
+        refused += f"sys.argv = ['inbetween', *{line!r}.split()]\n"
+        refused += "try:\n    main()\nexcept SystemExit as left:\n    assert left.code == 2\n"
+        assert loaded(refused) & {"torch", "diffusers", "av"} == set(), line
+
+
 def test_public_names_are_there_and_no_others():
     import gen_inbetween
 

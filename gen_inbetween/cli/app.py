@@ -59,6 +59,7 @@ from gen_inbetween.cli.options import (
     Steps,
     VideoCodec,
     VramGb,
+    check_there,
     colour_of,
     say,
     settings_of,
@@ -169,6 +170,7 @@ def run(
     overwrite: Overwrite = False,
 ) -> None:
     """Make the video between two keyframes, or through several; its manifest stands inside of it and beside it."""
+    check_there(*(frames or ()))
     from gen_inbetween.cli.parallel import launch, this_process
 
     process = this_process()
@@ -375,6 +377,7 @@ def replay(
     overwrite: Overwrite = False,
 ) -> None:
     """Make a clip again from its manifest; compare latents, or interpolated frames (status 1: they differ)."""
+    check_there(frame0, frame1, interpolator)
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import reserved

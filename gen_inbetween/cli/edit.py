@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, VideoCodec, say
+from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, VideoCodec, check_there, say
 
 if TYPE_CHECKING:
     import numpy as np
@@ -76,6 +76,7 @@ def edit(
     overwrite: Overwrite = False,
 ) -> None:
     """Each masked thing at its own pace: between two frames, or along a clip."""
+    check_there(*frames)
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.reading.sequences import image_files, is_pattern
     from gen_inbetween.media.times.rates import exact_rate

@@ -50,6 +50,19 @@ Overwrite = Annotated[
 ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of settings; options on the line win.")]
 
 
+def check_there(*paths: Path | None) -> None:
+    """ValueError for an input that is missing, before torch is imported for it.
+
+    Patterns (f_%04d.png), "-" and addresses are left to what reads them.
+    """
+    from gen_inbetween.runtime.files import address_of
+
+    for path in paths:
+        if path is None or path.exists() or str(path) == "-" or set("%#") & set(path.name) or address_of(path):
+            continue
+        raise ValueError(f"no such file: {path}")
+
+
 def settings_of(
     config: Path | None,
     overrides: Sequence[str] | None,

@@ -8,7 +8,7 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Background, Crf, Device, Overwrite, PixFmt, VideoCodec, say
+from gen_inbetween.cli.options import Background, Crf, Device, Overwrite, PixFmt, VideoCodec, check_there, say
 
 Source = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, a folder of images, f_%04d.png, or -.")
@@ -128,6 +128,7 @@ def _make(
     video_options: dict[str, Any],
 ) -> None:
     """Do it, and say what came of it."""
+    check_there(video)
     from gen_inbetween.interpolation.retiming.retime_video import retime_video
     from gen_inbetween.media.writing.options import VideoOptions
 
