@@ -133,7 +133,8 @@ def choose_method(
     out in one form. Settings that only the other way would have read are set back.
     """
     several = len(keyframes) > 2 or settings.loop  # whose length their positions say
-    settings = replace(fill_shape(settings, configs), **({"num_frames": settings.num_frames} if several else {}))
+    length, settings = settings.num_frames, fill_shape(settings, configs)
+    settings = replace(settings, num_frames=length) if several else settings
     motion, name = motion_of_clip(keyframes, settings, interpolator), interpolator.info.name
     if motion.tiny:
         settings = replace(reset(settings, DIFFUSION_ONLY), method=INTERPOLATE)

@@ -32,7 +32,7 @@ def _plain_rate(fps: Any) -> Any:
     return int(rate) if rate.denominator == 1 else float(rate)
 
 
-Rate = Annotated[int | float | str, BeforeValidator(_plain_rate), Field(ge=1, le=120)]  # a number in the end
+Rate = Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)]
 
 
 @dataclass(frozen=True)

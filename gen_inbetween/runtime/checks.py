@@ -32,19 +32,20 @@ def check_real(name: str, value: Any, least: float | None = None, most: float | 
     Traceback (most recent call last):
     ValueError: expected fps as a number of at least 1, got '7'
     """
-    real = isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
-    if not real or (least is not None and value < least) or (most is not None and value > most):
+    if not _is_real(value) or (least is not None and value < least) or (most is not None and value > most):
         raise ValueError(
             f"expected {name} as a {'finite ' * (least is most)}number{_range(least, most)}, got {value!r}"
         )
-    return value  # type: ignore[no-any-return]
+    number: float = value
+    return number
 
 
 def check_positive(name: str, value: Any) -> float:
     """`value` as it is; ValueError: it is no finite number above 0."""
-    if not (isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value) and value > 0):
+    if not (_is_real(value) and value > 0):
         raise ValueError(f"expected {name} as a number above 0, got {value!r}")
-    return value  # type: ignore[no-any-return]
+    number: float = value
+    return number
 
 
 def check_switch(name: str, value: Any) -> bool:
@@ -52,6 +53,10 @@ def check_switch(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"expected {name} as True or False, got {value!r}")
     return value
+
+
+def _is_real(value: Any) -> bool:
+    return isinstance(value, numbers.Real) and not isinstance(value, bool) and math.isfinite(value)
 
 
 def _range(least: float | None, most: float | None) -> str:

@@ -26,7 +26,7 @@ from collections.abc import Iterable, Iterator, Mapping
 from typing import Any, TypeVar
 
 import yaml
-from pydantic import ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
 
 from gen_inbetween.runtime.lists import read_text, read_yaml
 from gen_inbetween.runtime.messages import nearest_names
@@ -124,7 +124,7 @@ def ill_typed(hint: Any, value: Any, key: str = "") -> str | None:
         inner: list[tuple[Any, str, Any]] = []
         for choice in choices:
             if isinstance(choice, type) and dataclasses.is_dataclass(choice):
-                hints = typing.get_type_hints(choice)
+                hints = typing.get_type_hints(choice, include_extras=True)
                 inner += [(hints[name], name, item) for name, item in value.items() if name in hints]
             elif typing.get_origin(choice) is dict:
                 inner += [(typing.get_args(choice)[1], name, item) for name, item in value.items()]
@@ -133,7 +133,7 @@ def ill_typed(hint: Any, value: Any, key: str = "") -> str | None:
         parts = [part for choice in choices for part in typing.get_args(choice) if part is not Ellipsis]
         if not parts or Any in choices:
             return None
-        items = typing.Union[tuple(parts)]  # noqa: UP007 (made at run time)
+        items: Any = typing.Union[tuple(parts)]  # noqa: UP007  # type: ignore[valid-type]
         return next(filter(None, (ill_typed(items, item, f"{prefix}{i}") for i, item in enumerate(value))), None)
     plain = {choice if isinstance(choice, type) else type(choice) for choice in choices}
     given = bool if isinstance(value, bool) else float if isinstance(value, int | float) else type(value)
@@ -149,7 +149,9 @@ def ill_typed(hint: Any, value: Any, key: str = "") -> str | None:
 def _choices(hint: Any) -> Iterator[Any]:
     """The types that a hint allows, one by one; of a Literal its values."""
     if typing.get_origin(hint) in (typing.Union, types.UnionType, typing.Annotated):
-        inner = typing.get_args(hint)[:1] if typing.get_origin(hint) is typing.Annotated else typing.get_args(hint)
+        inner = typing.get_args(hint)
+        if typing.get_origin(hint) is typing.Annotated:
+            inner = (Any,) if any(isinstance(each, BeforeValidator) for each in inner) else inner[:1]  # it reads itself
         for each in inner:
             yield from _choices(each)
     elif typing.get_origin(hint) is typing.Literal:
