@@ -92,6 +92,8 @@ def settings_said(
     width, height = parse_size(size)
     options |= {"width": width, "height": height}
     video = {key: value for key in ("codec", "crf", "pix_fmt") if (value := options.pop(key, None)) is not None}
+    if (ground := options.get("background")) is not None:  # white too, where the output could do without
+        video["background"] = ",".join(map(str, ground))
     if video:
         values["video"] = {**(values.get("video") or {}), **video}
     values |= {key: value for key, value in options.items() if value is not None}

@@ -5,9 +5,20 @@ from __future__ import annotations
 import numpy as np
 import pytest
 from PIL import Image
+from typer.testing import CliRunner
 
+from gen_inbetween.cli.app import app
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.media.clip import Clip
+
+
+@pytest.fixture
+def inbetween_command():
+    def call(*line):
+        result = CliRunner().invoke(app, [str(part) for part in line])
+        assert result.exit_code == 0, result.output
+
+    return call
 
 
 def clear(shift: int) -> Image.Image:
@@ -47,3 +58,12 @@ def test_a_background_that_is_asked_for_is_seen(tmp_path, name):
     assert {frame.mode for frame in clip} == {"RGB"}
     shown = np.asarray(Clip.open(clip.save(tmp_path / name))[1].convert("RGB")).astype(int)
     assert np.abs(shown[2, 2] - (0, 0, 255)).max() < 12
+
+
+def test_white_that_is_asked_for_on_the_line_is_seen(tmp_path, inbetween_command):
+    for number in range(2):
+        clear(8 * number).save(tmp_path / f"{number}.png")
+    line = ["run", tmp_path / "0.png", tmp_path / "1.png", "--method", "interpolate", "--frames", "3", "-o"]
+    inbetween_command(*line, tmp_path / "kept.webp")
+    inbetween_command(*line, tmp_path / "white.webp", "--background", "white")
+    assert [Clip.open(tmp_path / f"{name}.webp")[1].mode for name in ("kept", "white")] == ["RGBA", "RGB"]
