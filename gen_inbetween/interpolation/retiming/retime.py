@@ -126,7 +126,8 @@ def retime(
         "duplicates": duplicates,
         "iters": steps,
     }
-    return Clip(frames, timing.fps, _record(clip, images, opened, settings))
+    plays = clip.plays if isinstance(clip, Clip) and not loop else 0
+    return Clip(frames, timing.fps, _record(clip, images, opened, settings), plays=plays)
 
 
 def places_in_time(positions: Array, starts: Sequence[float], *, even: bool, loop: bool) -> Array:

@@ -49,12 +49,12 @@ def copy_into(output: Any, path: Path, index: int, span: Span) -> tuple[Any, Ite
     return stream, _copied(path, index, span, stream, preroll=output.format.name in _BEFORE_ZERO)
 
 
-def encode_into(output: Any, path: Path, index: int, span: Span, codec: str) -> tuple[Any, Iterator[Any]]:
-    """The same, stretched by span.scale at its own pitch and encoded as `codec`."""
+def encode_into(output: Any, path: Path, index: int, span: Span, codec: str, layout: str) -> tuple[Any, Iterator[Any]]:
+    """The same, stretched by span.scale at its own pitch, its channels mixed to `layout`, and encoded as `codec`."""
     with av.open(file_url(path)) as container:
         source = container.streams[index]
         rate = _RATE if codec == "opus" else min(source.codec_context.sample_rate, _RATE)
-        stream = output.add_stream(_ENCODERS.get(codec, codec), rate=rate, layout=_layout(source, codec))
+        stream = output.add_stream(_ENCODERS.get(codec, codec), rate=rate, layout=layout)
         stream.bit_rate = _BITS
     return stream, _stretched(path, index, span, stream)
 
@@ -133,12 +133,18 @@ def _graph(source: Any, span: Span, stream: Any) -> tuple[Any, Any]:
     return graph.push, pull
 
 
-def _layout(source: Any, codec: str) -> str:
-    """The name of the channels' layout; raw sound only counts its channels."""
-    layout = source.codec_context.layout
-    if codec == "mp3" and layout.nb_channels > 2:
-        return "stereo"
-    return _LAYOUTS.get(layout.nb_channels, layout.name) if layout.name.endswith("channels") else layout.name
+def layouts_of(path: Path, index: int) -> list[str]:
+    """Names of channel layouts to encode a stream in, the best first: its own, the usual one of so many, stereo.
+
+    Raw sound only counts its channels, and not every encoder takes surround channels at the sides.
+    """
+    with av.open(file_url(path)) as container:
+        layout = container.streams.audio[0].codec_context.layout
+        for stream in container.streams.audio:
+            if stream.index == index:
+                layout = stream.codec_context.layout
+    own = [] if layout.name.endswith("channels") else [layout.name]
+    return list(dict.fromkeys([*own, _LAYOUTS.get(layout.nb_channels, "stereo"), "stereo"]))
 
 
 def _decoded(packet: Any) -> list[Any]:

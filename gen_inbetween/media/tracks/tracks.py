@@ -11,6 +11,7 @@ import math
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
 from fractions import Fraction
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
@@ -35,6 +36,13 @@ _FLAGS = (
     | Disposition.clean_effects | Disposition.captions | Disposition.descriptions
 )  # fmt: skip
 _COVERS = frozenset({"mp4", "matroska"})  # formats whose cover art PyAV can write
+_QUICKTIME = dict(
+    code.split("=")
+    for code in (
+        "fre=fra deu=ger nld=dut swe=sve ell=gre isl=ice zho=chi cze=ces slo=slk rum=ron eus=baq cym=wel msa=may "
+        "fas=per kat=geo hye=arm"
+    ).split()
+)
 _LEAD = 0.05  # seconds of sound before the first picture that are worth a word
 _MP4_TAGS = frozenset(
     "title artist album_artist composer album date comment genre copyright grouping lyrics description synopsis show "
@@ -92,14 +100,13 @@ class Tracks:
 
     def _way(self, track: Track, heard: Span | None) -> Adder | None:
         """How a track gets into the output; None: not at all."""
-        path, index = self.path, track.index
         ways: list[Adder] = []
-        if track.kind == "audio" and heard is not None and track.codec is not None:
-            codec = track.codec
-            if heard.scale == 1:
-                ways.append(lambda output: sound.copy_into(_check_copied(codec, output), path, index, heard))
-            ways.append(lambda output: sound.encode_into(output, path, index, heard, self.output.sound[0]))
-        elif track.kind == "subtitle" and self.shown is not None and track.codec is not None and self.output.subtitles:
+        if track.codec is None:
+            return None
+        if track.kind == "audio" and heard is not None:
+            return self._way_of_sound(track, heard)
+        path, index = self.path, track.index
+        if track.kind == "subtitle" and self.shown is not None and self.output.subtitles:
             shown, kind = self.shown, self.output.subtitles
             ways.append(lambda output: subtitles.copy_into(output, path, index, shown))
             ways.append(lambda output: subtitles.encode_into(output, path, index, shown, kind))
@@ -107,11 +114,21 @@ class Tracks:
             ways.append(lambda output: _attach(output, path, index))
         elif track.flags & Disposition.attached_pic and self.output.format in _COVERS:
             ways.append(lambda output: _add_cover(output, path, index))
-        for number, way in enumerate(ways):
-            if _works(way, self.output.format):
-                if number == len(ways) - 1 and track.kind == "audio" and heard is not None and heard.scale == 1:
-                    self.encoded.append(track.codec or "")
-                return way
+        return next((way for way in ways if _works(way, self.output.format)), None)
+
+    def _way_of_sound(self, track: Track, heard: Span) -> Adder | None:
+        path, index, codec = self.path, track.index, track.codec or ""
+        encoder = self.output.sound[0]
+        if heard.scale == 1:
+            copied: Adder = partial(_copy, path=path, index=index, heard=heard, codec=codec)
+            if _works(copied, self.output.format):
+                return copied
+        for layout in sound.layouts_of(path, index):
+            encoded: Adder = partial(_encode, path=path, index=index, heard=heard, codec=encoder, layout=layout)
+            if _works(encoded, self.output.format):
+                if heard.scale == 1:
+                    self.encoded.append(codec)
+                return encoded
         return None
 
     def _move_chapters(self) -> list[dict[str, Any]]:
@@ -157,12 +174,12 @@ class Tracks:
         """Add the streams to the open container `output`, which has the film's; their packets follow, in order."""
         output.metadata.update(self.tags)
         if self.listing.film is not None:
-            film.metadata.update(self.listing.film.tags)
+            film.metadata.update(_spelled(self.listing.film.tags, output.format.name))
         feeds = []
         for carried in self.carried:
             stream, feed = carried.add(output)
             if stream is not None:
-                stream.metadata.update(carried.track.tags)
+                stream.metadata.update(_spelled(carried.track.tags, output.format.name))
                 stream.disposition = carried.track.flags & (_FLAGS | Disposition.attached_pic)
                 feeds.append(self._note_end(feed) if carried.track.kind == "audio" else feed)
         if self.chapters:
@@ -170,10 +187,14 @@ class Tracks:
         return feeds
 
 
-def _check_copied(codec: str, output: Any) -> Any:
+def _encode(output: Any, path: Path, index: int, heard: Span, codec: str, layout: str) -> tuple[Any, Iterator[Any]]:
+    return sound.encode_into(output, path, index, heard, codec, layout)
+
+
+def _copy(output: Any, path: Path, index: int, heard: Span, codec: str) -> tuple[Any, Iterator[Any]]:
     if not sound.can_be_copied(codec, output):
         raise ValueError(f"{output.format.name} does not hold {codec}")
-    return output
+    return sound.copy_into(output, path, index, heard)
 
 
 def _attach(output: Any, path: Path, index: int) -> tuple[Any, Iterator[Any]]:
@@ -207,6 +228,12 @@ def _works(way: Adder, container: str) -> bool:
     except (av.FFmpegError, ValueError, AttributeError):
         return False
     return True
+
+
+def _spelled(tags: dict[str, str], container: str) -> dict[str, str]:
+    """A track's tags with its language as the container spells it: QuickTime knows one of ISO 639-2's two codes."""
+    language = tags.get("language", "")
+    return {**tags, "language": _QUICKTIME[language]} if container == "mov" and language in _QUICKTIME else tags
 
 
 def _choose_tags(tags: dict[str, str], container: str) -> tuple[dict[str, str], list[str]]:

@@ -360,3 +360,35 @@ def test_cover_art_goes_along_or_is_named(tmp_path: Path, name: str, kept: bool,
     assert ("left out: cover art (png)" in caplog.text) is not kept
     with av.open(str(tmp_path / name)) as container:
         assert sum(packet.size > 0 for packet in container.demux(video=0)) == 24
+
+
+@pytest.mark.parametrize(("name", "channels"), [("out.webm", 6), ("out.avi", 2), ("out.mp4", 6)])
+def test_surround_sound_is_encoded_in_as_many_channels_as_the_encoder_takes(
+    tmp_path: Path, name: str, channels: int
+) -> None:
+    source = tmp_path / "a.mkv"
+    with av.open(str(source), "w") as container:
+        stream = container.add_stream("mpeg4", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuv420p"
+        heard = container.add_stream("pcm_s16le", rate=48_000, layout="5.1(side)")
+        for image in film(12):
+            container.mux(stream.encode(av.VideoFrame.from_image(image)))
+        container.mux(stream.encode())
+        wave = tone_frame(0.5).to_ndarray()
+        samples = (20_000 * np.repeat(wave, 6, 0)).astype(np.int16).T.reshape(1, -1)
+        frame = av.AudioFrame.from_ndarray(samples, format="s16", layout="5.1(side)")
+        frame.sample_rate, frame.pts = 48_000, 0
+        container.mux(heard.encode(frame))
+        container.mux(heard.encode())
+    for how in ({"fps": 48}, {"scale": 2}):
+        if name != "out.avi" or "scale" in how:  # which holds raw sound as it is
+            retime_video(source, tmp_path / name, **how, **NEAREST)
+            with av.open(str(tmp_path / name)) as container:
+                assert container.streams.audio[0].codec_context.layout.nb_channels == channels
+
+
+def test_quicktime_spells_languages_its_own_way(tmp_path: Path, multi: Path) -> None:
+    multi.write_bytes(multi.read_bytes().replace(b"jpn", b"deu"))
+    retime_video(multi, tmp_path / "out.mov", fps=48, **NEAREST)
+    languages = [track.tags.get("language") for track in listing_of(tmp_path / "out.mov").of_kind("audio")]
+    assert languages == ["eng", "ger", "eng"]
