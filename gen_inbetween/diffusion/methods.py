@@ -26,6 +26,7 @@ from gen_inbetween.diffusion.samplers.orders import (
     visits,
 )
 from gen_inbetween.diffusion.sampling import sample_euler, sample_sequential
+from gen_inbetween.diffusion.windows.layout import CENTRED_BELOW
 from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 
@@ -123,15 +124,20 @@ class Method:
                     passes[entry] = distilling
         return passes
 
-    def unet_passes(self, options: SamplerOptions | None = None, windows: int = 1) -> int:
+    def unet_passes(self, options: SamplerOptions | None = None, segments: int = 1, centred: int = 0) -> int:
         """Sample-forwards for one pair: clips through the UNet, each direction and guidance half counting one.
 
         They predict the time on a GPU. Where guidance is 1 throughout, or a noise level is outside its range, and CFG++
         is off, the unconditional half cancels and is not computed. With `renoise_tolerance` a run may take fewer.
 
-        windows: of a clip between several keyframes; each goes through the UNet as a clip does.
+        segments, centred: windows of a clip through several keyframes; each goes through the UNet as a clip does, those
+            centred on a keyframe at the lower noise levels only (`windows.layout`).
         """
-        return sum(self.step_passes(self.resolve(options))) * windows
+        options = self.resolve(options)
+        assert options.num_inference_steps is not None
+        sigmas = svd_sigmas(options.num_inference_steps, options.start_sigma)
+        steps = zip(self.step_order(options, sigmas), self.step_passes(options, sigmas), strict=True)
+        return sum(passes * (segments + centred * (sigmas[i] <= CENTRED_BELOW)) for i, passes in steps)
 
     def clips_at_once(self, options: SamplerOptions) -> int:
         """Clips in the largest batch of the UNet, guidance halves together; options as `resolve` has completed them."""

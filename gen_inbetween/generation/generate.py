@@ -462,7 +462,8 @@ def sample_timeline(
     interference: dict[str, Any] = (
         {} if callback is None or getattr(callback, "only_looks", False) else {"callback": True}
     )
-    planned = run.method.unet_passes(run.sampler, len(timeline.windows))
+    segments = len(timeline.segments)
+    planned = run.method.unet_passes(run.sampler, segments, len(timeline.windows) - segments)
     if clip.unet_passes < planned and not run.sampler.renoise_tolerance:
         interference["interrupted"] = True
     if settings.best_of > 1:

@@ -196,7 +196,8 @@ def plan(
     longest = max(windows, default=num_frames)
     workload = Workload(configs, dtype, longest, *size, find_method(method), tuple(windows), max(decoded))
     options = workload.method.resolve(options)
-    passes = workload.method.unet_passes(options, len(windows) or 1)
+    segments = max(1, len(positions or (0, 1)) - (not loop))
+    passes = workload.method.unet_passes(options, segments, max(0, len(windows) - segments))
     through = (
         f" through {len(positions or ())} keyframes ({len(windows)} windows of up to {longest})" if windows else ""
     )

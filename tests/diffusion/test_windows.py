@@ -125,6 +125,17 @@ def test_the_denoiser_equals_a_plain_loop(positions, num_frames, loop, flipped):
     torch.testing.assert_close(out, wanted)
     assert denoise.passes == len(windows)
 
+    early = denoise(x.flip(1) if flipped else x, torch.tensor(100.0)).guided  # the segments alone
+    early = early.flip(1) if flipped else early
+    wanted, covered = torch.zeros_like(x), [0] * num_frames
+    for number, window in enumerate(windows[:segments]):
+        z = latents[number]
+        for frame in window.frames:
+            wanted[:, frame] += (1 + number) * x[:, frame] + z[0, 1, :, 0] + 2 * z[1, 1, :, 0]
+            covered[frame] += 1
+    torch.testing.assert_close(early, wanted / torch.tensor(covered).reshape(-1, 1, 1, 1))
+    assert denoise.passes == len(windows) + segments
+
 
 @pytest.mark.parametrize(("positions", "num_frames", "loop"), [(*UNEVEN, False), ([0, 5], 12, True), ([0, 4], 6, True)])
 def test_spans_to_decode_overlap_and_sum_to_one(positions, num_frames, loop):
@@ -180,7 +191,9 @@ def test_a_clip_through_three_keyframes(pipe, method):
     spy.remove()
     assert lengths == {4, 5}  # windows one by one, so that memory is the longest one's, however long the clip
     assert output.latents.shape[1] == 8
-    assert output.unet_passes == 3 * METHODS[method].unet_passes(SamplerOptions(2))
+    once = METHODS[method].unet_passes(SamplerOptions(1))  # the second step of two is below CENTRED_BELOW
+    assert output.unet_passes == METHODS[method].unet_passes(SamplerOptions(2), 2, 1)
+    assert output.unet_passes == 2 * METHODS[method].unet_passes(SamplerOptions(2)) + once
     from gen_inbetween.diffusion.conditioning import encode_clean, frames_to_tensor
 
     with torch.no_grad():
@@ -189,7 +202,7 @@ def test_a_clip_through_three_keyframes(pipe, method):
     softly = run(pipe, frame1=FRAMES[2], strengths={3: 0.5}, **several).latents
     assert not torch.equal(softly[:, 3], kept) and torch.isfinite(softly).all()
     ring = run(pipe, loop=True, **several)
-    assert ring.unet_passes == 4 * METHODS[method].unet_passes(SamplerOptions(2))
+    assert ring.unet_passes == METHODS[method].unet_passes(SamplerOptions(2), 2, 2)
     assert not torch.equal(ring.latents[:, 7], output.latents[:, 7])
 
 

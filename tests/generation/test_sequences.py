@@ -57,7 +57,7 @@ def test_through_three(tiny_folder, pictures, tmp_path):
     assert len(clip) == 14 and clip.manifest["settings"]["num_frames"] == 14
     for frame, path in ((0, a), (5, b), (13, c)):
         assert np.array_equal(pixels(clip[frame]), pixels(Image.open(path)))
-    assert clip.manifest["unet_passes"] == 3 * METHODS["vibid"].unet_passes(SamplerOptions(1))
+    assert clip.manifest["unet_passes"] == METHODS["vibid"].unet_passes(SamplerOptions(1), 2, 1)
     assert [clip.manifest["frames"][f"frame{n}"]["position"] for n in range(3)] == [0, 5, 13]
     soft = inbetween([a, Keyframe(b, 5, strength=0.5), c], num_frames=14, model=tiny_folder, **STEPS)
     assert not np.array_equal(pixels(soft[5]), pixels(Image.open(b)))
@@ -71,7 +71,7 @@ def test_through_three(tiny_folder, pictures, tmp_path):
 def test_a_loop_goes_on_to_its_first_keyframe(tiny_folder, pictures):
     a, b, _ = pictures
     clip = inbetween([a, b], loop=True, model=tiny_folder, num_frames=10, **STEPS)
-    assert len(clip) == 10 and clip.manifest["unet_passes"] == 4 * METHODS["vibid"].unet_passes(SamplerOptions(1))
+    assert len(clip) == 10 and clip.manifest["unet_passes"] == METHODS["vibid"].unet_passes(SamplerOptions(1), 2, 2)
     assert np.array_equal(pixels(clip[5]), pixels(Image.open(b)))
 
 

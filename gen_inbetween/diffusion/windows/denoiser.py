@@ -5,7 +5,7 @@
 One step is taken on the whole clip, so the noise of a frame is the same in every window. A segment is conditioned on
 its two keyframes. A window centred on a keyframe has none at its ends; it is conditioned on what the segments have just
 made of those frames, at this very step, with no more contrast than keyframes have. Windows go through the UNet one
-after another: memory is that of the longest.
+after another: memory is that of the longest. Above CENTRED_BELOW only the segments do.
 """
 
 from __future__ import annotations
@@ -18,6 +18,7 @@ import torch
 from torch import Tensor
 
 from gen_inbetween.diffusion.edm import FRAME, Denoised
+from gen_inbetween.diffusion.windows.layout import CENTRED_BELOW, segment_weights
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.fusion import FusedDenoiser, MotionDenoiser
@@ -60,7 +61,11 @@ class WindowedDenoiser:
         guided, uncond = torch.zeros_like(x), torch.zeros_like(x)
         segments = torch.zeros_like(x)  # a keyframe shared by two: the later's
         complete = True
-        for denoiser, window, weight in zip(self.denoisers, self.windows, self.weights, strict=True):
+        late = float(sigma) <= CENTRED_BELOW
+        weights = self.weights if late else segment_weights(self.windows, x.shape[FRAME])
+        for denoiser, window, weight in zip(self.denoisers, self.windows, weights, strict=True):
+            if window.centred and not late:
+                continue
             frames = list(window.frames)
             if window.centred:
                 self.condition(denoiser, segments[:, frames[0]], segments[:, frames[-1]])

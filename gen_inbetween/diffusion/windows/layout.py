@@ -6,7 +6,9 @@ middle of the segment,
 
     weight of the centred window = (1 + cos(pi d / h)) / 2        the segment has the rest, so that they sum to one
 
-so that what moves is judged across a keyframe near it, and towards a keyframe away from it.
+so that what moves is judged across a keyframe near it, and towards a keyframe away from it. That holds below a noise
+level, CENTRED_BELOW; above it the segments alone decide. There a window over a keyframe does not know yet where the
+keyframe has things, and what it makes jumps at it (eval/keyframes_pocket.md).
 """
 
 from __future__ import annotations
@@ -22,6 +24,7 @@ if TYPE_CHECKING:
     from gen_inbetween.diffusion.methods import Method
 
 SHORTEST = 3  # frames of a segment: the two keyframes and one between
+CENTRED_BELOW = 5.0  # the noise level from which on windows lie over the inner keyframes as well
 OVERLAP = 2  # frames before and after an inner keyframe over which two decoded spans are blended
 
 
@@ -86,6 +89,14 @@ def window_weights(windows: Sequence[Window], positions: Sequence[int], num_fram
         centred[number] if window.centred else ((1 - share) / covered)[list(window.frames)]
         for number, window in enumerate(windows)
     ]
+
+
+def segment_weights(windows: Sequence[Window], num_frames: int) -> list[Tensor]:
+    """The weights of the segments alone: half each on the keyframe that two of them share; 0 for centred windows."""
+    covered = torch.zeros(num_frames, dtype=torch.float64)
+    for window in windows:
+        covered[list(window.frames)] += not window.centred
+    return [float(not window.centred) / covered[list(window.frames)] for window in windows]
 
 
 def longest_window(positions: Sequence[int], num_frames: int, *, loop: bool = False) -> int:
