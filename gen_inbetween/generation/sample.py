@@ -76,7 +76,7 @@ def sample(
                 width=settings.width,
                 height=settings.height,
                 num_frames=timeline.num_frames,
-                fps=settings.fps,
+                fps=int(settings.fps),  # whole, as `resolve_run` has checked
                 motion_bucket_id=settings.motion_bucket_id,
                 noise_aug_strength=settings.noise_aug_strength,
                 split_guidance=bool(run.memory.split_guidance),
