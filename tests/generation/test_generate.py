@@ -22,7 +22,7 @@ from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.hashing import tensor_sha256
-from gen_inbetween.runtime.manifest import ManifestError, record
+from gen_inbetween.runtime.manifest import ManifestError, installed_version, record
 from gen_inbetween.runtime.messages import warn_once
 from gen_inbetween.runtime.outputs import path_beside
 
@@ -202,7 +202,7 @@ def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):
     assert made["settings"]["model"] == str(tiny_folder)
     assert made["approximations"][0] == "decode=preview"
     assert MemoryOptions(**made["memory"]).decode == "preview"
-    assert made["versions"]["torch"] == torch.__version__
+    assert made["versions"]["torch"] == installed_version("torch")
     assert made["seconds"] > 0
     assert made["peak_memory"]["gb"] > 0
     assert made["motion"] is None
@@ -372,7 +372,7 @@ def test_replay_warns_of_other_versions(saved, caplog):
     (folder / "clip.gif.inbetween.json").write_text(json.dumps(made))
     with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
         replay(folder / "clip.gif.inbetween.json", progress=False)
-    assert f"made with another version: torch 1.0 -> {torch.__version__}" in caplog.messages
+    assert f"made with another version: torch 1.0 -> {installed_version('torch')}" in caplog.messages
 
 
 def test_only_what_departs_from_the_method_is_an_approximation():
