@@ -1,4 +1,4 @@
-"""Options of a sampler and modes of the decoder, importable without torch."""
+"""Options of a sampler, importable without torch."""
 
 from __future__ import annotations
 
@@ -10,8 +10,6 @@ from gen_inbetween.runtime.checks import check_real, check_switch, check_whole
 INTERPOLATE, AUTO = WITHOUT_SAMPLING = "interpolate", "auto"  # methods of `inbetween` that need not sample
 STARTS = ("start_sigma", "draft_strength")  # of SamplerOptions: where the steps begin, whatever the method
 DRAFT_STRENGTH = 0.6
-DecodeMode = Literal["streamed", "all", "chunked", "preview"]
-DEFAULT_CHUNK_SIZE = 8  # frames decoded at once in "chunked"; about a third of the memory of SVD-XT's 25
 Fusion = Literal["average", "linear"]
 Solver = Literal["euler", "dpmpp_2m", "gradient"]
 GuidanceShape = Literal["ramp", "triangle"]

@@ -35,7 +35,8 @@ from gen_inbetween.diffusion.conditioning import (
     encode_pictures,
     frames_to_tensor,
 )
-from gen_inbetween.diffusion.decoding import choose_decode, decode_latents
+from gen_inbetween.diffusion.decoding.latents import choose_decode, decode_latents
+from gen_inbetween.diffusion.decoding.modes import DecodeMode
 from gen_inbetween.diffusion.edm import Generator, edm_scalings, scheduler_sigmas
 from gen_inbetween.diffusion.fusion import loop_arguments, open_denoisers, open_order, step_cache
 from gen_inbetween.diffusion.holds import Holds
@@ -49,7 +50,7 @@ from gen_inbetween.diffusion.motion import (
     without_backward_motion,
 )
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionInfo
-from gen_inbetween.diffusion.options import DRAFT_STRENGTH, DecodeMode, SamplerOptions
+from gen_inbetween.diffusion.options import DRAFT_STRENGTH, SamplerOptions
 from gen_inbetween.diffusion.samplers.parallel import Ranks
 from gen_inbetween.diffusion.samplers.previews import ColourMap
 from gen_inbetween.diffusion.sampling import OnStep, keep_x, mean_and_variance, start_of
@@ -269,7 +270,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             latents: unit normal noise (clip, frame, channel, height, width) to start from, instead of drawing it.
             fps, motion_bucket_id, noise_aug_strength: what SVD is conditioned on, see `conditioning.encode_keyframes`.
             split_guidance: half the activations, the same clip.
-            decode, decode_chunk_size: see `decoding.decode_latents`; a chunk size alone means "chunked".
+            decode, decode_chunk_size: see `decoding.latents.decode_latents`; a chunk size alone means "chunked".
             output_type: "pil", "np", "pt" or "latent".
             return_dict: False for a tuple (frames, latents, unet_passes, options).
             callback_on_step_end: called as (pipe, step, timestep, tensors) after each step that is made, repeats

@@ -9,7 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gen_inbetween.evaluation.report.settings import ReportSettings
-from gen_inbetween.generation.settings import Count
+from gen_inbetween.runtime.config import Count
 
 TRUTH = "truth"  # the true clips are scored beside the methods, under this label
 

@@ -1,4 +1,4 @@
-"""Method "auto": interpolation for tiny motion, diffusion for the rest; and interpolation where SVD is not there.
+"""Method "auto": interpolation for tiny motion or without SVD, else diffusion.
 
 Between two frames that hardly differ an interpolator is right to a few grey levels, at any size and at once. Where
 things move by more than about their own size it finds other things, and shreds or ghosts remain. Two figures tell these

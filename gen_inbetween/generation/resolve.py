@@ -112,7 +112,9 @@ def choose_memory(
 
     A run that nothing makes fit is said to be too large in the log, and tried. ValueError: it is far too large.
     """
-    from gen_inbetween.diffusion.decoding import choose_decode  # here: what is interpolated waits for no diffusers
+    from gen_inbetween.diffusion.decoding.latents import (
+        choose_decode,  # here: what is interpolated waits for no diffusers
+    )
     from gen_inbetween.memory.apply import device_memory_gb
     from gen_inbetween.memory.plan import plan
 

@@ -17,8 +17,8 @@ from gen_inbetween.diffusion.options import INTERPOLATE, SamplerOptions
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.memory.options import MemoryOptions
+from gen_inbetween.runtime.config import Count
 
-Count = Annotated[int, Field(ge=1)]
 Side = Annotated[int, Field(ge=1, le=16384)]  # pixels; what H.264 holds
 Channel = Annotated[int, Field(ge=0, le=255)]
 Options = TypeVar("Options", SamplerOptions, MemoryOptions)

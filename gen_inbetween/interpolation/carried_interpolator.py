@@ -30,7 +30,8 @@ from gen_inbetween.interpolation.carried_motion import (
     mixed,
     pair_motion,
 )
-from gen_inbetween.interpolation.classical import dis_flow, opencv
+from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.interpolation.interpolator import (
     Flows,
     InterpolatorError,

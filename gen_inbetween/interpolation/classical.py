@@ -11,15 +11,13 @@ Good while things move by less than their own size; beyond that the search finds
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
 from functools import cached_property
-from typing import Any, Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
+from gen_inbetween.interpolation.dis_flow import grey_dis_flows, opencv
 from gen_inbetween.interpolation.interpolator import (
     Flows,
     InterpolatorInfo,
@@ -91,22 +89,6 @@ def dis_flow(a: Tensor, b: Tensor) -> Tensor:
     return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(a)
 
 
-def grey_dis_flows(
-    sources: Iterable[NDArray[np.uint8]],
-    targets: Iterable[NDArray[np.uint8]],
-    preset: Literal["ultrafast", "fast", "medium"] = "medium",
-) -> Iterator[NDArray[np.float32]]:
-    """OpenCV's DIS flow from each grey source (H, W) to its target: (H, W, 2) pixels, x and y, at full resolution.
-
-    preset: "medium" refines most; "ultrafast" is the quickest, at more noise.
-    """
-    cv2 = opencv()
-    estimator = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
-    estimator.setFinestScale(0)  # the presets stop at half the resolution, which loses objects of a few pixels
-    for source, target in zip(sources, targets, strict=True):
-        yield np.asarray(estimator.calc(source, target, None), np.float32)
-
-
 def _grey(frame: Tensor) -> np.ndarray:
     weights = torch.tensor(GREY).view(3, 1, 1)
     return ((frame.cpu() * weights).sum(0) * 255).round().clamp(0, 255).byte().numpy()
@@ -133,12 +115,3 @@ def trust(flow: Tensor, back: Tensor) -> Tensor:
     """(B, 1, H, W) in (0, 1]: 1 where going there and back ends at the start; small where the pixel gets hidden."""
     away = (flow + warp(back, flow)).norm(dim=1, keepdim=True)
     return (-((away / AGREEMENT) ** 2)).exp().clamp(min=1e-3)
-
-
-def opencv() -> Any:
-    """OpenCV's module. ImportError: it is not installed."""
-    try:
-        import cv2
-    except ImportError as error:
-        raise ImportError("the DIS flow comes with OpenCV: pip install opencv-python-headless") from error
-    return cv2

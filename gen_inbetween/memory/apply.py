@@ -7,10 +7,10 @@ import os
 from typing import Any
 
 import torch
-from diffusers.models.attention import BasicTransformerBlock, TemporalBasicTransformerBlock
 from torch import nn
 
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
+from gen_inbetween.memory.forward_chunks import set_forward_chunking
 from gen_inbetween.memory.options import MemoryOptions, Offload
 from gen_inbetween.runtime.devices import container_memory
 
@@ -67,16 +67,6 @@ def current_offload(pipe: Any) -> Offload:
     if any(registry is not None and registry.get_hook("group_offloading") is not None for registry in registries):
         return "group"
     return "model" if hasattr(pipe.unet, "_hf_hook") else "none"
-
-
-def set_forward_chunking(unet: nn.Module, frames: int) -> None:
-    """Run feed-forwards `frames` frames at a time, a divisor of the frames of a clip, or whole (0).
-
-    What `unet.enable_forward_chunking(frames, dim=0)` does; this one can also be switched off.
-    """
-    for module in unet.modules():
-        if isinstance(module, (BasicTransformerBlock, TemporalBasicTransformerBlock)):
-            module.set_chunk_feed_forward(frames or None, dim=0)
 
 
 def device_memory_gb(device: str | torch.device) -> float | None:

@@ -16,12 +16,12 @@ from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionM
 from torch import nn
 from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.decoding.latents import decode_latents
+from gen_inbetween.diffusion.decoding.modes import DecodeMode
 from gen_inbetween.diffusion.motion import add_backward_motion, set_direction
-from gen_inbetween.diffusion.options import DecodeMode
-from gen_inbetween.memory.apply import set_forward_chunking
 from gen_inbetween.memory.counter import Cost, Footprint, counted
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
+from gen_inbetween.memory.forward_chunks import set_forward_chunking
 
 META = torch.device("meta")
 

@@ -104,7 +104,7 @@ def recorded() -> Iterator[dict[str, list[int]]]:
 def _store() -> Path:
     """The cache's file: one for each state of the packages and of the code that is counted."""
     code = Path(__file__).parents[1]
-    changed = max(file.stat().st_mtime_ns for room in ("memory", "diffusion") for file in (code / room).glob("*.py"))
+    changed = max(file.stat().st_mtime_ns for room in ("memory", "diffusion") for file in (code / room).rglob("*.py"))
     return cache_folder() / f"footprints-{short_hash([changed, *map(installed_version, PACKAGES)])}.json"
 
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 from dataclasses import dataclass, fields, replace
 from typing import Literal, get_args
 
-from gen_inbetween.diffusion.options import DecodeMode
+from gen_inbetween.diffusion.decoding.modes import DecodeMode
 from gen_inbetween.runtime.checks import check_switch, check_whole
 
 Offload = Literal["none", "model", "group"]
@@ -28,7 +28,7 @@ class MemoryOptions:
     split_guidance: bool | None = None  # both halves of guidance in two UNet passes, not one batch (same FLOPs)
     offload: Offload | None = None  # "model": CLIP, UNet and VAE take turns on the device; "group": their layers do
     forward_chunking: int | None = None  # frames per feed-forward chunk, which divide the clip's; 0: whole
-    decode: DecodeMode | None = None  # see `decoding.decode_latents`
+    decode: DecodeMode | None = None  # see `decoding.latents.decode_latents`
     decode_chunk_size: int | None = None  # frames at a time for decode="chunked" (approximate)
 
     def __post_init__(self) -> None:

@@ -15,8 +15,9 @@ from pathlib import Path
 
 import torch
 
+from gen_inbetween.diffusion.decoding.modes import DEFAULT_CHUNK_SIZE, DecodeMode
 from gen_inbetween.diffusion.methods import Method, find_method
-from gen_inbetween.diffusion.options import DEFAULT_CHUNK_SIZE, DecodeMode, SamplerOptions
+from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.windows.layout import SHORTEST, decode_spans, lay_windows
 from gen_inbetween.memory.counter import Footprint
 from gen_inbetween.memory.kept_footprints import footprint

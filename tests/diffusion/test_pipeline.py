@@ -14,7 +14,7 @@ from diffusers.callbacks import PipelineCallback
 from PIL import Image
 
 from gen_inbetween.diffusion.checkpoints import save_motion
-from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import (
     has_backward_motion,

@@ -212,7 +212,7 @@ def test_a_long_clip_is_decoded_span_by_span(pipe):
     latents = run(pipe, **options).latents
     frames = run(pipe, output_type="pt", **options).frames
     assert frames.shape[:2] == (1, 10)
-    from gen_inbetween.diffusion.decoding import decode_latents
+    from gen_inbetween.diffusion.decoding.latents import decode_latents
 
     alone = decode_latents(pipe.vae, latents[:, :7]).transpose(1, 2)
     alone = pipe.video_processor.postprocess_video(alone, output_type="pt")

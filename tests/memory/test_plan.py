@@ -11,12 +11,12 @@ from pathlib import Path
 import pytest
 import torch
 
-from gen_inbetween.diffusion.decoding import decode_latents
+from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import set_direction, temporal_self_attentions
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.memory import kept_footprints
-from gen_inbetween.memory.apply import apply_memory_options, current_offload, device_memory_gb, set_forward_chunking
+from gen_inbetween.memory.apply import apply_memory_options, current_offload, device_memory_gb
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.memory.cross_attention import ConstantCrossAttnProcessor, cross_attentions
 from gen_inbetween.memory.footprint import (
@@ -28,6 +28,7 @@ from gen_inbetween.memory.footprint import (
     count_unet,
     unet_inputs,
 )
+from gen_inbetween.memory.forward_chunks import set_forward_chunking
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.memory.plan import VRAM_SIZES, Plan, forward_chunk, plan
 from gen_inbetween.models.configs import SVD_IMAGE_ENCODER, SVD_UNET, SVD_VAE, SVD_XT, ModelConfigs, open_configs

@@ -18,7 +18,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gen_inbetween.evaluation.pairs.pair import PairError
-from gen_inbetween.interpolation.classical import grey_dis_flows
+from gen_inbetween.interpolation.dis_flow import grey_dis_flows
 from gen_inbetween.interpolation.faults.clip_flow import to_grey
 from gen_inbetween.media.scenes import scene_cuts, thumbnail
 from gen_inbetween.media.video import stream_frames

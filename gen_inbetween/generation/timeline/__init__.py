@@ -1,1 +1,1 @@
-"""What a clip is made between and of: keyframes and their places, what is kept, where it starts."""
+"""Keyframes and their places, what is kept, where a clip starts."""

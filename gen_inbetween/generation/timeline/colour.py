@@ -1,4 +1,4 @@
-"""Colour of generated frames matched to the frames they join: mean and deviation in linear light.
+"""Colour matching of generated frames: mean and deviation in linear light.
 
     y = (x - mean_made) gain + mean_true        gain = deviation_true / deviation_made, for each channel
 

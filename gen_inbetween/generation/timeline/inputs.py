@@ -1,4 +1,4 @@
-"""What a caller brings to a clip, opened and checked: keyframes, a still region, a draft."""
+"""Inputs of a clip, opened and checked: keyframes, still region, draft."""
 
 from __future__ import annotations
 

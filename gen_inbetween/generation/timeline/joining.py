@@ -1,4 +1,4 @@
-"""Gaps of clips: between two clips, from a clip's end to its beginning, inside a clip.
+"""Gaps between two clips, inside one, or from end to beginning.
 
 The frames of a gap are those of one window whose first and last frames, `context` of them on either side, are kept: a
 single frame has no velocity, several have. Direction forward is conditioned on the first of them, backward on the last.

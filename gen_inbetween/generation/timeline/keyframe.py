@@ -1,4 +1,4 @@
-"""Keyframes with their places in the clip: as given, as text, as entries of a list.
+"""Keyframes with their places: as given, text, or list entries.
 
     Keyframe("b.png", 16, strength=0.8)      frame 16, kept by eight tenths
     Keyframe("b.png", 1.5)                   at 1.5 seconds

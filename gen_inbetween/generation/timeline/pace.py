@@ -1,4 +1,4 @@
-"""Pace of a few generated frames between two given ones, evened by an interpolator's flows.
+"""Pace of generated frames, evened by an interpolator's flows.
 
     step_k = mean |F_k|       u_j with path(u_j) = j / (n - 1) path(n - 1)
 

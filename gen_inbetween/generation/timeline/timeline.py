@@ -1,4 +1,4 @@
-"""Timeline of a clip: its keyframes in their places, and whatever else of it is known."""
+"""Timeline of a clip: keyframes in their places, what else is known."""
 
 from __future__ import annotations
 

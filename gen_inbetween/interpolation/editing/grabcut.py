@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.interpolation.classical import opencv
+from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError
 from gen_inbetween.media.image import Frame, load_image
 

@@ -25,7 +25,8 @@ from PIL import Image
 from torch import Tensor
 from tqdm import tqdm
 
-from gen_inbetween.interpolation.classical import DisInterpolator, opencv
+from gen_inbetween.interpolation.classical import DisInterpolator
+from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grow_mask
 from gen_inbetween.interpolation.editing.edit_motion import edit_record
 from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions

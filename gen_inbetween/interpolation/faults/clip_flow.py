@@ -11,7 +11,7 @@ import cv2
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.interpolation.classical import grey_dis_flows
+from gen_inbetween.interpolation.dis_flow import grey_dis_flows
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT
 
 Image = NDArray[np.float32]

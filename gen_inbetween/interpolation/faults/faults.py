@@ -1,4 +1,4 @@
-"""Faults of a clip, each a figure read off its frames and their optical flow.
+"""Faults of a clip, as figures read off frames and optical flow.
 
 Lengths are in pixels of a frame whose shorter side is 64, so that a figure means the same at every size.
 """

@@ -5,7 +5,7 @@ from __future__ import annotations
 import cv2
 import numpy as np
 
-from gen_inbetween.interpolation.classical import grey_dis_flows
+from gen_inbetween.interpolation.dis_flow import grey_dis_flows
 from gen_inbetween.interpolation.faults.clip_flow import ClipFlow, Image, to_grey, warp
 
 WINDOW = 7  # pixels along a side over which one blend weight is sought

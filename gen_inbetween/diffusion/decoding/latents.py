@@ -28,7 +28,7 @@ from diffusers.models.resnet import SpatioTemporalResBlock
 from diffusers.utils.accelerate_utils import apply_forward_hook
 from torch import Tensor, nn
 
-from gen_inbetween.diffusion.options import DEFAULT_CHUNK_SIZE, DecodeMode
+from gen_inbetween.diffusion.decoding.modes import DEFAULT_CHUNK_SIZE, DecodeMode
 from gen_inbetween.diffusion.samplers.previews import ColourMap
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.messages import warn_once

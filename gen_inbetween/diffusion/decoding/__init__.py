@@ -1,0 +1,1 @@
+"""Decoding of latents into frames, and its modes."""

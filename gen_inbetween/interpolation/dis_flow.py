@@ -1,0 +1,34 @@
+"""DIS optical flow between grey pictures, by OpenCV."""
+
+from __future__ import annotations
+
+from collections.abc import Iterable, Iterator
+from typing import Any, Literal
+
+import numpy as np
+from numpy.typing import NDArray
+
+
+def grey_dis_flows(
+    sources: Iterable[NDArray[np.uint8]],
+    targets: Iterable[NDArray[np.uint8]],
+    preset: Literal["ultrafast", "fast", "medium"] = "medium",
+) -> Iterator[NDArray[np.float32]]:
+    """OpenCV's DIS flow from each grey source (H, W) to its target: (H, W, 2) pixels, x and y, at full resolution.
+
+    preset: "medium" refines most; "ultrafast" is the quickest, at more noise.
+    """
+    cv2 = opencv()
+    estimator = cv2.DISOpticalFlow_create(getattr(cv2, f"DISOPTICAL_FLOW_PRESET_{preset.upper()}"))
+    estimator.setFinestScale(0)  # the presets stop at half the resolution, which loses objects of a few pixels
+    for source, target in zip(sources, targets, strict=True):
+        yield np.asarray(estimator.calc(source, target, None), np.float32)
+
+
+def opencv() -> Any:
+    """OpenCV's module. ImportError: it is not installed."""
+    try:
+        import cv2
+    except ImportError as error:
+        raise ImportError("the DIS flow comes with OpenCV: pip install opencv-python-headless") from error
+    return cv2
