@@ -59,6 +59,7 @@ from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import tensor_sha256
+from gen_inbetween.runtime.hub import BUNDLED
 from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 if TYPE_CHECKING:
@@ -369,8 +370,8 @@ def open_source(settings: Settings, own: Own) -> Source:
         return Source(configs_of(own.pipeline), has_backward_motion(own.pipeline.unet), None)
     open_device(settings.device)  # before anything is fetched
     spec = resolve_model(settings.model)
-    if spec.name == "pocket":
-        warn_once(f"pocket: {spec.width} x {spec.height} pixels, drawn things; photographs are beyond it")
+    if spec.name in BUNDLED:
+        warn_once(f"{spec.name}: {spec.width} x {spec.height} pixels, drawn things; photographs are beyond it")
     motion = spec.motion_file(settings.motion)
     if motion is not None:
         check_motion_file(motion)

@@ -58,16 +58,10 @@ MODELS: dict[str, ModelSpec] = {
     name: ModelSpec(name, HUB_IDS[name], variant, STABILITY, STABILITY_NOTICE, 576, 1024, num_frames)
     for name, variant, num_frames in (("svd-xt", "fp16", 25), ("svd", "fp16", 14), ("svd-xt-1.1", "fp16", 25))
 }
-MODELS["pocket"] = ModelSpec(
-    "pocket",
-    BUNDLED["pocket"],
-    None,
-    "Apache-2.0",
-    None,
-    height=64,
-    width=64,
-    num_frames=14,
-)
+MODELS |= {
+    name: ModelSpec(name, folder, None, "Apache-2.0", None, height=64, width=64, num_frames=14)
+    for name, folder in BUNDLED.items()
+}
 
 
 def resolve_model(model: str | Path = "auto") -> ModelSpec:
@@ -126,7 +120,7 @@ def _localise(spec: ModelSpec) -> ModelSpec:
     folder = index.parent if index else None
     if folder and not missing_parts(folder):
         spec = replace(spec, source=str(folder), variant=_variant(folder))
-    elif spec.name == "pocket":
+    elif spec.name in BUNDLED:
         raise ModelError(f"the bundled model is not in this installation: no pipeline in {spec.source}; install again")
     candidates = (parent / MOTION_FILE for parent in (folder, models_folder(spec.name)) if parent)
     motion = next((file for file in candidates if file.is_file()), None)

@@ -30,7 +30,10 @@ HUB_IDS = {
     "svd": "stabilityai/stable-video-diffusion-img2vid",
     "svd-xt-1.1": "stabilityai/stable-video-diffusion-img2vid-xt-1-1",
 }
-BUNDLED = {"pocket": str(files("gen_inbetween") / "models" / "pocket")}  # folders of this installation
+BUNDLED = {  # folders of this installation
+    "pocket": str(files("gen_inbetween") / "models" / "pocket"),
+    "pocket-2": str(files("gen_inbetween") / "models" / "pocket_2"),
+}
 # huggingface_hub went from requests to httpx; the connection errors of the two have nothing in common but their origin.
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"}
 

@@ -91,19 +91,21 @@ def test_the_named_models_are_those_published() -> None:
         "svd": (576, 1024, 14),
         "svd-xt-1.1": (576, 1024, 25),
         "pocket": (64, 64, 14),
+        "pocket-2": (64, 64, 14),
     }
     assert MODELS["svd-xt"].source == "stabilityai/stable-video-diffusion-img2vid-xt"
     assert resolve_model("svd-xt") == resolve_model(MODELS["svd-xt"].source) == MODELS["svd-xt"]
     assert (MODELS["pocket"].license, MODELS["pocket"].license_notice) == ("Apache-2.0", None)
 
 
-def test_the_bundled_model_is_what_its_name_says() -> None:
-    spec = MODELS["pocket"]
-    if not (Path(spec.source) / "model_index.json").is_file():
-        pytest.skip("the bundled model is not in this tree yet")
+@pytest.mark.parametrize(("name", "channels"), [("pocket", 16), ("pocket-2", 32)])
+def test_bundled_models_are_what_their_names_say(name: str, channels: int) -> None:
+    spec = MODELS[name]
     found = resolve_model(spec.source)
     assert (found.height, found.width, found.num_frames) == (spec.height, spec.width, spec.num_frames)
-    assert not has_backward_motion(open_pipeline("pocket", motion=None).unet)
+    pipe = open_pipeline(name, motion=None)
+    assert not has_backward_motion(pipe.unet)
+    assert pipe.vae.config.latent_channels == pipe.unet.config.out_channels == channels
 
 
 def test_a_missing_bundled_model_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
@@ -379,6 +381,6 @@ def test_importing_reaches_no_network_and_loads_no_pipeline() -> None:
         "import socket, sys\n"
         "socket.socket.connect = socket.getaddrinfo = None\n"
         "from gen_inbetween.models.registry import MODELS\n"
-        "assert len(MODELS) == 4 and 'diffusers' not in sys.modules\n"
+        "assert len(MODELS) == 5 and 'diffusers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=60)

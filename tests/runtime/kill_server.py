@@ -9,6 +9,7 @@ from __future__ import annotations
 
 import json
 import os
+import signal
 import sys
 import tempfile
 from pathlib import Path
@@ -79,6 +80,7 @@ def answer(request: dict) -> dict:
         child = os.fork()
         if not child:
             os.chdir(request["folder"])
+            signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
             raise_on_signals()
             watch_renames(count, request["kill"], request["after"], request["signal"])
             demo.inbetween = quick_clip

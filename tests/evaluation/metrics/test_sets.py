@@ -79,7 +79,7 @@ def test_registry_names_are_unique_and_described():
         assert describe_metric(name).meaning and factory.better in ("higher", "lower", "truth"), name
         assert isinstance(factory, SetMetricSpec) or issubclass(factory, ClipMetric)
         assert factory.family in get_args(Family)[:-1], name
-    with pytest.raises(UnknownMetric, match=r"no metric 'fid'; the nearest: fid_inception\[inner,299\]"):
+    with pytest.raises(UnknownMetric, match=r"no metric 'fid'; did you mean fid_inception\[inner,299\]"):
         open_metric("fid")
 
 
