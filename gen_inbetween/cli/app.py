@@ -264,7 +264,7 @@ def bridge(
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
     settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
     with _writing(out, [clip_a, clip_b, config], overwrite, settings.get("video")):
-        values = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
+        values: dict[str, Any] = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
         _announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
 
 
@@ -305,7 +305,8 @@ def loop(
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
     settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
     with _writing(out, [clip, config], overwrite, settings.get("video")):
-        values = {"num_frames": num_frames, "context": context, "match_colour": match_colour, "even_pace": even_pace}
+        values: dict[str, Any] = {"num_frames": num_frames, "context": context}
+        values |= {"match_colour": match_colour, "even_pace": even_pace}
         made = joins.loop(clip, **values, **settings)
         _announce(made, out, overwrite)
         say(out, f"last frame to first: {made.manifest['join']['ratio']} of the median step")
@@ -350,7 +351,7 @@ def retake(
         show_region_of(joins.open_clip(clip)[start], mask, masks_out, [clip])
         return
     with _writing(out, [clip, config, mask], overwrite, settings.get("video")):
-        values = {"context": context, "mask": mask, "match_colour": match_colour}
+        values: dict[str, Any] = {"context": context, "mask": mask, "match_colour": match_colour}
         _announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
 
 

@@ -75,7 +75,7 @@ def retime(
     """A video at another rate: as long as before, scene cuts kept, sound and all else unchanged."""
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
-    options = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
+    options: dict[str, Any] = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options["interlaced"] = interlaced

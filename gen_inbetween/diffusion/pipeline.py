@@ -481,12 +481,11 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             return latents
         if not spans:
             frames = decode_latents(self.vae, latents, mode=mode, chunk_size=chunk_size)
-        else:
-            frames = None
-            for numbers, weight in spans:
-                part = decode_latents(self.vae, latents[:, list(numbers)], mode=mode, chunk_size=chunk_size)
-                frames = part.new_zeros(len(part), latents.shape[1], *part.shape[2:]) if frames is None else frames
-                frames[:, list(numbers)] += weight.to(part).reshape(-1, 1, 1, 1) * part
+        for index, (numbers, weight) in enumerate(spans):
+            part = decode_latents(self.vae, latents[:, list(numbers)], mode=mode, chunk_size=chunk_size)
+            if index == 0:
+                frames = part.new_zeros(len(part), latents.shape[1], *part.shape[2:])
+            frames[:, list(numbers)] += weight.to(part).reshape(-1, 1, 1, 1) * part
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
 
     def _why_not_finite(self) -> str:

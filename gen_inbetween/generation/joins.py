@@ -72,7 +72,7 @@ def bridge(
     if a.fps != b.fps:
         raise JoinError(f"expected two clips of one rate, got {a.fps:g} and {b.fps:g} fps: retime one of them first")
     maker = open_maker(settings, progress)
-    values = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
+    values: dict[str, Any] = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
     frames, parts = bridge_clips(a.frames, b.frames, maker, **values)
     sources = {"clip_a": describe(clip_a, a), "clip_b": describe(clip_b, b)}
     return finish("bridge", frames, a.fps, parts, sources, values, maker)

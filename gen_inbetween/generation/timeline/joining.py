@@ -56,7 +56,8 @@ class Maker:
         if self.configs is None:
             return replace(settings, width=size[0], height=size[1])
         if settings.width is None and settings.height is None:
-            settings = replace(settings, **dict(zip(("width", "height"), size_like(self.configs, size), strict=True)))
+            width, height = size_like(self.configs, size)
+            settings = replace(settings, width=width, height=height)
         return settings
 
     def check_window(self, frames: int, what: str) -> None:

@@ -67,7 +67,8 @@ def parse_keyframe(text: str, root: Path | None = None) -> Keyframe:
     >>> parse_keyframe("C:/shots/b.png:1.5s")
     Keyframe(image='C:/shots/b.png', position=1.5, strength=1.0)
     """
-    path, places = text, []
+    path = text
+    places: list[str] = []
     while len(places) < 2 and ":" in path and not ((root or Path()) / path).is_file():
         rest, _, part = path.rpartition(":")
         if not rest or not (PLACE.fullmatch(part) or NUMBER.fullmatch(part)):

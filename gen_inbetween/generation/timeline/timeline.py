@@ -98,7 +98,7 @@ class Timeline:
             if values is None:
                 return None
             picture = Image.fromarray(np.round(values * 255).astype(np.uint8))
-            return np.asarray(paint(picture), np.float32) / 255
+            return np.asarray(paint(picture), np.float32) / np.float32(255)
 
         return (
             replace(

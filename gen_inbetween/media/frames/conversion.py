@@ -108,7 +108,7 @@ def _gray(frame: Any, colour: FilmColour) -> Pixels:
     white, dtype = (255, np.uint8) if colour.bits == 8 else (65535, np.uint16)
     gray: Pixels = np.rint(((values - low) / (high - low)).clip(0, 1) * white).astype(dtype)
     grays: Any = np.repeat(gray[..., None], 3, axis=2)
-    return grays  # type: ignore[no-any-return]
+    return grays
 
 
 def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "left") -> Any:
@@ -159,7 +159,7 @@ def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
     if not (height % high or width % wide):
         return pixels
     whole: Any = np.pad(pixels, ((0, -height % high), (0, -width % wide), (0, 0)), mode="edge")
-    return whole  # type: ignore[no-any-return]
+    return whole
 
 
 def resized(pixels: Pixels, width: int, height: int) -> Pixels:

@@ -86,7 +86,7 @@ def over(pixels: Pixels, background: Colour) -> Pixels:
     whole = np.iinfo(pixels.dtype).max
     alpha = pixels[..., 3:].astype(np.uint64)
     ground = np.array(background, np.uint64) * (whole // 255)
-    mixed = (pixels[..., :3] * alpha + ground * (whole - alpha) + whole // 2) // whole
+    mixed: Any = (pixels[..., :3] * alpha + ground * (whole - alpha) + whole // 2) // whole
     return mixed.astype(pixels.dtype)
 
 
@@ -96,7 +96,7 @@ def with_alpha(pixels: Pixels) -> Pixels:
         return pixels
     alpha = np.full((*pixels.shape[:2], 1), np.iinfo(pixels.dtype).max, pixels.dtype)
     whole: Any = np.concatenate([pixels, alpha], axis=2)
-    return whole  # type: ignore[no-any-return]
+    return whole
 
 
 def spread_colours(pixels: Pixels) -> Pixels:

@@ -52,7 +52,7 @@ def copy_into(output: Any, path: Path, index: int, span: Span) -> tuple[Any, Ite
 def encode_into(output: Any, path: Path, index: int, span: Span, codec: str, layout: str) -> tuple[Any, Iterator[Any]]:
     """The same, stretched by span.scale at its own pitch, its channels mixed to `layout`, and encoded as `codec`."""
     with av.open(file_url(path)) as container:
-        source = container.streams[index]
+        source: Any = container.streams[index]
         rate = _RATE if codec == "opus" else min(source.codec_context.sample_rate, _RATE)
         stream = output.add_stream(_ENCODERS.get(codec, codec), rate=rate, layout=layout)
         stream.bit_rate = _BITS
@@ -99,7 +99,7 @@ def _stretched(path: Path, index: int, span: Span, stream: Any) -> Iterator[Any]
 def _end_of(path: Path, index: int) -> float:
     """When the last packet of a stream has been heard, in seconds on the file's clock."""
     with av.open(file_url(path)) as container:
-        source = container.streams[index]
+        source: Any = container.streams[index]
         packets = (packet for packet in read_packets(container, source) if packet.size and packet.pts is not None)
         last = max((packet.pts + (packet.duration or 0) for packet in packets), default=0)
         return float(last * source.time_base)

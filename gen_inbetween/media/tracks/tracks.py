@@ -136,7 +136,7 @@ class Tracks:
         if self.shown is None or not self.output.chapters:
             return []
         begin, end, scale = self.shown.begin, self.shown.end, self.shown.scale
-        moved = []
+        moved: list[dict[str, Any]] = []
         for chapter in self.listing.chapters:
             bounds = [(max(begin, min(at, end)) - begin) * scale for at in (chapter.begin, chapter.end)]
             if bounds[0] < bounds[1]:
@@ -238,7 +238,7 @@ def _spelled(tags: dict[str, str], container: str) -> dict[str, str]:
 
 def _choose_tags(tags: dict[str, str], container: str) -> tuple[dict[str, str], list[str]]:
     """The tags that the container holds, and the names of those it does not."""
-    named = {}
+    named: dict[str, str] = {}
     for key, value in tags.items():
         short = key.removeprefix(_APPLE)
         named.setdefault(_APPLE_TAGS.get(short, short), value)
