@@ -22,6 +22,8 @@ from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_c
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, FrameError, load_image
+from gen_inbetween.media.tracks.listing import list_tracks
+from gen_inbetween.media.video import open_source as open_video_source
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import images_sha256
 from gen_inbetween.runtime.manifest import ManifestError
@@ -156,11 +158,15 @@ def retake(
 
 
 def open_clip(source: ClipSource) -> Clip:
-    """The clip itself, that of a path, or of a list of frames at inbetween's usual rate."""
+    """The clip itself, that of a path, or of frames at inbetween's usual rate; says what sound stays behind."""
     if isinstance(source, Clip):
         return source
     if isinstance(source, str | os.PathLike):
-        return Clip.open(source)
+        clip = Clip.open(source)
+        tracks = [str(track) for track in list_tracks(open_video_source(source)).tracks if track.kind != "video"]
+        if tracks:
+            log.warning("%s: %s do not go along: a gap has none", source, ", ".join(tracks))
+        return clip
     if isinstance(source, Sequence):
         return Clip(source, Settings.fps)
     raise JoinError(f"expected a Clip, a list of frames or a path, got {type(source).__name__}")
@@ -170,7 +176,7 @@ def open_loop_source(source: Any, settings: dict[str, Any]) -> tuple[Clip | None
     """(clip, None), or (None, picture) for one picture: an image, an array (H, W[, C]), or a path of an image file."""
     if isinstance(source, str | os.PathLike):
         try:
-            clip = Clip.open(source)
+            clip = open_clip(source)
         except ValueError:
             return None, load_image(source)
         return (clip, None) if len(clip) > 1 else (None, clip[0])

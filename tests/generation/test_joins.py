@@ -172,3 +172,19 @@ def test_pace_is_evened_along_the_way():
 def test_a_model_size_of_the_clips_aspect():
     assert size_like(SVD_XT, (1920, 1080)) == (1024, 576)
     assert size_like(SVD_XT, (640, 480)) == (896, 640) and size_like(SVD_XT, (480, 640)) == (640, 896)
+
+
+def test_sound_that_stays_behind_is_named(tmp_path, caplog):
+    import av
+
+    with av.open(str(tmp_path / "a.mkv"), "w") as container:
+        film, sound = container.add_stream("ffv1", rate=8), container.add_stream("pcm_s16le", rate=8000)
+        film.width, film.height, film.pix_fmt = 48, 32, "yuv420p"
+        for frame in make_clip(0):
+            container.mux(film.encode(av.VideoFrame.from_image(frame)))
+        block = av.AudioFrame.from_ndarray(np.zeros((1, 6000), np.int16), format="s16", layout="stereo")
+        block.sample_rate = 8000
+        container.mux(sound.encode(block))
+        container.mux([*film.encode(None), *sound.encode(None)])
+    clip = loop(tmp_path / "a.mkv", num_frames=8, context=2, method="interpolate", interpolator="dis", progress=False)
+    assert len(clip) == 8 and any("do not go along" in line for line in caplog.messages)
