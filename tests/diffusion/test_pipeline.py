@@ -169,7 +169,9 @@ def test_a_named_model_is_opened_with_its_motion(tiny_folder, tiny_pipe, monkeyp
     assert InbetweenPipeline.from_pretrained("svd-xt").motion is None
     save_motion(tiny_pipe(motion="lora").unet, tmp_path / "svd-xt" / MOTION_FILE, {"base_model": "tiny"})
     assert InbetweenPipeline.from_pretrained("svd-xt").motion.rank == 4
-    with pytest.raises(ModelError, match="unknown model 'svd_xt': expected svd-xt, svd, svd-xt-1.1, pocket, pocket-2, a folder"):
+    with pytest.raises(
+        ModelError, match="unknown model 'svd_xt': expected svd-xt, svd, svd-xt-1.1, pocket, pocket-2, a folder"
+    ):
         InbetweenPipeline.from_pretrained("svd_xt")
 
 
