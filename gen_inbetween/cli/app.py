@@ -412,12 +412,12 @@ Examples:
 @report_errors
 def demo(
     out: Annotated[Path, typer.Option("--out", "-o", help="The folder to write to.")] = Path("outputs/demo"),
-    model: Model = "pocket",
+    model: Model = "pocket-2",
     steps: Annotated[int, typer.Option("--num-inference-steps", "--steps", help="Denoising steps, all methods.")] = 25,
     seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Every method on a bundled synthetic pair and a photo pair: one labelled video and one sheet each."""
+    """Every method on bundled pairs, drawn ones and photographs: one labelled video and one sheet each."""
     from gen_inbetween.generation.demo import make_demo
 
     for path in make_demo(out, overwrite=overwrite, model=model, seed=seed, num_inference_steps=steps):
