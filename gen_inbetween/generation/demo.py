@@ -20,11 +20,8 @@ from gen_inbetween.models.registry import resolve_model
 
 log = logging.getLogger("gen_inbetween")
 
-PAIRS = ("walker", "ball", "photo")
-KNOWN: dict[str, dict[str, Any]] = {  # of the drawn pairs, as their true clips have it
-    "walker": {"fps": 8, "motion_bucket_id": 180},
-    "ball": {"fps": 12, "motion_bucket_id": 169},
-}
+PAIRS = ("walker", "photo")
+KNOWN: dict[str, dict[str, Any]] = {"walker": {"fps": 8, "motion_bucket_id": 180}}  # of drawn pairs: their clips' own
 DRAWN = frozenset({"pocket", "pocket-2"})  # models that know drawn things only: docs/limits.md
 
 
