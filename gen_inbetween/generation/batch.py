@@ -156,7 +156,7 @@ def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[st
     settings = from_mapping(Settings, chosen, where="settings")
     frame0, frame1 = (Path(str(keyframes[number].image)) for number in (0, -1))
     name = values.get("out", _default_name(values, chosen))
-    if not isinstance(name, str):
+    if not isinstance(name, str) or "\0" in name:
         raise ValueError(f'"out" must be the name of a file, got {name!r}')
     if address := address_of(name):
         raise ValueError(f"cannot write {address}: it is an address; expected the name of a file")

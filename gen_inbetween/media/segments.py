@@ -109,7 +109,7 @@ class Segments:
                 done = number * FRAMES + count
                 raise VideoError(f"{self.out}: frames ended early, {done} of {self.total} were made")
 
-        plan, sample_aspect = self.plan, self.plan.sample_aspect if self.plan.encoding else None
+        plan, sample_aspect = self.plan, self.plan.written_aspect if self.plan.encoding else None
         with replaced(self.paths[number]) as temporary:
             file = file_url(temporary)
             encode_frames(plan.prepared(counted()), file, plan.rate, self.encoding, plan.written_colour, sample_aspect)
@@ -143,8 +143,8 @@ class Segments:
                 video.metadata["alpha_mode"] = "1"  # by which players look for it
             if encoding.tag:
                 video.codec_context.codec_tag = encoding.tag
-            if self.plan.sample_aspect is not None and video.codec_context is not None:
-                video.codec_context.sample_aspect_ratio = self.plan.sample_aspect
+            if self.plan.written_aspect is not None and video.codec_context is not None:
+                video.codec_context.sample_aspect_ratio = self.plan.written_aspect
             feeds = [self._packets(video), *(tracks.add_to(output, video) if tracks else [])]
             for packet in heapq.merge(*feeds, key=decoding_time):
                 output.mux(packet)

@@ -27,6 +27,7 @@ from gen_inbetween.media.frames.screen import (
     is_opaque,
     over,
     spread_colours,
+    square_pixels,
     tone_mapped,
     with_alpha,
 )
@@ -88,8 +89,20 @@ class Plan:
             return self.colour
         return replace(self.colour, matrix="bt709", primaries="bt709", transfer="bt709")
 
+    @property
+    def resamples(self) -> bool:
+        """Whether an encoded film gets square pixels, because its file could not say that they are not."""
+        return self.encoding is not None and self.sample_aspect is not None and not self.encoding.keeps_aspect
+
+    @property
+    def written_aspect(self) -> Fraction | None:
+        """The width : height of a pixel of the frames once they are `prepared` for an encoder; None: square."""
+        return None if self.resamples else self.sample_aspect
+
     def announce(self) -> None:
-        """Say what of a film's depth is not kept, and how one that is HDR is."""
+        """Say what of a film's depth and shape is not kept, and how one that is HDR is."""
+        if self.resamples:
+            log.info("%s: pixels that are not square become square, which this output holds", self.path.name)
         light = self.output.kind == "folder" and self.pattern.lower().endswith(".exr")
         if self.tone_maps or (self.colour.hdr and self.encoding is None and not light):
             log.info("%s: HDR is tone-mapped to SDR (BT.709), which this output holds", self.path.name)
@@ -110,7 +123,7 @@ class Plan:
         if self.encoding is not None:
             file = file_url(to) if isinstance(to, Path) else to
             starts = self.starts if self.output.varies else None
-            look = self.written_colour, self.sample_aspect
+            look = self.written_colour, self.written_aspect
             encode_frames(frames, file, self.rate, self.encoding, *look, starts=starts, tracks=self.tracks)
         elif self.output.kind == "animation":
             images = [image_of(pixels, self.colour, self.sample_aspect, None) for pixels in frames]
@@ -137,6 +150,8 @@ class Plan:
         for pixels in frames:
             if self.tone_maps:
                 pixels = tone_mapped(pixels, self.colour)
+            if self.resamples:
+                pixels = square_pixels(pixels, self.sample_aspect)
             if self.keeps_alpha:
                 yield spread_colours(with_alpha(pixels)) if self.mixes_colours else with_alpha(pixels)
                 continue

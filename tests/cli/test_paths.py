@@ -85,6 +85,8 @@ def test_outputs_that_cannot_be_are_found_before_sampling(folder: Path, monkeypa
     for name, words in lines.items():
         status, said = invoke("run", "a.png", "b.png", "-o", name, *RUN)
         assert status == 2 and words in said
+        status, said = invoke("retime", "film.mp4", "-o", name, *RETIME)
+        assert status == 2 and words in said, "the same in a command that asks for the output's kind first"
     status, said = invoke("run", "a.png", "b.png", "-o", "o.mp4", "--codec", "prores", *RUN)
     assert status == 2 and "not prores: write .mov" in said
     status, said = invoke("run", "a.png", "b.png", "-o", "sheet.png", "--crf", "3", *RUN)

@@ -54,6 +54,25 @@ def square_size(size: tuple[int, int], sample_aspect: Fraction | None) -> tuple[
     return (round(width * sample_aspect), height) if sample_aspect > 1 else (width, round(height / sample_aspect))
 
 
+def square_pixels(pixels: Pixels, sample_aspect: Fraction | None) -> Pixels:
+    """A film frame (H, W, 3 or 4) of any depth, resampled to square pixels; colours weigh by their alpha."""
+    before = (pixels.shape[1], pixels.shape[0])
+    size = square_size(before, sample_aspect)
+    if size == before:
+        return pixels
+    if pixels.dtype == np.uint8:
+        return np.asarray(Image.fromarray(pixels).resize(size, Image.Resampling.LANCZOS))
+    most = np.iinfo(pixels.dtype).max
+    alpha, wide = pixels.shape[2] == 4, pixels.astype(np.float32)
+    if alpha:
+        wide[..., :3] *= wide[..., 3:] / most
+    planes = (Image.fromarray(plane).resize(size, Image.Resampling.LANCZOS) for plane in np.moveaxis(wide, 2, 0).copy())
+    resized = np.stack([np.asarray(plane) for plane in planes], 2)
+    if alpha:
+        resized[..., :3] /= np.maximum(resized[..., 3:] / most, 1 / most)
+    return np.rint(resized.clip(0, most)).astype(pixels.dtype)
+
+
 def eight_bit(pixels: Pixels) -> NDArray[np.uint8]:
     """An array rounded to uint8.
 

@@ -72,6 +72,14 @@ class Encoding:
         """Whether the file says its matrix; of others players take the usual one."""
         return not (self.format == "yuv4mpegpipe" or (self.format == "avi" and self.codec == "ffv1"))
 
+    @property
+    def keeps_aspect(self) -> bool:
+        """Whether the file says that pixels are not square: in MP4's header, or in the pictures of H.264 and HEVC.
+
+        PyAV sets it for the encoder only; the headers of Matroska, WebM, AVI and Y4M come from the stream.
+        """
+        return self.format in ("mp4", "mov") or self.codec in ("h264", "hevc")
+
     def loss(self, colour: FilmColour) -> str | None:
         """What of a film's depth and chroma is not kept, in words."""
         chroma = chroma_of(self.pix_fmt)

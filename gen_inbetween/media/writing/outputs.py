@@ -72,7 +72,7 @@ def suffix_of(path: str | os.PathLike[str]) -> str:
     path = Path(path)
     if str(path) == STDOUT:
         return ".y4m"
-    return "" if path.is_dir() or is_pattern(path) else path.suffix.lower()
+    return "" if os.path.isdir(path) or is_pattern(path) else path.suffix.lower()
 
 
 def is_pattern(path: Path) -> bool:
