@@ -225,7 +225,7 @@ def test_no_line_stops_the_others(tmp_path, made):
     ]  # fmt: skip
     summary = run_batch(read_pairs(write_list(tmp_path, *lines), tmp_path / "out", {}))
     assert summary.generated == 1 and [name for name, _ in made] == ["good.png"]
-    assert '"out" must be the name of a file, got \'a\\x00.mp4\'' in summary.failures[5]
+    assert "\"out\" must be the name of a file, got 'a\\x00.mp4'" in summary.failures[5]
     assert [failure.split(": ")[0] for failure in summary.failures] == [f"pairs.jsonl:{line}" for line in range(1, 10)]
 
 
