@@ -24,8 +24,16 @@ def find_holds(times: NDArray[np.float64]) -> NDArray[np.bool_]:
 
 
 def mean_rate(times: NDArray[np.float64]) -> Fraction:
-    """Frames a second of (n + 1,) times; pauses do not count, unless there is nothing else."""
+    """Frames a second of (n + 1,) times; pauses do not count, unless there is nothing else.
+
+    Nor does a last picture that is shown twice as long as usual, as in an animation before it begins anew.
+
+    >>> mean_rate(np.cumsum([0, 0.1, 0.1, 2.0, 0.1, 0.1, 0.5]))
+    Fraction(10, 1)
+    """
     steps = np.diff(times)
-    moving = steps[~find_holds(times)]
+    moves = ~find_holds(times)
+    moves[-1] &= steps[-1] <= 2 * np.median(steps)
+    moving = steps[moves]
     chosen = moving if len(moving) else steps
     return Fraction(len(chosen) / float(chosen.sum())).limit_denominator(1001)
