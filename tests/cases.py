@@ -16,6 +16,10 @@ def picture(seed, size=(48, 32)):
     return Image.fromarray(pixels)
 
 
+def noise(*shape, seed=0):
+    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
+
+
 def make_case(num_frames, pairs=1, seed=0):
     """(x, keyframes) at random."""
     generator = torch.Generator().manual_seed(seed)

@@ -8,6 +8,7 @@ from collections.abc import Mapping
 import torch
 from torch import Tensor
 
+from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.interpolation import InterpolatorInfo
 from gen_inbetween.interpolation.networks.adapter import NetworkInterpolator
 from gen_inbetween.interpolation.networks.ifnet import IFNet
@@ -17,6 +18,16 @@ from gen_inbetween.interpolation.weights.detect import on_meta
 TINY = {"widths": (8, 8, 4), "depth": 1, "context_width": 2}
 KIND_OF = {0: "midpoint", 1: "index", 5: "index+ref"}
 ALL = ["blend", "nearest", "dis", "dis-splat", 0, 1, 5]
+
+
+def psnr(image: Tensor, truth: Tensor) -> float:
+    return float(-10 * (image - truth).square().mean().log10())
+
+
+def clip_tensor(seed: int, num_frames: int = 5) -> tuple[Tensor, Tensor]:
+    """Frames (F, 3, H, W) in [0, 1] and exact flow (F - 1, 2, H, W)."""
+    clip = make_clip(seed, num_frames=num_frames)
+    return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(clip.flow)
 
 
 def network_interpolator(index_channels: int, kind: str | None = None) -> NetworkInterpolator:

@@ -22,6 +22,7 @@ from gen_inbetween.diffusion.holds import Holds, apply_holds
 from gen_inbetween.diffusion.samplers.solver import Advance, StepHistory, step_euler
 
 OnStep = Callable[[int, Tensor, Tensor, Tensor], Tensor]  # (steps done - 1, sigma, x, denoised) -> x
+Step = Callable[[Tensor, int], tuple[Tensor, Tensor]]  # (x at sigmas[i], i) -> (x at sigmas[i + 1], denoised)
 
 
 class Denoiser(Protocol):
@@ -60,11 +61,22 @@ def sample_euler(
             along, with what it keeps); what it returns is x from then on.
     """
     history = StepHistory(solver, sigmas)
+
+    def step(x: Tensor, i: int) -> tuple[Tensor, Tensor]:
+        return take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, holds, history.at(i))
+
+    return run_steps(step, x, sigmas, order, generator, on_step)
+
+
+def run_steps(
+    step: Step, x: Tensor, sigmas: Tensor, order: Iterable[int], generator: Generator, on_step: OnStep
+) -> Tensor:
+    """The loop of every sampler: its steps in the given order; an order that goes back re-noises first."""
     level = 0  # x has noise level sigmas[level]
     for count, i in enumerate(order):
         if i < level:
             x = renoise(x, sigmas[i], sigmas[level], generator)
-        x, denoised = take_step(denoise, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, holds, history.at(i))
+        x, denoised = step(x, i)
         x = on_step(count, sigmas[i], x, denoised)
         level = i + 1
     return x
@@ -91,10 +103,7 @@ def sample_sequential(
     `on_step` sees the backward half's denoised clip, in forward order.
     """
     step = SequentialSteps(forward, backward, sigmas, generator, cfg_plus_plus, holds, solver)
-    for count, i in enumerate(order):
-        x, denoised = step(x, i)
-        x = on_step(count, sigmas[i], x, denoised)
-    return x
+    return run_steps(step, x, sigmas, order, generator, on_step)
 
 
 class SequentialSteps:

@@ -17,12 +17,12 @@ from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.registry import resolve_model
+from gen_inbetween.runtime.hub import BUNDLED
 
 log = logging.getLogger("gen_inbetween")
 
 PAIRS = ("walker", "photo")
 KNOWN: dict[str, dict[str, Any]] = {"walker": {"fps": 8, "motion_bucket_id": 180}}  # of drawn pairs: their clips' own
-DRAWN = frozenset({"pocket", "pocket-2"})  # models that know drawn things only: docs/limits.md
 
 
 def keyframes(pair: str) -> tuple[Path, Path]:
@@ -56,7 +56,7 @@ def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterato
     if not has_motion:
         log.warning("gi is left out: this model has no backward motion yet (`inbetween run --motion FILE` takes one)")
     chosen: dict[str, tuple[str, ...]] = dict.fromkeys(PAIRS, methods)
-    if spec.name in DRAWN:
+    if spec.name in BUNDLED:  # they know drawn things only: docs/limits.md
         chosen["photo"] = (INTERPOLATE,)
     for pair in PAIRS:
         for end in (*(f"_{method}.mp4" for method in chosen[pair]), ".mp4", ".png"):

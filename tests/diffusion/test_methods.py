@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import make_case, raw
+from cases import make_case, noise, raw
 from reference import karras_sigmas, published_time_travel, sample_gi, sample_trf, sample_vibid, two_unets
 
 from gen_inbetween.diffusion import sampling
@@ -26,10 +26,6 @@ class GaussianDenoiser:
 
     def __call__(self, x, sigma):
         return Denoised((x + sigma**2 * self.mean) / (1 + sigma**2), x / (1 + sigma**2))
-
-
-def noise(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def test_euler_is_a_first_order_solver_of_the_closed_form_flow():
@@ -157,24 +153,6 @@ def test_an_unknown_method_names_the_nearest():
     assert find_method("trf") is METHODS["trf"]
     with pytest.raises(ValueError, match="got 'vibit'; did you mean 'vibid'"):
         find_method("vibit")
-
-
-@pytest.fixture(scope="module")
-def unet(tiny_pipe):
-    return tiny_pipe(motion="full", dtype=torch.float64).unet
-
-
-@pytest.fixture
-def draws(monkeypatch):
-    """The re-noising, recorded so that the reference can use the same."""
-    noises = []
-
-    def draw(shape, **_):
-        noises.append(noise(*shape, seed=100 + len(noises)))
-        return noises[-1]
-
-    monkeypatch.setattr(sampling, "randn_tensor", draw)
-    return noises
 
 
 @torch.no_grad()

@@ -5,25 +5,14 @@ from __future__ import annotations
 import numpy as np
 import pytest
 import torch
-from torch import Tensor
+from interpolation_cases import clip_tensor, psnr
 
-from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.interpolation import (
     classical,
     load_interpolator,
 )
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.warping import warp
-
-
-def psnr(image: Tensor, truth: Tensor) -> float:
-    return float(-10 * (image - truth).square().mean().log10())
-
-
-def clip_tensor(seed: int, num_frames: int = 5) -> tuple[Tensor, Tensor]:
-    """Frames (F, 3, H, W) in [0, 1] and exact flow (F - 1, 2, H, W)."""
-    clip = make_clip(seed, num_frames=num_frames)
-    return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(clip.flow)
 
 
 def test_classical_flow_beats_the_blend_on_moving_things():

@@ -4,26 +4,15 @@ from __future__ import annotations
 
 import pytest
 import torch
+from interpolation_cases import clip_tensor, psnr
 from PIL import Image
-from torch import Tensor
 
-from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.interpolation import (
     InterpolatorError,
     interpolate_pair,
     load_interpolator,
 )
 from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
-
-
-def psnr(image: Tensor, truth: Tensor) -> float:
-    return float(-10 * (image - truth).square().mean().log10())
-
-
-def clip_tensor(seed: int, num_frames: int = 5) -> tuple[Tensor, Tensor]:
-    """Frames (F, 3, H, W) in [0, 1] and exact flow (F - 1, 2, H, W)."""
-    clip = make_clip(seed, num_frames=num_frames)
-    return torch.from_numpy(clip.frames).permute(0, 3, 1, 2).float() / 255, torch.from_numpy(clip.flow)
 
 
 def test_a_pair_becomes_a_clip_whose_ends_are_the_pair():

@@ -13,7 +13,6 @@ import signal
 import sys
 import tempfile
 from pathlib import Path
-from types import SimpleNamespace
 
 import torch
 from typer.testing import CliRunner
@@ -96,7 +95,6 @@ def answer(request: dict) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     demo.PAIRS = ("synthetic",)
-    demo.open_pipeline = lambda spec: SimpleNamespace(motion=None)  # nothing is sampled here
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 

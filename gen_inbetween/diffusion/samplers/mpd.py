@@ -12,18 +12,16 @@ The arguments are those of `sampling.sample_euler`, with `distillation`: which s
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable, Sequence
+from collections import Counter
+from collections.abc import Iterable, Sequence
 
 from torch import Tensor
 
 from gen_inbetween.diffusion.edm import FRAME, Denoised, Generator
 from gen_inbetween.diffusion.holds import Holds
 from gen_inbetween.diffusion.samplers.distillation import Distillation, average_of_both
-from gen_inbetween.diffusion.samplers.orders import visits
 from gen_inbetween.diffusion.samplers.solver import StepHistory
-from gen_inbetween.diffusion.sampling import Denoiser, OnStep, SequentialSteps, keep_x, renoise, take_step
-
-Step = Callable[[Tensor, int], tuple[Tensor, Tensor]]  # (x, i) -> (x', D)
+from gen_inbetween.diffusion.sampling import Denoiser, OnStep, SequentialSteps, Step, keep_x, run_steps, take_step
 
 
 def sample_mpd(
@@ -48,7 +46,7 @@ def sample_mpd(
         return (pinned if i < distillation.steps else sequential)(x, i)
 
     distil = distilling(forward, backward, sigmas, distillation, holds)
-    return run_distilled(x, sigmas, order, distillation, distil, step, generator, on_step)
+    return run_steps(distilling_first(distillation, distil, step), x, sigmas, order, generator, on_step)
 
 
 def sample_mpd_parallel(
@@ -83,7 +81,7 @@ def sample_mpd_parallel(
         return take_step(fused, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, holds, history.at(i))
 
     distil = distilling(forward, backward, sigmas, distillation, holds)
-    return run_distilled(x, sigmas, order, distillation, distil, step, generator, on_step)
+    return run_steps(distilling_first(distillation, distil, step), x, sigmas, order, generator, on_step)
 
 
 def sample_mpd_fused(
@@ -111,28 +109,18 @@ def sample_mpd_fused(
         return take_step(fused, x, sigmas[i], sigmas[i + 1], cfg_plus_plus, holds, history.at(i))
 
     distil = distilling(forward, backward, sigmas, distillation, holds)
-    return run_distilled(x, sigmas, order, distillation, distil, step, generator, on_step)
+    return run_steps(distilling_first(distillation, distil, step), x, sigmas, order, generator, on_step)
 
 
-def run_distilled(
-    x: Tensor,
-    sigmas: Tensor,
-    order: Iterable[int],
-    distillation: Distillation,
-    distil: Step,
-    step: Step,
-    generator: Generator,
-    on_step: OnStep,
-) -> Tensor:
-    """The loop: `distil` where the distillation says so, `step` elsewhere; an order that goes back re-noises first."""
-    level = 0  # x has noise level sigmas[level]
-    for count, (i, visit) in enumerate(visits(order)):
-        if i < level:
-            x = renoise(x, sigmas[i], sigmas[level], generator)
-        x, denoised = (distil if distillation.distils(i, visit) else step)(x, i)
-        x = on_step(count, sigmas[i], x, denoised)
-        level = i + 1
-    return x
+def distilling_first(distillation: Distillation, distil: Step, step: Step) -> Step:
+    """`distil` where the distillation says so, by how often a step was done before; `step` elsewhere."""
+    visits: Counter[int] = Counter()
+
+    def either(x: Tensor, i: int) -> tuple[Tensor, Tensor]:
+        visits[i] += 1
+        return (distil if distillation.distils(i, visits[i] - 1) else step)(x, i)
+
+    return either
 
 
 def distilling(

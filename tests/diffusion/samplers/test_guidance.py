@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import fused, make_case
+from cases import fused, make_case, noise
 
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import SamplerOptions
@@ -12,17 +12,8 @@ from gen_inbetween.diffusion.samplers.guidance import GuidancePlan, Projection, 
 from gen_inbetween.diffusion.samplers.orders import restart_order, stop_when_settled
 
 
-@pytest.fixture(scope="module")
-def unet(tiny_pipe):
-    return tiny_pipe(motion="full", dtype=torch.float64).unet
-
-
 def level(sigma):
     return torch.tensor(sigma, dtype=torch.float64)
-
-
-def noise(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def test_a_triangle_guides_the_middle_alone_and_both_ways_alike():

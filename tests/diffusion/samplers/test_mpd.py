@@ -2,9 +2,8 @@
 
 from __future__ import annotations
 
-import pytest
 import torch
-from cases import make_case, raw
+from cases import make_case, noise, raw
 from reference import (
     fused_v,
     halves,
@@ -17,7 +16,6 @@ from reference import (
     vibid_step,
 )
 
-from gen_inbetween.diffusion import sampling
 from gen_inbetween.diffusion.fusion import loop_arguments, open_denoisers
 from gen_inbetween.diffusion.holds import Holds
 from gen_inbetween.diffusion.methods import METHODS
@@ -26,28 +24,6 @@ from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.samplers.distillation import Distillation, blur
 
 FRAMES = 6
-
-
-def noise(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
-
-
-@pytest.fixture(scope="module")
-def unet(tiny_pipe):
-    return tiny_pipe(motion="full", dtype=torch.float64).unet
-
-
-@pytest.fixture
-def draws(monkeypatch):
-    """The re-noising, recorded so that the reference can use the same."""
-    noises = []
-
-    def draw(shape, **_):
-        noises.append(noise(*shape, seed=100 + len(noises)))
-        return noises[-1]
-
-    monkeypatch.setattr(sampling, "randn_tensor", draw)
-    return noises
 
 
 @torch.no_grad()

@@ -4,13 +4,9 @@ from __future__ import annotations
 
 import pytest
 import torch
-from cases import picture
+from cases import noise, picture
 
 from gen_inbetween.diffusion.samplers.previews import ColourMap
-
-
-def noise(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def test_an_affine_decoder_is_found():

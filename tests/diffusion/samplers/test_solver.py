@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from cases import noise
 from diffusers import EDMDPMSolverMultistepScheduler
 from reference import karras_sigmas
 
@@ -24,10 +25,6 @@ class Gaussian:
     def __call__(self, x, sigma):
         self.calls += 1
         return Denoised(*((x + sigma**2 * mean) / (1 + sigma**2) for mean in (self.mean, self.other)))
-
-
-def noise(*shape, seed=0):
-    return torch.randn(shape, dtype=torch.float64, generator=torch.Generator().manual_seed(seed))
 
 
 def error(steps, solver, **options):

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import pytest
 import torch
+from interpolation_cases import psnr
 from torch import Tensor
 
 from gen_inbetween.interpolation import InterpolatorInfo, load_interpolator
@@ -14,10 +15,6 @@ from gen_inbetween.training.interpolator.losses import tiny_di_loss
 from gen_inbetween.training.interpolator.moving_layers import Triplets, draw_triplets
 
 TINY = {"widths": (8, 8), "depth": 1, "matching_width": 8, "context_width": 2}
-
-
-def psnr(found: Tensor, truth: Tensor) -> float:
-    return float(-10 * (found - truth).square().mean().log10())
 
 
 @pytest.fixture(scope="module")
