@@ -19,6 +19,7 @@ from gen_inbetween.diffusion.samplers.guidance import GuidancePlan
 from gen_inbetween.diffusion.samplers.mpd import sample_mpd, sample_mpd_fused, sample_mpd_parallel
 from gen_inbetween.diffusion.samplers.orders import (
     distilled_order,
+    early_steps,
     plain_order,
     repeat_early_order,
     restart_order,
@@ -118,7 +119,7 @@ class Method:
         passes = [directions * count for count in halves]
         if self.distils:
             distilling = 4 if options.mpd_symmetric else 2
-            early = int(options.num_inference_steps * (options.mpd_ratio or 0))
+            early = early_steps(options.num_inference_steps, options.mpd_ratio or 0)
             for entry, (i, visit) in enumerate(visits(order)):
                 if i < early and visit < (options.mpd_repeats or 0):
                     passes[entry] = distilling

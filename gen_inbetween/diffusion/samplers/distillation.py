@@ -21,6 +21,7 @@ import torch.nn.functional as F
 from torch import Tensor
 
 from gen_inbetween.diffusion.edm import FRAME, Denoised
+from gen_inbetween.diffusion.samplers.orders import early_steps
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.options import SamplerOptions
@@ -51,7 +52,7 @@ class Distillation:
         assert options.num_inference_steps is not None and options.mpd_ratio is not None
         return cls(
             ends,
-            steps=int(options.num_inference_steps * options.mpd_ratio),
+            steps=early_steps(options.num_inference_steps, options.mpd_ratio),
             repeats=options.mpd_repeats or 0,
             ramp=options.mpd_shift == "ramp",
             blur=options.mpd_blur or 0.0,

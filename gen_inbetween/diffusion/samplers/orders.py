@@ -14,13 +14,18 @@ def plain_order(num_inference_steps: int) -> list[int]:
     return list(range(num_inference_steps))
 
 
+def early_steps(num_inference_steps: int, ratio: float) -> int:
+    """How many of the first steps a share of them is, rounded down as in the published loops."""
+    return int(num_inference_steps * ratio)
+
+
 def repeat_early_order(num_inference_steps: int, renoise_steps: int, renoise_ratio: float) -> list[int]:
     """Each of the first `renoise_ratio` of the steps done 1 + `renoise_steps` times (Generative Inbetweening).
 
     >>> repeat_early_order(4, renoise_steps=2, renoise_ratio=0.5)
     [0, 0, 0, 1, 1, 1, 2, 3]
     """
-    early = int(num_inference_steps * renoise_ratio)
+    early = early_steps(num_inference_steps, renoise_ratio)
     return [i for i in range(num_inference_steps) for _ in range(1 + (renoise_steps if i < early else 0))]
 
 
@@ -69,7 +74,7 @@ def distilled_order(num_inference_steps: int, mpd_ratio: float, mpd_repeats: int
     >>> distilled_order(4, mpd_ratio=0.25, mpd_repeats=1, renoise_steps=2)
     [0, 0, 1, 1, 1, 2, 2, 2, 3, 3, 3]
     """
-    early = int(num_inference_steps * mpd_ratio)
+    early = early_steps(num_inference_steps, mpd_ratio)
     counts = [1 + (mpd_repeats if i < early else renoise_steps) for i in range(num_inference_steps)]
     return [i for i, count in enumerate(counts) for _ in range(count)]
 
