@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from PIL import Image
 
     from gen_inbetween.media.clip import Clip
+    from gen_inbetween.media.source import Source
     from gen_inbetween.media.tracks.tracks import Tracks
     from gen_inbetween.media.writing.options import VideoOptions
 
@@ -102,8 +103,9 @@ def edit(
     settings |= {"interpolator": interpolator, "device": device}
     settings |= {"iters": iters, "feather": feather}
     settings = {key: value for key, value in settings.items() if value is not None}
-    source, first = _source(frames)
-    tracks = _tracks(source, frames[0], out, settings, audio)
+    _check_settings(frames, out, settings, audio)
+    source, first, film = _source(frames)
+    tracks = None if film is None else _tracks(source, film, out, settings, audio)
     masks = _masks(first, things or (), off or ())
     if masks_out is not None:
         _show(first, masks, masks_out)
@@ -111,8 +113,29 @@ def edit(
         _announce(_edit_source(source, masks, curves, settings), out, video, overwrite, tracks)
 
 
-def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
-    """(two images, or a Clip) and the first frame. One path is a clip, two are a pair: nothing is guessed."""
+def _check_settings(paths: Sequence[Path], out: Path, settings: dict[str, Any], audio: Any) -> None:
+    """Raise ValueError, before anything is read, for what two images or a clip have no use for."""
+    from gen_inbetween.media.tracks.plan import check_audio
+
+    if len(paths) == 2 and audio is not None:
+        raise ValueError("--audio: of a film; two pictures have no sound")
+    if len(paths) == 1:
+        if wrong := [f"--{key}" for key in ("iters", "feather") if key in settings]:
+            raise ValueError(f"{' and '.join(wrong)}: for a pair of frames only; a clip is looked up, not walked along")
+        check_audio(audio, out, bent=_is_bent(settings))
+
+
+def _is_bent(settings: dict[str, Any]) -> bool:
+    from gen_inbetween.interpolation.retiming.curves import parse_curve
+
+    return parse_curve(settings["background"]) != parse_curve("linear")
+
+
+def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image, Source | None]:
+    """(two images, or a Clip), the first frame, and what the clip is read from: opened once, so that it is said once.
+
+    One path is a clip, two are a pair: nothing is guessed.
+    """
     from gen_inbetween.media.clip import Clip, uneven_times
     from gen_inbetween.media.image import load_image, open_images
     from gen_inbetween.media.video import open_source
@@ -122,7 +145,7 @@ def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
         if video := next((path for path in paths if path.is_dir()), None):
             raise ValueError(f"{video} is a folder; two paths are two images, a clip stands alone")
         pair = tuple(open_images(paths))
-        return pair, load_image(pair[0])
+        return pair, load_image(pair[0]), None
     if len(paths) != 1:
         raise ValueError(f"expected two images, or one clip; got {len(paths)} paths")
     try:
@@ -132,24 +155,20 @@ def _source(paths: Sequence[Path]) -> tuple[Any, Image.Image]:
         plays = source.timeline.plays if source.fps else 0
     except VideoError as error:
         raise VideoError(f"{error}. One path is a clip; name two images to move things between them") from error
-    return Clip(frames, source.fps or 7, starts=starts, plays=plays), load_image(frames[0])
+    return Clip(frames, source.fps or 7, starts=starts, plays=plays), load_image(frames[0]), source
 
 
-def _tracks(source: Any, path: Path, out: Path, settings: dict[str, Any], audio: Any) -> Tracks | None:
-    """What goes along of a film; nothing of two pictures."""
-    from gen_inbetween.interpolation.retiming.curves import parse_curve
+def _tracks(clip: Clip, source: Source, out: Path, settings: dict[str, Any], audio: Any) -> Tracks | None:
+    """What goes along of a film; nothing of a folder, whose pictures have no times to be asked for either."""
+    from gen_inbetween.media.folder import Folder
     from gen_inbetween.media.tracks.plan import plan_tracks
-    from gen_inbetween.media.video import open_source
 
-    if isinstance(source, tuple):
-        if audio is not None:
-            raise ValueError("--audio: of a film; two pictures have no sound")
+    if isinstance(source, Folder):
         return None
     count, rate, scale = settings.get("num_frames"), settings.get("fps"), 1.0
     if count or rate:
-        scale = (count or len(source)) / (rate or source.fps) / source.duration
-    bent = parse_curve(settings["background"]) != parse_curve("linear")
-    return plan_tracks(open_source(path).between(), out, scale=scale, bent=bent, audio=audio)
+        scale = (count or len(clip)) / (rate or clip.fps) / clip.duration
+    return plan_tracks(source.between(), out, scale=scale, bent=_is_bent(settings), audio=audio)
 
 
 def _edit_source(source: Any, masks: Any, curves: list[str], settings: dict[str, Any]) -> Clip:
@@ -159,8 +178,6 @@ def _edit_source(source: Any, masks: Any, curves: list[str], settings: dict[str,
         return edit_motion(source[0], source[1], masks, curves, **settings)
     from gen_inbetween.interpolation.editing.retime_objects import retime_objects
 
-    if wrong := [f"--{key}" for key in ("iters", "feather") if key in settings]:
-        raise ValueError(f"{' and '.join(wrong)}: for a pair of frames only; a clip is looked up, not walked along")
     return retime_objects(source, masks, curves, **settings)
 
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 from fractions import Fraction
 
+import av
 import numpy as np
 import pytest
 from film_cases import film, number_of, numbers, write_film
@@ -112,3 +113,31 @@ def test_a_clip_of_varying_rate_is_retimed_by_its_times(folder):
     assert [number_of(frame) for frame in even][::5] == [0, 2, 3, 4, 4]  # each tenth of a second
     with pytest.raises(VideoError, match="4 times that rise from 0 for 3 frames; got 3"):
         Clip(film(3), 10, starts=[0, 0.1, 0.2])
+
+
+def test_a_clip_is_opened_once_and_what_is_unusual_of_it_said_once(folder, caplog):
+    with av.open(str(folder / "raw.h264"), "w", format="h264") as file:
+        stream = file.add_stream("libx264", rate=24)
+        stream.width, stream.height, stream.pix_fmt = 96, 64, "yuv420p"
+        for left in (20, 23, 26):
+            file.mux(stream.encode(av.VideoFrame.from_image(picture(left))))
+        file.mux(stream.encode())
+    with caplog.at_level("INFO", "gen_inbetween"):
+        raw, pictures = run(folder, "raw.h264", "--frames", "3"), run(folder, "clip", "--frames", "3")
+    assert (raw.exit_code, pictures.exit_code) == (0, 0), raw.output + pictures.output
+    assert caplog.text.count("has no times") == 1
+    assert "24 frames a second are assumed" not in caplog.text and "7 fps" in pictures.output  # as of a pair
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["--feather", "3"], "--feather: for a pair"),
+        (["--audio", "loud"], "audio is keep, stretch, drop"),
+        (["--audio", "keep"], "out.gif holds no sound"),
+    ],
+)
+def test_what_a_clip_has_no_use_for_is_said_before_it_is_opened(folder, words, message):
+    (folder / "broken.mp4").write_bytes(b"no film")
+    done = run(folder, "broken.mp4", *words)
+    assert done.exit_code == 2 and message in done.output

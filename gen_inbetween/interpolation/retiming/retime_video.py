@@ -43,7 +43,7 @@ from gen_inbetween.media.reading.sequences import image_files, is_pattern
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import TimedVideo, VideoError
 from gen_inbetween.media.times.rates import exact_rate, parse_seconds
-from gen_inbetween.media.tracks.plan import plan_tracks
+from gen_inbetween.media.tracks.plan import check_audio, plan_tracks
 from gen_inbetween.media.tracks.sound import Audio
 from gen_inbetween.media.video import open_source
 from gen_inbetween.media.video_writer import check_video_output, plan_output, write_planned
@@ -171,17 +171,19 @@ def retime_video(
         InterpolatorError: no such interpolator; fewer than two frames, of two sizes, or too small.
     """
     begun, given, out = time.monotonic(), Path(path), Path(out)
-    path = stored_input() if is_pipe(path) else given
     start, stop = parse_seconds(start, "start"), parse_seconds(stop, "stop")
+    asked, slowing, bent = None if fps is None else exact_rate(fps), _slowing(scale), parse_curve(curve)
+    check_duplicates(duplicates)
+    check_phase(phase)
     check_video_output(out)
+    check_audio(audio, out, bent=bent != LINEAR)
+    path = stored_input() if is_pipe(path) else given
     check_output(place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
     source = open_source(path, folder_rate=folder_rate, interlaced=interlaced).between(start, stop)
-    rate, slowing, bent = _rate(source, fps), _slowing(scale), parse_curve(curve)
+    rate = asked or exact_rate(source.rate)
     tracks = plan_tracks(source, out, scale=float(slowing), bent=bent != LINEAR, audio=audio)
-    check_duplicates(duplicates)
     opened = open_interpolator(interpolator, device)
     check_kind(opened.info.kind, 0.5, None, iters)
-    check_phase(phase)
     options: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
     options["phase"] = phase
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
@@ -329,10 +331,6 @@ def _count_pairs(
         counts.duplicates += left_out + (repeats and pair.last.seconds != seam)
         counts.cuts += pair.cut
         yield pair
-
-
-def _rate(source: TimedVideo, fps: float | str | Fraction | None) -> Fraction:
-    return exact_rate(source.rate if fps is None else fps)
 
 
 def _slowing(scale: float) -> Fraction:

@@ -32,15 +32,10 @@ def plan_tracks(timed: TimedVideo, out: Path, *, scale: float, bent: bool, audio
         None for an output without tracks.
 
     Raises:
-        VideoError: sound asked for where the output holds none, or stretched along bent time.
+        VideoError: as `check_audio`.
     """
-    if audio not in (None, *get_args(Audio)):
-        raise VideoError(f"audio is {', '.join(get_args(Audio))}; got {audio!r}")
-    output, listing = OUTPUTS.get(suffix_of(out), _SHEET), list_tracks(timed.source)
-    if not output.sound and audio in ("keep", "stretch"):
-        raise VideoError(f"{out.name} holds no sound: leave audio alone, or name a video such as {out.stem}.mp4")
-    if bent and audio == "stretch":
-        raise VideoError("sound cannot follow a curve, only be stretched evenly: keep it or drop it")
+    check_audio(audio, out, bent=bent)
+    output, listing = _output_of(out), list_tracks(timed.source)
     if not output.sound:
         _say_all_lost(listing, timed.path, out, audio)
         return None
@@ -60,6 +55,24 @@ def plan_tracks(timed: TimedVideo, out: Path, *, scale: float, bent: bool, audio
         log.info("%s: %.2f s of sound before the first picture are left out", timed.path.name, lead)
     tracks.announce(out)
     return tracks
+
+
+def check_audio(audio: Audio | None, out: Path, *, bent: bool) -> None:
+    """Find out, before a film is opened, whether `plan_tracks` can do as it is told.
+
+    Raises:
+        VideoError: no such word; sound asked for where the output holds none, or stretched along bent time.
+    """
+    if audio not in (None, *get_args(Audio)):
+        raise VideoError(f"audio is {', '.join(get_args(Audio))}; got {audio!r}")
+    if not _output_of(out).sound and audio in ("keep", "stretch"):
+        raise VideoError(f"{out.name} holds no sound: leave audio alone, or name a video such as {out.stem}.mp4")
+    if bent and audio == "stretch":
+        raise VideoError("sound cannot follow a curve, only be stretched evenly: keep it or drop it")
+
+
+def _output_of(out: Path) -> Output:
+    return OUTPUTS.get(suffix_of(out), _SHEET)
 
 
 def _say_all_lost(listing: Listing, path: Path, out: Path, audio: Audio | None) -> None:

@@ -412,6 +412,23 @@ def test_what_cannot_be_retimed_is_said(tmp_path):
     assert not list(tmp_path.glob(".b*"))
 
 
+@pytest.mark.parametrize(
+    ("wrong", "message"),
+    [
+        ({"scale": float("nan")}, "scale is between"),
+        ({"fps": 1e9}, "fps is between"),
+        ({"phase": 1.0}, "phase from 0"),
+        ({"duplicates": "drop"}, "duplicates is keep or replace"),
+        ({"audio": "loud"}, "audio is keep"),
+        ({"audio": "stretch", "curve": "ease-in"}, "cannot follow a curve"),
+    ],
+)
+def test_what_needs_no_film_is_refused_before_one_is_opened(tmp_path, wrong, message):
+    (tmp_path / "broken.mp4").write_bytes(b"no film")
+    with pytest.raises(ValueError, match=message):
+        retime_video(tmp_path / "broken.mp4", tmp_path / "b.mp4", **wrong)
+
+
 KILLED = """
 import itertools, sys, time
 from gen_inbetween.media import segments
