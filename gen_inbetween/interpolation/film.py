@@ -18,7 +18,6 @@ from gen_inbetween.interpolation.pairs import pass_through
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.image import to_pixels, to_signal
 
-Images = list[Image.Image]
 Walk = Callable[[Tensor, Tensor], Iterator[Tensor]]  # frames (1, 3, H, W) between two, in [0, 1]
 
 

@@ -41,7 +41,7 @@ log = logging.getLogger("gen_inbetween")
 
 Reader = Literal["auto", "av", "decord"]
 
-_PICTURES = frozenset({"png", "mjpeg", "bmp", "gif", "tiff", "webp"})  # codecs of cover art, beside another one's film
+PICTURES = frozenset({"png", "mjpeg", "bmp", "gif", "tiff", "webp"})  # codecs of cover art, beside another one's film
 
 
 class _First(NamedTuple):
@@ -279,7 +279,7 @@ def open_stream(path: Path) -> tuple[Any, Any]:
 def _film(streams: Sequence[Any]) -> Any | None:
     """The first video stream that is no cover art, which some containers mark so and others store as a picture."""
     unmarked = [stream for stream in streams if not stream.disposition & Disposition.attached_pic]
-    moving = [stream for stream in unmarked if stream.codec_context and stream.codec_context.name not in _PICTURES]
+    moving = [stream for stream in unmarked if stream.codec_context and stream.codec_context.name not in PICTURES]
     return next(iter(moving or [stream for stream in unmarked if stream.codec_context]), None)
 
 

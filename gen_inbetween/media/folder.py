@@ -57,12 +57,17 @@ class Folder(Source):
     def fps(self) -> float | None:
         return None if self.rate is None else float(self.rate)
 
+    @property
+    def _missing(self) -> str | None:
+        """Which frames are not there, in words; files in an order of their own lack none."""
+        return missing_frames(self.files) if self.steps[-1] >= len(self.files) else None
+
     def read_timeline(self) -> Timeline:
         if self.rate is None:
             message = "%s is a folder of images, which has no rate: %d frames a second are assumed"
             log.info(message, self.path, DEFAULT_RATE)
         rate = Fraction(self.rate or DEFAULT_RATE).limit_denominator(1001)
-        if missing := missing_frames(self.files) if self.steps[-1] >= len(self.files) else None:
+        if missing := self._missing:
             log.info("%s: %s; their time is filled by interpolation", self.path, missing)
         return Timeline(np.array([*self.steps, self.steps[-1] + 1]) / float(rate), rate)
 
@@ -70,7 +75,7 @@ class Folder(Source):
         self, start: int = 0, stop: int | None = None, stride: int = 1, alpha: bool = False
     ) -> Iterator[Image.Image]:
         """As the base class says; frames that are not there are named, and not counted."""
-        if missing := missing_frames(self.files) if self.steps[-1] >= len(self.files) else None:
+        if missing := self._missing:
             log.info("%s: %s; those around follow one another", self.path, missing)
         return super().frames(start, stop, stride, alpha)
 

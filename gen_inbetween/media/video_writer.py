@@ -85,9 +85,7 @@ class Plan:
     @property
     def written_colour(self) -> FilmColour:
         """The colour of the frames once they are `prepared`."""
-        if not self.tone_maps:
-            return self.colour
-        return replace(self.colour, matrix="bt709", primaries="bt709", transfer="bt709")
+        return self.colour.tone_mapped() if self.tone_maps else self.colour
 
     @property
     def resamples(self) -> bool:

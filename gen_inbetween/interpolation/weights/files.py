@@ -38,7 +38,8 @@ from gen_inbetween.runtime.trust.limits import (
 
 FORMAT_VERSION = 1
 HEADER = "gen_inbetween_interpolator"  # the key of our record, JSON, in a safetensors header
-FILES = ("flownet.pkl", "flownet_sdi.pkl", "SuperSloMo.ckpt", "interpolator.safetensors")  # looked for in a folder
+INTERPOLATOR_FILE = "interpolator.safetensors"
+FILES = ("flownet.pkl", "flownet_sdi.pkl", "SuperSloMo.ckpt", INTERPOLATOR_FILE)  # looked for in a folder
 COUNTERS = ("num_batches_tracked",)  # what torch keeps beside weights, whole numbers
 WRAPPERS = ("model", "state_dict")
 SUPER_SLOMO = {"state_dictFC": "flow.", "state_dictAT": "synthesis."}
@@ -146,9 +147,6 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     if "licence" in record:  # as the headers of version 0.1 spell it
         record["license"] = record.pop("licence")
     return state, record
-
-
-INTERPOLATOR_FILE = "interpolator.safetensors"  # one of the names that are looked for in a folder
 
 
 def write_weights(

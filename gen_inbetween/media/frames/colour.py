@@ -74,7 +74,7 @@ def colour_of(frame: Any) -> FilmColour:
     matrix = matrix_of(frame)
     said = next((name for name, number in RANGES.items() if number == frame.color_range), None)
     full = colour_format.name.startswith("yuvj") or (colour_format.name.startswith("gray") and said is None)
-    chroma = _chroma(colour_format) if len(components) > 1 else "gray"
+    chroma = subsampling_of(colour_format) if len(components) > 1 else "gray"
     return FilmColour(
         matrix, *_filled(primaries, transfer, matrix), "pc" if full else said or "tv", bits, chroma, alpha
     )
@@ -111,8 +111,8 @@ def _filled(primaries: str, transfer: str, matrix: str) -> tuple[str, str]:
     )
 
 
-def _chroma(colour_format: Any) -> str:
-    """4:2:0 and so on, of a planar format's steps between chroma samples."""
+def subsampling_of(colour_format: Any) -> str:
+    """4:2:0 and so on, as `FilmColour.chroma` has it, of a planar format's steps between chroma samples."""
     wide, high = 16 // colour_format.chroma_width(16), 16 // colour_format.chroma_height(16)
     return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (2, 2): "420", (4, 1): "411", (4, 4): "410"}.get(
         (wide, high), "420"

@@ -125,7 +125,7 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "le
     layout = av.VideoFormat(pix_fmt, 16, 16)
     if rgb and layout.components[0].bits > 8:  # of 8 bits swscale would make 255 x 256 there
         pixels = sixteen_bit(pixels)
-    frame = sited(_frame_of(pixels), siting)
+    frame = sited(frame_of(pixels), siting)
     matrix = None if rgb else MATRICES[colour.matrix]
     filters = _WRITING
     if colour.range == "pc" and not rgb and len(layout.components) == 3:
@@ -147,7 +147,8 @@ def av_frame(pixels: Pixels, colour: FilmColour, pix_fmt: str, siting: str = "le
     return frame
 
 
-def _frame_of(pixels: Any) -> Any:
+def frame_of(pixels: Any) -> Any:
+    """The PyAV frame of R'G'B'[A] that holds the values of an array (H, W, 3 or 4), uint8 or uint16, as they are."""
     return av.VideoFrame.from_ndarray(np.ascontiguousarray(pixels), _FORMATS[pixels.dtype.itemsize, pixels.shape[2]])
 
 
@@ -165,7 +166,7 @@ def padded(pixels: Pixels, pix_fmt: str) -> Pixels:
 def resized(pixels: Pixels, width: int, height: int) -> Pixels:
     """An array (H, W, 3 or 4) at another size, by Lanczos."""
     flags = Interpolation.LANCZOS | Interpolation.ACCURATE_RND | Interpolation.BITEXACT
-    scaled: Pixels = _frame_of(pixels).reformat(width=width, height=height, interpolation=flags).to_ndarray()
+    scaled: Pixels = frame_of(pixels).reformat(width=width, height=height, interpolation=flags).to_ndarray()
     return scaled
 
 

@@ -9,11 +9,10 @@ from typing import Any
 import av
 from av.stream import Disposition
 
-from gen_inbetween.media.container import Container, open_stream
+from gen_inbetween.media.container import PICTURES, Container, open_stream
 from gen_inbetween.media.source import Source
 
 NOUNS = {"video": "video", "audio": "sound", "subtitle": "subtitles", "data": "data", "attachment": "attachment"}
-_PICTURES = frozenset({"png", "mjpeg", "bmp", "gif", "tiff", "webp"})
 CHAPTER_TEXT = "bin_data"  # the codec FFmpeg reports for the text track in which an MP4 keeps its chapters' names
 
 
@@ -32,7 +31,7 @@ class Track:
 
     def __str__(self) -> str:
         """What people call it: sound 2 (jpn, truehd)."""
-        if self.kind == "video" and (self.flags & Disposition.attached_pic or self.codec in _PICTURES):
+        if self.kind == "video" and (self.flags & Disposition.attached_pic or self.codec in PICTURES):
             return f"cover art ({self.codec})"
         said = [part for part in (self.tags.get("language"), self.codec or self.tag or "no codec named") if part]
         return f"{NOUNS.get(self.kind, self.kind)} {self.number} ({', '.join(said)})"

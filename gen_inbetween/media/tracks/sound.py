@@ -139,10 +139,8 @@ def layouts_of(path: Path, index: int) -> list[str]:
     Raw sound only counts its channels, and not every encoder takes surround channels at the sides.
     """
     with av.open(file_url(path)) as container:
-        layout = container.streams.audio[0].codec_context.layout
-        for stream in container.streams.audio:
-            if stream.index == index:
-                layout = stream.codec_context.layout
+        source: Any = container.streams[index]
+        layout = source.codec_context.layout
     own = [] if layout.name.endswith("channels") else [layout.name]
     return list(dict.fromkeys([*own, _LAYOUTS.get(layout.nb_channels, "stereo"), "stereo"]))
 

@@ -23,7 +23,7 @@ from typing import Any
 import av
 import av.codec
 
-from gen_inbetween.media.frames.colour import FilmColour, is_rgb
+from gen_inbetween.media.frames.colour import FilmColour, is_rgb, subsampling_of
 from gen_inbetween.media.frames.errors import VideoError
 from gen_inbetween.media.writing.options import VideoOptions
 from gen_inbetween.media.writing.outputs import OUTPUTS, Output, suffix_of
@@ -145,9 +145,7 @@ def chroma_of(pix_fmt: str) -> str:
         return "rgb"
     if pix_fmt.startswith("gray"):
         return "gray"
-    layout = av.VideoFormat(pix_fmt, 16, 16)
-    steps = 16 // layout.chroma_width(16), 16 // layout.chroma_height(16)
-    return {(1, 1): "444", (2, 1): "422", (1, 2): "440", (4, 1): "411", (4, 4): "410"}.get(steps, "420")
+    return subsampling_of(av.VideoFormat(pix_fmt, 16, 16))
 
 
 def _words(bits: int, chroma: str) -> str:

@@ -80,12 +80,6 @@ def is_pattern(path: Path) -> bool:
     return PATTERN.search(path.name) is not None and path.suffix.lower() in FILES
 
 
-def output_of(path: str | os.PathLike[str]) -> Output:
-    """The kind of output a path names. VideoError: none is named so."""
-    check_suffix(path)
-    return OUTPUTS[suffix_of(path)]
-
-
 def check_suffix(path: str | os.PathLike[str], *, sheet: bool = False) -> None:
     """Raise VideoError unless the path's ending is that of an output; sheet: .png is one as well, a contact sheet."""
     suffix = suffix_of(path)

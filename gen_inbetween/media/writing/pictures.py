@@ -16,6 +16,7 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour
+from gen_inbetween.media.frames.conversion import frame_of
 from gen_inbetween.media.frames.screen import (
     Pixels,
     hdr_light,
@@ -27,8 +28,7 @@ from gen_inbetween.media.frames.screen import (
 )
 from gen_inbetween.media.reading.deep_pictures import linear_light
 
-_PIXELS = {3: "rgb48le", 4: "rgba64le"}  # by channels
-_PNG_PIXELS = {3: "rgb48be", 4: "rgba64be"}
+_PNG_PIXELS = {3: "rgb48be", 4: "rgba64be"}  # by channels
 _OPTIONS = {"tiff": {"compression_algo": "deflate"}, "exr": {"compression": "zip16", "format": "half"}}
 
 
@@ -48,7 +48,7 @@ def save_picture(
     if encoder == "exr":
         frame = _planar_floats(wide, colour)
     else:
-        frame = av.VideoFrame.from_ndarray(np.ascontiguousarray(wide), format=_PIXELS[wide.shape[2]])
+        frame = frame_of(wide)
     width, height = square_size((frame.width, frame.height), sample_aspect)
     if (width, height) != (frame.width, frame.height):
         frame = frame.reformat(width=width, height=height, interpolation=Interpolation.LANCZOS)
