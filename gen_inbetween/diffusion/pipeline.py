@@ -96,6 +96,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
     """
 
     motion: MotionInfo | None = None
+    weights_folder: str | None = None  # where it was opened from, if its files were hashed
     weights_sha256: str | None = None  # of the folder it was opened from; None: nobody hashed it
     weights_states: tuple[tuple[str, tuple[int, ...]], ...] = ()  # of that folder's files when they were hashed
     _callback_tensor_inputs = ["latents", "denoised", "preview"]

@@ -86,7 +86,7 @@ class Sampler(GeneratedMethod):
         pipe = open_with_motion(self.spec, str(run.device), str(self.settings.dtype), self.motion)
         self.check_weights(pipe)
         clip = sample(pipe, run, timeline)
-        check_unchanged(pipe, self.spec)
+        check_unchanged(pipe)
         return GeneratedClip(clip.frames, clip.unet_passes, clip.seconds, clip.peak_memory)
 
     def check_weights(self, pipe: InbetweenPipeline) -> None:

@@ -9,7 +9,6 @@ manifest
 
 from __future__ import annotations
 
-import hashlib
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -58,7 +57,7 @@ from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.devices import open_device
-from gen_inbetween.runtime.hashing import tensor_sha256
+from gen_inbetween.runtime.hashing import tensor_sha256, text_sha256
 from gen_inbetween.runtime.hub import BUNDLED
 from gen_inbetween.runtime.messages import nearest_names, warn_once
 
@@ -298,22 +297,6 @@ def generate_clip(
     return clip
 
 
-def make_frames(
-    timeline: Timeline,
-    settings: Settings,
-    source: Source | None,
-    own: Own,
-    progress: bool,
-    interpolator: FrameInterpolator | None = None,
-    earlier: EarlierClip | None = None,
-) -> tuple[list[Image.Image], dict[str, Any]]:
-    """The frames of a timeline, interpolated or sampled, and the parts of the manifest that the method knows.
-
-    source: of a method that samples; None: opened here.
-    """
-    return make_candidates(timeline, settings, source, own, progress, interpolator, earlier)[0]
-
-
 def make_candidates(
     timeline: Timeline,
     settings: Settings,
@@ -323,11 +306,13 @@ def make_candidates(
     interpolator: FrameInterpolator | None = None,
     earlier: EarlierClip | None = None,
 ) -> list[tuple[list[Image.Image], dict[str, Any]]]:
-    """`make_frames` of every seed, the one to keep first."""
+    """The frames of a timeline by every seed, the one to keep first, and the parts of the manifest that each knows.
+
+    source: of a method that samples. interpolator: of method interpolate; None: that of the settings.
+    """
     if settings.method == INTERPOLATE:
-        interpolator = interpolator or open_for(settings, earlier.manifest["interpolator"] if earlier else None)
-        return [interpolate_timeline(timeline, settings, interpolator, progress)]
-    source = source or open_source(settings, own)
+        return [interpolate_timeline(timeline, settings, interpolator or open_for(settings), progress)]
+    assert source is not None
     timeline.check_lengths(source.configs)
     if settings.draft == INTERPOLATE:
         draft, _ = interpolate_timeline(timeline, reset(settings, DIFFUSION_ONLY), open_for(settings), progress)
@@ -336,7 +321,7 @@ def make_candidates(
         pipe, run, weights = open_run(settings, source, own, timeline.places, earlier)
     candidates = sample_seeds(run, lambda each: sample_timeline(timeline, pipe, each, own, progress))
     if source.spec is not None:
-        check_unchanged(pipe, fetch_weights(source.spec))
+        check_unchanged(pipe)
     return [(frames, more | weights) for frames, more in candidates]
 
 
@@ -437,8 +422,8 @@ def describe_motion(pipe: InbetweenPipeline) -> dict[str, Any] | None:
     from gen_inbetween.diffusion.motion import motion_state_dict
 
     tensors = motion_state_dict(pipe.unet)
-    digest = hashlib.sha256("".join(f"{name}{tensor_sha256(tensors[name])}" for name in sorted(tensors)).encode())
-    return {"sha256": digest.hexdigest(), "format": None, "scale": scale}
+    sha256 = text_sha256("".join(f"{name}{tensor_sha256(tensors[name])}" for name in sorted(tensors)))
+    return {"sha256": sha256, "format": None, "scale": scale}
 
 
 def sample_timeline(

@@ -11,13 +11,13 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
-from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
-from gen_inbetween.generation.generate import Own, check_own, make_frames, open_source, read_settings
+from gen_inbetween.generation.generate import Own, check_own, make_candidates, open_source, read_settings
 from gen_inbetween.generation.resolve import check_fields
 from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, Settings, reset
+from gen_inbetween.generation.timeline.inputs import path_of
 from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_clips, close_loop, retake_clip
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.media.clip import Clip
@@ -152,8 +152,7 @@ def retake(
     frames, parts = retake_clip(opened.frames, start, end, maker, mask=mask, **values)
     sources = {"clip": describe(clip, opened)}
     if mask is not None:
-        path = str(Path(mask).resolve()) if isinstance(mask, str | os.PathLike) else None
-        sources["mask"] = {"path": path}
+        sources["mask"] = {"path": path_of(mask)}
     return finish("retake", frames, opened.fps, parts, sources, values | {"start": start, "end": end}, maker)
 
 
@@ -207,12 +206,12 @@ def open_maker(keywords: dict[str, Any], progress: bool) -> Maker:
     check_own(settings, own)
     if settings.method in (AUTO, "svd"):
         raise JoinError(f"method {settings.method}: expected gi, trf, vibid or interpolate, which know both sides")
-    configs = None if settings.method == INTERPOLATE else open_source(settings, own).configs
+    source = None if settings.method == INTERPOLATE else open_source(settings, own)
 
     def make(window: Timeline, chosen: Settings) -> tuple[list[Image.Image], dict[str, Any]]:
-        return make_frames(window, chosen, None, own, progress)
+        return make_candidates(window, chosen, source, own, progress)[0]
 
-    return Maker(settings, configs, make)
+    return Maker(settings, None if source is None else source.configs, make)
 
 
 def move_picture(
@@ -242,8 +241,7 @@ SAMPLER_OF_TWO = (  # options of methods that know both sides, which svd does no
 
 def describe(source: Any, clip: Clip) -> dict[str, Any]:
     """A clip as a manifest names it."""
-    path = str(Path(source).resolve()) if isinstance(source, str | os.PathLike) else None
-    return {"path": path, "frames": len(clip), "frames_sha256": images_sha256(clip.frames)}
+    return {"path": path_of(source), "frames": len(clip), "frames_sha256": images_sha256(clip.frames)}
 
 
 def finish(
@@ -257,7 +255,8 @@ def finish(
 ) -> Clip:
     """The clip with its manifest."""
     colours = parts.pop("match_colour", None)
-    asked = {name: value for name, value in maker.asked().items() if name in SHAPE}
+    shape = {name: getattr(maker.settings, name) for name in SHAPE}
+    asked = {name: value for name, value in shape.items() if value != DEFAULTS[name]}
     join = {"kind": kind, **values, "asked": asked, **parts.pop("join")} | ({"colours": colours} if colours else {})
     parts["settings"] = {**parts["settings"], "fps": fps}
     parts["frames_sha256"] = images_sha256(frames)

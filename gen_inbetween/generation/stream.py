@@ -20,10 +20,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
+from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.timeline.keyframe import Keyframe
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
+from gen_inbetween.runtime.checks import check_whole
 
 
 class StoppedError(Exception):
@@ -66,8 +68,7 @@ def stream(
     Raises:
         What `inbetween` raises, in its place; ValueError, TypeError for these arguments, at once.
     """
-    if not isinstance(preview_every, int) or preview_every < 0:
-        raise ValueError(f"expected preview_every as a whole number of at least 0, got {preview_every!r}")
+    check_whole("preview_every", preview_every, 0)
     taken = [name for name in settings if name.startswith("callback_on_step_end")]
     if taken:
         raise TypeError(f"stream() makes use of the callback itself; leave {taken[0]} away, or call inbetween()")
@@ -88,7 +89,7 @@ class Run(threading.Thread):
         """The run, then its clip or its error as the last event."""
         names = ["latents", *(["preview"] if self.preview_every else [])]
         callback = {"callback_on_step_end": self.report, "callback_on_step_end_tensor_inputs": names}
-        if self.settings.get("method") == "interpolate":
+        if self.settings.get("method") == INTERPOLATE:
             callback = {}
         try:
             clip = inbetween(*self.frames, **{"progress": False, **self.settings, **callback})

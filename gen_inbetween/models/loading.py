@@ -122,7 +122,7 @@ def file_states(files: Iterable[Path]) -> tuple[tuple[str, FileState], ...]:
     return tuple((str(file), file_state(file)) for file in files if file.is_file())
 
 
-def check_unchanged(pipe: InbetweenPipeline, spec: ModelSpec) -> None:
+def check_unchanged(pipe: InbetweenPipeline) -> None:
     """That the weights in memory are those that were hashed; to be asked after a run, before its manifest is written.
 
     On a CPU they are read from the disk as they are needed, so a file that was written into (not: replaced by another
@@ -131,11 +131,13 @@ def check_unchanged(pipe: InbetweenPipeline, spec: ModelSpec) -> None:
     Raises:
         ModelError: they were changed while the pipeline was open.
     """
-    files = model_files(spec.source) if pipe.weights_sha256 else []
+    if pipe.weights_folder is None:
+        return
+    files = model_files(pipe.weights_folder)
     before = dict(pipe.weights_states)
     touched = [file for file in files if before.get(str(file), file_state(file)) != file_state(file)]
     inside = [file for file in touched if before[str(file)][0] == file_state(file)[0]]
-    if inside and pipe.device.type == "cpu" and folder_sha256(spec.source, again=True) != pipe.weights_sha256:
+    if inside and pipe.device.type == "cpu" and folder_sha256(pipe.weights_folder, again=True) != pipe.weights_sha256:
         raise ModelError(
             f"{inside[0]} was written into while the model was in use, so nobody can say what made this clip: make it "
             "again; to replace weights that are in use, write another file and rename it"
@@ -194,7 +196,8 @@ def _open(
     opened: InbetweenPipeline = pipe
     files = model_files(spec.source)
     if files:
-        opened.weights_sha256, opened.weights_states = folder_sha256(spec.source), states
+        opened.weights_folder, opened.weights_sha256 = spec.source, folder_sha256(spec.source)
+        opened.weights_states = states
     if not set(file_states(files)) <= set(states):
         raise ModelError(f"{spec.source} was changed while it was being opened: open it again when it is whole")
     return opened

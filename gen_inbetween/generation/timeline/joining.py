@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, fields, replace
+from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -21,6 +21,7 @@ from gen_inbetween.generation.timeline.pace import even_pace, step_lengths
 from gen_inbetween.generation.timeline.regions import open_region
 from gen_inbetween.generation.timeline.timeline import Timeline, blend
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
+from gen_inbetween.runtime.checks import check_whole
 
 if TYPE_CHECKING:
     from gen_inbetween.generation.settings import Settings
@@ -40,11 +41,6 @@ class Maker:
     settings: Settings
     configs: ModelConfigs | None
     make: Make
-
-    def asked(self) -> dict[str, Any]:
-        """The settings that are not at their defaults."""
-        values = {item.name: (getattr(self.settings, item.name), item.default) for item in fields(self.settings)}
-        return {name: value for name, (value, default) in values.items() if value != default}
 
     def fitting(self, size: tuple[int, int]) -> Settings:
         """The settings for pictures that come back to their own size with nothing cut off.
@@ -200,8 +196,10 @@ def replace_window(maker: Maker, scene: Sequence[Image.Image], region: Any) -> M
 
 def check_context(context: int, lengths: dict[str, int]) -> None:
     """JoinError for a context that is no count, or that a clip is shorter than."""
-    if isinstance(context, bool) or not isinstance(context, int) or context < 1:
-        raise JoinError(f"expected context as a whole number of at least 1, got {context!r}")
+    try:
+        check_whole("context", context, 1)
+    except ValueError as error:
+        raise JoinError(str(error)) from error
     for name, length in lengths.items():
         if length < context:
             raise JoinError(f"{name} has {length} frames, expected its context, {context}: take context={length}")
