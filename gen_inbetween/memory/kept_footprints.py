@@ -23,7 +23,7 @@ import torch
 
 from gen_inbetween.memory.counter import Footprint
 from gen_inbetween.models.layout import cache_folder
-from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.files import read_kept, write_json
 from gen_inbetween.runtime.hashing import json_sha256, short_hash
 from gen_inbetween.runtime.manifest import installed_version
 
@@ -110,10 +110,7 @@ def _store() -> Path:
 
 def _kept() -> dict[str, list[int]]:
     if not _counted:
-        try:
-            _counted.update(json.loads(_store().read_text(encoding="utf-8")))
-        except (OSError, ValueError, RuntimeError):  # none yet, or cut off; RuntimeError: no home folder
-            log.debug("no footprints are kept")
+        _counted.update(read_kept(_store()))
     return _counted
 
 
@@ -121,5 +118,5 @@ def _keep(key: str, figures: list[int]) -> None:
     _counted[key] = figures
     try:
         write_json(_store(), _counted)
-    except (OSError, RuntimeError) as error:  # a read-only home costs time at the next run, nothing else
+    except OSError as error:  # a read-only home costs time at the next run, nothing else
         log.debug("footprints are not kept: %s", error)

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import hashlib
-import json
 import logging
 import os
 from pathlib import Path
@@ -12,7 +11,7 @@ from typing import Annotated, Any
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
-from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.files import read_kept, write_json
 from gen_inbetween.runtime.hashing import file_sha256, file_state, is_settled
 from gen_inbetween.runtime.hub import INDEX, MOTION_FILE, ModelError
 from gen_inbetween.runtime.trust.limits import UntrustedError, checked, read_object, shorten
@@ -144,7 +143,7 @@ def cache_folder() -> Path:
 
 def _file_hashes(files: list[Path], again: bool) -> list[str]:
     store = cache_folder() / "sha256.json"
-    kept = _kept_hashes(store)
+    kept = read_kept(store)
     states = [file_state(path) for path in files]
     keys = [" ".join(map(str, (path.resolve(), *state))) for path, state in zip(files, states, strict=True)]
     hashes = {key: kept[key] for key in keys if key in kept and not again}
@@ -159,14 +158,6 @@ def _file_hashes(files: list[Path], again: bool) -> list[str]:
         except OSError as error:  # a read-only home costs time at the next run, nothing else
             log.debug("hashes are not kept: %s", error)
     return [hashes[key] for key in keys]
-
-
-def _kept_hashes(store: Path) -> dict[str, str]:
-    try:
-        content = json.loads(store.read_text(encoding="utf-8"))
-    except (OSError, ValueError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def _what_it_is(path: Path) -> str:

@@ -313,6 +313,15 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     return write_text(path, json.dumps(value, indent=2) + "\n")
 
 
+def read_kept(path: Path) -> dict[str, Any]:
+    """The object that `write_json` wrote to a file; {} where there is none, or something else stands there."""
+    try:
+        content = json.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError, RecursionError):
+        return {}
+    return content if isinstance(content, dict) else {}
+
+
 def write_json_lines(path: str | os.PathLike[str], rows: Iterable[Any]) -> Path:
     """Write each value as one line of JSON, as `write_text` does."""
     return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))

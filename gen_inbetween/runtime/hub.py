@@ -24,6 +24,7 @@ from huggingface_hub.errors import (
 )
 
 MODELS_VARIABLE = "GEN_INBETWEEN_MODELS"
+INDEX = "model_index.json"  # of a pipeline in diffusers' layout
 MOTION_FILE = "backward_motion.safetensors"  # the backward motion that lies in, or beside, a model
 HUB_IDS = {
     "svd-xt": "stabilityai/stable-video-diffusion-img2vid-xt",
@@ -36,9 +37,6 @@ BUNDLED = {  # folders of this installation
 }
 # huggingface_hub went from requests to httpx; the connection errors of the two have nothing in common but their origin.
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"}
-
-
-INDEX = "model_index.json"
 
 
 class ModelError(ValueError):
@@ -75,7 +73,7 @@ def locate_model(source: str) -> str:
         return BUNDLED[source]
     if source in HUB_IDS:  # whatever folder of that name lies in the working directory
         folder = models_folder(source)
-        return str(folder) if folder and (folder / "model_index.json").is_file() else HUB_IDS[source]
+        return str(folder) if folder and (folder / INDEX).is_file() else HUB_IDS[source]
     if Path(os.path.expanduser(source)).is_dir():
         return str(Path(os.path.expanduser(source)))
     if source.count("/") != 1 or source.startswith(("/", ".", "~")) or source.endswith("/"):

@@ -163,18 +163,7 @@ def check(manifest: Any, path: Path) -> dict[str, Any]:
     if type(number) is not int or number not in (1, FORMAT):
         found = shorten(repr(number))
         raise ManifestError(f"{path}: expected a gen_inbetween manifest of format 1 or {FORMAT}, found {found}")
-    for part in (
-        "settings",
-        "frames",
-        "auto",
-        "model",
-        "motion",
-        "interpolator",
-        "memory",
-        "levers",
-        "versions",
-        "join",
-    ):
+    for part in OBJECTS:
         if not isinstance(manifest.get(part, {}), dict | None):
             raise ManifestError(f"{path}: expected {part} as an object, found {type(manifest[part]).__name__}")
     return upgrade(manifest) if number == 1 else manifest

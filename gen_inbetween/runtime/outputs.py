@@ -27,6 +27,7 @@ from gen_inbetween.runtime.files import (
     check_writable,
     end_lock,
     parents_of,
+    read_kept,
     real_place,
     replaced,
     short_name,
@@ -170,7 +171,7 @@ def claim_folder(
             raise OutputError(f"{folder / name} is an input or holds one: name another output folder")
     if (folder / CLAIM).exists():
         return
-    overwrite = overwrite or (proof is not None and says_versions(read_object(folder / proof)))
+    overwrite = overwrite or (proof is not None and says_versions(read_kept(folder / proof)))
     there = [name for name in names if os.path.lexists(folder / name) and not is_ours(folder / name)]
     if there and not overwrite:
         raise OutputError(
@@ -312,17 +313,8 @@ def lasting(manifest: dict[str, Any]) -> dict[str, Any]:
 
 def read_manifest(path: Path) -> dict[str, Any] | None:
     """The manifest in a JSON file, whatever its format; None: it is none of ours."""
-    content = read_object(path)
+    content = read_kept(path)
     return content if is_manifest(content, path) else None
-
-
-def read_object(path: Path) -> dict[str, Any]:
-    """The JSON object in a file; an empty one where there is none."""
-    try:
-        content = json.loads(path.read_text(encoding="utf-8"))
-    except (OSError, ValueError, RecursionError):
-        return {}
-    return content if isinstance(content, dict) else {}
 
 
 def is_manifest(content: dict[str, Any], path: Path) -> bool:

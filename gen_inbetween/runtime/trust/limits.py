@@ -83,11 +83,11 @@ def parse_object(text: str | bytes, where: str) -> dict[str, Any]:
 def read_object(path: Path) -> dict[str, Any]:
     """`parse_object` of a file."""
     try:
-        if path.stat().st_size > LONGEST_JSON:
-            parse_object(b" " * (LONGEST_JSON + 1), str(path))
-        return parse_object(path.read_bytes(), str(path))
+        with path.open("rb") as file:
+            content = file.read(LONGEST_JSON + 1)
     except OSError as error:
         raise UntrustedError(f"{path} cannot be read: {error.strerror or error}") from error
+    return parse_object(content, str(path))
 
 
 def checked(shape: TypeAdapter[Any], content: Mapping[str, Any], where: str) -> Any:
