@@ -4,13 +4,17 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
 
-.PHONY: demo test test-oldest lint docs ablation frontier clean
+.PHONY: demo test test-all test-oldest lint docs ablation frontier clean
 
 demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
 
 test: lint
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal
+
+# The slow suites too (marked `slow`), one after another: they start servers, clusters and browsers.
+test-all: test
+	$(BIN)/python -m pytest -q -m slow
 
 # In the oldest versions that pyproject.toml names, in an environment of its own (some 6 GB: the oldest torch brings CUDA). The proofs against
 # the published code, the pipeline, files of weights and loading; TESTS=tests for all.
