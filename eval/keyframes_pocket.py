@@ -1,14 +1,15 @@
-"""What several keyframes, context, loops and drafts do on the bundled `pocket`, on held-out synthetic clips.
+"""What several keyframes, context, loops and drafts do on the bundled model, on held-out synthetic clips.
 
     python eval/keyframes_pocket.py                         # goes on where it was; writes eval/keyframes_pocket.md
     python eval/keyframes_pocket.py --clips 2 --steps 4     # a first look
     python eval/keyframes_pocket.py --report                # the page alone, from what is there
 
 Every clip that was measured is a line of eval/keyframes_pocket.jsonl, under the hash of the model and the settings: a
-run that was stopped goes on, and another edition of the model starts anew. Four questions:
+run that was stopped goes on, and another edition of the model starts anew. Five questions:
 
     sequence   does motion stop at an inner keyframe, in one clip through three, and in two clips put together?
-    bridge     do frames of context carry velocity into a gap?                    context 1, 2 and 4
+    bridge     is a gap in an even motion filled on its path?                     context 1, 2 and 4
+    pace       do frames of context carry velocity into a gap whose two ends cannot tell it?
     loop       does a loop of one picture move, and is its seam a step like others?
     draft      is the path of a rough clip followed?                  draft_strength 0.3 to 0.9, and no draft
 
@@ -27,9 +28,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 from pocket_scores import mean_with_interval
+from scipy.stats import wilcoxon
 
 from gen_inbetween.data.sprites import KINDS
-from gen_inbetween.data.synthetic import HELD_OUT_SEED, SyntheticClip, make_clip
+from gen_inbetween.data.synthetic import HELD_OUT_SEED, SyntheticClip, make_clip, motion_bucket
 from gen_inbetween.data.tracking import track
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.joins import bridge, loop
@@ -45,6 +47,7 @@ ROWS, PAGE, SHEET = (HERE / f"keyframes_pocket.{ending}" for ending in ("jsonl",
 LENGTH = 14  # frames that pocket was trained on
 SEGMENT = LENGTH - 1
 GAP = 6  # frames of a gap; with 4 frames of context on either side a window of 14
+BESIDE = 8  # frames of the true clip on either side of a gap
 CONTEXTS = (1, 2, 4)
 STRENGTHS = (0.3, 0.5, 0.7, 0.9)
 KINDS_THAT_GO = tuple(kind for kind in KINDS if kind != "ball")
@@ -67,14 +70,14 @@ def steps(path: NDArray[np.float64]) -> NDArray[np.float64]:
     return np.linalg.norm(np.diff(path, axis=0), axis=-1)
 
 
-def moving_clip(index: int, num_frames: int) -> SyntheticClip:
-    """A held-out clip of one object that moves at an even pace: no balls, which bounce."""
+def moving_clip(index: int, num_frames: int, speed: float = 1.2) -> SyntheticClip:
+    """A held-out clip of one object that moves at an even pace, pixels a frame: no balls, which bounce."""
     return make_clip(
         HELD_OUT_SEED + OFFSET + index,
         num_frames=num_frames,
         num_objects=1,
         kind=KINDS_THAT_GO[index % len(KINDS_THAT_GO)],
-        speed=1.2,
+        speed=speed,
     )
 
 
@@ -99,18 +102,17 @@ def sequence(index: int, settings: Settings) -> Row:
 
 def bridged(index: int, settings: Settings) -> Row:
     """Speed and direction of the first step into the gap against the last step before it, for each context."""
-    before = 8
-    truth = moving_clip(index, 2 * before + GAP)
+    truth = moving_clip(index, 2 * BESIDE + GAP)
     frames = pictures(truth)
     told = {**settings, "motion_bucket_id": truth.motion_bucket_id, "seed": index}
-    first, last = Clip(frames[:before], truth.fps), Clip(frames[before + GAP :], truth.fps)
+    first, last = Clip(frames[:BESIDE], truth.fps), Clip(frames[BESIDE + GAP :], truth.fps)
     velocity = np.diff(truth.positions[:, 0], axis=0)
     row: Row = {}
     for context in CONTEXTS:
         clip = bridge(first, last, num_frames=GAP, context=context, **told)
         moved = np.diff(positions(clip, truth), axis=0)
         errors, angles = [], []
-        for join in (before - 1, before + GAP - 1):  # into the gap, and out of it
+        for join in (BESIDE - 1, BESIDE + GAP - 1):  # into the gap, and out of it
             made, true = moved[join], velocity[join]
             errors.append(abs(np.linalg.norm(made) / np.linalg.norm(true) - 1))
             cosine = (made @ true) / (np.linalg.norm(made) * np.linalg.norm(true) + 1e-9)
@@ -118,8 +120,39 @@ def bridged(index: int, settings: Settings) -> Row:
         row[f"speed_error_{context}"] = float(np.mean(errors))
         row[f"direction_error_{context}"] = float(np.mean(angles))
         row[f"path_error_{context}"] = float(
-            np.linalg.norm(positions(clip, truth) - truth.positions[:, 0], axis=-1)[before : before + GAP].mean()
+            np.linalg.norm(positions(clip, truth) - truth.positions[:, 0], axis=-1)[BESIDE : BESIDE + GAP].mean()
         )
+    return row
+
+
+def paced(index: int, settings: Settings) -> Row:
+    """How much of a change of pace within the gap is drawn: 1 as in truth, 0 an even pace.
+
+    The object goes 2.4 pixels a frame before the gap and 0.6 after it, slowing down evenly (in odd clips the other way
+    round). Both pictures at the gap's ends are those of an even 1.5 pixels: only frames of context tell the difference.
+    """
+    strides = np.concatenate([np.full(BESIDE - 1, 4.0), np.linspace(4, 1, GAP + 1), np.full(BESIDE - 1, 1.0)])
+    strides = strides[::-1] if index % 2 else strides
+    chosen = np.round(np.concatenate([[0.0], np.cumsum(strides)])).astype(int)
+    dense = moving_clip(index, int(chosen[-1]) + 1, speed=0.6)
+    frames = [Image.fromarray(dense.frames[number]) for number in chosen]
+    true_path = dense.positions[chosen, 0]
+    gap = slice(BESIDE - 1, BESIDE + GAP)  # its steps
+
+    def change(path: NDArray[np.float64]) -> float:
+        """Of the pace, from the gap's first half to its second, over its mean; the middle step counts for neither."""
+        lengths = steps(path)[gap]
+        half = len(lengths) // 2
+        return float((lengths[:half].mean() - lengths[-half:].mean()) / lengths.mean())
+
+    bucket = motion_bucket(float(steps(true_path)[gap].mean()), frames[0].width)
+    told = {**settings, "motion_bucket_id": bucket, "seed": index}
+    first, last = Clip(frames[:BESIDE], dense.fps), Clip(frames[BESIDE + GAP :], dense.fps)
+    row: Row = {"carried_truth": change(positions(frames, dense)) / change(true_path)}
+    for context in CONTEXTS:
+        path = positions(bridge(first, last, num_frames=GAP, context=context, **told), dense)
+        row[f"carried_{context}"] = change(path) / change(true_path)
+        row[f"pace_path_error_{context}"] = float(np.linalg.norm(path - true_path, axis=-1)[gap][1:].mean())
     return row
 
 
@@ -159,6 +192,7 @@ def drafted(index: int, settings: Settings) -> Row:
 QUESTIONS: dict[str, Callable[[int, Settings], Row]] = {
     "sequence": sequence,
     "bridge": bridged,
+    "pace": paced,
     "loop": looped,
     "draft": drafted,
 }
@@ -172,6 +206,12 @@ def read_rows(key: str) -> dict[tuple[str, int], Row]:
         if row["key"] == key:
             rows[row["question"], row["index"]] = row["values"]
     return rows
+
+
+def paired_p(first: NDArray[np.float64], second: NDArray[np.float64]) -> str:
+    """Wilcoxon's signed-rank test over clips that have both; a dash where there is nothing to tell."""
+    difference = (first - second)[np.isfinite(first - second)]
+    return f"{wilcoxon(difference).pvalue:.3g}" if len(difference) > 5 and np.any(difference) else "-"
 
 
 def table(*names: str) -> str:
@@ -190,25 +230,38 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
         return mean_with_interval(known, digits) if np.isfinite(known).sum() > 1 else "-"
 
     counts = {question: len(column(question, "")) for question in QUESTIONS}
-    yield "# Several keyframes, context, loops and drafts on `pocket`\n"
+    yield "# Several keyframes, context, loops and drafts on the bundled model\n"
     yield "Made by `python eval/keyframes_pocket.py`; held-out synthetic clips of 64 x 64 pixels, one object in each."
     yield f"Means with 95 % bootstrap intervals over clips. Model and settings: {key}. Clips: {counts}; a dash:"
     yield "fewer than two.\n"
     yield "## Does motion stop at an inner keyframe?\n"
     yield "The steps beside the middle keyframe over the clip's median step (1: it goes on; less: it pauses).\n"
-    yield table("true clip", "one clip through three keyframes", "two put together", "difference, clip by clip")
+    yield table("true clip", "one clip through three keyframes", "two put together", "difference, clip by clip", "p")
     windows, chained = (np.asarray(column("sequence", name), float) for name in ("windows", "chained"))
     difference = mean_with_interval(list(windows - chained), 2) if np.isfinite(windows - chained).sum() > 1 else "-"
     cells = " | ".join(cell("sequence", name) for name in ("truth", "windows", "chained"))
-    yield f"| {cells} | {difference} |\n"
+    yield f"| {cells} | {difference} | {paired_p(windows, chained)} |\n"
     if SHEET.exists():
         yield f"![a clip through three keyframes, and two put together]({SHEET.name})\n"
-    yield "## Do frames of context carry velocity into a gap?\n"
+    yield "## Is a gap in an even motion filled on its path?\n"
     yield f"A gap of {GAP} frames between two stretches of a true clip; its first and last step against the true.\n"
     yield table("context", "error of speed, share", "error of direction, degrees", "distance from the true path, px")
     for context in CONTEXTS:
         names = (f"speed_error_{context}", f"direction_error_{context}", f"path_error_{context}")
         yield f"| {context} | {' | '.join(cell('bridge', name) for name in names)} |"
+    yield "\n## Do frames of context carry velocity into a gap?\n"
+    yield "The object goes 2.4 pixels a frame on one side of the gap and 0.6 on the other, as the pictures at the gap's"
+    yield "ends cannot tell. Share of the true change of pace that is drawn (0: an even pace; 1: as in truth, whose own"
+    yield f"frames, followed by the same tracker, give {cell('pace', 'carried_truth')}).\n"
+    yield table(
+        "context", "share of the change of pace", "over context 1, clip by clip", "p", "distance from the true path, px"
+    )
+    alone = np.asarray(column("pace", "carried_1"), float)
+    for context in CONTEXTS:
+        carried = np.asarray(column("pace", f"carried_{context}"), float)
+        gain = mean_with_interval(list(carried - alone), 2) if np.isfinite(carried - alone).sum() > 1 else "-"
+        cells = f"{cell('pace', f'carried_{context}')} | {gain} | {paired_p(carried, alone)}"
+        yield f"| {context} | {cells} | {cell('pace', f'pace_path_error_{context}')} |"
     yield "\n## Does a loop of one picture move?\n"
     yield table("object's step, px", "change from frame to frame, grey levels", "last step over the median")
     yield f"| {' | '.join(cell('loop', name) for name in ('pixels_a_step', 'changed', 'join_ratio'))} |\n"
@@ -224,7 +277,7 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=128)
-    parser.add_argument("--model", default="pocket")
+    parser.add_argument("--model", default="pocket-2")
     parser.add_argument("--method", default="gi")
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--questions", nargs="*", choices=list(QUESTIONS), default=list(QUESTIONS))
