@@ -8,12 +8,12 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Kind, check_kind
 from gen_inbetween.interpolation.recursive_midpoint import count_midpoints, recursive_midpoint
 from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.runtime.checks import check_whole
+from gen_inbetween.runtime.progress import track
 
 
 def inbetween_frames(
@@ -36,10 +36,7 @@ def inbetween_frames(
     a, b = (frame_tensor(frame, interpolator.device) for frame in (first, last))
     times = [step / (num_frames - 1) for step in range(1, num_frames - 1)]
     between = between_frames(a, b, times, interpolator, iters)
-    frames = [
-        tensor_frame(frame)
-        for frame in tqdm(between, interpolator.info.name, len(times), unit="frame", disable=not progress)
-    ]
+    frames = [tensor_frame(frame) for frame in track(between, interpolator.info.name, len(times), shown=progress)]
     if not exact_ends:
         first, last = (tensor_frame(pass_through(frame, interpolator, iters)) for frame in (a, b))
     return [first, *frames, last]

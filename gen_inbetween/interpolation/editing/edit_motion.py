@@ -17,7 +17,6 @@ import numpy as np
 import torch
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.editing.index_maps import FEATHER, Curve, feathered_layers, index_map, layer_positions
 from gen_inbetween.interpolation.editing.masks import Mask, open_masks
@@ -31,6 +30,7 @@ from gen_inbetween.media.image import Frame, open_images
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.hashing import mask_sha256
+from gen_inbetween.runtime.progress import track
 
 REFERENCE_ITERS = 2  # steps of a network that looks at a reference: the paper's default
 MAP_TAKERS = ("dis-splat", "tiny-di", "rife-dr", "dis")  # the interpolators by name that take a map
@@ -90,7 +90,7 @@ def edit_motion(
         pair = network.pair(*(frame_tensor(frame, network.device) for frame in ends))
         return [
             _frame(ends[0], ends[1], pair, index_map(layers, values), iters)
-            for values in tqdm(positions, desc="edit", unit="frame", disable=not progress)
+            for values in track(positions, "edit", shown=progress)
         ]
 
     frames = draw_parts(draw, (first, last))

@@ -23,7 +23,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.classical import DisInterpolator
 from gen_inbetween.interpolation.dis_flow import opencv
@@ -41,6 +40,7 @@ from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime.checks import check_positive, check_whole
 from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
+from gen_inbetween.runtime.progress import track
 
 _WHOLE = 1e-4  # of a step: as near as shares of single precision come to a frame
 SOFT = 1.0  # pixels: sigma of the blur over the edge along which a thing is pasted
@@ -110,11 +110,11 @@ def retime_objects(
     positions = _frames_at(shares, old).tolist()
     draw = open_interpolator(interpolator, device)
     seen = [load_image(frame) for frame in old]
-    propagated = list(tqdm(propagate_masks(seen, opened), "follow", len(old), unit="frame", disable=not progress))
+    propagated = list(track(propagate_masks(seen, opened), "follow", len(old), shown=progress))
 
     def compose(pictures: list[Image.Image]) -> list[Image.Image]:
         layers = _Layers(pictures, seen, propagated, draw)
-        return [_compose(layers, at) for at in tqdm(positions, "compose", unit="frame", disable=not progress)]
+        return [_compose(layers, at) for at in track(positions, "compose", shown=progress)]
 
     frames = draw_parts(compose, old.frames)
     settings = {

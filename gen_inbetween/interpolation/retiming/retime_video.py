@@ -22,7 +22,6 @@ from typing import Any
 
 import numpy as np
 import torch
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import open_interpolator
@@ -52,6 +51,7 @@ from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import file_sha256, files_sha256
 from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
+from gen_inbetween.runtime.progress import track
 
 log = logging.getLogger("gen_inbetween")
 
@@ -205,7 +205,7 @@ def retime_video(
     done, counts = parts.begin(resume) if parts else 0, Counts()
     if bent == LINEAR and not loop:
         frames = _streamed_frames(drawing, done, counts)
-        frames = iter(tqdm(frames, out.name, drawing.total, initial=done, unit="frame", disable=not progress))
+        frames = track(frames, out.name, drawing.total, initial=done, shown=progress)
     else:
         frames = _curved_frames(drawing, done, counts, bent, loop, progress)
 

@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image
 from torch.nn import functional
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import frame_tensor
@@ -33,6 +32,7 @@ from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT, bounce, turn
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.progress import track
 
 log = logging.getLogger("gen_inbetween")
 
@@ -107,7 +107,9 @@ def speed_profile(
     opened = open_interpolator(interpolator, device)
     timed = [TimedFrame(np.asarray(load_image(frame)), float(index)) for index, frame in enumerate(frames)]
     pairs = list(frame_pairs(timed, cuts=cuts))
-    motions = [_motion(pair, opened) for pair in tqdm(pairs, f"pace by {opened.info.name}", disable=not progress)]
+    motions = [
+        _motion(pair, opened) for pair in track(pairs, f"pace by {opened.info.name}", unit="pair", shown=progress)
+    ]
     lengths, cameras, cells = (np.stack(column) for column in zip(*motions, strict=True))
     turned, shares = np.full(max(len(pairs) - 1, 0), np.nan), []
     for scene in _scenes([pair.cut for pair in pairs]):

@@ -14,7 +14,6 @@ from collections.abc import Iterable, Iterator
 
 import numpy as np
 from torch import Tensor
-from tqdm import tqdm
 
 from gen_inbetween.interpolation.film import draw_between, redraw
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Reference
@@ -22,6 +21,7 @@ from gen_inbetween.interpolation.pairs import between_frames
 from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
 from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.runtime.progress import track
 
 MEETS = 1e-6  # of a pair's time: a time this near to a source frame is the frame's
 
@@ -80,7 +80,7 @@ def retime_in_any_order(
     """
     forwards, order = np.unique(times, return_inverse=True)
     frames = retime_pairs(pairs, forwards.tolist(), interpolator, passthrough=passthrough, iters=iters)
-    drawn = list(tqdm(frames, interpolator.info.name, total=len(forwards), unit="frame", disable=not progress))
+    drawn = list(track(frames, interpolator.info.name, len(forwards), shown=progress))
     return [drawn[number] for number in order]
 
 
