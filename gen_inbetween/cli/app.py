@@ -19,6 +19,7 @@ from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
+from gen_inbetween.cli import stylize as cli_stylize
 from gen_inbetween.cli.errors import (
     ANYWHERE,
     FAILED,
@@ -497,6 +498,7 @@ def _writing(
 cli_models.add_to(app)
 cli_retime.add_to(app)
 cli_edit.add_to(app)
+cli_stylize.add_to(app)
 cli_clean.add_to(app)
 
 

@@ -33,6 +33,7 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "model",
     "motion",
     "interpolator",
+    "style",  # of a stylised clip: what was learnt from, how long, how well
     "settings",
     "request",  # of a clip of a batch: what its line asked for
     "memory",  # what was done to save memory

@@ -83,7 +83,7 @@ def open_metric(name: str) -> ClipMetric | SetMetric:
         near = near or nearest_names(name, registry, count=3)
         known = f"did you mean {', '.join(near)}?" if near else f"there are {', '.join(sorted(registry))}"
         raise UnknownMetric(f"there is no metric {name!r}; {known}")
-    from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights
+    from gen_inbetween.models.backbones.weights import MissingWeights
 
     try:
         return registry[name]()

@@ -9,9 +9,9 @@ from typing import ClassVar
 import torch
 from torch import Tensor, nn
 
-from gen_inbetween.evaluation.metrics.backbones.efficientnet import SCALE, SHIFT, feature_maps, open_network
 from gen_inbetween.evaluation.metrics.backbones.lpips import Lpips, squared_difference
 from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Family, Sample
+from gen_inbetween.models.backbones.efficientnet import SCALE, SHIFT, feature_maps, open_network
 
 AT_ONCE = 1024 * 576  # maps of a VGG16 take a gigabyte for that many pixels
 

@@ -38,7 +38,7 @@ from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
-from gen_inbetween.media.reading.sequences import image_files, is_pattern
+from gen_inbetween.media.reading.sequences import image_files, is_pattern, source_sha256
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import TimedVideo, VideoError
 from gen_inbetween.media.times.rates import exact_rate, parse_seconds
@@ -49,7 +49,6 @@ from gen_inbetween.media.video_writer import check_video_output, plan_output, wr
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
-from gen_inbetween.runtime.hashing import file_sha256, files_sha256
 from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
 from gen_inbetween.runtime.progress import track
 
@@ -191,7 +190,7 @@ def retime_video(
     settings |= {"start": start, "stop": stop, "folder_rate": folder_fps, "interlaced": interlaced}
     settings |= {"video": asdict(video)} if video != PLAIN else {}
     identity = {
-        "source": {"path": "-" if path != given else str(path.resolve()), "sha256": _source_sha256(path)},
+        "source": {"path": "-" if path != given else str(path.resolve()), "sha256": source_sha256(path)},
         "interpolator": asdict(opened.info),
         "settings": settings,
     }
@@ -337,10 +336,3 @@ def _slowing(scale: float) -> Fraction:
     if not 0.001 <= scale <= 1000:
         raise VideoError(f"scale is between 0.001 and 1000 times as long; got {scale:g}")
     return Fraction(scale).limit_denominator(1000)
-
-
-def _source_sha256(path: Path) -> str:
-    """Of a file's content; of a folder, of its images' names and contents."""
-    if path.is_file():
-        return file_sha256(path)
-    return files_sha256(image_files(path))

@@ -17,6 +17,8 @@ from itertools import pairwise
 from math import gcd
 from pathlib import Path
 
+from gen_inbetween.runtime.hashing import file_sha256, files_sha256
+
 IMAGE_SUFFIXES = frozenset(
     ".png .jpg .jpeg .jfif .webp .bmp .tif .tiff .ppm .pgm .pnm .tga .avif .heic .heif .jp2 .exr".split()
 )
@@ -46,6 +48,11 @@ def image_files(path: Path) -> list[Path]:
         named = re.compile(f"{re.escape(before)}-?[0-9]+{re.escape(after)}")
         images = (file for file in images if named.fullmatch(file.name))
     return sorted(images, key=natural_order)
+
+
+def source_sha256(path: Path) -> str:
+    """Hash of a film: of a file's content; of a folder or pattern, of its images' names and contents."""
+    return file_sha256(path) if path.is_file() else files_sha256(image_files(path))
 
 
 def natural_order(path: Path) -> list[tuple[int, int, str]]:

@@ -18,7 +18,7 @@ from torch import Tensor
 from transformers import Dinov2Config, Dinov2Model
 
 from gen_inbetween.evaluation.metrics.backbones.extractors import FrameExtractor
-from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights, load_strictly
+from gen_inbetween.models.backbones.weights import MissingWeights, load_strictly
 from gen_inbetween.runtime.hashing import file_sha256
 
 SHA256 = "198644e37de36674974f453a9aebfc0120b168b9414cce18d4dceb576fbdf355"

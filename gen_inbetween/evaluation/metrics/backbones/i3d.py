@@ -14,7 +14,7 @@ import torch
 from torch import Tensor
 
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor
-from gen_inbetween.evaluation.metrics.backbones.weights import CLIP_STAND_INS, WeightsFile
+from gen_inbetween.models.backbones.weights import CLIP_STAND_INS, WeightsFile
 
 FILE = WeightsFile(
     network="FVD's I3D",

@@ -16,7 +16,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen_inbetween.evaluation.metrics.backbones.extractors import FrameExtractor
-from gen_inbetween.evaluation.metrics.backbones.weights import WeightsFile
+from gen_inbetween.models.backbones.weights import WeightsFile
 
 FILE = WeightsFile(
     network="FID's InceptionV3",

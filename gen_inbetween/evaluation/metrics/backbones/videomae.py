@@ -17,7 +17,7 @@ from torch import Tensor, nn
 from transformers import VideoMAEConfig, VideoMAEModel
 
 from gen_inbetween.evaluation.metrics.backbones.extractors import FeatureExtractor, resize_frames
-from gen_inbetween.evaluation.metrics.backbones.weights import CLIP_STAND_INS, WeightsFile, load_strictly
+from gen_inbetween.models.backbones.weights import CLIP_STAND_INS, WeightsFile, load_strictly
 
 FILE = WeightsFile(
     network="content-debiased FVD's VideoMAE",

@@ -12,7 +12,7 @@ import pytest
 
 from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.backbones import inception, weights
-from gen_inbetween.evaluation.metrics.backbones.weights import MissingWeights, WeightsFile
+from gen_inbetween.models.backbones.weights import MissingWeights, WeightsFile
 from gen_inbetween.runtime.hashing import file_sha256
 
 

@@ -1,0 +1,286 @@
+"""`inbetween stylize`: painted keyframes, spread over a film."""
+
+from __future__ import annotations
+
+from pathlib import Path
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from gen_inbetween.cli.errors import report_errors
+from gen_inbetween.cli.options import (
+    Background,
+    Crf,
+    Device,
+    Overrides,
+    Overwrite,
+    PixFmt,
+    VideoCodec,
+    check_there,
+    say,
+)
+
+if TYPE_CHECKING:
+    from gen_inbetween.stylize.sequence import Film
+    from gen_inbetween.stylize.settings import StyleSettings
+
+
+@report_errors
+def stylize(
+    video: Annotated[
+        Path | None,
+        typer.Argument(help="A film, a folder of frames, the published layout (NAME_train, NAME_gen), or - (y4m)."),
+    ] = None,
+    out: Annotated[
+        Path | None, typer.Option("--out", "-o", help="out.mp4, .mov, .webm, .gif, a folder of frames, ... or -")
+    ] = None,
+    key: Annotated[
+        list[str] | None,
+        typer.Option(metavar="FRAME=PICTURE", help="A painted frame: 12=painted.png, or painted_0012.png. Repeatable."),
+    ] = None,
+    mask: Annotated[
+        list[str] | None, typer.Option(metavar="FRAME=PICTURE", help="White where that frame is painted. Repeatable.")
+    ] = None,
+    minutes: Annotated[float | None, typer.Option(help="Of learning, at most. [default: 3]")] = None,
+    steps: Annotated[int | None, typer.Option(help="Of learning, at most; the same again with the same.")] = None,
+    hold_out: Annotated[
+        int | None, typer.Option(metavar="FRAME", help="A painted frame that judges and is not learnt from.")
+    ] = None,
+    guides: Annotated[
+        bool | None, typer.Option("--guides/--no-guides", help="Points that go along with the motion. [default: on]")
+    ] = None,
+    style: Annotated[
+        Path | None,
+        typer.Option(
+            help="Where the style is kept, or a learnt one to use without keys. [default: OUT.style.safetensors]"
+        ),
+    ] = None,
+    export: Annotated[
+        str | None, typer.Option(metavar="FRAME=FILE", help="Only write a frame, to be painted over: 12=frame.png")
+    ] = None,
+    preview: Annotated[Path | None, typer.Option(help="A picture rewritten every few seconds while it learns.")] = None,
+    watch: Annotated[
+        bool, typer.Option("--watch", help="Go on learning whenever a painted file is saved; Ctrl-C ends it.")
+    ] = False,
+    camera: Annotated[
+        int | None, typer.Option(metavar="N", help="Translate a camera's pictures, with --style.")
+    ] = None,
+    search: Annotated[
+        float | None,
+        typer.Option(metavar="MINUTES", help="Try other settings for so long; a table into --out, a folder."),
+    ] = None,
+    config: Annotated[
+        Path | None, typer.Option(help="A YAML file of settings, such as stylize_published.yaml.")
+    ] = None,
+    overrides: Overrides = None,
+    seed: Annotated[int, typer.Option(help="Of first weights, patches and guides.")] = 0,
+    device: Device = None,
+    overwrite: Overwrite = False,
+    codec: VideoCodec = None,
+    crf: Crf = None,
+    pix_fmt: PixFmt = None,
+    background: Background = None,
+) -> None:
+    """A painted frame or a few, learnt in minutes, and the whole film in that style."""
+    check_there(video, config, None if key else style)
+    if out is None and export is None and not watch:
+        raise ValueError("say where the film goes: -o out.mp4")
+    if video is None and camera is None:
+        raise ValueError("expected a film, a folder of frames or - (y4m), or --camera 0")
+    if style is not None and not key and (camera is not None or str(video) == "-"):
+        return _live(video, camera, style, out, device, overwrite, _video(codec, crf, pix_fmt, background))
+    if video is None or camera is not None:
+        raise ValueError("--camera: expected a learnt style, --style FILE, learnt with --no-guides; keys need a film")
+    settings = _settings(config, overrides, minutes, steps, guides)
+    film_path, keys, masks = _inputs(video, key, mask)
+    if export is not None:
+        return _export(film_path, export, overwrite)
+    options: dict[str, Any] = {"seed": seed, "hold_out": hold_out, "device": device, "settings": settings}
+    if search is not None:
+        return _search(film_path, out, keys, masks, search, options, overwrite)
+    if watch:
+        _watch(film_path, keys, masks, out, preview, settings, seed, device, overwrite)
+        return
+    assert out is not None
+    _make(film_path, out, keys, masks, style, preview, overwrite, _video(codec, crf, pix_fmt, background), options)
+
+
+def _make(
+    film: Path, out: Path, keys: Any, masks: Any, style: Path | None, preview: Path | None, overwrite: bool, video: Any,
+    options: dict[str, Any],
+) -> None:  # fmt: skip
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.outputs import path_beside
+    from gen_inbetween.stylize.stylize import restyle_video, stylize_video
+
+    if style is not None and not keys:
+        restyle_video(film, out, model_file=style, device=options["device"], video=video, overwrite=overwrite)
+        say(out, f"{out}: in the style of {style}", see=path_beside(place_of(out)))
+        return
+    more = {"model_file": style, "on_look": _previews(preview, [film, *keys.values()], overwrite)}
+    record = stylize_video(film, out, keys, masks, video=video, overwrite=overwrite, **options, **more)
+    learnt = record["style"]
+    error = "" if learnt["error"] is None else f", {learnt['error']:.1f} grey levels from what is held out"
+    text = f"{out}: learnt in {learnt['steps']} steps, best at {learnt['best_step']}{error}"
+    say(out, text, see=path_beside(place_of(out)))
+
+
+def _inputs(
+    video: Path, key: list[str] | None, mask: list[str] | None
+) -> tuple[Path, dict[int, Path], dict[int, Path]]:
+    """The film, the painted frames and the masks; of the published layout, those that lie there."""
+    from gen_inbetween.stylize.sequence import parse_keys, published_layout
+
+    keys, masks = parse_keys(key or []), parse_keys(mask or [], "--mask")
+    layout = None if keys else published_layout(video)
+    if layout is not None:
+        video, keys, masks = layout
+    check_there(*keys.values(), *masks.values())
+    return video, keys, masks
+
+
+def _settings(
+    config: Path | None, overrides: list[str] | None, minutes: float | None, steps: int | None, guides: bool | None
+) -> StyleSettings:
+    from gen_inbetween.runtime.config import from_mapping, read_mapping
+    from gen_inbetween.stylize.settings import StyleSettings
+
+    values = {} if config is None else read_mapping(config)
+    told = {"minutes": minutes, "steps": steps, "guides": guides}
+    values |= {name: value for name, value in told.items() if value is not None}
+    return from_mapping(StyleSettings, values, overrides or [], where=str(config or "options"))
+
+
+def _video(codec: str | None, crf: int | None, pix_fmt: str | None, background: str | None) -> Any:
+    from gen_inbetween.media.writing.options import VideoOptions
+
+    return VideoOptions(codec=codec, crf=crf, pix_fmt=pix_fmt, background=background)
+
+
+def _film(path: Path) -> Film:
+    from gen_inbetween.media.video import open_source
+    from gen_inbetween.stylize.sequence import Film
+
+    source = open_source(path)
+    return Film(lambda: source.frames(alpha=True), len(source.times))
+
+
+def _export(film: Path, text: str, overwrite: bool) -> None:
+    from gen_inbetween.runtime.outputs import check_output
+    from gen_inbetween.stylize.live import export_frame
+    from gen_inbetween.stylize.sequence import parse_keys
+
+    ((number, path),) = parse_keys([text], "--export").items()
+    check_output(path, [film], overwrite=overwrite, manifest=False)
+    export_frame(_film(film), number, path)
+    typer.echo(f"{path}: frame {number}; paint over it, then --key {number}={path}")
+
+
+def _previews(path: Path | None, inputs: list[Path], overwrite: bool) -> Any:
+    """A function that rewrites the preview every few seconds; None without one."""
+    if path is None:
+        return None
+    import time
+
+    from gen_inbetween.runtime.files import save_image
+    from gen_inbetween.runtime.outputs import check_output
+    from gen_inbetween.stylize.live import PREVIEW_EVERY
+
+    check_output(path, inputs, overwrite=overwrite, manifest=False)
+    last = -PREVIEW_EVERY
+
+    def show(_: Any, picture: Any) -> None:
+        nonlocal last
+        if time.monotonic() - last > PREVIEW_EVERY:
+            save_image(path, picture())
+            last = time.monotonic()
+
+    return show
+
+
+def _watch(
+    film: Path, keys: dict[int, Path], masks: dict[int, Path], out: Path | None, preview: Path | None,
+    settings: StyleSettings, seed: int, device: str | None, overwrite: bool,
+) -> None:  # fmt: skip
+    from gen_inbetween.media.video_writer import write_video
+    from gen_inbetween.runtime.devices import open_device
+    from gen_inbetween.runtime.outputs import check_output
+    from gen_inbetween.stylize.lesson import translated
+    from gen_inbetween.stylize.live import watch
+
+    preview = preview or Path(f"{(out or film).stem}.preview.png")
+    inputs = [film, *keys.values(), *masks.values()]
+    check_output(preview, inputs, overwrite=overwrite, manifest=False)
+    if out is not None:
+        check_output(out, inputs, overwrite=overwrite)
+    opened = _film(film)
+    typer.echo(f"watching {', '.join(map(str, keys.values()))}; the preview is {preview}; Ctrl-C ends it")
+    learner, lesson = watch(opened, keys, masks, settings, seed, open_device(device), preview)
+    if out is not None:
+        from gen_inbetween.media.video import open_source
+
+        frames = translated(opened, learner.best_network(), lesson, settings)
+        write_video(frames, out, open_source(film).fps or 24, overwrite=overwrite)
+        typer.echo(f"{out}: in the style as it was then; `inbetween stylize` without --watch keeps the sound, too")
+
+
+def _live(
+    video: Path | None,
+    camera: int | None,
+    style: Path,
+    out: Path | None,
+    device: str | None,
+    overwrite: bool,
+    options: Any,
+) -> None:
+    from gen_inbetween.media.video_writer import write_video
+    from gen_inbetween.runtime.devices import open_device
+    from gen_inbetween.stylize.live import camera_frames, piped_frames, translate_live
+    from gen_inbetween.stylize.model_file import open_style
+
+    if out is None:
+        raise ValueError("say where the pictures go: -o out.mp4, or -o - for y4m on standard output")
+    network, said = open_style(style, open_device(device))
+    frames = piped_frames() if camera is None else camera_frames(camera)
+    drawn = translate_live(frames, network, said["inputs"], said["settings"].tile)
+    write_video(drawn, out, 24, options=options, overwrite=overwrite)
+
+
+def _search(
+    film: Path, out: Path | None, keys: Any, masks: Any, minutes: float, options: dict[str, Any], overwrite: bool
+) -> None:
+    from gen_inbetween.runtime.devices import open_device
+    from gen_inbetween.runtime.outputs import claim_folder
+    from gen_inbetween.stylize.lesson import prepare
+    from gen_inbetween.stylize.search import search
+    from gen_inbetween.stylize.search_report import FILES, write_search
+    from gen_inbetween.stylize.sequence import read_keys
+
+    if out is None or out.suffix:
+        raise ValueError("--search writes a table and a plot: -o FOLDER")
+    claim_folder(out, FILES, [film, *keys.values(), *masks.values()], overwrite=overwrite)
+    opened, settings, seed = _film(film), options["settings"], options["seed"]
+    lesson = prepare(opened, read_keys(keys, masks, opened.size, opened.count), settings, seed, options["hold_out"])
+    trials = []
+    for trial in search(lesson, settings, seed, open_device(options["device"]), minutes=minutes):
+        trials.append(trial)
+        told = " ".join(f"{name}={value}" for name, value in trial.settings.items())
+        typer.echo(f"{trial.error:6.2f} grey levels at step {trial.step}: {told}")
+        write_search(out, trials, minutes)
+    best = min(trials, key=lambda trial: trial.error)
+    typer.echo(f"{out}/search.md; the best: {' '.join(f'--set {k}={v}' for k, v in best.settings.items())}")
+
+
+def add_to(app: typer.Typer) -> None:
+    """Make the command part of `inbetween`."""
+    app.command(epilog=_STYLIZE)(stylize)
+
+
+_STYLIZE = """\b
+Examples:
+  inbetween stylize walk.mp4 --export 12=frame_12.png            (paint over it)
+  inbetween stylize walk.mp4 --key 12=frame_12.png -o painted.mp4
+  inbetween stylize walk.mp4 --key 0=a.png --key 24=b.png --minutes 5 --preview look.png -o painted.mp4
+  inbetween stylize walk.mp4 --key 12=frame_12.png --watch --preview look.png
+  inbetween stylize other.mp4 --style painted.mp4.style.safetensors -o other_painted.mp4
+  inbetween stylize --camera 0 --style plain.style.safetensors -o - | ffplay -"""

@@ -1,0 +1,1 @@
+"""Published picture networks of more than one room, and their weights' files."""

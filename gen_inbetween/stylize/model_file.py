@@ -1,0 +1,107 @@
+"""Files of learnt styles: safetensors, bound to the sequence that they were learnt on.
+
+A file holds the best network and, while learning goes on, all that is needed to go on exactly. Its header says which
+film and which painted frames it belongs to: a style that was learnt on a few patches of one sequence is no style for
+others, and who opens it for another is told so.
+"""
+
+from __future__ import annotations
+
+import json
+from dataclasses import asdict
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+import torch
+from pydantic import TypeAdapter, ValidationError
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+
+from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.trust.limits import check_weights
+from gen_inbetween.stylize.network import StyleNetwork
+from gen_inbetween.stylize.sequence import Sequence256
+from gen_inbetween.stylize.settings import Look, StyleError, StyleSettings
+
+if TYPE_CHECKING:
+    from gen_inbetween.stylize.learner import Learner
+
+HEADER = "gen_inbetween_style"
+LEARNT = ("minutes", "steps", "patience", "check_every", "tile")  # settings that may change while learning goes on
+
+
+def header_of(path: Path) -> dict[str, Any]:
+    """What a file says of itself. StyleError: it is no file of a style."""
+    try:
+        with safe_open(path, "pt") as file:
+            content = json.loads((file.metadata() or {})[HEADER])
+            names = list(file.keys())
+        looks = TypeAdapter(list[Look]).validate_python(content["looks"])
+        settings = TypeAdapter(StyleSettings).validate_python(content["settings"])
+        known = isinstance(content["film"], str) and isinstance(content["keys"], str) and content["inputs"] in (3, 6)
+        if not (known and any(name.startswith("best.") for name in names)):
+            raise KeyError("film")
+    except (SafetensorError, KeyError, TypeError, ValidationError, OSError, ValueError) as error:
+        raise StyleError(f"{path} is no style that `inbetween stylize` learnt: name another file") from error
+    return {**content, "looks": looks, "settings": settings}
+
+
+def save(learner: Learner, sequence: Sequence256, path: Path, *, finished: bool) -> None:
+    """Write the best network and, unless it is finished, the state to go on from."""
+    tensors = learner.state()
+    if finished:
+        tensors = {name: value for name, value in tensors.items() if name.startswith("best.")}
+    said = {
+        **sequence._asdict(),
+        "inputs": learner.inputs,
+        "settings": asdict(learner.settings),
+        "seed": learner.seed,
+        "step": learner.step,
+        "seconds": round(learner.seconds, 3),
+        "looks": [asdict(look) for look in learner.looks],
+        "finished": finished,
+    }
+    with replaced(path) as temporary:
+        metadata = {HEADER: json.dumps(said)}
+        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+
+
+def go_on(learner: Learner, sequence: Sequence256, path: Path) -> bool:
+    """Load what a file holds of the same sequence, settings and seed; whether there is nothing left to learn.
+
+    A file that is finished is taken as it is only where minutes and steps are the same, too.
+    """
+    if not path.is_file():
+        return False
+    said = header_of(path)
+    same = (said["film"], said["keys"], said["seed"]) == (*sequence, learner.seed)
+    mine, theirs = learner.settings, said["settings"]
+    if not same or (mine != theirs if said["finished"] else _what_is_learnt(mine) != _what_is_learnt(theirs)):
+        return False
+    learner.load(_tensors(path), said["step"], said["seconds"], said["looks"])
+    return bool(said["finished"])
+
+
+def open_style(path: Path, device: torch.device) -> tuple[StyleNetwork, dict[str, Any]]:
+    """The network of a file, and what the file says of itself. StyleError: no such file, or it is damaged."""
+    if not path.is_file():
+        raise StyleError(f"no such file: {path}")
+    said = header_of(path)
+    settings = said["settings"]
+    best = {name.removeprefix("best."): tensor for name, tensor in _tensors(path).items() if name.startswith("best.")}
+    network = StyleNetwork(said["inputs"], settings.widths, settings.blocks, settings.head_kernel)
+    try:
+        check_weights(best, path)
+        network.load_state_dict(best)
+    except (RuntimeError, ValueError) as error:
+        raise StyleError(f"{path} is damaged: its tensors are not those of its settings") from error
+    return network.to(device).eval().requires_grad_(False), said
+
+
+def _tensors(path: Path) -> dict[str, torch.Tensor]:
+    with safe_open(path, "pt") as file:
+        return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def _what_is_learnt(settings: StyleSettings) -> dict[str, Any]:
+    return {name: value for name, value in asdict(settings).items() if name not in LEARNT}

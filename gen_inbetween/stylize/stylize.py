@@ -1,0 +1,260 @@
+"""Keyframe style propagation: learn a style from painted frames, translate the whole film.
+
+    clip = stylize("walk.mp4", {12: "painted.png"}, minutes=2)          # a short film, in memory
+    stylize_video("walk.mp4", "out.mp4", {12: "painted.png"})            # any length, with its sound
+
+Frames are translated one by one and in any order; nothing is handed from frame to frame, so that nothing drifts.
+"""
+
+from __future__ import annotations
+
+import itertools
+import logging
+import os
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import asdict, replace
+from pathlib import Path
+from typing import Any
+
+import torch
+from tqdm import tqdm
+
+from gen_inbetween.media.clip import Clip, uneven_times
+from gen_inbetween.media.frames.colour import SDR
+from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.image import Frame, open_images
+from gen_inbetween.media.reading.decoding import Interlaced
+from gen_inbetween.media.reading.sequences import image_files, source_sha256
+from gen_inbetween.media.segments import Segments
+from gen_inbetween.media.source import DEFAULT_RATE
+from gen_inbetween.media.times.rates import exact_rate
+from gen_inbetween.media.tracks.plan import plan_tracks
+from gen_inbetween.media.video import open_source
+from gen_inbetween.media.video_writer import check_video_output, plan_output, write_planned
+from gen_inbetween.media.writing.options import PLAIN, VideoOptions
+from gen_inbetween.media.writing.outputs import place_of
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.config import from_mapping
+from gen_inbetween.runtime.devices import open_device
+from gen_inbetween.runtime.hashing import images_sha256, state_sha256
+from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
+from gen_inbetween.stylize.learner import Learner
+from gen_inbetween.stylize.learning import OnLook, learn
+from gen_inbetween.stylize.lesson import Lesson, prepare, translated
+from gen_inbetween.stylize.model_file import open_style
+from gen_inbetween.stylize.sequence import Film, Keys, PaintedKey, Sequence256, read_keys, sequence_of
+from gen_inbetween.stylize.settings import StyleError, StyleSettings
+
+log = logging.getLogger("gen_inbetween")
+
+
+def stylize(
+    video: str | os.PathLike[str] | Sequence[Frame],
+    keyframes: Keys,
+    masks: Mapping[int, Frame] | None = None,
+    *,
+    settings: StyleSettings | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    hold_out: int | None = None,
+    device: str | torch.device | None = None,
+    model_file: str | os.PathLike[str] | None = None,
+    on_look: OnLook | None = None,
+    progress: bool = True,
+) -> Clip:
+    """Spread the style of painted frames over a clip.
+
+    Args:
+        video: a film's path, a `Clip`, or frames of one size; all in memory (`stylize_video` takes any length).
+        keyframes: painted pictures by number of their frame; of the film's size; what is transparent in one is not
+            painted. Several are learnt together.
+        masks: by number; white where the frame is painted.
+        settings: how it is learnt. minutes, steps: instead of the settings' own; who names `steps` and enough minutes
+            gets the same clip again on the same machine.
+        seed: of the first weights, patches and guides.
+        hold_out: a painted keyframe that judges instead of being learnt from.
+        model_file: where the style is kept; a run that was stopped goes on from it.
+        on_look: called every few steps with (Look, function that draws a preview); returning True ends learning.
+
+    Returns:
+        The clip, whose manifest says what was learnt, how long, and how well.
+
+    Raises:
+        StyleError, VideoError, FrameError: input that does not fit, before any learning.
+    """
+    clip = video if isinstance(video, Clip) else _clip_of(video)
+    told = _settings(settings, minutes, steps)
+    frames = clip.frames
+    film = Film(lambda: iter(frames), len(frames))
+    keys = read_keys(keyframes, masks, film.size, film.count)
+    sequence = sequence_of(images_sha256(frames), keys)
+    lesson = prepare(film, keys, told, seed, hold_out)
+    file = None if model_file is None else Path(model_file)
+    learner = learn(
+        lesson, told, seed, open_device(device), sequence=sequence, file=file, on_look=on_look, progress=progress
+    )
+    drawn = tqdm(
+        translated(film, learner.best_network(), lesson, told), "translating", len(frames), disable=not progress
+    )
+    manifest = manifests.record(source={"sha256": images_sha256(frames)}, **_said(learner, keys, sequence, hold_out))
+    return Clip(drawn, clip.fps, manifest, starts=clip.starts, plays=clip.plays)
+
+
+@reserving(place_of)
+def stylize_video(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    keyframes: Keys,
+    masks: Mapping[int, Frame] | None = None,
+    *,
+    settings: StyleSettings | None = None,
+    minutes: float | None = None,
+    steps: int | None = None,
+    seed: int = 0,
+    hold_out: int | None = None,
+    device: str | torch.device | None = None,
+    model_file: str | os.PathLike[str] | None = None,
+    folder_rate: float | str | None = None,
+    interlaced: Interlaced = "deinterlace",
+    on_look: OnLook | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    video: VideoOptions = PLAIN,
+) -> dict[str, Any]:
+    """`stylize` from file to file in constant memory, with the film's sound and all else that goes along.
+
+    Args:
+        path: a video, an animation, a folder of frames, or a pattern.
+        out: a video, an animation, or a folder of PNG files.
+        model_file: where the style is kept; None: <out>.style.safetensors. A run that was stopped goes on, both with
+            learning and with frames.
+        others: as `stylize` and `retime_video` have them.
+
+    Returns:
+        The manifest, which stands inside the output and beside it.
+
+    Raises:
+        StyleError, VideoError, FrameError, OutputError: before any learning.
+    """
+    path, out, told = Path(path), Path(out), _settings(settings, minutes, steps)
+    file = path_of_style(out) if model_file is None else Path(model_file)
+    inputs = [path, *image_files(path), *_paths(keyframes), *_paths(masks or {})]
+    check_video_output(out)
+    check_output(place_of(out), inputs, overwrite=overwrite)
+    check_output(file, inputs, overwrite=overwrite, manifest=False)
+    opened = open_device(device)
+    work = _Work(path, out, video, folder_rate, interlaced)
+    keys = read_keys(keyframes, masks, work.film.size, work.film.count)
+    sequence = sequence_of(source_sha256(path), keys)
+    lesson = prepare(work.film, keys, told, seed, hold_out)
+    learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
+    frames = translated(work.film, learner.best_network(), lesson, told)
+    return work.write(frames, _said(learner, keys, sequence, hold_out), progress)
+
+
+@reserving(place_of)
+def restyle_video(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    *,
+    model_file: str | os.PathLike[str],
+    device: str | torch.device | None = None,
+    folder_rate: float | str | None = None,
+    interlaced: Interlaced = "deinterlace",
+    overwrite: bool = False,
+    progress: bool = True,
+    video: VideoOptions = PLAIN,
+) -> dict[str, Any]:
+    """Translate a film by a style that was learnt before, without guides; a film it was not learnt on is told of.
+
+    Raises:
+        StyleError: a style with guides, which belong to its own film and keyframes. Others: as `stylize_video`.
+    """
+    path, out, file = Path(path), Path(out), Path(model_file)
+    check_video_output(out)
+    check_output(place_of(out), [path, *image_files(path), file], overwrite=overwrite)
+    network, said = open_style(file, open_device(device))
+    if said["inputs"] != 3:
+        raise StyleError(
+            f"{file} was learnt with guides, which its own keyframes make: give them, or learn --no-guides"
+        )
+    if said["film"] != source_sha256(path):
+        log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
+    work = _Work(path, out, video, folder_rate, interlaced)
+    frames = translated(work.film, network, Lesson([], [], None, []), said["settings"])
+    digest = _best_sha256(network.state_dict())
+    style = {"film": said["film"], "keys": said["keys"], "steps": said["step"], "sha256": digest}
+    return work.write(frames, {"style": style, "settings": asdict(said["settings"])}, progress)
+
+
+class _Work:
+    """A film, how its translation is written, and what goes along."""
+
+    def __init__(
+        self, path: Path, out: Path, video: VideoOptions, folder_rate: float | str | None, interlaced: Interlaced
+    ) -> None:
+        self.path, self.out = path, out
+        source = open_source(path, folder_rate=folder_rate, interlaced=interlaced)
+        self.film = Film(lambda: source.frames(alpha=True), len(source.times))
+        timed = source.between()
+        self.tracks = plan_tracks(timed, out, scale=1.0, bent=False)
+        self.starts = uneven_times(source, self.film.count)
+        colour = replace(SDR, chroma="rgb", alpha=source.colour.alpha)
+        plan = plan_output(out, exact_rate(timed.rate), options=video, colour=colour)
+        self.plan = replace(plan, plays=timed.plays)
+
+    def write(self, frames: Iterator[Pixels], said: dict[str, Any], progress: bool) -> dict[str, Any]:
+        """Write the frames, all of the film's, going on after those that an earlier run wrote; the manifest."""
+        said = {"source": {"path": str(self.path.resolve()), "sha256": source_sha256(self.path)}, **said}
+        record, total = manifests.record(**said), self.film.count
+        frames = iter(tqdm(frames, self.out.name, total, unit="frame", disable=not progress))
+        if self.plan.output.resumable and self.starts is None:
+            parts = Segments(self.plan, total, said)
+            done = parts.begin(resume=True)
+            parts.write(itertools.islice(frames, done, None), done)
+            parts.join(self.tracks, record)
+        else:
+            write_planned(frames, replace(self.plan, starts=self.starts, tracks=self.tracks), record)
+        if (place := place_of(self.out)).is_file():
+            manifests.write(record, path_beside(place))
+        return record
+
+
+def path_of_style(out: Path) -> Path:
+    """Where the style of an output is kept: beside it."""
+    return out.with_name(out.name + ".style.safetensors")
+
+
+def _clip_of(video: str | os.PathLike[str] | Sequence[Frame]) -> Clip:
+    if isinstance(video, str | os.PathLike):
+        return Clip.open(video)
+    return Clip(open_images(video), DEFAULT_RATE)
+
+
+def _paths(pictures: Mapping[int, Frame]) -> list[str | os.PathLike[str]]:
+    return [picture for picture in pictures.values() if isinstance(picture, str | os.PathLike)]
+
+
+def _settings(settings: StyleSettings | None, minutes: float | None, steps: int | None) -> StyleSettings:
+    told = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
+    return from_mapping(StyleSettings, {**asdict(settings or StyleSettings()), **told}, where="stylize")
+
+
+def _said(learner: Learner, keys: Sequence[PaintedKey], sequence: Sequence256, hold_out: int | None) -> dict[str, Any]:
+    """What a manifest says of a style."""
+    style = {
+        **sequence._asdict(),
+        "frames": [key.number for key in keys],
+        "hold_out": hold_out,
+        "perceptual": learner.perceptual_name,
+        "steps": learner.step,
+        "best_step": learner.best_step,
+        "error": learner.best_error,
+        "sha256": _best_sha256(learner.best),
+    }
+    return {"settings": {**asdict(learner.settings), "seed": learner.seed}, "style": style}
+
+
+def _best_sha256(state: Mapping[str, torch.Tensor]) -> str:
+    return state_sha256({name: value.cpu() for name, value in state.items()})
