@@ -19,7 +19,11 @@ from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
+<<<<<<< HEAD
 from gen_inbetween.cli import stylize as cli_stylize
+=======
+from gen_inbetween.cli import serve as cli_serve
+>>>>>>> 49a690e (inbetween serve: clips over HTTP, with jobs kept in folders, progress as events, cancelling within a step, limits and metrics)
 from gen_inbetween.cli.errors import (
     ANYWHERE,
     FAILED,
@@ -500,6 +504,7 @@ cli_retime.add_to(app)
 cli_edit.add_to(app)
 cli_stylize.add_to(app)
 cli_clean.add_to(app)
+cli_serve.add_to(app)
 
 
 def main() -> None:

@@ -12,7 +12,7 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Iterator, Sequence
+from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
@@ -53,7 +53,7 @@ def stream(
     *,
     preview_every: int = 1,
     **settings: Any,
-) -> Iterator[Progress]:
+) -> Generator[Progress, None, None]:
     """Make the video between keyframes, step by step.
 
     The run is a thread's, one step ahead at most of who looks at it.
@@ -124,7 +124,7 @@ class Run(threading.Thread):
         self.join()
 
 
-def follow(run: Run) -> Iterator[Progress]:
+def follow(run: Run) -> Generator[Progress, None, None]:
     """The events of a run, which starts with the first that is asked for."""
     with closing(run):
         run.start()

@@ -1,0 +1,1 @@
+"""Applications over the main path: the page in a browser and the HTTP service."""
