@@ -19,11 +19,8 @@ from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
 from gen_inbetween.cli import retime as cli_retime
-<<<<<<< HEAD
-from gen_inbetween.cli import stylize as cli_stylize
-=======
 from gen_inbetween.cli import serve as cli_serve
->>>>>>> 49a690e (inbetween serve: clips over HTTP, with jobs kept in folders, progress as events, cancelling within a step, limits and metrics)
+from gen_inbetween.cli import stylize as cli_stylize
 from gen_inbetween.cli.errors import (
     ANYWHERE,
     FAILED,

@@ -13,7 +13,7 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Generator, Sequence
-from contextlib import closing
+from contextlib import closing, nullcontext
 from dataclasses import dataclass
 from typing import Any
 
@@ -26,6 +26,7 @@ from gen_inbetween.generation.timeline.keyframe import Keyframe
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
 from gen_inbetween.runtime.checks import check_whole
+from gen_inbetween.runtime.progress import listening
 
 
 class StoppedError(Exception):
@@ -36,7 +37,7 @@ class StoppedError(Exception):
 class Progress:
     """Where a run is.
 
-    step: steps done. steps: of the whole run (a run that stops repeating early does fewer); 0 where nothing is sampled.
+    step: steps done, or frames interpolated. steps: of the whole run (a run that stops repeating early does fewer).
     preview: the clip as the model sees it now, its frames side by side, of the latents' size; None between previews.
     clip: the result, in the last one only.
     """
@@ -89,10 +90,12 @@ class Run(threading.Thread):
         """The run, then its clip or its error as the last event."""
         names = ["latents", *(["preview"] if self.preview_every else [])]
         callback = {"callback_on_step_end": self.report, "callback_on_step_end_tensor_inputs": names}
-        if self.settings.get("method") == INTERPOLATE:
+        interpolates = self.settings.get("method") == INTERPOLATE
+        if interpolates:
             callback = {}
         try:
-            clip = inbetween(*self.frames, **{"progress": False, **self.settings, **callback})
+            with listening(self.count) if interpolates else nullcontext():
+                clip = inbetween(*self.frames, **{"progress": False, **self.settings, **callback})
             self.put(Progress(self.step, self.steps, clip=clip))
         except StoppedError:
             pass
@@ -109,6 +112,13 @@ class Run(threading.Thread):
         return {}
 
     report.only_looks = True  # type: ignore[attr-defined]  # so the clip's manifest is that of any other run
+
+    def count(self, step: int, steps: int | None) -> None:
+        """Called after each frame that is interpolated."""
+        self.step, self.steps = step, steps or 0
+        self.put(Progress(self.step, self.steps))
+        if self.stopped.is_set():
+            raise StoppedError
 
     def put(self, event: Progress | BaseException) -> None:
         """Hand an event over; once the stream is closed it is dropped."""

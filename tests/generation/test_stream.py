@@ -64,6 +64,12 @@ def test_errors_come_out_where_they_belong(settings):
     assert not streams()
 
 
-def test_an_interpolated_clip_comes_at_once():
-    events = list(stream(*FRAMES, method="interpolate", interpolator="blend", num_frames=3))
-    assert [(event.step, event.preview) for event in events] == [(0, None)] and len(events[0].clip) == 3
+def test_an_interpolated_clip_counts_its_frames_and_stops_at_one():
+    settings = {"method": "interpolate", "interpolator": "blend"}
+    events = list(stream(*FRAMES, num_frames=4, **settings))
+    assert [(event.step, event.steps, event.preview) for event in events] == [(1, 2, None), (2, 2, None), (2, 2, None)]
+    assert len(events[-1].clip) == 4
+    many = stream(*FRAMES, num_frames=100_000, **settings)
+    assert next(many).step == 1
+    many.close()
+    assert not streams()

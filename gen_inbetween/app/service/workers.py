@@ -1,7 +1,7 @@
 """Workers of the service: threads that make the queued jobs.
 
-Cancelling, a timeout and the end of the service break a run off at its next step (`generation.stream`). What is
-interpolated has no steps: it is broken off at its end, and its clip thrown away.
+Cancelling, a timeout and the end of the service break a run off at its next step, or its next interpolated frame
+(`generation.stream`).
 """
 
 from __future__ import annotations
