@@ -13,7 +13,8 @@ run that was stopped goes on, and another edition of the model starts anew. Five
     loop       does a loop of one picture move, and is its seam a step like others?
     draft      is the path of a rough clip followed?                  draft_strength 0.3 to 0.9, and no draft
 
-Objects are followed by colour (`data.tracking`); NaN where they were lost.
+Objects are followed by colour (`data.tracking`). A clip whose object was lost where a figure needs it has none; how many
+of a question's clips have one stands in the page.
 """
 
 from __future__ import annotations
@@ -109,7 +110,7 @@ def bridged(index: int, settings: Settings) -> Row:
     velocity = np.diff(truth.positions[:, 0], axis=0)
     row: Row = {}
     for context in CONTEXTS:
-        clip = bridge(first, last, num_frames=GAP, context=context, **told)
+        clip = bridge(first, last, num_frames=GAP, context=context, carry_pace=False, **told)
         moved = np.diff(positions(clip, truth), axis=0)
         errors, angles = [], []
         for join in (BESIDE - 1, BESIDE + GAP - 1):  # into the gap, and out of it
@@ -149,10 +150,12 @@ def paced(index: int, settings: Settings) -> Row:
     told = {**settings, "motion_bucket_id": bucket, "seed": index}
     first, last = Clip(frames[:BESIDE], dense.fps), Clip(frames[BESIDE + GAP :], dense.fps)
     row: Row = {"carried_truth": change(positions(frames, dense)) / change(true_path)}
-    for context in CONTEXTS:
-        path = positions(bridge(first, last, num_frames=GAP, context=context, **told), dense)
-        row[f"carried_{context}"] = change(path) / change(true_path)
-        row[f"pace_path_error_{context}"] = float(np.linalg.norm(path - true_path, axis=-1)[gap][1:].mean())
+    joins: dict[str, Settings] = {str(context): {"context": context, "carry_pace": False} for context in CONTEXTS}
+    joins["measured"] = {"context": 1, "carry_pace": True}
+    for name, join in joins.items():
+        path = positions(bridge(first, last, num_frames=GAP, **join, **told), dense)
+        row[f"carried_{name}"] = change(path) / change(true_path)
+        row[f"pace_path_error_{name}"] = float(np.linalg.norm(path - true_path, axis=-1)[gap][1:].mean())
     return row
 
 
@@ -183,9 +186,11 @@ def drafted(index: int, settings: Settings) -> Row:
     starts |= {str(strength): {"draft": rough, "draft_strength": strength} for strength in STRENGTHS}
     for name, start in starts.items():
         clip = inbetween(frames[0], frames[-1], num_frames=LENGTH, **told, **start)
-        row[f"path_error_{name}"] = float(np.linalg.norm(positions(clip, dense) - path, axis=-1)[1:-1].mean())
+        away = np.linalg.norm(positions(clip, dense) - path, axis=-1)[1:-1]
+        row[f"path_error_{name}"] = float(np.nanmean(away))
+        row[f"lost_{name}"] = float(np.isnan(away).mean())
         row[f"passes_{name}"] = clip.manifest["unet_passes"]
-    row["path_error_draft"] = float(np.linalg.norm(positions(rough, dense) - path, axis=-1)[1:-1].mean())
+    row["path_error_draft"] = float(np.nanmean(np.linalg.norm(positions(rough, dense) - path, axis=-1)[1:-1]))
     return row
 
 
@@ -257,21 +262,24 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
         "context", "share of the change of pace", "over context 1, clip by clip", "p", "distance from the true path, px"
     )
     alone = np.asarray(column("pace", "carried_1"), float)
-    for context in CONTEXTS:
-        carried = np.asarray(column("pace", f"carried_{context}"), float)
+    names = {str(context): str(context) for context in CONTEXTS}
+    names["measured"] = "1, and a motion bucket for each direction, from the pace measured beside the gap (carry_pace)"
+    for name, said in names.items():
+        carried = np.asarray(column("pace", f"carried_{name}"), float)
         gain = mean_with_interval(list(carried - alone), 2) if np.isfinite(carried - alone).sum() > 1 else "-"
-        cells = f"{cell('pace', f'carried_{context}')} | {gain} | {paired_p(carried, alone)}"
-        yield f"| {context} | {cells} | {cell('pace', f'pace_path_error_{context}')} |"
+        cells = f"{cell('pace', f'carried_{name}')} | {gain} | {paired_p(carried, alone)}"
+        yield f"| {said} | {cells} | {cell('pace', f'pace_path_error_{name}')} |"
     yield "\n## Does a loop of one picture move?\n"
     yield table("object's step, px", "change from frame to frame, grey levels", "last step over the median")
     yield f"| {' | '.join(cell('loop', name) for name in ('pixels_a_step', 'changed', 'join_ratio'))} |\n"
     yield "## Is the path of a draft followed?\n"
     yield "The draft is the true clip at a quarter of its resolution with a slow start; its own distance from that path"
     yield f"(by the same tracker) is {cell('draft', 'path_error_draft')} px.\n"
-    yield table("draft_strength", "distance from the draft's path, px", "UNet passes")
+    yield table("draft_strength", "distance from the draft's path, px", "frames in which it is lost", "UNet passes")
     for name in ("none", *map(str, STRENGTHS)):
         passes = [value for value in column("draft", f"passes_{name}") if np.isfinite(value)]
-        yield f"| {name} | {cell('draft', f'path_error_{name}')} | {passes[0] if passes else '-'} |"
+        away, lost = cell("draft", f"path_error_{name}"), cell("draft", f"lost_{name}")
+        yield f"| {name} | {away} | {lost} | {passes[0] if passes else '-'} |"
 
 
 def main() -> None:

@@ -33,6 +33,7 @@ from gen_inbetween.cli.errors import (
     trusting,
 )
 from gen_inbetween.cli.keyframes import (
+    CarryPace,
     Context,
     KeyframeOption,
     MatchColour,
@@ -246,8 +247,9 @@ def bridge(
     clip_b: Annotated[Path, typer.Argument(help="The clip after it.")],
     out: Out,
     num_frames: Annotated[int, typer.Option("--num-frames", "--frames", help="Frames between the two clips.")] = 17,
-    context: Context = 4,
+    context: Context = 1,
     match_colour: MatchColour = True,
+    carry_pace: CarryPace = True,
     config: ConfigFile = None,
     model: ModelOrAuto = None,
     method: Method = None,
@@ -267,6 +269,7 @@ def bridge(
     settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
     with _writing(out, [clip_a, clip_b, config], overwrite, settings.get("video")):
         values: dict[str, Any] = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
+        values["carry_pace"] = carry_pace
         _announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
 
 
@@ -284,8 +287,9 @@ def loop(
         int | None,
         typer.Option("--num-frames", "--frames", help="Frames of the whole loop. [default: the clip and a usual gap]"),
     ] = None,
-    context: Context = 4,
+    context: Context = 1,
     match_colour: MatchColour = True,
+    carry_pace: CarryPace = True,
     even_pace: Annotated[
         bool, typer.Option("--even-pace/--no-even-pace", help="Space the frames of the gap evenly.")
     ] = True,
@@ -308,7 +312,7 @@ def loop(
     settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
     with _writing(out, [clip, config], overwrite, settings.get("video")):
         values: dict[str, Any] = {"num_frames": num_frames, "context": context}
-        values |= {"match_colour": match_colour, "even_pace": even_pace}
+        values |= {"match_colour": match_colour, "carry_pace": carry_pace, "even_pace": even_pace}
         made = joins.loop(clip, **values, **settings)
         _announce(made, out, overwrite)
         say(out, f"last frame to first: {made.manifest['join']['ratio']} of the median step")
@@ -326,7 +330,8 @@ def retake(
     start: Annotated[int, typer.Argument(help="The first frame that is made anew, counted from 0.")],
     end: Annotated[int, typer.Argument(help="The first frame after it that is kept.")],
     out: Out,
-    context: Context = 4,
+    context: Context = 1,
+    carry_pace: CarryPace = True,
     mask: Annotated[Path | None, typer.Option(help="An image: only where it is bright the frames change.")] = None,
     masks_out: ShowMasks = None,
     match_colour: MatchColour = True,
@@ -354,6 +359,7 @@ def retake(
         return
     with _writing(out, [clip, config, mask], overwrite, settings.get("video")):
         values: dict[str, Any] = {"context": context, "mask": mask, "match_colour": match_colour}
+        values["carry_pace"] = carry_pace
         _announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
 
 

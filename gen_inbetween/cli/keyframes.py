@@ -27,6 +27,10 @@ ShowMasks = Annotated[
 ]
 Out = Annotated[Path, typer.Option("--out", "-o", help="out.mp4, .mov, .webm, .gif, a folder of frames, ... or -.")]
 Context = Annotated[int, typer.Option(help="Frames on either side that the gap is generated with.")]
+CarryPace = Annotated[
+    bool,
+    typer.Option("--carry-pace/--no-carry-pace", help="Begin and end the gap at the pace beside it."),
+]
 MatchColour = Annotated[
     bool, typer.Option("--match-colour/--no-match-colour", help="Bring the gap's colours to those beside it.")
 ]

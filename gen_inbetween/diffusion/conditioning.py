@@ -51,7 +51,7 @@ class KeyframeConditioning:
         Args:
             image_latents: (direction, pair, channel, height, width), unscaled.
             image_embeds: (direction, pair, embedding).
-            time_ids: (3,) or (pair, 3), as `added_time_ids` makes them.
+            time_ids: (3,), (pair, 3) or (direction, 1, 1, 3), as `added_time_ids` makes them.
             dtype: the one the UNet runs in.
         """
         pairs = image_embeds.shape[1]
@@ -81,7 +81,7 @@ class EncodedPictures:
 
     image_latents: Tensor  # (key, pair, channel, height, width), unscaled, of the picture with noise on it
     image_embeds: Tensor  # (key, pair, embedding)
-    time_ids: Tensor  # (3,), as `added_time_ids` makes them
+    time_ids: Tensor  # (direction, 1, 1, 3), as `added_time_ids` makes them
     dtype: torch.dtype  # the one the UNet runs in
 
     def between(self, keys: tuple[int, ...], num_frames: int) -> KeyframeConditioning:
@@ -119,7 +119,8 @@ def encode_pictures(
     pictures: Sequence[Tensor],
     *,
     fps: int = 7,
-    motion_bucket_id: int = 127,
+    motion_bucket_id: float = 127,
+    end_motion_bucket_id: float | None = None,
     noise_aug_strength: float = 0.02,
     generator: Generator = None,
 ) -> EncodedPictures:
@@ -128,18 +129,20 @@ def encode_pictures(
     Args:
         pictures: each (pair, 3, height, width) in [-1, 1], as `frames_to_tensor` makes them.
         fps: frames per second of the clip; SVD is told fps - 1.
-        motion_bucket_id: how much moves, 0 to 255.
+        motion_bucket_id: how much moves, 0 to 255. end_motion_bucket_id: what the backward direction is told; None: the
+            same.
         noise_aug_strength: standard deviation of the noise on the keyframes; ONE draw, the same on all of them.
         generator: draws that noise.
     """
     device = pipe._execution_device
     noise = randn_tensor(pictures[0].shape, generator=generator, device=device, dtype=torch.float32)
+    buckets = (motion_bucket_id, motion_bucket_id if end_motion_bucket_id is None else end_motion_bucket_id)
     latents = [encode_latents(pipe, picture.to(device) + noise_aug_strength * noise) for picture in pictures]
     embeds = [embed_frames(pipe, picture) for picture in pictures]
     return EncodedPictures(
         torch.stack(latents),
         torch.stack(embeds).squeeze(2),
-        added_time_ids(fps, motion_bucket_id, noise_aug_strength),
+        torch.stack([added_time_ids(fps, bucket, noise_aug_strength) for bucket in buckets])[:, None, None],
         pipe.unet.dtype,
     )
 

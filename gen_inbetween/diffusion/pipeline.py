@@ -233,7 +233,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         latents: Tensor | None = None,
         # conditioning
         fps: int = 7,
-        motion_bucket_id: int = 127,
+        motion_bucket_id: float = 127,
+        end_motion_bucket_id: float | None = None,
         noise_aug_strength: float = 0.02,
         # memory
         split_guidance: bool = False,
@@ -270,6 +271,8 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
                 than there are pairs makes so many clips of each.
             latents: unit normal noise (clip, frame, channel, height, width) to start from, instead of drawing it.
             fps, motion_bucket_id, noise_aug_strength: what SVD is conditioned on, see `conditioning.encode_keyframes`.
+            end_motion_bucket_id: what the backward direction is told; None: the same. Two of them make a clip that
+                begins at one pace and ends at another.
             split_guidance: half the activations, the same clip.
             decode, decode_chunk_size: see `decoding.latents.decode_latents`; a chunk size alone means "chunked".
             output_type: "pil", "np", "pt" or "latent".
@@ -293,6 +296,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         conditioning: dict[str, Any] = {
             "fps": fps,
             "motion_bucket_id": motion_bucket_id,
+            "end_motion_bucket_id": end_motion_bucket_id,
             "noise_aug_strength": noise_aug_strength,
         }
         check_arguments(num_frames, output_type, **conditioning)
@@ -553,7 +557,13 @@ def start_options(options: SamplerOptions, has_draft: bool) -> SamplerOptions:
 
 
 def check_arguments(
-    num_frames: int, output_type: str, *, fps: int, motion_bucket_id: int, noise_aug_strength: float
+    num_frames: int,
+    output_type: str,
+    *,
+    fps: int,
+    motion_bucket_id: float,
+    end_motion_bucket_id: float | None,
+    noise_aug_strength: float,
 ) -> None:
     """ValueError for a value that SVD cannot be conditioned on, or an unknown output type."""
     check_whole("num_frames, the keyframes included,", num_frames, 2)
@@ -561,4 +571,6 @@ def check_arguments(
         raise ValueError(f"expected output_type out of {', '.join(OUTPUT_TYPES)}, got {output_type!r}")
     check_real("fps", fps, 1)
     check_real("motion_bucket_id", motion_bucket_id, 0, 255)
+    if end_motion_bucket_id is not None:
+        check_real("end_motion_bucket_id", end_motion_bucket_id, 0, 255)
     check_real("noise_aug_strength", noise_aug_strength, 0)

@@ -37,7 +37,15 @@ log = logging.getLogger("gen_inbetween")
 
 ClipSource: TypeAlias = Union[Clip, "Sequence[Frame]", str, "os.PathLike[str]"]
 OWN = ("pipeline", "generator", "callback_on_step_end", "callback_on_step_end_tensor_inputs")
-VALUES = ("num_frames", "context", "match_colour", "even_pace", "start", "end")  # of "join": what was asked for
+VALUES = (
+    "num_frames",
+    "context",
+    "match_colour",
+    "carry_pace",
+    "even_pace",
+    "start",
+    "end",
+)  # of "join": what was asked for
 SHAPE = ("width", "height", "fit", "fps")  # settings that "join" keeps as they were asked for
 NOT_OF_A_JOIN = ("num_frames", "loop", "still", "draft", "draft_strength", "start_sigma", "exact_ends")
 
@@ -47,8 +55,9 @@ def bridge(
     clip_b: ClipSource,
     *,
     num_frames: int = 17,
-    context: int = 4,
+    context: int = 1,
     match_colour: bool = True,
+    carry_pace: bool = True,
     progress: bool = True,
     **settings: Any,
 ) -> Clip:
@@ -57,8 +66,9 @@ def bridge(
     Args:
         clip_a, clip_b: Clips, lists of frames, or paths of videos, animations or folders of frames, of one size.
         num_frames: frames between them, at least 1.
-        context: frames of either clip that the gap is generated with, at least 1: one alone says where things are,
-            several how they move.
+        context: frames of either clip that the gap is generated with, at least 1. More are kept, and yet lead the gap
+            astray, see `timeline.joining`.
+        carry_pace: measure the pace of both clips, and begin and end the gap with it.
         match_colour: bring the gap's colours to those of the frames beside it, see `timeline.colour`.
         settings: of `inbetween`: model, method, seed, num_inference_steps, pipeline, ...
 
@@ -74,7 +84,12 @@ def bridge(
     if a.fps != b.fps:
         raise JoinError(f"expected two clips of one rate, got {a.fps:g} and {b.fps:g} fps: retime one of them first")
     maker = open_maker(settings, progress)
-    values: dict[str, Any] = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
+    values: dict[str, Any] = {
+        "num_frames": num_frames,
+        "context": context,
+        "match_colour": match_colour,
+        "carry_pace": carry_pace,
+    }
     frames, parts = bridge_clips(a.frames, b.frames, maker, **values)
     sources = {"clip_a": describe(clip_a, a), "clip_b": describe(clip_b, b)}
     return finish("bridge", frames, a.fps, parts, sources, values, maker)
@@ -84,8 +99,9 @@ def loop(
     source: ClipSource | Frame,
     *,
     num_frames: int | None = None,
-    context: int = 4,
+    context: int = 1,
     match_colour: bool = True,
+    carry_pace: bool = True,
     even_pace: bool = True,
     progress: bool = True,
     **settings: Any,
@@ -95,7 +111,7 @@ def loop(
     Args:
         source: a clip as `bridge` takes it; or a picture, which first moves by method svd.
         num_frames: of the whole loop; None: the clip and a gap that fills the model's usual length.
-        context, match_colour, settings: see `bridge`.
+        context, match_colour, carry_pace, settings: see `bridge`.
         even_pace: space the frames of the gap evenly along their way, so that it neither waits nor hurries.
 
     Returns:
@@ -106,7 +122,7 @@ def loop(
     """
     maker = open_maker(settings, progress)
     clip, picture = open_loop_source(source, settings)
-    values: dict[str, Any] = {"context": context, "match_colour": match_colour}
+    values: dict[str, Any] = {"context": context, "match_colour": match_colour, "carry_pace": carry_pace}
     more: dict[str, Any] = {}
     if picture is not None:
         clip, more = move_picture(picture, num_frames, context, maker)
@@ -125,9 +141,10 @@ def retake(
     start: int,
     end: int,
     *,
-    context: int = 4,
+    context: int = 1,
     mask: Mask | None = None,
     match_colour: bool = True,
+    carry_pace: bool = True,
     progress: bool = True,
     **settings: Any,
 ) -> Clip:
@@ -138,7 +155,7 @@ def retake(
         start, end: 0 < start < end < len(clip): a frame is kept on either side.
         context: frames on either side that the stretch is generated with; fewer where the clip has fewer.
         mask: of the clip's size: only its bright part is made anew, with a soft edge; the rest stays pixel for pixel.
-        match_colour, settings: see `bridge`.
+        match_colour, carry_pace, settings: see `bridge`.
 
     Returns:
         A clip of the same length; its other frames as they were.
@@ -148,7 +165,7 @@ def retake(
     """
     opened = open_clip(clip)
     maker = open_maker(settings, progress)
-    values: dict[str, Any] = {"context": context, "match_colour": match_colour}
+    values: dict[str, Any] = {"context": context, "match_colour": match_colour, "carry_pace": carry_pace}
     frames, parts = retake_clip(opened.frames, start, end, maker, mask=mask, **values)
     sources = {"clip": describe(clip, opened)}
     if mask is not None:
@@ -299,7 +316,7 @@ def replay_join(
     if "pipeline" in keywords:
         for name in ("model", "motion", "device", "dtype"):
             chosen.pop(name, None)
-    values = {name: join[name] for name in VALUES if name in join}
+    values = {"carry_pace": False} | {name: join[name] for name in VALUES if name in join}  # it was not known once
     if "mask" in sources:
         values["mask"] = sources["mask"]["path"] if mask is None else mask
     make: Any = {"bridge": bridge, "loop": loop, "retake": retake}[join["kind"]]

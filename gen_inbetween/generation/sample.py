@@ -63,6 +63,7 @@ def sample(
         RuntimeError: the denoised clip is not finite.
     """
     settings = run.settings
+    begin, end = timeline.buckets or (settings.motion_bucket_id, None)
     with sole_use(pipe.unet):
         apply_memory_options(pipe, run.memory, run.device)
         pipe.set_progress_bar_config(disable=not progress, desc=run.method.name)
@@ -77,7 +78,8 @@ def sample(
                 height=settings.height,
                 num_frames=timeline.num_frames,
                 fps=int(settings.fps),  # whole, as `resolve_run` has checked
-                motion_bucket_id=settings.motion_bucket_id,
+                motion_bucket_id=begin,
+                end_motion_bucket_id=end,
                 noise_aug_strength=settings.noise_aug_strength,
                 split_guidance=bool(run.memory.split_guidance),
                 decode=run.memory.decode or "streamed",

@@ -1,7 +1,13 @@
 """Gaps between two clips, inside one, or from end to beginning.
 
-The frames of a gap are those of one window whose first and last frames, `context` of them on either side, are kept: a
-single frame has no velocity, several have. Direction forward is conditioned on the first of them, backward on the last.
+The frames of a gap are those of one window whose first and last frames, `context` of them on either side, are kept.
+Direction forward is conditioned on the first of them, backward on the last. A single frame has no velocity; the pace of
+the frames before and after is measured, and each direction is told the motion bucket of its side:
+
+    forward: 2 b r / (1 + r)    backward: 2 b / (1 + r)    b the bucket of the settings, r the pace before over after
+
+Frames of context that are kept do not do that: a model draws an even pace from the window's first picture to its last
+whatever is kept between (eval/keyframes_pocket.md), so that more of them move the gap away from where it should be.
 """
 
 from __future__ import annotations
@@ -17,7 +23,7 @@ from PIL import Image
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.diffusion.windows.layout import SHORTEST
 from gen_inbetween.generation.timeline.colour import match_colours
-from gen_inbetween.generation.timeline.pace import even_pace, step_lengths
+from gen_inbetween.generation.timeline.pace import STATIC, even_pace, step_lengths
 from gen_inbetween.generation.timeline.regions import open_region
 from gen_inbetween.generation.timeline.timeline import Timeline, blend
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
@@ -26,6 +32,9 @@ from gen_inbetween.runtime.checks import check_whole
 if TYPE_CHECKING:
     from gen_inbetween.generation.settings import Settings
     from gen_inbetween.models.configs import ModelConfigs
+
+MEASURED = 4  # frames beside a gap whose pace is measured
+MOST = 4.0  # times that the pace of one side may be the other's
 
 Make = Callable[[Timeline, "Settings"], tuple[list[Image.Image], dict[str, Any]]]
 
@@ -75,17 +84,29 @@ def size_like(configs: ModelConfigs, size: tuple[int, int]) -> tuple[int, int]:
 
 
 def fill_gap(
-    before: Sequence[Image.Image], after: Sequence[Image.Image], count: int, maker: Maker, *, match_colour: bool
+    before: Sequence[Image.Image],
+    after: Sequence[Image.Image],
+    count: int,
+    maker: Maker,
+    *,
+    match_colour: bool,
+    motion: Motion | None,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """`count` frames between two stretches of frames of one size, and the parts of their manifest.
 
     before, after: what is kept on either side, the last and the first of them beside the gap.
+    motion: the paces that go on in the gap; None: an even one.
     """
     total = len(before) + count + len(after)
     maker.check_window(total, f"{count} frames with {len(before)} and {len(after)} frames of context")
     size = before[0].size
     kept = dict(enumerate(before)) | dict(enumerate(after, start=total - len(after)))
     window = Timeline((before[0], after[-1]), (0, total - 1), total, (1.0, 1.0), context=kept)
+    join: dict[str, Any] = {}
+    if motion is not None and maker.settings.method != INTERPOLATE:
+        buckets = motion.buckets(maker.settings.motion_bucket_id)
+        window = replace(window, buckets=buckets)
+        join["motion"] = {"before": motion.before, "after": motion.after, "motion_bucket_ids": list(buckets)}
     frames, parts = maker.make(window, replace(maker.fitting(size), num_frames=total))
     frames = [frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS) for frame in frames]
     gap = frames[len(before) : total - len(after)]
@@ -94,7 +115,31 @@ def fill_gap(
         last = match_colours(frames[-len(after) :], after)
         gap = [first.towards(last, (number + 1) / (count + 1))(frame) for number, frame in enumerate(gap)]
         parts["match_colour"] = {"before": first.record(), "after": last.record()}
-    return gap, parts
+    return gap, parts | {"join": join}
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The pace of the frames beside a gap: the mean length of a step's flow, pixels."""
+
+    before: float
+    after: float
+
+    def buckets(self, bucket: float) -> tuple[float, float]:
+        """The motion buckets of the forward and the backward direction, 0 to 255."""
+        ratio = float(np.clip(self.before / self.after if self.after else MOST, 1 / MOST, MOST))
+        ahead, back = 2 * bucket * ratio / (1 + ratio), 2 * bucket / (1 + ratio)
+        return round(min(ahead, 255.0), 2), round(min(back, 255.0), 2)
+
+
+def measure_motion(before: Sequence[Image.Image], after: Sequence[Image.Image], maker: Maker) -> Motion | None:
+    """The pace of the last frames before a gap and the first after it; None where there is none to be told."""
+    if maker.settings.method == INTERPOLATE or min(len(before), len(after)) < 2:
+        return None
+    interpolator = load_interpolator(maker.settings.interpolator or DEFAULT)
+    sides = [list(before)[-MEASURED:], list(after)[:MEASURED]]
+    paces = [round(float(np.mean(step_lengths(side, interpolator))), 4) for side in sides]
+    return Motion(*paces) if max(paces) > STATIC else None
 
 
 def bridge_clips(
@@ -105,6 +150,7 @@ def bridge_clips(
     num_frames: int,
     context: int,
     match_colour: bool,
+    carry_pace: bool,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """clip_a, `num_frames` between, clip_b; see `joins.bridge`."""
     check_context(context, {"the first clip": len(clip_a), "the second clip": len(clip_b)})
@@ -114,8 +160,10 @@ def bridge_clips(
         sizes = " and ".join(f"{width}x{height}" for width, height in (clip_a[0].size, clip_b[0].size))
         raise JoinError(f"expected two clips of one size, got {sizes}: resize one of them first")
     before, after = list(clip_a)[-context:], list(clip_b)[:context]
-    gap, parts = fill_gap(before, after, num_frames, maker, match_colour=match_colour)
-    return [*clip_a, *gap, *clip_b], parts | {"join": {"gap": [len(clip_a), len(clip_a) + num_frames]}}
+    motion = measure_motion(clip_a, clip_b, maker) if carry_pace else None
+    gap, parts = fill_gap(before, after, num_frames, maker, match_colour=match_colour, motion=motion)
+    parts["join"]["gap"] = [len(clip_a), len(clip_a) + num_frames]
+    return [*clip_a, *gap, *clip_b], parts
 
 
 def close_loop(
@@ -125,6 +173,7 @@ def close_loop(
     num_frames: int | None,
     context: int,
     match_colour: bool,
+    carry_pace: bool,
     even: bool,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The clip and a gap that leads from its last frame to its first; see `joins.loop`."""
@@ -136,16 +185,19 @@ def close_loop(
             f"num_frames {num_frames}: the clip alone has {len(clip)}, expected at least one frame more, that leads "
             "from its last to its first; or cut the clip"
         )
-    gap, parts = fill_gap(list(clip)[-context:], list(clip)[:context], count, maker, match_colour=match_colour)
+    motion = measure_motion(clip, clip, maker) if carry_pace else None
+    before, after = list(clip)[-context:], list(clip)[:context]
+    gap, parts = fill_gap(before, after, count, maker, match_colour=match_colour, motion=motion)
     interpolator = load_interpolator(maker.settings.interpolator or DEFAULT)
     around = [clip[-1], *gap, clip[0]]
-    join: dict[str, Any] = {"gap": [len(clip), len(clip) + count]}
+    join = parts["join"]
+    join["gap"] = [len(clip), len(clip) + count]
     if even:
         around, pace = even_pace(around, interpolator)
         join["pace"] = {name: [round(step, 3) for step in steps] for name, steps in pace.items()}
     frames = [*clip, *around[1:-1]]
     join["ratio"] = join_ratio(frames, interpolator)
-    return frames, parts | {"join": join}
+    return frames, parts
 
 
 def join_ratio(frames: Sequence[Image.Image], interpolator: Any) -> float | None:
@@ -164,6 +216,7 @@ def retake_clip(
     context: int,
     mask: Any,
     match_colour: bool,
+    carry_pace: bool,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The clip with the frames start .. end - 1 made anew; see `joins.retake`."""
     check_context(context, {})
@@ -174,15 +227,17 @@ def retake_clip(
         )
     before, after = list(clip)[max(start - context, 0) : start], list(clip)[end : end + context]
     taken = list(clip)[start:end]
+    motion = measure_motion(clip[:start], clip[end:], maker) if carry_pace else None
     if mask is None:
-        gap, parts = fill_gap(before, after, end - start, maker, match_colour=match_colour)
+        gap, parts = fill_gap(before, after, end - start, maker, match_colour=match_colour, motion=motion)
     else:
         region = open_region(mask, clip[0].size)
         inside = replace_window(maker, [*before, *taken, *after], region)
-        gap, parts = fill_gap(before, after, end - start, inside, match_colour=match_colour)
+        gap, parts = fill_gap(before, after, end - start, inside, match_colour=match_colour, motion=motion)
         gap = [blend(frame, anew, region) for frame, anew in zip(taken, gap, strict=True)]
     frames = [*list(clip)[:start], *gap, *list(clip)[end:]]
-    return frames, parts | {"join": {"gap": [start, end]}}
+    parts["join"]["gap"] = [start, end]
+    return frames, parts
 
 
 def replace_window(maker: Maker, scene: Sequence[Image.Image], region: Any) -> Maker:

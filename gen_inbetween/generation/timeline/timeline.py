@@ -30,6 +30,7 @@ class Timeline:
     still: where the clip keeps the linear blend of its keyframes, 1, and where it moves, 0.
     scene, redraw: of a retake inside a mask: the clip as it is (num_frames pictures), and where it is made anew, 1.
     draft: a rough clip of num_frames pictures to start from.
+    buckets: motion buckets of the beginning and the end, where they differ; None: that of the settings.
     """
 
     keyframes: tuple[Image.Image, ...]
@@ -42,6 +43,7 @@ class Timeline:
     scene: tuple[Image.Image, ...] = ()
     redraw: Mask | None = None
     draft: tuple[Image.Image, ...] = ()
+    buckets: tuple[float, float] | None = None
 
     @property
     def plain(self) -> bool:
