@@ -15,6 +15,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from gen_inbetween.cli import batch as cli_batch
 from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
@@ -432,45 +433,6 @@ def demo(
         typer.echo(str(path))
 
 
-@app.command(
-    epilog="""\b
-Each line of the list: {"frame0": "a.png", "frame1": "b.png", "out": "name.mp4", "seed": 3, ...}
-or CSV whose first line is frame0,frame1,out,seed,...
-Paths are relative to the list; "out" and the settings may be left away.
-\b
-Examples:
-  inbetween batch pairs.jsonl --out clips/
-  inbetween batch pairs.jsonl --out clips/ --shard 2/8 --set method=trf
-  accelerate launch --multi-gpu -m gen_inbetween.cli batch pairs.jsonl --out clips/"""
-)
-@report_errors
-def batch(
-    pairs: Annotated[Path, typer.Argument(help="The list, JSON lines or CSV: one pair a line.")],
-    out: Annotated[Path, typer.Option("--out", "-o", help="The folder the clips go to.")],
-    shard: Annotated[str, typer.Option(help="i/n: make every n-th line only, starting with the i-th.")] = "1/1",
-    config: ConfigFile = None,
-    override: Overrides = None,
-    overwrite: Overwrite = False,
-) -> None:
-    """Make many clips; a second run goes on where the first stopped. Exit status 1 if a line failed."""
-    from gen_inbetween.generation.batch import Pair, parse_shard, read_pairs, run_batch
-
-    chosen = parse_shard(shard)
-    if out.exists() and not out.is_dir():
-        raise ValueError(f"{out} is a file; the clips go to a folder")
-    settings_of(config, override)  # checked before the list is read
-    entries = read_pairs(pairs, out, settings_said(config, override), overwrite=overwrite)
-
-    def notify(pair: Pair, state: str) -> None:
-        typer.echo(f"{state}: {pair.out}")
-
-    summary = run_batch(entries, shard=chosen, notify=notify, overwrite=overwrite)
-    if os.environ.get("RANK", "0") == "0":  # of several processes the first speaks for all
-        typer.echo(f"{summary.generated} made, {summary.skipped} already there, {len(summary.failures)} failed")
-    if summary.failures:
-        raise typer.Exit(1)
-
-
 def loop_picture(keyframe: Keyframe, settings: Settings, out: Path, overwrite: bool) -> None:
     """`run PICTURE --loop`, which is `loop PICTURE`."""
     from dataclasses import fields
@@ -502,6 +464,7 @@ def _writing(
         yield
 
 
+cli_batch.add_to(app)
 cli_models.add_to(app)
 cli_retime.add_to(app)
 cli_edit.add_to(app)

@@ -104,7 +104,7 @@ def read_pairs(
     lines_of: dict[str, int] = {}
     for number, row in rows:
         try:
-            pair = _parse(row, number, path, Path(out), defaults)
+            pair = parse_row(row, number, path, Path(out), defaults)
             place = _one_name(place_of(pair.out))
             if place in lines_of:
                 raise ValueError(f"the same output as line {lines_of[place]}: {pair.out.name}")
@@ -145,7 +145,8 @@ def _one_name(path: Path) -> str:
     return place.casefold() if other != folder and other.exists() and other.samefile(folder) else place
 
 
-def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[str, Any]) -> Pair:
+def parse_row(values: Row, number: int, path: Path, out: Path, defaults: Mapping[str, Any]) -> Pair:
+    """One row of the list at `path` as a pair; ValueError, OSError: it cannot be one."""
     if isinstance(values, str):
         raise ValueError(values)
     keyframes = _keyframes(values, path.parent)
@@ -155,7 +156,7 @@ def _parse(values: Row, number: int, path: Path, out: Path, defaults: Mapping[st
             chosen[key] = str(path.parent / values[key])
     settings = from_mapping(Settings, chosen, where="settings")
     frame0, frame1 = (Path(str(keyframes[number].image)) for number in (0, -1))
-    name = values.get("out", _default_name(values, chosen))
+    name = values.get("out", default_name(values, chosen))
     if not isinstance(name, str) or "\0" in name:
         raise ValueError(f'"out" must be the name of a file, got {name!r}')
     if address := address_of(name):
@@ -191,7 +192,8 @@ def _keyframes(values: Mapping[str, Any], folder: Path) -> list[Keyframe]:
     return [Keyframe(str(folder / values[key])) for key in ("frame0", "frame1")]
 
 
-def _default_name(values: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+def default_name(values: Mapping[str, Any], chosen: Mapping[str, Any]) -> str:
+    """The name of a clip whose row gives none. chosen: the settings of the row over those of all."""
     # The name carries what was asked for: lines may move in the list, and a changed setting is another clip.
     if "keyframes" in values:
         names = [str(read_entry(entry).image) for entry in values["keyframes"]]
@@ -228,7 +230,7 @@ def run_batch(
             continue
         try:
             with reserved(place_of(entry.out)):
-                outcome = _make(entry, device, overwrite)
+                outcome = make_pair(entry, device, overwrite)
         except Exception as error:  # one bad pair must not cost the thousand after it; it is named and counted
             summary.failures.append(f"{entry.where}: {error}")
             log.error("%s", summary.failures[-1])
@@ -237,10 +239,10 @@ def run_batch(
         summary.generated += outcome.startswith("made")
         summary.skipped += outcome == "skipped"
         notify(entry, outcome)
-    return _sum(gather([summary], state))
+    return summed(gather([summary], state))
 
 
-def _make(pair: Pair, device: str | None, overwrite: bool) -> str:
+def make_pair(pair: Pair, device: str | None, overwrite: bool) -> str:
     """Make the clip of a line, unless it is there already: "made", "made again" or "skipped"."""
     request, outcome = request_of(pair), "made"
     check_output(place_of(pair.out), inputs_of(pair), overwrite=overwrite)
@@ -309,6 +311,7 @@ def _is_same_picture(name: str, manifest: dict[str, Any], pair: Pair) -> bool:
     return bool(image_sha256(image) == record.get("sha256"))
 
 
-def _sum(parts: list[Summary]) -> Summary:
+def summed(parts: list[Summary]) -> Summary:
+    """Summaries of several processes as one."""
     failures = [failure for part in parts for failure in part.failures]
     return Summary(sum(part.generated for part in parts), sum(part.skipped for part in parts), failures)

@@ -15,7 +15,7 @@ import io
 import json
 import os
 import re
-from collections.abc import Iterator, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from pathlib import Path
 from typing import Any, TypeAlias
 
@@ -23,7 +23,7 @@ import yaml
 
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
-_DELIMITERS = ",;\t"
+DELIMITERS = ",;\t"
 
 
 class _Loader(yaml.SafeLoader):
@@ -74,12 +74,12 @@ def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Seque
     if not lines:
         return []
     first = lines[0][1].strip()
-    delimiter = max(_DELIMITERS, key=first.count)
-    header = _names(next(csv.reader([first], delimiter=delimiter)))
+    delimiter = max(DELIMITERS, key=first.count)
+    header = column_names(next(csv.reader([first], delimiter=delimiter)))
     if set(columns) & set(header):
         return list(_csv_rows(text, delimiter, {*columns, *words}))
     if any(line.lstrip().startswith("{") for _, line in lines) and not _is_json(text, len(lines)):
-        return [(number, _json_row(line)) for number, line in lines]
+        return [(number, json_row(line)) for number, line in lines]
     what = "one JSON value over several lines" if first[0] in "[{" else f"something else, it begins with {first[:60]!r}"
     said, names = ", ".join(f'"{name}": ...' for name in columns), ",".join(columns)
     raise ValueError(
@@ -87,7 +87,8 @@ def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Seque
     )
 
 
-def _names(cells: list[str]) -> list[str]:
+def column_names(cells: list[str]) -> list[str]:
+    """The names in the first line of a CSV."""
     return [cell.strip().lower() for cell in cells]
 
 
@@ -99,7 +100,8 @@ def _is_json(text: str, lines: int) -> bool:
         return False
 
 
-def _json_row(line: str) -> Row:
+def json_row(line: str) -> Row:
+    """A line of JSON lines."""
     try:
         values = json.loads(line)
     except (ValueError, RecursionError) as error:
@@ -110,7 +112,7 @@ def _json_row(line: str) -> Row:
 def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int, Row]]:
     reader = csv.reader(io.StringIO(text.lstrip("\n")), delimiter=delimiter)
     skipped = len(text) - len(text.lstrip("\n"))
-    header = _names(next(reader))
+    header = column_names(next(reader))
     for cells in reader:
         if not any(cell.strip() for cell in cells):
             continue
@@ -118,8 +120,13 @@ def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int,
         if len(cells) > len(header):
             yield number, f"expected {len(header)} cells as the first line has, got {len(cells)}"
             continue
-        said = {name: cell.strip() for name, cell in zip(header, cells, strict=False) if cell.strip()}
-        try:
-            yield number, {name: cell if name in words else read_yaml(cell) for name, cell in said.items()}
-        except yaml.YAMLError as error:
-            yield number, f"a cell cannot be read: {' '.join(str(error).split())}"
+        yield number, row_of_cells(dict(zip(header, cells, strict=False)), words)
+
+
+def row_of_cells(cells: Mapping[str, str], words: Collection[str]) -> Row:
+    """A line of a CSV; empty cells say nothing, and those of `words` stay text."""
+    said = {name: cell.strip() for name, cell in cells.items() if cell.strip()}
+    try:
+        return {name: cell if name in words else read_yaml(cell) for name, cell in said.items()}
+    except yaml.YAMLError as error:
+        return f"a cell cannot be read: {' '.join(str(error).split())}"

@@ -1,0 +1,1 @@
+"""Batches beyond one folder: lists and clips in object stores, rows spread over a Ray cluster."""

@@ -1,0 +1,218 @@
+"""Batches on a Ray cluster.
+
+The list is read by Ray Data, sorted so that rows of one size and length follow each other (an actor compiles and plans
+once), and made by actors that hold the pipeline; a row of report for each goes into a folder of Parquet files. What is
+done is told by clips and manifests (`batches.rows`): the same command again goes on where a killed one was.
+"""
+
+from __future__ import annotations
+
+import csv
+import functools
+import json
+from array import array
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, field
+from datetime import datetime, timezone
+from io import TextIOWrapper
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+
+from gen_inbetween.generation.batch import FILES
+from gen_inbetween.generation.batches.rows import FAILED, MADE, SKIPPED, RowMaker
+from gen_inbetween.runtime.lists import DELIMITERS, Row, column_names, json_row, row_of_cells
+from gen_inbetween.runtime.ray_engine import SET_ASIDE, Cluster, Result, Work, connect, rows_of, spread
+from gen_inbetween.runtime.stores import DoneIndex, Store, key_of, local_or_address
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+GROUPED = ("model", "method", "width", "height", "num_frames")  # settings by which a pipeline compiles and plans
+CSV, PARQUET = (".csv", ".tsv"), ".parquet"  # endings of lists; all others are JSON lines
+WORDS = ("frame0", "frame1", "out", *FILES)  # columns of a CSV that stay text
+NAMED = 20  # failures that a summary keeps
+SHARD = (0, 0)  # of the index: all rows
+
+
+@dataclass
+class RayBatch:
+    """A list, where its clips go, and how they are made."""
+
+    pairs: str
+    out: str
+    defaults: dict[str, Any]
+    overwrite: bool = False
+
+
+@dataclass
+class RaySummary:
+    """What became of a batch: how many rows came to each state, the first failures, and where the report is."""
+
+    report: str
+    counts: dict[str, int] = field(default_factory=lambda: dict.fromkeys((MADE, SKIPPED, FAILED, SET_ASIDE), 0))
+    failures: list[str] = field(default_factory=list)
+
+
+def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
+    """Make the clips of a list on a cluster.
+
+    Raises:
+        ValueError: the list cannot be read, or two rows name one output. StoreError, ConnectionError, ImportError: what
+            is needed is not there.
+    """
+    address = local_or_address(job.out)[1]
+    if any(name.startswith("memory:") for name in (job.pairs, job.out)):
+        raise ValueError("memory:// is one process's own; --engine ray needs a place that all its machines see")
+    columns = check_list(job.pairs)
+    connect(cluster)
+    import ray
+
+    keys = None if address is None else ray.put(DoneIndex(Store(address), SHARD).load().keys)
+    rows = read_list(job.pairs, columns).map_batches(functools.partial(keyed, job=job), batch_size=1024)
+    results = spread(rows.sort("group"), functools.partial(open_rows, job, keys), cluster)
+    report = f"{job.out.rstrip('/')}/report/{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
+    results.write_parquet(**place(report))
+    return summed(report)
+
+
+def place(name: str) -> dict[str, Any]:
+    """A path or an address as Ray takes it."""
+    path, address = local_or_address(name)
+    if address is None:
+        assert path is not None
+        return {"path": str(path.resolve())}
+    store = Store(address)
+    return {"path": store.root, "filesystem": store.fs}
+
+
+def open_list(pairs: str) -> TextIOWrapper:
+    """The list as text, read as it is asked for; StoreError, OSError: there is none."""
+    path, address = local_or_address(pairs)
+    if address is None:
+        assert path is not None
+        return path.open(encoding="utf-8-sig")
+    store = Store(address)
+    return TextIOWrapper(store.fs.open(store.root, "rb"), encoding="utf-8-sig")
+
+
+def check_list(pairs: str) -> list[str]:
+    """Look through a list, line by line: the columns of a CSV, [] of another.
+
+    ValueError: it is empty, no list, or two of its rows name one output; what else may be wrong with a row is said in
+        the report. Of Parquet nothing is looked at before the work.
+    """
+    if pairs.endswith(PARQUET):
+        return []
+    hashes, lines, columns = array("Q"), 0, []
+    try:
+        with open_list(pairs) as text:
+            reader: Iterator[Any] = csv.reader(text, delimiter=delimiter_of(pairs)) if pairs.endswith(CSV) else text
+            for line in reader:
+                if pairs.endswith(CSV) and not columns:
+                    columns = column_names(line)
+                    continue
+                lines += bool(line) if columns else bool(line.strip())
+                row = dict(zip(columns, line, strict=False)) if columns else json_row(line)
+                if isinstance(row, dict) and row.get("out"):
+                    hashes.append(int(key_of(str(row["out"]))))
+    except UnicodeDecodeError as error:
+        raise ValueError(f"{pairs} is not text in UTF-8 ({error.reason}): save it as UTF-8") from error
+    if not lines:
+        raise ValueError(f'{pairs}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
+    if columns and not {"frame0", "frame1"} & set(columns):
+        raise ValueError(f"{pairs}: expected frame0,frame1,... in its first line, got {','.join(columns)[:100]}")
+    if len(np.unique(np.frombuffer(hashes, np.uint64))) < len(hashes):
+        raise ValueError(f"{pairs}: two rows have the same output")
+    return columns
+
+
+def delimiter_of(pairs: str) -> str:
+    """What separates the cells of a CSV."""
+    with open_list(pairs) as text:
+        first = text.readline()
+    return max(DELIMITERS, key=first.count)
+
+
+def read_list(pairs: str, columns: list[str]) -> Dataset:
+    """The rows of a list: text of JSON lines, cells of a CSV as text, values of Parquet."""
+    import ray
+
+    if pairs.endswith(PARQUET):
+        return ray.data.read_parquet(**renamed(place(pairs)))
+    if not columns:
+        return ray.data.read_text(**renamed(place(pairs)), drop_empty_lines=True)
+    import pyarrow
+    import pyarrow.csv
+
+    with open_list(pairs) as text:
+        raw = next(csv.reader(text, delimiter=delimiter_of(pairs)))
+    cells = pyarrow.csv.ConvertOptions(column_types=dict.fromkeys(raw, pyarrow.string()), strings_can_be_null=False)
+    parse = pyarrow.csv.ParseOptions(delimiter=delimiter_of(pairs), newlines_in_values=True)
+    return ray.data.read_csv(**renamed(place(pairs)), convert_options=cells, parse_options=parse)
+
+
+def renamed(where: dict[str, Any]) -> dict[str, Any]:
+    """`place` as Ray's readers call it."""
+    return {"paths": where["path"], **{name: value for name, value in where.items() if name != "path"}}
+
+
+def keyed(batch: dict[str, Any], job: RayBatch) -> dict[str, list[str]]:
+    """Columns "key", "row" (as JSON) and "group" of rows as Ray reads them."""
+    if list(batch) == ["text"]:
+        said: list[Row] = [json_row(line) for line in batch["text"]]
+    elif job.pairs.endswith(CSV):
+        said = [
+            row_of_cells({key.strip().lower(): str(cell) for key, cell in row.items()}, WORDS) for row in rows_of(batch)
+        ]
+    else:
+        said = list(rows_of(batch))
+    columns: dict[str, list[str]] = {"key": [], "row": [], "group": []}
+    for row in said:
+        text = json.dumps(row, sort_keys=True, default=str)
+        values = {**job.defaults, **row} if isinstance(row, dict) else {}
+        columns["key"].append(f"{int(key_of(text)):016x}")
+        columns["row"].append(text)
+        columns["group"].append(json.dumps([values.get(name) for name in GROUPED], default=str))
+    return columns
+
+
+def open_rows(job: RayBatch, keys: Any) -> Work:
+    """What an actor does with a row; the models it opens stay open."""
+    import ray
+
+    index = None
+    if keys is not None:
+        index = DoneIndex(Store(job.out), SHARD)
+        index.keys = ray.get(keys)
+    return RayRows(RowMaker(job.pairs, job.out, job.defaults, index=index, overwrite=job.overwrite))
+
+
+class RayRows:
+    """A `RowMaker` as Ray's workers call it, which writes its index down when they end."""
+
+    def __init__(self, maker: RowMaker) -> None:
+        self.maker = maker
+
+    def __call__(self, key: str, row: str) -> Result:
+        """One row, as JSON."""
+        return {"key": key, **asdict(self.maker(None, json.loads(row)))}
+
+    def __del__(self) -> None:
+        if self.maker.index is not None:
+            self.maker.index.flush()
+
+
+def summed(report: str) -> RaySummary:
+    """Counts and the first failures of a report, read piece by piece."""
+    import pyarrow.dataset
+
+    where = place(report)
+    summary = RaySummary(report)
+    parts = pyarrow.dataset.dataset(where["path"], filesystem=where.get("filesystem"), format="parquet")
+    for batch in parts.to_batches(columns=["where", "state", "why"]):
+        for row in batch.to_pylist():
+            summary.counts[row["state"]] = summary.counts.get(row["state"], 0) + 1
+            if row["state"] in (FAILED, SET_ASIDE) and len(summary.failures) < NAMED:
+                summary.failures.append(f"{row['where']}: {row['why']}")
+    return summary

@@ -1,0 +1,228 @@
+"""One row of a batch, made wherever its keyframes and its clip are.
+
+Where the list, a keyframe or the output is in an object store (`runtime.stores`), the keyframes are fetched into a
+folder that is deleted afterwards, the clip is made there as any other, and then published: the clip, its manifest, and
+last its key in the index of what is done. A row is done where its key is in the index, or where the manifest beside its
+clip says that it was made from what the row asks for.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import tempfile
+import time
+from collections.abc import Callable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.generation import batch
+from gen_inbetween.media.writing.outputs import place_of
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.files import OutputError, address_of
+from gen_inbetween.runtime.lists import Row
+from gen_inbetween.runtime.outputs import ENDING, is_ours, path_beside, reserved
+from gen_inbetween.runtime.processes import gather, launched_processes, share_of
+from gen_inbetween.runtime.stores import DoneIndex, Store, StoreError, key_of, local_or_address
+from gen_inbetween.runtime.trust.limits import shorten
+
+log = logging.getLogger("gen_inbetween")
+
+MADE, SKIPPED, FAILED = "made", "skipped", "failed"
+TRIES, PAUSE = 3, 1.0  # of a row whose store fails; seconds before the second
+PICTURES = ("frame0", "frame1", *batch.FILES)
+
+
+@dataclass(frozen=True)
+class Report:
+    """What became of a row. why: of one that failed."""
+
+    where: str  # "pairs.jsonl:3"
+    out: str
+    state: str
+    why: str = ""
+    seconds: float = 0.0
+
+
+class RowMaker:
+    """Makes the rows of one list, one after the other.
+
+    Args:
+        pairs: the list, a path or an address; files that rows name are relative to it.
+        out: the folder of the clips, a path or an address.
+        defaults: settings for every row; the row's own win.
+        index: of an output in a store; None for a folder.
+        device: where it computes; None: as the rows say.
+    """
+
+    def __init__(
+        self,
+        pairs: str,
+        out: str,
+        defaults: Mapping[str, Any],
+        *,
+        index: DoneIndex | None = None,
+        overwrite: bool = False,
+        device: str | None = None,
+    ) -> None:
+        self.pairs, self.out = local_or_address(pairs), local_or_address(out)
+        self.defaults, self.index, self.overwrite, self.device = dict(defaults), index, overwrite, device
+        self.store = None if self.out[1] is None else Store(self.out[1])
+        self.list_name = pairs.rstrip("/").rpartition("/")[2]
+
+    def __call__(self, number: int | None, row: Row) -> Report:
+        """Make one row, whatever comes of it; a store that fails is tried again."""
+        begun, where = time.monotonic(), self.where(number, row)
+        for attempt in range(1, TRIES + 1):
+            try:
+                out, state = self.make(number, row)
+                return Report(where, out, state, seconds=round(time.monotonic() - begun, 3))
+            except StoreError as error:
+                why = str(error)
+                if attempt < TRIES and "no such object" not in why:
+                    time.sleep(PAUSE * 2 ** (attempt - 1))
+                    continue
+                break
+            except Exception as error:  # one bad row must not cost the thousand after it
+                why = str(error) or type(error).__name__
+                break
+        named = row.get("out") if isinstance(row, dict) else None
+        return Report(where, str(named or ""), FAILED, " ".join(why.split()), round(time.monotonic() - begun, 3))
+
+    def make(self, number: int | None, row: Row) -> tuple[str, str]:
+        """(name of its clip, state) of a row."""
+        if isinstance(row, str):
+            raise ValueError(row)
+        if self.store is None and self.pairs[0] is not None and not any(map(address_of, names_in(row))):
+            pair = batch.parse_row(row, number or 0, self.pairs[0], self.out[0] or Path(), self.defaults)
+            with reserved(place_of(pair.out)):
+                outcome = batch.make_pair(pair, self.device, self.overwrite)
+            return pair.out.name, SKIPPED if outcome == "skipped" else MADE
+        key = key_of(self.asked(row))
+        if self.index is not None and key in self.index:
+            return str(row.get("out", "")), SKIPPED
+        name, state = self.make_elsewhere(number, row)
+        if self.index is not None:
+            self.index.add(key)
+        return name, state
+
+    def where(self, number: int | None, row: Row) -> str:
+        """A row by its number, or, where nobody counted, by what it names."""
+        if number is not None:
+            return f"{self.list_name}:{number}"
+        return f"{self.list_name}: {' '.join(names_in(row)) if isinstance(row, dict) else shorten(row)}"
+
+    def asked(self, row: Mapping[str, Any]) -> str:
+        """What a row asks for, as text: its key is made from it."""
+        return json.dumps([row, self.defaults], sort_keys=True, default=str)
+
+    def make_elsewhere(self, number: int | None, row: dict[str, Any]) -> tuple[str, str]:
+        """`make` of a row with something in a store."""
+        with tempfile.TemporaryDirectory(prefix="inbetween-") as folder:
+            here = Path(folder)
+            target = self.out[0] or here / "out"
+            chosen = {key: value for key, value in row.items() if key not in batch.OWN_KEYS}
+            named = {"out": batch.default_name(row, {**self.defaults, **chosen}), **row}
+            local = self.fetched(named, here / "in")
+            pair = batch.parse_row(local, number or 0, here / "in" / self.list_name, target, self.defaults)
+            if self.store is None:
+                with reserved(place_of(pair.out)):
+                    outcome = batch.make_pair(pair, self.device, self.overwrite)
+                return pair.out.name, SKIPPED if outcome == "skipped" else MADE
+            name = pair.out.relative_to(target).as_posix()
+            if not pair.out.suffix:
+                raise ValueError(f"{name}: a folder of frames is not published to a store; name a file, as {name}.mp4")
+            pair.out.parent.mkdir(parents=True)
+            there = self.earlier(name, pair)
+            if there is not None and batch.changed_since(there, batch.request_of(pair), pair) is None:
+                return name, SKIPPED
+            batch.make_pair(pair, self.device, self.overwrite)
+            self.store.publish(pair.out, name)
+            self.store.publish(path_beside(pair.out), name + ENDING)
+            return name, MADE
+
+    def earlier(self, name: str, pair: batch.Pair) -> dict[str, Any] | None:
+        """The manifest of a clip that is in the store; None: there is none. OutputError: it is not ours."""
+        assert self.store is not None
+        if not self.store.size(name):
+            return None
+        if self.store.size(name + ENDING) is not None:
+            return manifests.check(json.loads(self.store.read(name + ENDING)), Path(name + ENDING))
+        there = self.store.fetch(
+            name, pair.out.with_name(f"there{pair.out.suffix}")
+        )  # a run was killed between the two
+        if not is_ours(there) and not self.overwrite:
+            raise OutputError(f"{self.store.address}/{name} is a file that gen_inbetween did not make: say --overwrite")
+        return manifests.of_clip(there)
+
+    def fetched(self, row: dict[str, Any], folder: Path) -> dict[str, Any]:
+        """A row whose pictures are local files."""
+        folder.mkdir()
+        local = dict(row)
+        for key in PICTURES:
+            if isinstance(row.get(key), str) and row[key] != INTERPOLATE:
+                local[key] = self.fetch(row[key], folder)
+        if isinstance(row.get("keyframes"), list):
+            local["keyframes"] = [self.fetched_keyframe(entry, folder) for entry in row["keyframes"]]
+        return local
+
+    def fetched_keyframe(self, entry: Any, folder: Path) -> Any:
+        """An entry of "keyframes" whose picture is a local file."""
+        if isinstance(entry, str):
+            return self.fetch(entry, folder)
+        if isinstance(entry, dict) and isinstance(entry.get("image"), str):
+            return {**entry, "image": self.fetch(entry["image"], folder)}
+        return entry
+
+    def fetch(self, name: str, folder: Path) -> str:
+        """A picture as a local file: an address, or a name relative to the list; the file's full path."""
+        path, address = local_or_address(name)
+        if address is None and self.pairs[1] is None:
+            assert path is not None and self.pairs[0] is not None
+            return str((self.pairs[0].parent / path).resolve())
+        full = address or f"{self.pairs[1]}".rpartition("/")[0] + "/" + name
+        base, _, file = full.rpartition("/")
+        # By its content: two of one name from two folders are two files.
+        place = folder / f"{len(list(folder.iterdir()))}_{file}"
+        return str(Store(base).fetch(file, place))
+
+
+def names_in(row: Mapping[str, Any]) -> list[str]:
+    """What a row names as files."""
+    entries = row.get("keyframes")
+    listed = [entry.get("image") if isinstance(entry, dict) else entry for entry in entries or ()]
+    return [name for name in [*(row.get(key) for key in PICTURES), *listed] if isinstance(name, str)]
+
+
+def run_rows(
+    maker: RowMaker,
+    rows: Sequence[tuple[int, Row]],
+    *,
+    shard: tuple[int, int] = (1, 1),
+    notify: Callable[[Report], None] = lambda report: None,
+) -> batch.Summary:
+    """Make the rows of a shard in this process, or its share of them under a launcher; what they came to together."""
+    state, summary = launched_processes(), batch.Summary()
+    seen: dict[str, int] = {}
+    unique = [(number, once(row, number, seen)) for number, row in rows]
+    for number, row in share_of(unique[shard[0] - 1 :: shard[1]], state):
+        report = maker(number, row)
+        summary.generated += report.state == MADE
+        summary.skipped += report.state == SKIPPED
+        if report.state == FAILED:
+            summary.failures.append(f"{report.where}: {report.why}")
+            log.error("%s", summary.failures[-1])
+        notify(report)
+    if maker.index is not None:
+        maker.index.flush()
+    return batch.summed(gather([summary], state))
+
+
+def once(row: Row, number: int, seen: dict[str, int]) -> Row:
+    """The row, or, where an earlier one has its output, what is wrong with it."""
+    out = row.get("out") if isinstance(row, dict) else None
+    if isinstance(out, str) and seen.setdefault(out, number) != number:
+        return f"the same output as line {seen[out]}: {out}"
+    return row

@@ -1,0 +1,179 @@
+"""Rows spread over a Ray cluster by Ray Data, with errors as rows of a report.
+
+Ray places the work, and starts it again where an actor or a node dies; what is done is known by what it left behind
+(outputs with their manifests), so a row that is begun again is found done. Ray Data's own checkpoints are not used.
+A row during which its worker died `ATTEMPTS` times is set aside.
+"""
+
+from __future__ import annotations
+
+import json
+import logging
+import math
+import os
+import sys
+from collections import Counter
+from collections.abc import Callable, Iterator
+from dataclasses import dataclass
+from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gen_inbetween.runtime.checks import check_real, check_whole
+
+if TYPE_CHECKING:
+    from ray.data import Dataset
+
+Result: TypeAlias = "dict[str, str | float]"
+Work = Callable[[str, str], Result]  # (key, JSON of a row) -> its row of the report; it raises nothing
+
+ROWS = 16  # of a block: what is looked at again when an actor dies
+ATTEMPTS = 3
+SPARE = 2  # CPUs that read, sort and write
+SET_ASIDE = "set aside"
+
+
+@dataclass(frozen=True)
+class Cluster:
+    """Where work is done.
+
+    address: of a Ray cluster, "auto" for the one this machine is part of; None: a new one on this machine.
+    workers: (fewest, most) actors. gpus, cpus: of each.
+    """
+
+    address: str | None = None
+    workers: tuple[int, int] = (1, 1)
+    gpus: float = 0.0
+    cpus: float = 1.0
+
+    def __post_init__(self) -> None:
+        check_whole("workers", self.workers[0], 1, self.workers[1])
+        check_real("gpus-per-worker", self.gpus, 0)
+
+
+def parse_workers(text: str) -> tuple[int, int]:
+    """ "2..64" -> (2, 64); "8" -> (8, 8)."""
+    fewest, _, most = text.partition("..")
+    if not fewest.isdecimal() or not (most or fewest).isdecimal() or not 1 <= int(fewest) <= int(most or fewest):
+        raise ValueError(f"--workers {text!r}: expected a number of workers, or fewest..most, for example 2..64")
+    return int(fewest), int(most or fewest)
+
+
+def connect(cluster: Cluster) -> None:
+    """Join the cluster, or start one; ImportError: Ray is not installed. ConnectionError: there is none."""
+    try:
+        import ray
+        import ray.data
+    except ImportError as error:
+        raise ImportError(f'{error.name} is not installed: pip install "gen_inbetween[ray]"') from error
+    wanted = cluster.workers[0] * (1.0 if cluster.gpus else cluster.cpus) + SPARE
+    os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers unasked
+    if not ray.is_initialized():
+        # A new cluster counts the machine's cores as more, where the workers would leave none for reading and writing.
+        own = {"num_cpus": max(os.cpu_count() or 1, math.ceil(wanted))} if cluster.address is None else {}
+        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.FATAL, **own)
+    if (cpus := ray.cluster_resources().get("CPU", 0)) < wanted and cluster.address is not None:
+        raise ValueError(
+            f"{cluster.workers[0]} workers need {wanted:g} CPUs, {SPARE} for reading; the cluster has {cpus:g}"
+        )
+    context = ray.data.DataContext.get_current()
+    context.enable_progress_bars = sys.stderr.isatty()
+    context.print_on_execution_start = False
+    logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+class Ledger:
+    """An actor that counts how often each row in work was begun; one that ends leaves no trace."""
+
+    def __init__(self) -> None:
+        self.begun: Counter[str] = Counter()
+
+    def begin(self, key: str) -> int:
+        """The how manieth time this is."""
+        self.begun[key] += 1
+        return self.begun[key]
+
+    def end(self, key: str) -> None:
+        """It is over."""
+        del self.begun[key]
+
+
+class Worker:
+    """An actor: opens the work once, and does it row by row."""
+
+    def __init__(self, open_work: Callable[[], Work], ledger: Any) -> None:
+        self.open_work, self.ledger = open_work, ledger
+        self.work: Work | None = None
+
+    def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
+        """A batch of "key" and "row" to one of the results' columns."""
+        results = [self.do(str(key), str(row)) for key, row in zip(batch["key"], batch["row"], strict=True)]
+        return {name: [result[name] for result in results] for name in results[0]}
+
+    def do(self, key: str, row: str) -> Result:
+        """One row."""
+        import ray
+
+        if ray.get(self.ledger.begin.remote(key)) > ATTEMPTS:
+            why = f"its worker ended {ATTEMPTS} times while it made this row"
+            result: Result = {"key": key, "out": "", "state": SET_ASIDE, "why": why, "seconds": 0.0}
+        else:
+            self.work = self.work or self.open_work()
+            result = self.work(key, row)
+        self.ledger.end.remote(key)
+        return result
+
+
+def spread(rows: Dataset, open_work: Callable[[], Work], cluster: Cluster) -> Dataset:
+    """The results of the rows ("key", "row"), computed as they are consumed; memory of the driver does not grow.
+
+    open_work: called once in each actor; what it returns and raises stays there.
+    """
+    import ray
+
+    ledger = ray.remote(Ledger).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
+    return rows.repartition(target_num_rows_per_block=ROWS).map_batches(
+        Worker,
+        fn_constructor_args=(open_work, ledger),
+        batch_size=ROWS,
+        compute=ray.data.ActorPoolStrategy(min_size=cluster.workers[0], max_size=cluster.workers[1]),
+        num_gpus=cluster.gpus or None,
+        num_cpus=None if cluster.gpus else cluster.cpus,
+        max_restarts=-1,
+        max_task_retries=-1,
+    )
+
+
+def spread_numbers(count: int, open_work: Callable[[], Callable[[int], str]], cluster: Cluster) -> list[str]:
+    """Do numbered pieces of work, and return what went wrong ("" where nothing did), in order.
+
+    open_work: returns a function of a piece's number.
+    """
+    import ray
+
+    def open_numbered() -> Work:
+        do = open_work()
+
+        def work(key: str, row: str) -> Result:
+            try:
+                why = do(int(row))
+            except Exception as error:  # one piece must not cost the others
+                why = " ".join(str(error).split()) or type(error).__name__
+            return {"key": key, "out": "", "state": "failed" if why else "made", "why": why, "seconds": 0.0}
+
+        return work
+
+    connect(cluster)
+    rows = ray.data.range(count).map(lambda row: {"key": str(row["id"]), "row": str(row["id"])})
+    results = {int(row["key"]): str(row["why"]) for row in spread(rows, open_numbered, cluster).iter_rows()}
+    return [results.get(number, "it was lost") for number in range(count)]
+
+
+def rows_of(batch: dict[str, Any]) -> Iterator[dict[str, Any]]:
+    """The rows of a batch of columns, without what a row does not say."""
+    for values in zip(*batch.values(), strict=True):
+        row = {name: json.loads(json.dumps(value, default=_plain)) for name, value in zip(batch, values, strict=True)}
+        yield {name: value for name, value in row.items() if value is not None and value == value}
+
+
+def _plain(value: Any) -> Any:
+    """A value of numpy's as one of JSON's."""
+    return value.tolist() if hasattr(value, "tolist") else str(value)
