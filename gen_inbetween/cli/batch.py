@@ -18,8 +18,13 @@ if TYPE_CHECKING:
 
 @report_errors
 def batch(
-    pairs: Annotated[str, typer.Argument(help="The list, JSON lines or CSV: one pair a line; a path or s3://, gs://.")],
-    out: Annotated[str, typer.Option("--out", "-o", help="The folder the clips go to; a path or s3://, gs://.")],
+    pairs: Annotated[
+        str,
+        typer.Argument(metavar="PAIRS", help="The list, JSON lines or CSV: one pair a line; a path or s3://, gs://."),
+    ],
+    out: Annotated[
+        str, typer.Option("--out", "-o", metavar="PLACE", help="The folder the clips go to; a path or s3://, gs://.")
+    ],
     shard: Annotated[str, typer.Option(help="i/n: make every n-th line only, starting with the i-th.")] = "1/1",
     engine: Annotated[str, typer.Option(help="local: this process. ray: a Ray cluster.")] = "local",
     address: Annotated[str | None, typer.Option(help="ray: auto, or an address. [default: a new one here]")] = None,
