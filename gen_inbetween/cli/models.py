@@ -99,7 +99,7 @@ def models(context: typer.Context) -> None:
     for name, spec in MODELS.items():
         try:
             spec = resolve_model(name)
-            source = spec.source if Path(spec.source).is_dir() else f"not here; `hf download {spec.source}` gets it"
+            source = spec.source if Path(spec.source).exists() else f"not here; `hf download {spec.source}` gets it"
         except ModelError as error:
             source = str(error)
         motion = "with" if spec.motion else "no"

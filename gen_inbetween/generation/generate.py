@@ -475,7 +475,7 @@ def settings_of_pipeline(pipe: InbetweenPipeline) -> dict[str, Any]:
 
 def lasting_names(spec: ModelSpec, motion: str | None) -> dict[str, Any]:
     """What opens the same model and motion from any working folder: a name, a hub id, or where the folder is."""
-    names = {"model": spec.source if spec.name not in MODELS and Path(spec.name).is_dir() else spec.name}
+    names = {"model": spec.source if spec.name not in MODELS and Path(spec.name).exists() else spec.name}
     if motion not in (None, "default"):
         names["motion"] = str(Path(os.path.expanduser(str(motion))).resolve())
     return names

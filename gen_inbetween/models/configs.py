@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import Any
 
 from gen_inbetween.models.layout import WEIGHTS, read_config
 from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
+from gen_inbetween.models.single_file import read_single_file
 from gen_inbetween.runtime.hub import fetch_file
 from gen_inbetween.runtime.messages import warn_once
 
@@ -119,11 +121,18 @@ def open_configs(model: str | Path | ModelSpec | ModelConfigs) -> ModelConfigs:
         return model
     spec = model if isinstance(model, ModelSpec) else resolve_model(model)
     folder = Path(spec.source)
-    if not folder.is_dir() and spec.name in MODELS:
+    if not folder.exists() and spec.name in MODELS:
         return replace(SVD_XT, name=spec.name, num_frames=spec.num_frames)
-    unet, vae, image_encoder = (
-        json.dumps(read_config(folder / file if folder.is_dir() else fetch_file(spec.source, file), part))
-        for part in WEIGHTS
-        for file in [f"{part}/config.json"]
-    )
+    parts = read_single_file(folder) if folder.is_file() else _read_configs(spec.source)
+    unet, vae, image_encoder = (json.dumps(parts[part]) for part in WEIGHTS)
     return ModelConfigs(spec.name, unet, vae, image_encoder, spec.width, spec.height, spec.num_frames)
+
+
+def _read_configs(source: str) -> dict[str, dict[str, Any]]:
+    """The config.json of every part with weights of a folder or a hub id."""
+    files = {part: f"{part}/config.json" for part in WEIGHTS}
+    there = Path(source).is_dir()
+    return {
+        part: read_config(Path(source) / file if there else fetch_file(source, file), part)
+        for part, file in files.items()
+    }

@@ -109,7 +109,8 @@ def missing_parts(folder: Path) -> list[str]:
 def folder_sha256(folder: str | os.PathLike[str], *, again: bool = False) -> str:
     """Hash of a diffusers model folder: weights and configurations one level down (unet/, vae/, ...), names included.
 
-    Contents are read once: hashes are kept by path and `file_state` in `cache_folder()`; SVD-XT is 4.6 GB.
+    Of a single-file checkpoint, that of the file. Contents are read once: hashes are kept by path and `file_state` in
+    `cache_folder()`; SVD-XT is 4.6 GB.
 
     Args:
         again: read all of it, whatever was kept.
@@ -117,6 +118,8 @@ def folder_sha256(folder: str | os.PathLike[str], *, again: bool = False) -> str
     files = model_files(folder)
     if not files:
         raise ModelError(f"{folder}: expected a diffusers model folder with weights in it, found none")
+    if files == [Path(folder)]:
+        return _file_hashes(files, again)[0]
     digest = hashlib.sha256()
     for path, content in zip(files, _file_hashes(files, again), strict=True):
         digest.update(f"{path.relative_to(folder).as_posix()} {content}\n".encode())
@@ -124,7 +127,9 @@ def folder_sha256(folder: str | os.PathLike[str], *, again: bool = False) -> str
 
 
 def model_files(folder: str | os.PathLike[str]) -> list[Path]:
-    """The weights and configurations of a diffusers model folder, which `folder_sha256` is of."""
+    """The weights and configurations of a diffusers model folder, or the one file, which `folder_sha256` is of."""
+    if Path(folder).is_file():
+        return [Path(folder)]
     return sorted(path for pattern in ("*/*.safetensors", "*/*.json") for path in Path(folder).glob(pattern))
 
 
@@ -161,8 +166,6 @@ def _file_hashes(files: list[Path], again: bool) -> list[str]:
 
 
 def _what_it_is(path: Path) -> str:
-    if path.is_file():
-        return f"it is a file; single-file checkpoints ({path.suffix}) are not read, give a folder in diffusers' layout"
     if not any(path.iterdir()):
         return "it is empty"
     if (path / MOTION_FILE).is_file() or (path / "unet").is_dir():

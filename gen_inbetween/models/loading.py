@@ -23,6 +23,7 @@ from safetensors import SafetensorError, safe_open
 from gen_inbetween.diffusion.motion_files import check_motion_file
 from gen_inbetween.models.layout import folder_sha256, model_files
 from gen_inbetween.models.registry import ModelSpec, resolve_model
+from gen_inbetween.models.single_file import open_single_file
 from gen_inbetween.runtime.devices import default_device, default_dtype
 from gen_inbetween.runtime.hashing import FileState, file_state
 from gen_inbetween.runtime.hub import ModelError, hub_errors
@@ -106,7 +107,7 @@ def fetch_weights(spec: ModelSpec) -> ModelSpec:
 
     ModelError: they cannot be had.
     """
-    if Path(spec.source).is_dir():
+    if Path(spec.source).exists():
         return spec
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
@@ -174,7 +175,7 @@ def _open(
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
     open_kernel(kernel)  # before anything is loaded
-    for file in model_files(spec.source):
+    for file in model_files(spec.source) if Path(spec.source).is_dir() else ():
         if file.suffix == ".safetensors":
             check_dtypes(file)
     try:
@@ -182,7 +183,11 @@ def _open(
             # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.
             warnings.filterwarnings("ignore", message=".*torch_dtype.*", category=FutureWarning)
             options: dict[str, Any] = {"variant": spec.variant, "torch_dtype": dtype}
-            pipe: Any = InbetweenPipeline.from_pretrained(spec.source, motion=None, **options)
+            pipe: Any
+            if Path(spec.source).is_file():
+                pipe = open_single_file(Path(spec.source), dtype)
+            else:
+                pipe = InbetweenPipeline.from_pretrained(spec.source, motion=None, **options)
     except (ModelError, MemoryError, torch.OutOfMemoryError):
         raise
     except Exception as error:  # the hub's own are told above: these files are here, and broken in one of many ways

@@ -12,6 +12,7 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.models.layout import check_pipeline_folder, missing_parts, read_config
+from gen_inbetween.models.single_file import PICKLES, read_single_file
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.hub import (
     BUNDLED,
@@ -40,7 +41,7 @@ class ModelSpec:
     """One model, ready to be opened. Height and width in pixels, as the model was trained."""
 
     name: str
-    source: str  # a folder, or a hub id
+    source: str  # a folder, a single-file checkpoint, or a hub id
     variant: str | None  # of the weight files: "fp16", or None for the plain names
     license: str
     license_notice: str | None  # said once per process when the model is opened
@@ -65,12 +66,14 @@ MODELS |= {
 
 
 def resolve_model(model: str | Path = "auto") -> ModelSpec:
-    """A ModelSpec for "auto", a name of MODELS, a folder or a hub id, pointed at local weights where there are any.
+    """A ModelSpec for "auto", a name of MODELS, a folder, a checkpoint (svd_xt.safetensors) or a hub id.
+
+    It is pointed at local weights where there are any.
 
     "auto": svd-xt where there are a GPU and its weights, otherwise pocket, said once in one line of the log.
     (`inbetween` interpolates larger pictures instead: `generation.auto.stand_in`.)
     Only the small configuration of an unnamed hub id may be fetched here.
-    ModelError: an unknown name, a missing folder, a folder that is not an SVD pipeline, a hub id that cannot be had.
+    ModelError: an unknown name, a missing folder, a folder or file that is not an SVD, a hub id that cannot be had.
     """
     text = str(model)
     if text == "auto":
@@ -79,11 +82,15 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
     if named:
         return _localise(named)
     folder = Path(os.path.expanduser(text))
+    if folder.is_file():
+        return _spec_of_file(folder.resolve(), text)
     if folder.exists():
         check_pipeline_folder(folder)
         return _spec_of_folder(folder.resolve(), text)
     if isinstance(model, Path) or text.startswith((".", "~", "/")) or text.count("/") > 1 or "\\" in text:
         raise ModelError(f"no model folder at {text}")
+    if text.lower().endswith((".safetensors", *PICKLES)):
+        raise ModelError(f"no checkpoint at {text}")
     if "/" in text:
         return _spec_of_hub_id(text)
     near = nearest_names(text.lower(), [*MODELS, "auto"])
@@ -136,6 +143,17 @@ def _spec_of_folder(folder: Path, name: str) -> ModelSpec:
     motion = folder / MOTION_FILE
     spec = _spec_of_configs(name, unet, vae)
     return replace(spec, source=str(folder), variant=_variant(folder), motion=str(motion) if motion.is_file() else None)
+
+
+def _spec_of_file(file: Path, name: str) -> ModelSpec:
+    configs, motion = read_single_file(file), file.with_name(MOTION_FILE)
+    spec = _spec_of_configs(name, configs["unet"], configs["vae"])
+    known = {
+        "license": STABILITY,
+        "license_notice": STABILITY_NOTICE,
+        "motion": str(motion) if motion.is_file() else None,
+    }
+    return replace(spec, source=str(file), **known)  # type: ignore[arg-type]
 
 
 def _spec_of_hub_id(hub_id: str) -> ModelSpec:

@@ -153,7 +153,7 @@ def base_record(model: str) -> dict[str, str]:
     """Name and hash of a base model whose weights are on this machine."""
     spec = resolve_model(model)
     name = HUB_IDS.get(spec.name, spec.name if spec.name in MODELS else Path(spec.name).name)
-    name = spec.name if "/" in spec.name and not Path(spec.name).is_dir() else name
+    name = spec.name if "/" in spec.name and not Path(spec.name).exists() else name
     return {"base_model": name, "base_sha256": folder_sha256(spec.source)}
 
 
