@@ -4,10 +4,13 @@ VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
 
-.PHONY: demo test test-all test-oldest lint docs ablation frontier clean
+.PHONY: demo app test test-all test-oldest lint docs ablation frontier clean
 
 demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
+
+app: $(VENV)/installed # the page in a browser, at http://127.0.0.1:7860
+	$(BIN)/inbetween app --folder outputs/app
 
 test: lint
 	$(BIN)/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal

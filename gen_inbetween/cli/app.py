@@ -19,6 +19,7 @@ from gen_inbetween.cli import batch as cli_batch
 from gen_inbetween.cli import clean as cli_clean
 from gen_inbetween.cli import edit as cli_edit
 from gen_inbetween.cli import models as cli_models
+from gen_inbetween.cli import page as cli_page
 from gen_inbetween.cli import retime as cli_retime
 from gen_inbetween.cli import serve as cli_serve
 from gen_inbetween.cli import stylize as cli_stylize
@@ -471,6 +472,7 @@ cli_edit.add_to(app)
 cli_stylize.add_to(app)
 cli_clean.add_to(app)
 cli_serve.add_to(app)
+cli_page.add_to(app)
 
 
 def main() -> None:

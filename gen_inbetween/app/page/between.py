@@ -1,0 +1,110 @@
+"""The tab of two pictures, or more: a clip between them."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from gen_inbetween.app.page.clips import Saved, clips_of, save, settle, shrunk, strip_of
+from gen_inbetween.app.page.controls import (
+    PRIVATE,
+    chosen,
+    clip_zone,
+    downloads,
+    model_settings,
+    open_pictures,
+    picture_zone,
+)
+from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.diffusion.options import INTERPOLATE
+
+TAB = "between"
+DEMO = Path(__file__).parents[2] / "models" / "pocket" / "demo"
+POCKET, EXAMPLE_STEPS = "pocket-2", 10
+HINT = "Drop the first and the last picture, then press the button."
+
+
+def build(page: Page) -> None:
+    """The tab's controls and what they do."""
+    saved = gr.State([])
+    picked = gr.State(0)
+    with gr.Row():
+        with gr.Column():
+            with gr.Row():
+                first = picture_zone("First picture", f"{TAB}-first")
+                last = picture_zone("Last picture", f"{TAB}-last")
+            with gr.Row():
+                tries = gr.Radio([1, 4], value=1, label="Tries", info="Four seeds to choose from", scale=2)
+                example = gr.Button("Try it with two drawings", size="sm", elem_id=f"{TAB}-example", scale=1)
+            bar = run_bar("Make the clip", TAB, HINT)
+            with gr.Accordion("Settings, named as in the command", open=False):
+                controls = model_settings(page.settings)
+                loop = gr.Checkbox(False, label="--loop: from the last frame it goes on to the first")
+                more = gr.Gallery(
+                    label="Pictures in between, in order", type="filepath", interactive=True, height=160, columns=4,
+                    sources=["upload"], file_types=["image"], buttons=[],
+                )  # fmt: skip
+        with gr.Column():
+            strip = gr.Image(
+                label="The clip while it is made", interactive=False, height=110, elem_id=f"{TAB}-strip", buttons=[]
+            )
+            clip = clip_zone("Clip", f"{TAB}-clip")
+            gallery = gr.Gallery(
+                label="Tries: click the one you like", type="filepath", columns=4, height=190, visible=False,
+                allow_preview=False, elem_id=f"{TAB}-tries", buttons=[], interactive=False,
+            )  # fmt: skip
+            files = downloads(TAB)
+            onward = gr.Button("Go on: last frame as the next first picture", size="sm", elem_id=f"{TAB}-onward")
+    names = list(controls)
+
+    def make(first: Any, last: Any, tries: Any, more: Any, loop: bool, *values: Any) -> Generator[Step, None, None]:
+        between = [item[0] if isinstance(item, tuple) else item for item in more or []]
+        pictures = open_pictures([first, *between, last], page.settings, "the first and the last picture")
+        settings = chosen(dict(zip(names, values, strict=True))) | {"device": page.settings.device}
+        settings |= {"loop": True} if loop else {}
+        settings, sentence = settle(pictures, settings)
+        seeds = 1 if settings.get("method") == INTERPOLATE else int(tries)
+        results: list[Saved] = []
+        folder = page.new_folder()
+        for number, progress in clips_of(pictures, seeds, settings):
+            what = f"clip {number + 1} of {seeds}: " if seeds > 1 else ""
+            shows: dict[Any, Any] = {}
+            if progress.preview is not None:
+                shows[strip] = shrunk(progress.preview)
+            if progress.clip is not None:
+                name = f"clip_seed{settings.get('seed', 0) + number}" if seeds > 1 else "clip"
+                results.append(save(progress.clip, folder, name))
+                shows = {strip: strip_of(progress.clip), **show(results, len(results) - 1)}
+            yield Step(what, progress.step, progress.steps or None, shows)
+        words = results[0].words if len(results) == 1 else "click the one you like best"
+        yield Step(f"Done: {words}. {sentence}".strip())
+
+    def show(results: list[Saved], number: int) -> dict[Any, Any]:
+        items = [(str(each.thumb), f"{k + 1}: {each.words}") for k, each in enumerate(results)]
+        seen = gr.Gallery(value=items, visible=len(items) > 1, selected_index=number)
+        return {clip: str(results[number].path), gallery: seen, saved: list(results), picked: number,
+                **files.of(results[number].path)}  # fmt: skip
+
+    def pick(results: list[Saved], event: gr.SelectData) -> dict[Any, Any]:
+        return {clip: str(results[event.index].path), picked: event.index, **files.of(results[event.index].path)}
+
+    results = [clip, gallery, saved, picked, files.clip, files.manifest]
+    wire(page, TAB, bar, make, [first, last, tries, more, loop, *controls.values()], [strip, *results])
+    gallery.select(pick, saved, [clip, picked, files.clip, files.manifest], **PRIVATE)
+    onward.click(go_on, [saved, picked], [first, last], **PRIVATE)
+    example.click(drawings, None, [first, last, controls["model"], controls["num_inference_steps"]], **PRIVATE)
+
+
+def go_on(results: list[Saved], number: int) -> tuple[Any, Any]:
+    """The last frame of the chosen clip as the first picture, and an empty place for the next."""
+    return (str(results[number].last), None) if results else (gr.skip(), gr.skip())
+
+
+def drawings() -> tuple[Image.Image, Image.Image, str, int]:
+    """Two bundled drawings of 64 x 64 pixels, the bundled model, which knows such, and few steps for a CPU."""
+    first, last = (Image.open(DEMO / f"synthetic_{end}.png") for end in ("first", "last"))
+    return first, last, POCKET, EXAMPLE_STEPS

@@ -1,0 +1,141 @@
+"""The tab of films: another rate, slow motion, a pace along a curve, a loop; streamed from disk to disk."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from gen_inbetween.app.page.controls import (
+    chosen,
+    clip_zone,
+    curve_control,
+    downloads,
+    drawing_board,
+    film_zone,
+    interpolator_control,
+)
+from gen_inbetween.app.page.follow import follow
+from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video import open_source
+
+TAB = "film"
+RATE, SLOW, CURVE, LOOP = "Smoother: more frames a second", "Slow motion", "Its pace along a curve", "A loop"
+HINT = "Drop a film, say what it shall become, then press the button."
+
+
+def build(page: Page) -> None:
+    """The tab's controls and what they do."""
+    pair = gr.State(())
+    with gr.Row():
+        with gr.Column():
+            film = film_zone("Film", f"{TAB}-film")
+            what = gr.Radio([RATE, SLOW, CURVE, LOOP], value=RATE, label="What it shall become", elem_id=f"{TAB}-what")
+            with gr.Row():
+                fps = gr.Textbox("60", label="Frames a second (--fps)", max_lines=1, elem_id=f"{TAB}-fps")
+                scale = gr.Number(4, label="Times as long (--scale)", minimum=0.1, maximum=100, visible=False)
+                curve = curve_control("Curve (--curve)", f"{TAB}-curve", "ease-in-out")
+            with gr.Column(visible=False) as board:
+                drawing_board({"the film": curve}, f"{TAB}-board")
+            bar = run_bar("Make the film", TAB, HINT)
+            with gr.Accordion("Settings, named as in the command", open=False):
+                with gr.Row():
+                    start = gr.Textbox("", label="--start: seconds or 00:01:02.5", max_lines=1)
+                    stop = gr.Textbox("", label="--stop", max_lines=1)
+                with gr.Row():
+                    interpolator = interpolator_control()
+                    duplicates = gr.Dropdown(["keep", "replace"], value="keep", label="--duplicates")
+                    audio = gr.Dropdown(["usual", "keep", "stretch", "drop"], value="usual", label="--audio")
+                cuts = gr.Checkbox(True, label="--cuts: keep scene cuts")
+        with gr.Column():
+            clip = clip_zone("The new film", f"{TAB}-clip")
+            files = downloads(TAB, "film")
+            seconds = gr.Slider(0, 1, 0, step=0.01, label="Before and after, at second", elem_id=f"{TAB}-second")
+            slider = gr.ImageSlider(
+                label="Before | after",
+                type="filepath",
+                interactive=False,
+                height=260,
+                elem_id=f"{TAB}-slider",
+                buttons=[],
+            )
+
+    def fields(what: str) -> dict[Any, Any]:
+        return {fps: gr.Textbox(visible=what != CURVE), scale: gr.Number(visible=what == SLOW),
+                curve: gr.Dropdown(visible=what == CURVE), board: gr.Column(visible=what == CURVE)}  # fmt: skip
+
+    def make(
+        film: str | None, what: str, fps: str, scale: float, curve: str, start: str, stop: str, interpolator: str,
+        duplicates: str, audio: str, cuts: bool,
+    ) -> Generator[Step, None, None]:  # fmt: skip
+        if not film:
+            raise ValueError("drop a film first")
+        settings = chosen({"interpolator": interpolator, "audio": audio, "start": start, "stop": stop})
+        settings |= {"duplicates": duplicates, "cuts": cuts, "device": page.settings.device} | asked(
+            what, fps, scale, curve
+        )
+        out = page.new_folder() / f"{Path(film).stem[:80]}_new.mp4"
+        for look in follow(lambda show: retime_video(film, out, progress=False, **settings)):
+            if look.result is None:
+                yield Step("frames: ", look.done, look.total)
+                continue
+            made: RetimedVideo = look.result[0]
+            slowing = scale if what == SLOW else 1.0
+            shown = gr.Slider(maximum=round(made.duration, 2), value=round(made.duration / 2, 2))
+            both = (str(film), str(out), slowing)
+            shows = {clip: str(out), pair: both, seconds: shown, slider: compared(both, made.duration / 2)}
+            yield Step(sentence(made), shows=shows | files.of(out))
+
+    inputs = [film, what, fps, scale, curve, start, stop, interpolator, duplicates, audio, cuts]
+    wire(page, TAB, bar, make, inputs, [clip, pair, seconds, slider, files.clip, files.manifest])
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    what.change(fields, what, [fps, scale, curve, board], **private)
+    seconds.release(compared, [pair, seconds], slider, **private)
+
+
+def asked(what: str, fps: str, scale: float, curve: str) -> dict[str, Any]:
+    """What was asked for, as `retime_video` takes it. ValueError: a field is empty."""
+    rate = {"fps": fps.strip()} if fps.strip() else {}
+    if what == RATE and not rate:
+        raise ValueError("say how many frames a second, such as 60")
+    if what == SLOW and not scale:
+        raise ValueError("say how many times as long, such as 4")
+    special: dict[str, dict[str, Any]] = {SLOW: {"scale": scale}, CURVE: {"curve": curve}, LOOP: {"loop": True}}
+    return (rate if what != CURVE else {}) | special.get(what, {})
+
+
+def sentence(made: RetimedVideo) -> str:
+    """What came of it."""
+    cuts = f" {made.cuts} scene cuts kept." if made.cuts else ""
+    return f"Done: {made.written} frames, {made.fps:g} a second, {made.duration:.1f} s.{cuts}"
+
+
+def compared(pair: tuple[str, str, float], second: float) -> Any:
+    """The frames of the film and of the new one at this second of the new one."""
+    if not pair:
+        return gr.skip()
+    film, out, slowing = pair
+    folder = Path(out).parent
+    frames = []
+    for path, at, name in ((film, second / slowing, "before"), (out, second, "after")):
+        frame = frame_at(path, at)
+        file = folder / f"{name}_{second:.2f}.jpg"
+        frame.save(file, quality=90)
+        frames.append(str(file))
+    return tuple(frames)
+
+
+def frame_at(path: str, second: float) -> Image.Image:
+    """The frame of a film that is shown at this second, the nearest there is; only what leads to it is decoded."""
+    source = open_source(path)
+    times = source.times
+    number = max(0, int((times <= second + 1e-6).sum()) - 1)
+    try:
+        return next(source.frames(number, number + 1))
+    except VideoError:
+        return next(source.frames(0, 1))

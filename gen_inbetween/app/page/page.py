@@ -1,0 +1,101 @@
+"""The whole page: its tabs, its look, and how it is served."""
+
+from __future__ import annotations
+
+import os
+import threading
+from typing import Any
+
+os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, which would look for news
+
+import gradio as gr
+from gradio.themes import Default
+
+from gen_inbetween.app.page import between, film
+from gen_inbetween.app.page.runs import Page
+from gen_inbetween.app.page.settings import PageSettings
+from gen_inbetween.runtime.outputs import claim_folder
+
+TABS: dict[str, Any] = {"Between pictures": between, "Film": film}
+REFRESH = 2.0  # seconds between two looks at the line
+
+CSS = """
+.gradio-container { max-width: 1320px !important; margin: auto; }
+.run-status { padding: 6px 2px; font-size: 1.0rem; line-height: 1.35; }
+.run-status progress { width: 100%; height: 10px; display: block; margin-bottom: 4px; accent-color: #0b5cad; }
+.run-status.error { color: #a4161a; font-weight: 600; }
+.dark .run-status.error { color: #ffb3b3; }
+.run-status.done { color: inherit; }
+video, .image-frame img { image-rendering: auto; }
+#head p { margin: 0; }
+#line { text-align: right; }
+"""
+
+
+def build_page(settings: PageSettings) -> tuple[gr.Blocks, Page]:
+    """The page, not yet served.
+
+    OutputError: the folder cannot be written, or is in use by something else.
+    """
+    page = Page(settings)
+    claim_folder(settings.folder, ["files"])
+    page.files.mkdir(parents=True, exist_ok=True)
+    os.environ["GRADIO_TEMP_DIR"] = str(page.files)  # uploads go there; what lies there is served and not copied
+    with gr.Blocks(title="gen_inbetween", analytics_enabled=False) as blocks:
+        with gr.Row(elem_id="head"):
+            gr.Markdown("# Inbetween\nTwo pictures in, the video between them out.")
+            line = gr.HTML("", elem_id="line")
+        for title, tab in TABS.items():
+            with gr.Tab(title, id=tab.TAB, elem_id=f"tab-{tab.TAB}"):
+                tab.build(page)
+
+        def look(request: gr.Request) -> str:
+            return page.line.told(str(request.session_hash))
+
+        def desert(request: gr.Request) -> None:
+            page.line.desert(str(request.session_hash))
+
+        gr.Timer(REFRESH).tick(look, None, line, queue=False, show_progress="hidden", api_visibility="private")
+        blocks.unload(desert)
+    blocks.queue(max_size=settings.queue + 5, default_concurrency_limit=4)
+    return blocks, page
+
+
+def theme() -> Default:
+    """A theme of the system's fonts: nothing is fetched."""
+    return Default(
+        primary_hue="blue",
+        font=["system-ui", "sans-serif"],
+        font_mono=["ui-monospace", "monospace"],
+    ).set(button_primary_background_fill="#0b5cad", button_primary_background_fill_hover="#084a8c",
+          button_primary_text_color="white")  # fmt: skip
+
+
+def warm_up() -> None:
+    """Import what the first clip needs, while somebody looks for pictures."""
+    import gen_inbetween.diffusion.pipeline  # noqa: F401
+    import gen_inbetween.generation.sample  # noqa: F401
+
+
+def serve(
+    settings: PageSettings,
+    *,
+    host: str = "127.0.0.1",
+    port: int = 7860,
+    auth: tuple[str, str] | None = None,
+    browser: bool = False,
+    wait: bool = True,
+) -> gr.Blocks:
+    """Serve the page; returns once it is closed, or at once where `wait` is False.
+
+    auth: (name, password) that the page asks for.
+    """
+    blocks, page = build_page(settings)
+    threading.Thread(target=warm_up, daemon=True).start()
+    blocks.launch(
+        server_name=host, server_port=port, share=False, auth=auth, inbrowser=browser, quiet=True, ssr_mode=False,
+        allowed_paths=[], blocked_paths=[str(page.files.parent / ".inbetween-folder.json")],
+        max_file_size=int(settings.max_mb * 1e6), enable_monitoring=False, footer_links=[], show_error=False,
+        run_history=False, mcp_server=False, theme=theme(), css=CSS, prevent_thread_lock=not wait,
+    )  # fmt: skip
+    return blocks

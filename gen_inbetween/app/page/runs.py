@@ -1,0 +1,158 @@
+"""Runs of a page: from a button through the line to a status, with Stop."""
+
+from __future__ import annotations
+
+import logging
+import secrets
+import shutil
+import time
+from collections.abc import Callable, Generator, Sequence
+from contextlib import closing
+from dataclasses import dataclass, field
+from pathlib import Path
+from typing import Any, TypeAlias
+
+import gradio as gr
+
+from gen_inbetween.app.page.line import Line
+from gen_inbetween.app.page.settings import PageSettings
+from gen_inbetween.app.page.words import Clock, error_in_words, progress_in_words, status
+
+log = logging.getLogger("gen_inbetween")
+
+FILES = "files"  # in the folder of the page: uploads and results, all that is served
+PREVIEW_EVERY = 0.5  # seconds between two updates of a page at most, lest a fast run waits for the browser
+
+
+@dataclass(frozen=True)
+class Step:
+    """How far a run is, and what is new on the page. text: what is done ("clip 2 of 4: "), or the end's sentence."""
+
+    text: str = ""
+    done: int | None = None
+    total: int | None = None
+    shows: dict[Any, Any] = field(default_factory=dict)
+
+
+Make: TypeAlias = Callable[..., Generator[Step, None, None]]
+
+
+class Page:
+    """What the tabs share: the settings, the line, the files."""
+
+    def __init__(self, settings: PageSettings) -> None:
+        self.settings, self.line = settings, Line(settings.queue)
+        self.files = settings.folder.resolve() / FILES
+
+    def new_folder(self) -> Path:
+        """An empty folder for a run's results, whose name cannot be guessed; those of old runs leave."""
+        self.tidy()
+        folder = self.files / f"run-{secrets.token_hex(12)}"
+        folder.mkdir(parents=True)
+        return folder
+
+    def tidy(self) -> None:
+        """Delete uploads and results whose time is over."""
+        limit = time.time() - 3600 * self.settings.keep_hours
+        for entry in self.files.iterdir() if self.files.is_dir() else ():
+            if entry.is_dir() and entry.stat().st_mtime < limit:
+                shutil.rmtree(entry, ignore_errors=True)
+
+
+@dataclass(frozen=True)
+class RunBar:
+    """The button of a tab, Stop, and the line that says how it goes."""
+
+    go: Any
+    stop: Any
+    status: Any
+
+
+def run_bar(label: str, tab: str, hint: str) -> RunBar:
+    """The three, where they stand on the page."""
+    with gr.Row():
+        go = gr.Button(label, variant="primary", elem_id=f"{tab}-go", scale=3)
+        stop = gr.Button("Stop", variant="stop", interactive=False, elem_id=f"{tab}-stop", scale=1)
+    return RunBar(go, stop, gr.HTML(status(hint), elem_id=f"{tab}-status"))
+
+
+def wire(page: Page, tab: str, bar: RunBar, make: Make, inputs: Sequence[Any], outputs: Sequence[Any]) -> None:
+    """Have the button run `make` with the values of `inputs`, one run of all browsers at a time."""
+    buttons = [bar.status, bar.go, bar.stop]
+
+    def begin(request: gr.Request) -> dict[Any, Any]:
+        try:
+            before = page.line.join(key_of(request, tab))
+        except ValueError as error:
+            return {bar.status: status(error_in_words(error), kind="error")}
+        text = f"Waiting: {before} before yours" if before else "Beginning; the first time it opens the model"
+        return {bar.status: status(text, kind="working"), bar.go: gr.Button(interactive=False),
+                bar.stop: gr.Button(interactive=True)}  # fmt: skip
+
+    def run(request: gr.Request, *values: Any) -> Generator[dict[Any, Any], None, None]:
+        key = key_of(request, tab)
+        ticket = page.line.start(key)
+        if ticket is None:
+            yield {bar.status: gr.skip()}
+            return
+        said = status("Stopped", kind="done")
+        try:
+            with closing(steps_of(make(*values), ticket.stopped)) as steps:
+                for said, shows in steps:
+                    yield {bar.status: said, **shows}
+        except Exception as error:
+            log.error("page, %s: %s: %s", tab, type(error).__name__, error)
+            log.debug("traceback", exc_info=True)
+            said = status(error_in_words(error, uploads_in(values)), kind="error")
+        finally:
+            page.line.leave(key)
+        yield {bar.status: said, bar.go: gr.Button(interactive=True), bar.stop: gr.Button(interactive=False)}
+
+    def stop(request: gr.Request) -> dict[Any, Any]:
+        key = key_of(request, tab)
+        if page.line.stop(key) == "working":
+            return {bar.status: status("Stopping at the next step", kind="working")}
+        page.line.leave(key)
+        return {bar.status: status("Stopped before it began", kind="done"), bar.go: gr.Button(interactive=True),
+                bar.stop: gr.Button(interactive=False)}  # fmt: skip
+
+    private: dict[str, Any] = {"api_visibility": "private"}
+    bar.go.click(begin, None, buttons, queue=False, show_progress="hidden", **private).then(
+        run, list(inputs), [*outputs, *buttons], concurrency_id="work", concurrency_limit=1,
+        show_progress="hidden", **private,
+    )  # fmt: skip
+    bar.stop.click(stop, None, buttons, queue=False, show_progress="hidden", **private)
+
+
+def key_of(request: gr.Request, tab: str) -> tuple[str, str]:
+    """Whose run of which tab."""
+    return str(request.session_hash), tab
+
+
+def uploads_in(values: Sequence[Any]) -> list[str]:
+    """The paths among the values of a run, to be kept out of its messages."""
+    flat = [each for value in values for each in (value if isinstance(value, list | tuple) else [value])]
+    return [each for each in flat if isinstance(each, str) and "/" in each]
+
+
+def steps_of(steps: Generator[Step, None, None], stopped: Any) -> Generator[tuple[str, dict[Any, Any]], None, None]:
+    """(status, what is new) of each step, not more often than a page can show; ends early where it is stopped."""
+    clock, last, begun = Clock(), 0.0, time.monotonic()
+    with closing(steps):
+        for step in steps:
+            if stopped.is_set():
+                at = f" at {step.done} of {step.total}" if step.done and step.total else ""
+                yield status(f"Stopped{at}", kind="done"), {}
+                return
+            now = time.monotonic()
+            if step.done is None:
+                yield status(step.text, kind="done"), step.shows
+            elif step.shows or now - last > PREVIEW_EVERY:
+                last = now
+                if step.total is None and not step.done:
+                    text = f"{step.text}at work for {now - begun:.0f} s"
+                else:
+                    text = progress_in_words(
+                        step.text, "step", step.done, step.total, clock.left(step.done, step.total)
+                    )
+                yield status(text, kind="working", done=step.done, total=step.total), step.shows
