@@ -5,6 +5,7 @@
     python eval/evaluate.py --config configs/eval/quick.yaml --strict         # stop at the first clip that fails
     torchrun --nproc_per_node 2 eval/evaluate.py --config ...                 # two processes, the same tables; on GPUs
                                                                               # `accelerate launch` does as well
+    python eval/evaluate.py --config ... --engine ray --address auto --workers 2..64 --gpus-per-worker 1
 
 Into `output` go clips/, scores/ and features/ (kept, so that nothing is computed twice), results.jsonl (a row a clip),
 sets.json, run.json and the report. A run that was killed goes on where it was; run it again after any change of the
@@ -28,6 +29,7 @@ from gen_inbetween.evaluation.settings import EvalRun
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.outputs import claim_folder
 from gen_inbetween.runtime.processes import raise_on_signals
+from gen_inbetween.runtime.ray_engine import add_options, cluster_of
 
 NAMED = 20  # failures that are printed
 
@@ -37,6 +39,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--strict", action="store_true", help="stop at the first clip that fails")
     parser.add_argument("--overwrite", action="store_true", help="fill a folder that others have filled")
+    add_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
@@ -45,7 +48,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run = replace(run, strict=run.strict or given.strict)
         if given.overwrite:
             claim_folder(run.output, WRITTEN, overwrite=True)
-        outcome = evaluate(run)
+        outcome = evaluate(run, cluster_of(given))
         if outcome.clips is None:
             return  # the main process speaks for all
         for failure in outcome.failures[:NAMED]:

@@ -2,6 +2,7 @@
 
     python train/prepare_clips.py --config configs/train/backward_svd.yaml data.folder=clips
     python train/prepare_clips.py --config configs/train/backward_svd.yaml data.folder=clips --cache-latents
+    python train/prepare_clips.py --config ... --cache-latents --engine ray --workers 2..64 --gpus-per-worker 1
 
 The configuration and the settings are those of the run, so that what is checked and kept is what it will read. Says how
 many clips each file gives and names every file that gives none, with the reason; exit status 1 if there is one.
@@ -20,7 +21,9 @@ from gen_inbetween.data.clips import ClipFolder, Clips
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import ConfigError, load
 from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.runtime.ray_engine import Cluster, add_options, cluster_of
 from gen_inbetween.training.latents import Encoder, open_latents
+from gen_inbetween.training.latents_on_ray import open_latents_on_ray
 from gen_inbetween.training.settings import Run
 from gen_inbetween.training.setup import base_record, fill_shape, open_base_model, open_clips
 
@@ -35,9 +38,12 @@ def report(clips: Clips) -> None:
     print(f"{len(clips)} clips; {len(clips.faults)} files give none")
 
 
-def cache(run: Run, clips: Clips) -> None:
+def cache(run: Run, clips: Clips, cluster: Cluster | None) -> None:
     if run.data.cache is None:
         raise ConfigError("--cache-latents needs a folder to write to: set data.cache")
+    if cluster is not None:
+        print(f"{run.data.cache}: {len(open_latents_on_ray(run, cluster))} clips")
+        return
     pipe = open_base_model(run.model, default_device(), run.mixed_precision)
     encode = Encoder(pipe, run.clip.noise_aug_strength, run.seed)
     latents = open_latents(run.data.cache, clips, encode, base_record(run.model))
@@ -48,6 +54,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--cache-latents", action="store_true")
+    add_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s", level=logging.ERROR)  # faults are in the report
@@ -56,7 +63,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         clips = open_clips(run.data, fill_shape(run.clip, resolve_model(run.model)))
         report(clips)
         if given.cache_latents:
-            cache(run, clips)
+            cache(run, clips, cluster_of(given))
     except (ValueError, OSError, ImportError) as error:  # what a person can mend
         parser.exit(2, f"error: {error}\n")
     parser.exit(1 if clips.faults else 0)

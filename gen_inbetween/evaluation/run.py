@@ -12,7 +12,8 @@ from __future__ import annotations
 import logging
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
-from typing import TYPE_CHECKING, TypeVar
+from functools import partial
+from typing import TYPE_CHECKING, Any, TypeVar
 
 from PIL import Image
 from tqdm import tqdm
@@ -27,6 +28,7 @@ from gen_inbetween.evaluation.set_distances import SetComparison, compare_sets, 
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.runtime.processes import gather, share_of
+from gen_inbetween.runtime.ray_engine import Cluster, spread_numbers
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.methods import Method
@@ -57,24 +59,61 @@ class Outcome:
     failures: tuple[Failure, ...]  # of all processes
 
 
-def evaluate(run: EvalRun) -> Outcome:
+def evaluate(run: EvalRun, cluster: Cluster | None = None) -> Outcome:
     """Run an evaluation, or the part of it that is still missing; everything is in `run.output` afterwards.
+
+    cluster: Ray's, which does the work of each phase; all its machines must see the same folders. None: this process,
+        or those of a launcher.
 
     Raises:
         EvaluationError and others: as `bench.open_bench`; in strict mode, for the first clip that fails.
         OutputError: the disk is full or closed to us.
     """
     context = open_context(run)
+    if cluster is not None:
+        return evaluate_on_ray(run, context, cluster)
     failures = work_through(context, "generate", clips_to_generate(context), generate_clip)
     open_with_motion.cache_clear()  # the metrics' networks may need the memory
-    clips = list(context.clips(*context.methods, context.true_clips))
-    failures += work_through(context, "score", clips, score_clip)
+    failures += work_through(context, "score", clips_to_score(context), score_clip)
     comparisons = plan_comparisons(context)
     failures += work_through(context, "compare", comparisons, compare_sets)
     unique = tuple(dict.fromkeys(failures))
     if not context.is_main:
         return Outcome(None, unique)
     return Outcome(write_results(context, comparisons, [asdict(failure) for failure in unique]), unique)
+
+
+def evaluate_on_ray(run: EvalRun, context: EvalContext, cluster: Cluster) -> Outcome:
+    """`evaluate` on a cluster: one phase after the other, its pieces in any order."""
+    failures: list[Failure] = []
+    for phase, (plan, _) in PHASES.items():
+        work = plan(context)
+        reasons = spread_numbers(len(work), partial(open_phase, run, phase), cluster)
+        for piece, why in zip(work, reasons, strict=True):
+            method, pair, seed = piece.names
+            failures += [Failure(method, pair, seed, why)] if why else []
+        if run.strict and failures:
+            raise EvaluationError(f"strict: {failures[0]}")
+    unique = tuple(dict.fromkeys(failures))
+    return Outcome(write_results(context, plan_comparisons(context), [asdict(failure) for failure in unique]), unique)
+
+
+def open_phase(run: EvalRun, phase: str) -> Callable[[int], str]:
+    """What an actor does in a phase: a function of a piece's number, which says why where it fails."""
+    context = open_context(run)
+    plan, do = PHASES[phase]
+    work = plan(context)
+
+    def work_on(number: int) -> str:
+        do(context, work[number])
+        return ""
+
+    return work_on
+
+
+def clips_to_score(context: EvalContext) -> list[EvalClip]:
+    """Every clip, the true ones too."""
+    return list(context.clips(*context.methods, context.true_clips))
 
 
 def clips_to_generate(context: EvalContext) -> list[EvalClip]:
@@ -94,6 +133,13 @@ def generate_clip(context: EvalContext, clip: EvalClip) -> None:
     frames = context.truths(clip.pair).frames
     keyframes = [Image.fromarray(frames[position]) for position in clip.pair.positions]
     write_clip(clip, clip.method.generate(clip.pair, keyframes, clip.seed))
+
+
+PHASES: dict[str, tuple[Callable[[EvalContext], list[Any]], Callable[[EvalContext, Any], None]]] = {
+    "generate": (clips_to_generate, generate_clip),
+    "score": (clips_to_score, score_clip),
+    "compare": (plan_comparisons, compare_sets),
+}
 
 
 def work_through(

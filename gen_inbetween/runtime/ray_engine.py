@@ -12,6 +12,7 @@ import logging
 import math
 import os
 import sys
+from argparse import ArgumentParser, Namespace
 from collections import Counter
 from collections.abc import Callable, Iterator
 from dataclasses import dataclass
@@ -57,6 +58,21 @@ def parse_workers(text: str) -> tuple[int, int]:
     return int(fewest), int(most or fewest)
 
 
+def add_options(parser: ArgumentParser) -> None:
+    """The options of a recipe whose work a cluster may do."""
+    parser.add_argument("--engine", choices=("local", "ray"), default="local", help="ray: a Ray cluster does the work")
+    parser.add_argument("--address", help="of the cluster, or auto; left away: a new one on this machine")
+    parser.add_argument("--workers", default="1", help="actors, or fewest..most, as 2..64")
+    parser.add_argument("--gpus-per-worker", type=float, default=0.0)
+
+
+def cluster_of(given: Namespace) -> Cluster | None:
+    """The cluster of these options; None: the work is done here."""
+    if given.engine != "ray":
+        return None
+    return Cluster(given.address, parse_workers(given.workers), given.gpus_per_worker)
+
+
 def connect(cluster: Cluster) -> None:
     """Join the cluster, or start one; ImportError: Ray is not installed. ConnectionError: there is none."""
     try:
@@ -68,8 +84,10 @@ def connect(cluster: Cluster) -> None:
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers unasked
     if not ray.is_initialized():
         # A new cluster counts the machine's cores as more, where the workers would leave none for reading and writing.
-        own = {"num_cpus": max(os.cpu_count() or 1, math.ceil(wanted))} if cluster.address is None else {}
-        ray.init(address=cluster.address, log_to_driver=False, logging_level=logging.FATAL, **own)
+        own: dict[str, Any] = (
+            {"num_cpus": max(os.cpu_count() or 1, math.ceil(wanted))} if cluster.address is None else {}
+        )
+        ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.FATAL, **own)
     if (cpus := ray.cluster_resources().get("CPU", 0)) < wanted and cluster.address is not None:
         raise ValueError(
             f"{cluster.workers[0]} workers need {wanted:g} CPUs, {SPARE} for reading; the cluster has {cpus:g}"

@@ -138,19 +138,32 @@ def cache_latents(
     Raises:
         OutputError: the folder cannot be written.
     """
-    folder, identity_text = Path(folder), json.dumps(plain(identity))
-    for shard, first in enumerate(tqdm(range(0, clips, CLIPS_PER_SHARD), desc=f"latents to {folder}", unit="shard")):
-        path = shard_path(folder, shard)
-        if path.is_file():
-            with open_weights(path) as weights:
-                if (weights.metadata() or {}).get("identity") == identity_text:
-                    continue
-        part = [encode(index) for index in range(first, min(first + CLIPS_PER_SHARD, clips))]
-        stacked = dict(zip(EncodedClip._fields, map(torch.stack, zip(*part, strict=True)), strict=True))
-        with replaced(path) as temporary:
-            save_file(stacked, temporary, metadata={"identity": identity_text})
+    folder = Path(folder)
+    for shard in tqdm(range(count_shards(clips)), desc=f"latents to {folder}", unit="shard"):
+        write_shard(folder, shard, clips, identity, encode)
     write_json(folder / INDEX, {"identity": plain(identity), "clips": clips})
     return CachedClips(folder)
+
+
+def count_shards(clips: int) -> int:
+    """The files of a cache of so many clips."""
+    return -(-clips // CLIPS_PER_SHARD)
+
+
+def write_shard(
+    folder: Path, shard: int, clips: int, identity: Mapping[str, Any], encode: Callable[[int], EncodedClip]
+) -> None:
+    """Write one file of a cache of `clips` clips, unless it is there."""
+    path, identity_text = shard_path(folder, shard), json.dumps(plain(identity))
+    if path.is_file():
+        with open_weights(path) as weights:
+            if (weights.metadata() or {}).get("identity") == identity_text:
+                return
+    first = shard * CLIPS_PER_SHARD
+    part = [encode(index) for index in range(first, min(first + CLIPS_PER_SHARD, clips))]
+    stacked = dict(zip(EncodedClip._fields, map(torch.stack, zip(*part, strict=True)), strict=True))
+    with replaced(path) as temporary:
+        save_file(stacked, temporary, metadata={"identity": identity_text})
 
 
 def shard_path(folder: Path, shard: int) -> Path:
@@ -169,8 +182,13 @@ def open_latents(folder: Path, clips: Clips, encode: Encoder, base: Mapping[str,
     Raises:
         DataError: a cache of other clips, another model, other noise or another seed is there.
     """
-    identity: dict[str, Any] = {"clips": clips.identity(), "model": base["base_sha256"]}
-    identity |= {"noise_aug_strength": encode.noise_aug_strength, "seed": encode.seed}
+    identity = identity_of(clips, encode, base)
     return open_cache(folder, identity) or cache_latents(
         folder, len(clips), identity, lambda index: encode(clips[index], index)
     )
+
+
+def identity_of(clips: Clips, encode: Encoder, base: Mapping[str, str]) -> dict[str, Any]:
+    """What says of which clips, model and noise a cache is."""
+    identity: dict[str, Any] = {"clips": clips.identity(), "model": base["base_sha256"]}
+    return identity | {"noise_aug_strength": encode.noise_aug_strength, "seed": encode.seed}

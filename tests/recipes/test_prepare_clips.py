@@ -30,13 +30,36 @@ def folder(tmp_path: Path) -> Path:
     return clips
 
 
+@pytest.mark.slow
+def test_a_cluster_writes_the_files_of_one_process(folder: Path, tiny_folder: Path, tmp_path: Path, capsys) -> None:
+    ray = pytest.importorskip("ray", reason="ray is not installed")
+    caches = {}
+    try:
+        for engine in ("local", "ray"):
+            config = write_config(folder, tiny_folder, tmp_path / engine)
+            with pytest.raises(SystemExit) as exit:
+                prepare_clips.main(["--config", str(config), "--cache-latents", "--engine", engine])
+            assert exit.value.code == 0, capsys.readouterr().err
+            files = sorted((tmp_path / engine / "latents").iterdir())
+            caches[engine] = [(file.name, file.read_bytes()) for file in files if file.name[0] != "."]
+    finally:
+        ray.shutdown()
+    assert caches["local"] == caches["ray"] and len(caches["ray"]) == 2
+
+
+def write_config(folder: Path, model: Path, output: Path) -> Path:
+    output.mkdir(exist_ok=True)
+    config = output / "run.yaml"
+    config.write_text(
+        f"model: {model}\noutput: {output}\nsteps: 1\nclip: {SHAPE}\n"
+        f"data: {{folder: {folder}, cache: {output / 'latents'}}}\n"
+    )
+    return config
+
+
 def test_prepare_clips_reports_and_caches(folder: Path, tiny_folder: Path, tmp_path: Path, capsys) -> None:
     (folder / "broken.mp4").write_bytes(b"not a video")
-    config = tmp_path / "run.yaml"
-    config.write_text(
-        f"model: {tiny_folder}\noutput: {tmp_path}\nsteps: 1\nclip: {SHAPE}\n"
-        f"data: {{folder: {folder}, cache: {tmp_path / 'latents'}}}\n"
-    )
+    config = write_config(folder, tiny_folder, tmp_path)
     with pytest.raises(SystemExit) as exit:
         prepare_clips.main(["--config", str(config), "--cache-latents"])
     assert exit.value.code == 1  # a file was not used

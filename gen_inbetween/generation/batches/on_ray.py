@@ -104,7 +104,8 @@ def check_list(pairs: str) -> list[str]:
     """
     if pairs.endswith(PARQUET):
         return []
-    hashes, lines, columns = array("Q"), 0, []
+    hashes, lines = array("Q"), 0
+    columns: list[str] = []
     try:
         with open_list(pairs) as text:
             reader: Iterator[Any] = csv.reader(text, delimiter=delimiter_of(pairs)) if pairs.endswith(CSV) else text

@@ -1,0 +1,131 @@
+"""Batches on a real Ray cluster of several nodes: reports, bad rows, and what is killed."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+
+pytest.importorskip("ray", reason="ray is not installed")
+from ray_cases import cluster_of, contents, numbers, start_driver, torment, write_pairs
+from store_cases import SETTINGS
+
+from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed
+from gen_inbetween.generation.batches.rows import RowMaker, run_rows
+from gen_inbetween.runtime.lists import read_rows
+from gen_inbetween.runtime.ray_engine import ATTEMPTS, Ledger, parse_workers
+
+COMMON = {name: value for name, value in SETTINGS.items() if name != "num_frames"}
+
+
+@pytest.fixture(scope="module")
+def cluster():
+    with pytest.MonkeyPatch.context() as monkeypatch, cluster_of(monkeypatch, 2) as cluster:
+        yield cluster
+
+
+def make_here(pairs, out):
+    """The same list, in this process."""
+    rows = read_rows(pairs, ("frame0", "frame1"), ("out",))
+    return run_rows(RowMaker(str(pairs), str(out), COMMON), rows)
+
+
+@pytest.mark.slow
+def test_a_batch_through_kills_is_that_of_an_unbroken_run(cluster, tmp_path):
+    pairs = write_pairs(tmp_path / "in", 150)
+    assert torment(cluster, pairs, tmp_path / "out", 150, ["actor", "node", "driver"], log=tmp_path / "log") == 0
+    make_here(pairs, tmp_path / "here")
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
+    made, there, failed = numbers((tmp_path / "log").read_text())
+    assert (made + there, failed) == (150, 0)
+
+
+@pytest.mark.slow
+def test_twenty_kills_of_two_thousand_pairs(cluster, tmp_path):
+    pairs = write_pairs(tmp_path / "in", 2000)
+    kinds = ["actor"] * 9 + ["node"] * 6 + ["driver"] * 5
+    assert torment(cluster, pairs, tmp_path / "out", 2000, kinds, log=tmp_path / "log") == 0
+    make_here(pairs, tmp_path / "here")
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
+    assert numbers((tmp_path / "log").read_text())[2] == 0
+
+
+POISON = """
+import os
+from gen_inbetween.generation.batches.rows import RowMaker
+make = RowMaker.make
+
+def poisoned(self, number, row):
+    if row.get("seed") == 7:
+        os._exit(9)
+    return make(self, number, row)
+
+RowMaker.make = poisoned
+"""
+
+
+@pytest.mark.slow
+def test_bad_rows_are_rows_of_the_report_and_poison_is_set_aside(cluster, tmp_path, monkeypatch):
+    import pyarrow.dataset
+
+    pairs = write_pairs(tmp_path / "in", 20)
+    bad = [{"frame0": "gone.png", "frame1": "1.png", "out": "x.mp4"}, {"frame0": "1.png", "out": "y.mp4"}]
+    pairs.write_text(pairs.read_text() + "{\n" + "".join(json.dumps(row) + "\n" for row in bad))
+    (tmp_path / "sitecustomize.py").write_text(POISON)
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    with pytest.MonkeyPatch.context() as other, cluster_of(other, 1) as poisoned:
+        driver = start_driver(poisoned, pairs, tmp_path / "out", log=tmp_path / "log")
+        assert driver.wait(timeout=400) == 1
+    assert numbers((tmp_path / "log").read_text()) == (19, 0, 4)
+    rows = (
+        pyarrow.dataset.dataset(next((tmp_path / "out" / "report").iterdir()), format="parquet").to_table().to_pylist()
+    )
+    states = {row["out"]: (row["state"], row["why"]) for row in rows}
+    assert len(rows) == 23 and states["x.mp4"][0] == "failed" and "gone.png" in states["x.mp4"][1]
+    assert ("set aside", f"its worker ended {ATTEMPTS} times while it made this row") in states.values()
+
+
+def test_rows_of_one_size_and_length_have_one_group():
+    lines = ['{"seed": 1, "num_frames": 9}', '{"seed": 2, "num_frames": 9}', '{"seed": 3, "num_frames": 5}', "{"]
+    columns = keyed({"text": lines}, RayBatch("a.jsonl", "out", {"method": "trf"}))
+    assert columns["group"][0] == columns["group"][1] != columns["group"][2]
+    assert len(set(columns["key"])) == 4 and "not JSON" in columns["row"][3]
+
+
+@pytest.mark.parametrize(
+    "name, text, words",
+    [
+        ("a.jsonl", "\n\n", "no pairs in it"),
+        ("a.jsonl", '{"out": "x"}\n{"out": "x"}\n', "two rows have the same output"),
+        ("a.csv", "a,b\n1,2\n", "expected frame0,frame1"),
+        ("a.csv", "frame0;frame1;out\na;b;x\nc;d;x\n", "two rows have the same output"),
+        ("a.jsonl", "\udc80", "not text in UTF-8"),
+    ],
+)
+def test_lists_that_are_refused_before_the_work(tmp_path, name, text, words):
+    (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
+    with pytest.raises(ValueError, match=words):
+        check_list(str(tmp_path / name))
+
+
+def test_a_csv_has_its_columns(tmp_path):
+    (tmp_path / "a.csv").write_text("Frame0,frame1,seed\na.png,b.png,3\n")
+    assert check_list(str(tmp_path / "a.csv")) == ["frame0", "frame1", "seed"]
+    batch = {"Frame0": ["a.png"], "frame1": ["7"], "seed": ["3"]}
+    assert json.loads(keyed(batch, RayBatch("a.csv", "out", {}))["row"][0]) == {
+        "frame0": "a.png", "frame1": "7", "seed": 3
+    }  # fmt: skip
+
+
+def test_a_ledger_keeps_what_is_in_work():
+    ledger = Ledger()
+    assert [ledger.begin("a"), ledger.begin("a"), ledger.begin("b")] == [1, 2, 1]
+    ledger.end("a")
+    assert ledger.begin("a") == 1 and dict(ledger.begun) == {"a": 1, "b": 1}
+
+
+@pytest.mark.parametrize("text", ["0", "a", "4..2", "2..", "..3", "-1"])
+def test_workers_that_are_none(text):
+    with pytest.raises(ValueError, match="fewest..most"):
+        parse_workers(text)
+    assert parse_workers("2..64") == (2, 64) and parse_workers("8") == (8, 8)
