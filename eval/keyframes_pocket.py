@@ -13,8 +13,7 @@ run that was stopped goes on, and another edition of the model starts anew. Five
     loop       does a loop of one picture move, and is its seam a step like others?
     draft      is the path of a rough clip followed?                  draft_strength 0.3 to 0.9, and no draft
 
-Objects are followed by colour (`data.tracking`). A clip whose object was lost where a figure needs it has none; how many
-of a question's clips have one stands in the page.
+Objects are followed by colour (`data.tracking`). A clip whose object was lost where a figure needs it has none.
 """
 
 from __future__ import annotations

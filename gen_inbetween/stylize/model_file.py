@@ -91,7 +91,7 @@ def open_style(path: Path, device: torch.device) -> tuple[StyleNetwork, dict[str
     best = {name.removeprefix("best."): tensor for name, tensor in _tensors(path).items() if name.startswith("best.")}
     network = StyleNetwork(said["inputs"], settings.widths, settings.blocks, settings.head_kernel)
     try:
-        check_weights(best, path)
+        check_weights({name: value for name, value in best.items() if not name.endswith("num_batches_tracked")}, path)
         network.load_state_dict(best)
     except (RuntimeError, ValueError) as error:
         raise StyleError(f"{path} is damaged: its tensors are not those of its settings") from error

@@ -9,7 +9,7 @@ from PIL import Image
 from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.timeline import colour, pace
-from gen_inbetween.generation.timeline.joining import JoinError, size_like
+from gen_inbetween.generation.timeline.joining import JoinError, Motion, size_like
 from gen_inbetween.interpolation.editing.masks import MaskError
 from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.clip import Clip
@@ -119,10 +119,13 @@ def test_a_retake_touches_its_stretch_and_its_mask_only(tiny_folder, clips):
 @pytest.mark.parametrize(
     ("call", "message"),
     [
-        (lambda a, b, m: bridge(a[:3], b, model=m, **STEPS), "first clip has 3 frames, expected its context, 4: take"),
+        (
+            lambda a, b, m: bridge(a[:3], b, context=4, model=m, **STEPS),
+            "first clip has 3 frames, expected its context, 4: take",
+        ),
         (lambda a, b, m: bridge(a, b, context=0, model=m, **STEPS), "context as a whole number of at least 1, got 0"),
         (lambda a, b, m: bridge(a, b, num_frames=0, model=m, **STEPS), "gap of at least 1 frame"),
-        (lambda a, b, m: bridge(a, b, num_frames=40, model=m, **STEPS), "make a window of 48 frames: .* does 3 to 12"),
+        (lambda a, b, m: bridge(a, b, num_frames=40, model=m, **STEPS), "make a window of 42 frames: .* does 3 to 12"),
         (lambda a, b, m: bridge(a, make_clip(2, size=(32, 32)), model=m, **STEPS), "one size, got 48x32 and 32x32"),
         (lambda a, b, m: bridge(a, Clip(b.frames, 12), model=m, **STEPS), "one rate, got 8 and 12 fps"),
         (lambda a, b, m: loop(a, num_frames=6, context=2, model=m, **STEPS), "the clip alone has 6"),
@@ -135,6 +138,36 @@ def test_a_retake_touches_its_stretch_and_its_mask_only(tiny_folder, clips):
 def test_what_cannot_be_joined_is_refused_by_name(tiny_folder, clips, call, message):
     with pytest.raises(JoinError, match=message):
         call(*clips, tiny_folder)
+
+
+@pytest.mark.parametrize(
+    ("before", "after", "buckets"),
+    [(2.0, 2.0, (100, 100)), (3.0, 1.0, (150, 50)), (1.0, 0.0, (160, 40)), (1.0, 100.0, (40, 160))],
+)
+def test_each_direction_is_told_the_pace_of_its_side(before, after, buckets):
+    assert Motion(before, after).buckets(100) == pytest.approx(buckets)
+    assert max(Motion(before, after).buckets(250)) <= 255
+
+
+def test_a_gap_begins_and_ends_at_the_pace_beside_it(tiny_folder):
+    def walk(begin, step):
+        frames = []
+        for number in range(5):
+            pixels = np.random.default_rng(0).integers(0, 40, (32, 48, 3), np.uint8)
+            pixels[8:24, round(begin + step * number) :][:, :14] = np.random.default_rng(1).integers(
+                90, 255, (16, 14, 3)
+            )
+            frames.append(Image.fromarray(pixels))
+        return Clip(frames, 8)
+
+    fast, slow = walk(0, 3), walk(18, 1)
+    carried = bridge(fast, slow, num_frames=3, model=tiny_folder, **STEPS)
+    motion = carried.manifest["join"]["motion"]
+    assert motion["before"] > 2 * motion["after"] > 0
+    assert motion["motion_bucket_ids"][0] > 127 > motion["motion_bucket_ids"][1]
+    even = bridge(fast, slow, num_frames=3, carry_pace=False, model=tiny_folder, **STEPS)
+    assert "motion" not in even.manifest["join"] and not same(even.frames[5:8], carried.frames[5:8])
+    assert same(bridge(fast, slow, num_frames=3, model=tiny_folder, **STEPS).frames, carried.frames)
 
 
 def test_settings_that_a_join_has_no_use_for_are_refused(clips, tiny_folder):

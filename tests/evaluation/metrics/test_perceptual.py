@@ -17,15 +17,16 @@ from gen_inbetween.evaluation.metrics import open_metric
 from gen_inbetween.evaluation.metrics.backbones import lpips
 from gen_inbetween.evaluation.metrics.clip_metric import Sample
 from gen_inbetween.evaluation.metrics.perceptual import LpipsAlex, LpipsVgg
+from gen_inbetween.models.backbones import trunks
 from gen_inbetween.runtime.hashing import file_sha256
 
 
 @pytest.mark.parametrize("name", ["alex", "vgg"])
 def test_lpips_equals_torchmetrics(name, tmp_path, monkeypatch):
     """Same trunk, same heads, same distances; torchmetrics would take the trunk from torchvision, here it gets ours."""
-    trunk = lpips.TRUNKS[name]
+    trunk = trunks.TRUNKS[name]
     torch.manual_seed(0)
-    layers = lpips.build(trunk)
+    layers = trunks.build(trunk)
     weights, network = SimpleNamespace(DEFAULT=None), lambda weights: SimpleNamespace(features=layers)
     models = SimpleNamespace(alexnet=network, vgg16=network, AlexNet_Weights=weights, VGG16_Weights=weights)
     monkeypatch.setitem(sys.modules, "torchvision", SimpleNamespace(models=models))
@@ -39,7 +40,7 @@ def test_lpips_equals_torchmetrics(name, tmp_path, monkeypatch):
     }
     torch.save(state, tmp_path / "net.pth")
     file = replace(trunk.file, sha256=file_sha256(tmp_path / "net.pth"))
-    monkeypatch.setitem(lpips.TRUNKS, name, replace(trunk, file=file))
+    monkeypatch.setitem(trunks.TRUNKS, name, replace(trunk, file=file))
     distance = lpips.Lpips(name, tmp_path / "net.pth")
     first, second = 2 * torch.rand(2, 2, 3, 48, 40, generator=torch.Generator().manual_seed(4)) - 1
     torch.testing.assert_close(distance(first, second), reference(first, second).flatten(), rtol=1e-4, atol=1e-6)
@@ -47,7 +48,7 @@ def test_lpips_equals_torchmetrics(name, tmp_path, monkeypatch):
 
 
 def test_trunks_have_the_shape_of_torchvisions_files():
-    alex, vgg = (lpips.build(lpips.TRUNKS[name]).state_dict() for name in ("alex", "vgg"))
+    alex, vgg = (trunks.build(trunks.TRUNKS[name]).state_dict() for name in ("alex", "vgg"))
     assert list(alex) == [f"{layer}.{kind}" for layer in (0, 3, 6, 8, 10) for kind in ("weight", "bias")]
     numbers = (0, 2, 5, 7, 10, 12, 14, 17, 19, 21, 24, 26, 28)
     assert list(vgg) == [f"{layer}.{kind}" for layer in numbers for kind in ("weight", "bias")]
@@ -56,13 +57,13 @@ def test_trunks_have_the_shape_of_torchvisions_files():
 
 @pytest.mark.parametrize("metric_class", [LpipsAlex, LpipsVgg])
 def test_lpips_compares_inner_frames_with_the_true_ones_of_their_time(metric_class, tmp_path, monkeypatch):
-    trunk = lpips.TRUNKS[metric_class.trunk]
+    trunk = trunks.TRUNKS[metric_class.trunk]
     torch.manual_seed(0)
     torch.save(
-        {f"features.{key}": value for key, value in lpips.build(trunk).state_dict().items()}, tmp_path / "net.pth"
+        {f"features.{key}": value for key, value in trunks.build(trunk).state_dict().items()}, tmp_path / "net.pth"
     )
     file = replace(trunk.file, sha256=file_sha256(tmp_path / "net.pth"))
-    monkeypatch.setitem(lpips.TRUNKS, metric_class.trunk, replace(trunk, file=file))
+    monkeypatch.setitem(trunks.TRUNKS, metric_class.trunk, replace(trunk, file=file))
     metric = metric_class(tmp_path / "net.pth")
     truth = np.random.default_rng(0).integers(0, 256, (4, 32, 32, 3), np.uint8)
     made = truth.copy()

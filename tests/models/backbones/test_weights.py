@@ -11,7 +11,8 @@ from pathlib import Path
 import pytest
 
 from gen_inbetween.evaluation.metrics import open_metric
-from gen_inbetween.evaluation.metrics.backbones import inception, weights
+from gen_inbetween.evaluation.metrics.backbones import inception
+from gen_inbetween.models.backbones import weights
 from gen_inbetween.models.backbones.weights import MissingWeights, WeightsFile
 from gen_inbetween.runtime.hashing import file_sha256
 

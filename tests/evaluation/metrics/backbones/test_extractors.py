@@ -13,6 +13,7 @@ from torch import Tensor, nn
 from torch.nn import functional
 
 from gen_inbetween.evaluation.metrics.backbones import clip_features, dinov2, efficientnet, extractors, inception
+from gen_inbetween.models.backbones import efficientnet as efficientnet_network
 from gen_inbetween.runtime.hashing import file_sha256
 
 FRAMES = np.random.default_rng(0).integers(0, 256, (3, 40, 56, 3), np.uint8)
@@ -137,9 +138,9 @@ def test_missing_packages_are_named(monkeypatch):
     def nothing(name: str) -> None:
         raise ModuleNotFoundError(name, name=name)
 
-    monkeypatch.setattr(efficientnet, "import_module", nothing)
+    monkeypatch.setattr(efficientnet_network, "import_module", nothing)
     with pytest.raises(ImportError, match="pip install efficientnet-lite-pytorch"):
-        efficientnet.open_network.__wrapped__()
+        efficientnet_network.open_network.__wrapped__()
 
 
 # ---- Clip features ---------------------------------------------------------------------------------------------------

@@ -1,0 +1,147 @@
+"""Learning that follows the painter's file, pictures as they come, and the search over settings."""
+
+from __future__ import annotations
+
+import io
+import threading
+import time
+from dataclasses import replace
+
+import av
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from typer.testing import CliRunner
+
+from gen_inbetween.cli.app import app
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.runtime.files import save_image
+from gen_inbetween.stylize.lesson import prepare
+from gen_inbetween.stylize.live import camera_frames, piped_frames, translate_live, watch
+from gen_inbetween.stylize.network import StyleNetwork
+from gen_inbetween.stylize.search import points_of, search
+from gen_inbetween.stylize.search_report import write_search
+from gen_inbetween.stylize.sequence import Film, read_keys
+from gen_inbetween.stylize.settings import StyleError, StyleSettings
+
+TINY = StyleSettings(
+    widths=(8, 12, 16, 16, 12, 8), blocks=1, batch_size=2, patch_size=24, perceptual="none", check_every=5, steps=10
+)
+CPU = torch.device("cpu")
+
+
+def film_of(frames) -> Film:
+    return Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
+
+
+def test_learning_goes_on_when_the_painting_is_saved_anew(frames, painted, tmp_path):
+    key, preview = tmp_path / "k3.png", tmp_path / "look.png"
+    save_image(key, painted[3])
+    done = threading.Event()
+    learnt = []
+
+    def learn():
+        settings = replace(TINY, steps=10**6, minutes=60, patience=10**6)
+        learnt.append(watch(film_of(frames), {3: key}, {}, settings, 0, CPU, preview, until=done.is_set))
+
+    thread = threading.Thread(target=learn)
+    thread.start()
+    try:
+        deadline = time.monotonic() + 60
+        while not preview.exists() and time.monotonic() < deadline:
+            time.sleep(0.05)
+        assert Image.open(preview).size == (6 * 48, 2 * 48)
+        key.write_bytes(b"half a picture")  # as a program that is just saving leaves it
+        time.sleep(0.3)
+        save_image(key, Image.new("RGB", (48, 48), (250, 20, 20)))
+        time.sleep(3)
+    finally:
+        done.set()
+        thread.join(60)
+    learner, lesson = learnt[0]
+    assert lesson.examples[0].painted[0, 0].tolist() == [250, 20, 20]
+    assert lesson.judges and all(judge.wanted[judge.known].mean(0)[0] > 240 for judge in lesson.judges)
+    assert learner.step > learner.best_step or learner.looks
+
+
+def y4m(frames) -> io.BytesIO:
+    pipe = io.BytesIO()
+    with av.open(pipe, "w", format="yuv4mpegpipe") as container:
+        stream = container.add_stream("wrapped_avframe", rate=8)
+        stream.width, stream.height, stream.pix_fmt = 48, 48, "yuv444p"
+        for frame in frames:
+            container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv444p")))
+    pipe.seek(0)
+    return pipe
+
+
+def test_pictures_are_translated_as_they_come(frames, caplog):
+    network = StyleNetwork(3, TINY.widths, TINY.blocks, TINY.head_kernel).eval()
+    coming = list(piped_frames(y4m(frames)))
+    assert len(coming) == len(frames)
+    assert np.abs(coming[2].astype(int) - frames[2]).mean() < 3
+    with caplog.at_level("INFO"):
+        drawn = list(translate_live(iter(coming), network, 3, 512, every=0))
+    assert [frame.shape for frame in drawn] == [(48, 48, 3)] * len(frames)
+    assert "frames a second" in caplog.text
+    with pytest.raises(StyleError, match="learnt with guides"):
+        translate_live(iter(coming), network, 6, 512)
+    with pytest.raises(VideoError, match="no y4m stream"):
+        next(piped_frames(io.BytesIO(b"not a film at all")))
+
+
+def test_a_camera_that_is_not_there_is_named():
+    with pytest.raises(StyleError, match="no camera 77"):
+        next(camera_frames(77))
+
+
+def test_the_search_tries_what_it_says_and_writes_it_down(frames, painted, tmp_path):
+    grid = {"learning_rate": (1e-3, 5e-3), "blocks": (1, 2)}
+    assert len(points_of(grid, TINY, around=False)) == 4
+    around = points_of(grid, TINY, around=True)
+    assert around == [
+        {"learning_rate": 1e-3, "blocks": 1}, {"learning_rate": 5e-3, "blocks": 1}, {"learning_rate": 1e-3, "blocks": 2},
+    ]  # fmt: skip
+    film = film_of(frames)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None)
+    trials = list(search(lesson, TINY, 0, CPU, minutes=1, grid=grid))
+    assert [trial.settings for trial in trials] == around and all(trial.looks for trial in trials)
+    write_search(tmp_path, trials, 1)
+    table = (tmp_path / "search.md").read_text()
+    assert f"| {min(trial.error for trial in trials):.2f} |" in table.splitlines()[7]
+    assert Image.open(tmp_path / "search.png").width > 500
+    with pytest.raises(StyleError, match="nothing can judge"):
+        next(search(replace(lesson, judges=[]), TINY, 0, CPU, minutes=1, grid=grid))
+
+
+def test_the_command_from_exporting_a_frame_to_the_film(film):
+    def run(*words: str):
+        return CliRunner().invoke(app, ["stylize", *words], catch_exceptions=False)
+
+    exported = run(str(film / "film.mkv"), "--export", f"3={film / 'frame.png'}")
+    assert exported.exit_code == 0 and "--key 3=" in exported.output
+    assert Image.open(film / "frame.png").size == (48, 48)
+    tiny = [f"--set={name}={value}" for name, value in (("patch_size", 24), ("batch_size", 2), ("perceptual", "none"))]
+    keys = ["--key", f"3={film / 'k3.png'}", "--key", str(film / "k6.png")]
+    made = run(
+        str(film / "film.mkv"),
+        *keys,
+        "--steps",
+        "10",
+        "--preview",
+        str(film / "p.png"),
+        *tiny,
+        "-o",
+        str(film / "o.gif"),
+    )
+    assert made.exit_code == 0, made.output
+    assert "learnt in 10 steps" in made.output
+    for words, message in (
+        ([str(film / "film.mkv"), *keys], "say where the film goes"),
+        ([str(film / "film.mkv"), "--key", "9=x.png", "-o", "o.gif"], "no such file: x.png"),
+        ([str(film / "film.mkv"), *keys, "--set", "blocks=many", "-o", "o.gif"], "expected a number"),
+        (["--camera", "0", "-o", "o.gif"], "expected a learnt style"),
+    ):
+        refused = CliRunner().invoke(app, ["stylize", *words])
+        assert refused.exit_code == 2 and message in refused.output

@@ -1,0 +1,220 @@
+"""A style learnt and spread: better than doing nothing, the same again, resumable, and what is refused before it."""
+
+from __future__ import annotations
+
+import json
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import FrameError
+from gen_inbetween.runtime.config import ConfigError
+from gen_inbetween.runtime.files import OutputError
+from gen_inbetween.stylize import model_file
+from gen_inbetween.stylize.learner import Learner
+from gen_inbetween.stylize.lesson import prepare
+from gen_inbetween.stylize.sequence import Film, Sequence256, parse_keys, published_layout, read_keys
+from gen_inbetween.stylize.settings import StyleError, StyleSettings
+from gen_inbetween.stylize.stylize import restyle_video, stylize, stylize_video
+
+TINY = StyleSettings(
+    widths=(8, 12, 16, 16, 12, 8), blocks=1, batch_size=4, patch_size=24, perceptual="none", minutes=5, check_every=20
+)
+QUICK = {"settings": TINY, "steps": 40, "progress": False}
+
+
+def error(clip, painted) -> float:
+    """Mean absolute difference from the painting of every frame, grey levels."""
+    return float(np.mean([np.abs(np.asarray(a, float) - np.asarray(painted[n])).mean() for n, a in enumerate(clip)]))
+
+
+def test_one_painted_frame_brings_all_of_them_near_the_painting(frames, painted):
+    clip = stylize(frames, {3: painted[3]}, settings=TINY, steps=120, progress=False)
+    nothing = error([Image.fromarray(frame) for frame in frames], painted)
+    assert len(clip) == len(frames) and clip.size == (48, 48)
+    assert error(clip, painted) < 0.4 * nothing
+    style = clip.manifest["style"]
+    assert style["frames"] == [3] and 0 < style["best_step"] <= style["steps"] == 120 and style["error"] < 40
+
+
+def test_the_same_steps_and_seed_are_the_same_clip(frames, painted):
+    first, again, other = (stylize(frames, {3: painted[3]}, seed=seed, **QUICK) for seed in (0, 0, 1))
+    assert [frame.tobytes() for frame in first] == [frame.tobytes() for frame in again]
+    assert [frame.tobytes() for frame in first] != [frame.tobytes() for frame in other]
+
+
+def test_learning_that_was_stopped_goes_on_as_if_it_had_not_been(frames, painted, tmp_path):
+    film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
+    settings = replace(TINY, steps=40, check_every=10)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None)
+    device, sequence = torch.device("cpu"), Sequence256("film", "keys")
+    whole = Learner(lesson.examples, lesson.judges, settings, 0, device)
+    whole.learn()
+    half = Learner(lesson.examples, lesson.judges, settings, 0, device)
+    half.learn(lambda look: look.step == 20)
+    model_file.save(half, sequence, tmp_path / "s.safetensors", finished=False)
+    rest = Learner(lesson.examples, lesson.judges, settings, 0, device)
+    assert not model_file.go_on(rest, sequence, tmp_path / "s.safetensors") and rest.step == 20
+    rest.learn()
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, rest.network.state_dict()[name]), name
+    assert [look.error for look in whole.looks] == [look.error for look in rest.looks]
+    other = Learner(lesson.examples, lesson.judges, settings, 0, device)
+    assert not model_file.go_on(other, Sequence256("other", "keys"), tmp_path / "s.safetensors") and other.step == 0
+
+
+def test_masks_and_transparency_say_where_it_is_painted(frames, painted):
+    half = np.zeros((48, 48), np.uint8)
+    half[:, :24] = 255
+    spoiled = np.array(painted[3])
+    spoiled[:, 26:] = 0  # what is outside of the mask must not be learnt
+    masked = stylize(frames, {3: spoiled}, {3: Image.fromarray(half)}, **QUICK)
+    clear = stylize(frames, {3: np.dstack([spoiled, half])}, **QUICK)
+    assert [frame.tobytes() for frame in masked] == [frame.tobytes() for frame in clear]
+    assert np.asarray(masked[3])[:, 28:].mean() > 60  # not black, as it was painted there
+
+
+def test_alpha_goes_along(frames, painted):
+    clear = [np.dstack([frame, np.full((48, 48), 10 * number + 20, np.uint8)]) for number, frame in enumerate(frames)]
+    clip = stylize(clear, {3: painted[3]}, **QUICK)
+    assert [np.asarray(frame)[0, 0, 3] for frame in clip] == [10 * number + 20 for number in range(len(frames))]
+
+
+def test_a_held_out_keyframe_judges_and_is_not_learnt_from(frames, painted):
+    clip = stylize(frames, {1: painted[1], 6: painted[6]}, hold_out=6, **QUICK)
+    told = clip.manifest["style"]
+    truth = np.abs(np.asarray(clip[6], float) - np.asarray(painted[6])).mean()
+    assert told["hold_out"] == 6 and told["error"] == pytest.approx(truth, abs=0.6)
+    for wrong, keys in ((5, (1, 6)), (1, (1,))):
+        with pytest.raises(StyleError, match="expected to hold out one of two painted keyframes"):
+            stylize(frames, {number: painted[number] for number in keys}, hold_out=wrong, **QUICK)
+
+
+def test_looks_show_previews_and_can_end_it(frames, painted):
+    seen = []
+
+    def on_look(look, preview):
+        seen.append((look.step, preview().size))
+        return True
+
+    clip = stylize(frames, {3: painted[3]}, on_look=on_look, **QUICK)
+    assert seen == [(20, (6 * 48, 2 * 48))] and clip.manifest["style"]["steps"] == 20
+
+
+def test_a_film_keeps_its_length_rate_and_style_and_is_not_learnt_twice(film, caplog):
+    out = film / "out.mp4"
+    made = stylize_video(film / "film.mkv", out, {3: film / "k3.png"}, **QUICK)
+    clip, first = Clip.open(out), out.read_bytes()
+    assert len(clip) == 8 and clip.fps == 8 and clip.manifest["style"] == made["style"]
+    assert clip.manifest["source"]["path"] == str(film / "film.mkv")
+    with caplog.at_level("INFO"):
+        again = stylize_video(film / "film.mkv", out, {3: film / "k3.png"}, **QUICK)
+    assert "learnt already, in 40 steps" in caplog.text and again["style"]["sha256"] == made["style"]["sha256"]
+    assert [f.tobytes() for f in Clip.open(out)] == [f.tobytes() for f in clip] and first
+
+
+def test_a_style_is_bound_to_its_film(film, caplog):
+    plain = replace(TINY, guides=False)
+    stylize_video(film / "film.mkv", film / "a.mp4", {3: film / "k3.png"}, settings=plain, steps=20, progress=False)
+    style = film / "a.mp4.style.safetensors"
+    restyle_video(film / "film.mkv", film / "b.mp4", model_file=style, progress=False)
+    assert "another film" not in caplog.text
+    one, two = (Clip.open(film / name) for name in ("a.mp4", "b.mp4"))
+    assert [frame.tobytes() for frame in one] == [frame.tobytes() for frame in two]
+    Clip([film / "k3.png"] * 3, 8).save(film / "other.mkv")
+    restyle_video(film / "other.mkv", film / "c.mp4", model_file=style, progress=False)
+    assert "was learnt on another film" in caplog.text
+    stylize_video(film / "film.mkv", film / "g.mp4", {3: film / "k3.png"}, settings=TINY, steps=20, progress=False)
+    with pytest.raises(StyleError, match="learnt with guides"):
+        restyle_video(film / "film.mkv", film / "d.mp4", model_file=film / "g.mp4.style.safetensors", progress=False)
+
+
+@pytest.mark.parametrize(
+    ("keys", "masks", "message"),
+    [
+        ({}, None, "expected one painted keyframe or more"),
+        ({8: "painted"}, None, "keyframe 8 is outside the film, whose frames are 0 to 7"),
+        ({-1: "painted"}, None, "keyframe -1 is outside"),
+        ({3: np.zeros((40, 48, 3), np.uint8)}, None, "is 48x40 pixels, the film 48x48: paint over a frame"),
+        ({3: "painted"}, {3: np.zeros((48, 48), np.uint8)}, "the mask of keyframe 3 is empty"),
+        ({3: "painted"}, {4: np.ones((48, 48), np.uint8)}, "a mask is given for frame 4, which has no painted"),
+        ({3: "painted"}, {3: np.ones((8, 8), np.uint8)}, "the mask of keyframe 3 is 8x8 pixels"),
+    ],
+)
+def test_what_does_not_fit_is_refused_by_name(frames, painted, keys, masks, message):
+    keys = {number: painted[3] if isinstance(key, str) else key for number, key in keys.items()}
+    with pytest.raises(StyleError, match=message):
+        stylize(frames, keys, masks, **QUICK)
+
+
+def test_settings_are_checked(frames, painted):
+    with pytest.raises(StyleError, match="patches of 64 pixels do not fit"):
+        stylize(frames, {3: painted[3]}, settings=replace(TINY, patch_size=64), progress=False)
+    with pytest.raises(ConfigError, match="minutes"):
+        stylize(frames, {3: painted[3]}, settings=TINY, minutes=0)
+    with pytest.raises(FrameError, match="nowhere.png"):
+        stylize(frames, {3: "nowhere.png"}, **QUICK)
+
+
+def test_an_input_is_never_replaced(film):
+    with pytest.raises(OutputError, match="is an input"):
+        stylize_video(film / "film.mkv", film / "film.mkv", {3: film / "k3.png"}, **QUICK)
+    (film / "mine.safetensors").write_bytes(b"somebody's")
+    with pytest.raises(OutputError, match="did not make"):
+        stylize_video(
+            film / "film.mkv", film / "o.mp4", {3: film / "k3.png"}, model_file=film / "mine.safetensors", **QUICK
+        )
+
+
+@pytest.mark.parametrize("spoil", ["cut", "no header", "other tensors", "huge"])
+def test_files_that_are_no_style_are_refused_in_a_line(film, spoil):
+    stylize_video(film / "film.mkv", film / "a.mp4", {3: film / "k3.png"}, **{**QUICK, "steps": 1})
+    path = film / "a.mp4.style.safetensors"
+    with safe_open(path, "pt") as file:
+        said, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    if spoil == "cut":
+        path.write_bytes(path.read_bytes()[:200])
+    elif spoil == "no header":
+        save_file(tensors, path)
+    elif spoil == "other tensors":
+        save_file({"best.x": torch.zeros(3)}, path, said)
+    else:
+        content = json.loads(said[model_file.HEADER])
+        content["settings"]["blocks"] = -5
+        save_file(tensors, path, {model_file.HEADER: json.dumps(content)})
+    with pytest.raises(StyleError, match="is no style|is damaged"):
+        model_file.open_style(path, torch.device("cpu"))
+
+
+def test_keys_are_named_by_number_or_by_their_files_number():
+    assert parse_keys(["3=a.png", "shot2/b_0012.png"]).keys() == {3, 12}
+    with pytest.raises(StyleError, match="two pictures for frame 3"):
+        parse_keys(["3=a.png", "x_0003.png"])
+    with pytest.raises(StyleError, match="expected FRAME=PICTURE"):
+        parse_keys(["painted.png"])
+
+
+def test_the_published_layout_is_read_as_it_is(tmp_path, frames, painted):
+    for folder, numbers in (
+        ("walk_gen/input_filtered", range(8)),
+        ("walk_train/output", (3,)),
+        ("walk_train/mask", (3,)),
+    ):
+        (tmp_path / folder).mkdir(parents=True)
+        for number in numbers:
+            picture = painted[number] if "output" in folder else Image.fromarray(frames[number])
+            picture.save(tmp_path / folder / f"{number:03d}.png")
+    for place in (tmp_path, tmp_path / "walk_train", tmp_path / "walk_gen"):
+        gen, keys, masks = published_layout(place)
+        assert gen == tmp_path / "walk_gen" / "input_filtered"
+        assert list(keys) == list(masks) == [3]
+    assert published_layout(tmp_path / "walk_gen" / "input_filtered") is None
+    (tmp_path / "walk_train" / "output" / "099.png").write_bytes(b"")
+    with pytest.raises(StyleError, match="belongs to no frame"):
+        published_layout(tmp_path)
