@@ -20,7 +20,7 @@ def shared_inputs() -> list[Any]:
         method_input(),
         seed_input(),
         io.Float.Input("fps", default=7.0, min=1.0, max=120.0, step=0.01, tooltip="Of the clips."),
-        io.Int.Input("context", default=4, min=1, max=24, tooltip="Frames on either side that the gap is made with."),
+        io.Int.Input("context", default=1, min=1, max=24, tooltip="Frames on either side that the gap is made with."),
         io.Boolean.Input(
             "match_colour", default=True, tooltip="The gap's colours become those beside it.", advanced=True
         ),

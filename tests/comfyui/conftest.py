@@ -15,8 +15,7 @@ from typing import Any
 import numpy as np
 import pytest
 import torch
-
-PACK = Path(__file__).resolve().parents[2] / "comfyui"
+from comfyui_cases import PACK, expand
 
 
 @dataclass
@@ -149,49 +148,3 @@ def execute(nodes: dict[str, Any], comfy: SimpleNamespace, folders: Path) -> Any
         return output.args
 
     return run
-
-
-def expand(io: Any, node: Any, live: dict[str, Any]) -> dict[str, Any]:
-    """Live inputs ("method": "gi", "method.renoise_steps": 2) as the arguments of `execute`.
-
-    AssertionError: an input that the schema has not, a required one that is missing and has no default, a value out of
-    its range.
-    """
-    declared = io.create_input_dict_v1(node.GET_SCHEMA().inputs)
-    live = dict(live)
-    for _ in range(2):  # choices first, then what they bring with them
-        known, _, dynamic = io.get_finalized_class_inputs(declared, live)
-        inputs = {**known["required"], **known["optional"]}
-        for name, (kind, options) in inputs.items():
-            if name not in live and kind == "COMFY_DYNAMICCOMBO_V3":
-                live[name] = options["options"][0]["key"]
-        for name, entry in declared["required"].items():
-            if entry[0] == "COMFY_DYNAMICCOMBO_V3":
-                live.setdefault(name, entry[1]["options"][0]["key"])
-    assert not set(live) - set(inputs), f"no such input: {sorted(set(live) - set(inputs))}"
-    for name, (kind, options) in inputs.items():
-        if name not in live:
-            if name in known["optional"] and "default" not in options:
-                continue
-            choices = options.get("options")
-            assert "default" in options or (kind == "COMBO" and choices), f"{name} is missing"
-            live[name] = options.get("default", choices[0] if choices else None)
-        check_value(name, kind, options, live[name])
-    return io.build_nested_inputs(live, dynamic)
-
-
-def check_value(name: str, kind: str, options: dict[str, Any], value: Any) -> None:
-    """That a value is what its input takes, as ComfyUI checks it before a run."""
-    kinds: dict[str, Any] = {"INT": int, "FLOAT": (int, float), "BOOLEAN": bool, "STRING": str}
-    if kind in kinds:
-        assert isinstance(value, kinds[kind]), f"{name}: {value!r} is no {kind}"
-    if kind in ("INT", "FLOAT"):
-        assert options.get("min", value) <= value <= options.get("max", value), f"{name}: {value} is out of range"
-    if kind == "COMBO":
-        assert value in options["options"], f"{name}: {value!r} is none of {options['options']}"
-    if kind == "COMFY_DYNAMICCOMBO_V3":
-        assert value in [option["key"] for option in options["options"]], f"{name}: no option {value!r}"
-    if kind == "IMAGE":
-        assert value.ndim == 4 and value.dtype == torch.float32 and value.shape[-1] in (3, 4)
-    if kind == "MASK":
-        assert value.ndim in (2, 3)
