@@ -14,6 +14,7 @@ from gen_inbetween.app.page.painting import drawn_curve
 from gen_inbetween.app.page.settings import PageSettings
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.generation.demo import keyframes
 from gen_inbetween.interpolation.registry import INTERPOLATORS
 from gen_inbetween.interpolation.retiming.curves import EASES
 from gen_inbetween.media.image import FrameError, open_image
@@ -27,8 +28,14 @@ def picture_zone(label: str, elem_id: str, height: int = 240) -> Any:
     """A drop zone that is the preview."""
     return gr.Image(
         label=label, type="filepath", sources=["upload", "clipboard"], height=height, elem_id=elem_id,
-        buttons=[], placeholder="Drop a picture here, or click",
+        buttons=[], placeholder="Drop a picture here, or click", format="png",
     )  # fmt: skip
+
+
+def bundled(pair: str) -> tuple[Image.Image, Image.Image]:
+    """The keyframes of a pair of the demo: as pictures, for files outside of the page's folder are not served."""
+    first, last = keyframes(pair)
+    return open_image(first), open_image(last)
 
 
 def open_pictures(paths: Sequence[str | None], settings: PageSettings, wanted: str) -> list[Image.Image]:

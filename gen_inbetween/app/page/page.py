@@ -11,12 +11,18 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, w
 import gradio as gr
 from gradio.themes import Default
 
-from gen_inbetween.app.page import between, film
 from gen_inbetween.app.page.runs import Page
 from gen_inbetween.app.page.settings import PageSettings
+from gen_inbetween.app.page.tabs import between, compare, film, style, things
 from gen_inbetween.runtime.outputs import claim_folder
 
-TABS: dict[str, Any] = {"Between pictures": between, "Film": film}
+TABS: dict[str, Any] = {
+    "Between pictures": between,
+    "Film": film,
+    "Move things": things,
+    "Style": style,
+    "Compare": compare,
+}
 REFRESH = 2.0  # seconds between two looks at the line
 
 CSS = """
@@ -26,7 +32,8 @@ CSS = """
 .run-status.error { color: #a4161a; font-weight: 600; }
 .dark .run-status.error { color: #ffb3b3; }
 .run-status.done { color: inherit; }
-video, .image-frame img { image-rendering: auto; }
+.image-frame img { width: 100%; height: 100%; object-fit: contain; }
+video { width: 100%; height: 100%; object-fit: contain; }
 #head p { margin: 0; }
 #line { text-align: right; }
 """
@@ -41,7 +48,7 @@ def build_page(settings: PageSettings) -> tuple[gr.Blocks, Page]:
     claim_folder(settings.folder, ["files"])
     page.files.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(page.files)  # uploads go there; what lies there is served and not copied
-    with gr.Blocks(title="gen_inbetween", analytics_enabled=False) as blocks:
+    with gr.Blocks(title="gen_inbetween", analytics_enabled=False, fill_width=True) as blocks:
         with gr.Row(elem_id="head"):
             gr.Markdown("# Inbetween\nTwo pictures in, the video between them out.")
             line = gr.HTML("", elem_id="line")

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Generator
-from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from gen_inbetween.app.page.clips import Saved, clips_of, save, settle, shrunk, strip_of
 from gen_inbetween.app.page.controls import (
     PRIVATE,
+    bundled,
     chosen,
     clip_zone,
     downloads,
@@ -20,10 +19,9 @@ from gen_inbetween.app.page.controls import (
     picture_zone,
 )
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
-from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 
 TAB = "between"
-DEMO = Path(__file__).parents[2] / "models" / "pocket" / "demo"
 POCKET, EXAMPLE_STEPS = "pocket-2", 10
 HINT = "Drop the first and the last picture, then press the button."
 
@@ -39,7 +37,9 @@ def build(page: Page) -> None:
                 last = picture_zone("Last picture", f"{TAB}-last")
             with gr.Row():
                 tries = gr.Radio([1, 4], value=1, label="Tries", info="Four seeds to choose from", scale=2)
-                example = gr.Button("Try it with two drawings", size="sm", elem_id=f"{TAB}-example", scale=1)
+                with gr.Column(scale=1, min_width=150):
+                    example = gr.Button("Try two drawings", size="sm", elem_id=f"{TAB}-example")
+                    photos = gr.Button("Try two photographs", size="sm", elem_id=f"{TAB}-photos")
             bar = run_bar("Make the clip", TAB, HINT)
             with gr.Accordion("Settings, named as in the command", open=False):
                 controls = model_settings(page.settings)
@@ -96,7 +96,9 @@ def build(page: Page) -> None:
     wire(page, TAB, bar, make, [first, last, tries, more, loop, *controls.values()], [strip, *results])
     gallery.select(pick, saved, [clip, picked, files.clip, files.manifest], **PRIVATE)
     onward.click(go_on, [saved, picked], [first, last], **PRIVATE)
-    example.click(drawings, None, [first, last, controls["model"], controls["num_inference_steps"]], **PRIVATE)
+    pair = [first, last, controls["model"], controls["num_inference_steps"]]
+    example.click(drawings, None, pair, **PRIVATE)
+    photos.click(photographs, None, pair, **PRIVATE)
 
 
 def go_on(results: list[Saved], number: int) -> tuple[Any, Any]:
@@ -104,7 +106,11 @@ def go_on(results: list[Saved], number: int) -> tuple[Any, Any]:
     return (str(results[number].last), None) if results else (gr.skip(), gr.skip())
 
 
-def drawings() -> tuple[Image.Image, Image.Image, str, int]:
+def drawings() -> tuple[Any, ...]:
     """Two bundled drawings of 64 x 64 pixels, the bundled model, which knows such, and few steps for a CPU."""
-    first, last = (Image.open(DEMO / f"synthetic_{end}.png") for end in ("first", "last"))
-    return first, last, POCKET, EXAMPLE_STEPS
+    return (*bundled("walker"), POCKET, EXAMPLE_STEPS)
+
+
+def photographs() -> tuple[Any, ...]:
+    """Two bundled photographs, and the model left open."""
+    return (*bundled("photo"), AUTO, None)

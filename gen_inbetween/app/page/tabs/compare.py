@@ -1,0 +1,104 @@
+"""The tab of comparison: several methods on one pair, side by side."""
+
+from __future__ import annotations
+
+from collections.abc import Generator
+from typing import Any
+
+import gradio as gr
+
+from gen_inbetween.app.page.clips import clips_of, save
+from gen_inbetween.app.page.controls import PRIVATE, bundled, clip_zone, downloads, open_pictures, picture_zone
+from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.diffusion.methods import METHODS
+from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.generation.auto import lacking_model
+from gen_inbetween.generation.settings import Settings
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.models.registry import SVD_REMEDY
+
+TAB = "compare"
+BY = f"{INTERPOLATE}: "  # before an interpolator's name
+CHOICES = [f"{BY}dis-splat", f"{BY}blend", f"{BY}tiny-di", *METHODS]
+HINT = "Drop two pictures, tick the methods, then press the button."
+
+
+def build(page: Page) -> None:
+    """The tab's controls and what they do."""
+    paths = gr.State([])
+    with gr.Row():
+        with gr.Column(scale=2):
+            with gr.Row():
+                first = picture_zone("First picture", f"{TAB}-first", 220)
+                last = picture_zone("Last picture", f"{TAB}-last", 220)
+            example = gr.Button("Take two drawings", size="sm", elem_id=f"{TAB}-example")
+            methods = gr.CheckboxGroup(CHOICES, value=CHOICES[:2], label="Methods", elem_id=f"{TAB}-methods")
+            bar = run_bar("Compare", TAB, HINT)
+            with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
+                model = gr.Dropdown(list(page.settings.models), value=page.settings.models[0], label="--model")
+                frames = gr.Number(None, label="--frames", precision=0, minimum=2, maximum=page.settings.max_frames)
+                steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=page.settings.max_steps)
+                seed = gr.Number(0, label="--seed", precision=0, minimum=0)
+        with gr.Column(scale=3):
+            gallery = gr.Gallery(
+                label="Clips: click one to see it large", type="filepath", columns=3, height=300, interactive=False,
+                allow_preview=False, elem_id=f"{TAB}-clips", buttons=[],
+            )  # fmt: skip
+            clip = clip_zone("Clip", f"{TAB}-clip", 260)
+            files = downloads(TAB)
+            sheet = gr.Image(label="Frame by frame", interactive=False, elem_id=f"{TAB}-sheet", buttons=["fullscreen"])
+
+    def make(
+        first: Any, last: Any, methods: list[str], model: str, frames: Any, steps: Any, seed: Any
+    ) -> Generator[Step, None, None]:
+        pictures = open_pictures([first, last], page.settings, "the first and the last picture")
+        check_methods(methods, model, pictures)
+        folder, clips, items, results = page.new_folder(), dict[str, Clip](), list[tuple[str, str]](), list[str]()
+        for number, name in enumerate(methods):
+            settings = settings_of(name, model, frames, steps, int(seed or 0)) | {"device": page.settings.device}
+            for _, progress in clips_of(pictures, 1, settings):
+                shows: dict[Any, Any] = {}
+                if progress.clip is not None:
+                    saved = save(progress.clip, folder, name.removeprefix(BY))
+                    clips[name] = progress.clip
+                    items.append((str(saved.thumb), f"{name}: {saved.words}"))
+                    results.append(str(saved.path))
+                    shows = {gallery: list(items), paths: list(results)}
+                yield Step(f"{name} ({number + 1} of {len(methods)}): ", progress.step, progress.steps or None, shows)
+        rows = {name: [frame.convert("RGB") for frame in each] for name, each in clips.items()}
+        yield Step("Done: click a clip to see it large.", shows={sheet: contact_sheet(rows), clip: results[0]})
+
+    def pick(results: list[str], event: gr.SelectData) -> dict[Any, Any]:
+        from pathlib import Path
+
+        return {clip: results[event.index], **files.of(Path(results[event.index]))}
+
+    wire(page, TAB, bar, make, [first, last, methods, model, frames, steps, seed], [gallery, paths, clip, sheet])
+    gallery.select(pick, paths, [clip, files.clip, files.manifest], **PRIVATE)
+    example.click(
+        lambda: (*bundled("walker"), "pocket-2", 10), None, [first, last, model, steps], **PRIVATE
+    )  # fmt: skip
+
+
+def check_methods(methods: list[str], model: str, pictures: Any) -> None:
+    """ValueError: nothing to compare, or methods of diffusion where no model for these pictures is here."""
+    if not methods:
+        raise ValueError("tick one method at least")
+    sampling = [name for name in methods if not name.startswith(BY)]
+    lacking = lacking_model(Settings(model=model), pictures)
+    if sampling and lacking:
+        raise ValueError(
+            f"{', '.join(sampling)} need SVD for pictures of this size, and there is {lacking} here; {SVD_REMEDY}. "
+            "Interpolators can be compared"
+        )
+
+
+def settings_of(name: str, model: str, frames: Any, steps: Any, seed: int) -> dict[str, Any]:
+    """The settings of one of CHOICES."""
+    length = {"num_frames": int(frames)} if frames else {}
+    if name.startswith(BY):
+        return {"method": INTERPOLATE, "interpolator": name.removeprefix(BY), **length}
+    return {"method": name, "model": model, "seed": seed, **length} | (
+        {"num_inference_steps": int(steps)} if steps else {}
+    )

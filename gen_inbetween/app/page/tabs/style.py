@@ -1,0 +1,137 @@
+"""The tab of styles: a frame is painted over, and the film follows."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Generator
+from pathlib import Path
+from typing import Any
+
+import gradio as gr
+from PIL import Image
+
+from gen_inbetween.app.page.controls import PRIVATE, clip_zone, downloads, film_zone
+from gen_inbetween.app.page.follow import follow
+from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.app.page.tabs.film import frame_at
+from gen_inbetween.app.page.words import error_in_words, status
+from gen_inbetween.media.video import open_source
+from gen_inbetween.stylize.settings import Look, StyleSettings
+from gen_inbetween.stylize.stylize import stylize_video
+
+TAB = "style"
+HINT = "Drop a film, take a frame, paint over it, keep it, then press the button: the film follows."
+
+
+def build(page: Page) -> None:
+    """The tab's controls and what they do."""
+    keys = gr.State({})
+    number = gr.State(0)
+    with gr.Row():
+        with gr.Column():
+            film = film_zone("Film", f"{TAB}-film", 220)
+            with gr.Row():
+                second = gr.Slider(0, 1, 0, step=0.01, label="Frame to paint, at second", scale=3)
+                take = gr.Button("1. Take this frame", size="sm", elem_id=f"{TAB}-take", scale=1)
+            easel = gr.ImageEditor(
+                label="Paint here, or drop the frame as you painted it elsewhere", type="pil", image_mode="RGBA",
+                format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=380,
+                brush=gr.Brush(default_size=14), elem_id=f"{TAB}-easel", buttons=["download"],
+            )  # fmt: skip
+            keep = gr.Button("2. Keep this painted frame", size="sm", elem_id=f"{TAB}-keep")
+            bar = run_bar("3. Spread the style over the film", TAB, HINT)
+            with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
+                minutes = gr.Number(3, label="--minutes of learning, at most", minimum=0.05, maximum=240)
+                steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=100000)
+                seed = gr.Number(0, label="--seed", precision=0, minimum=0)
+                guides = gr.Checkbox(True, label="--guides")
+        with gr.Column():
+            kept = gr.Gallery(
+                label="Painted frames that are learnt", type="filepath", columns=4, height=170, interactive=False,
+                allow_preview=False, elem_id=f"{TAB}-keys", buttons=[],
+            )  # fmt: skip
+            clear = gr.Button("Forget them", size="sm")
+            look = gr.Image(
+                label="What it has learnt so far", interactive=False, height=220, elem_id=f"{TAB}-look", buttons=[]
+            )  # fmt: skip
+            clip = clip_zone("The film in this style", f"{TAB}-clip")
+            files = downloads(TAB, "film")
+
+    def make(
+        film: str | None, keys: dict[int, str], minutes: Any, steps: Any, seed: Any, guides: bool
+    ) -> Generator[Step, None, None]:
+        if not film:
+            raise ValueError("drop a film first")
+        if not keys:
+            raise ValueError("keep a painted frame first: take a frame, paint over it, then Keep")
+        settings = StyleSettings(minutes=float(minutes or 3), steps=int(steps or StyleSettings.steps), guides=guides)
+        out = page.new_folder() / f"{Path(film).stem[:80]}_styled.mp4"
+
+        def work(show: Callable[[Any], None]) -> Any:
+            def on_look(state: Look, picture: Callable[[], Image.Image]) -> None:
+                show((state, picture()))
+
+            options: dict[str, Any] = {"device": page.settings.device, "seed": int(seed or 0), "progress": False}
+            return stylize_video(film, out, dict(keys), settings=settings, on_look=on_look, **options)
+
+        limit = settings.minutes * 60
+        for event in follow(work):
+            if event.result is not None:
+                learnt = event.result[0]["style"]
+                yield Step(f"Done: learnt in {learnt['steps']} steps.", shows={clip: str(out), **files.of(out)})
+            elif event.news is not None:
+                state, picture = event.news
+                text = f"learning, {state.seconds:.0f} s of {limit:.0f} at most: "
+                yield Step(text, state.step, settings.steps, {look: picture})
+            else:
+                yield Step("frames and steps: ", event.done, event.total)
+
+    def take_frame(film: str | None, second: float) -> dict[Any, Any]:
+        if not film:
+            return {bar.status: status("Drop a film first.", kind="error")}
+        frame = frame_at(film, second)
+        return {easel: {"background": frame, "layers": [], "composite": frame}, number: number_at(film, second)}
+
+    def keep_frame(film: str | None, number: int, easel: dict[str, Any] | None, keys: dict[int, str]) -> dict[Any, Any]:
+        try:
+            path = keep_painted(film, number, easel, page.new_folder())
+        except ValueError as error:
+            return {bar.status: status(error_in_words(error), kind="error")}
+        now = {**keys, number: str(path)}
+        items = [(file, f"frame {frame}") for frame, file in sorted(now.items())]
+        return {keys_state: now, kept: items, bar.status: status(f"Kept as frame {number}.", kind="done")}
+
+    keys_state = keys
+    wire(page, TAB, bar, make, [film, keys, minutes, steps, seed, guides], [look, clip, files.clip, files.manifest])
+    film.change(lengths, film, second, **PRIVATE)
+    film.change(lambda: ({}, []), None, [keys, kept], **PRIVATE)
+    take.click(take_frame, [film, second], [easel, number, bar.status], **PRIVATE)
+    keep.click(keep_frame, [film, number, easel, keys], [keys, kept, bar.status], **PRIVATE)
+    clear.click(lambda: ({}, []), None, [keys, kept], **PRIVATE)
+
+
+def lengths(film: str | None) -> Any:
+    """The slider over the seconds of a film; of none, or of no film at all, as it is."""
+    try:
+        last = float(open_source(film).times[-1]) if film else 1.0
+    except ValueError:
+        return gr.skip()
+    return gr.Slider(maximum=max(round(last, 2), 0.01), value=0)
+
+
+def number_at(film: str, second: float) -> int:
+    """The number of the frame that is shown at this second."""
+    return max(0, int((open_source(film).times <= second + 1e-6).sum()) - 1)
+
+
+def keep_painted(film: str | None, number: int, easel: dict[str, Any] | None, folder: Path) -> Path:
+    """Write the painted frame at the film's size. ValueError: no film, nothing on the easel."""
+    if not film:
+        raise ValueError("drop a film first")
+    painted = None if not easel else easel.get("composite") or easel.get("background")
+    if painted is None:
+        raise ValueError("take a frame first, or drop a painted one on the easel")
+    size = next(open_source(film).frames(0, 1)).size
+    path = folder / f"frame_{number}.png"
+    picture = painted.convert("RGB")
+    (picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)).save(path)
+    return path

@@ -1,0 +1,138 @@
+"""The tab of single things: painted or dotted on, each along its own curve."""
+
+from __future__ import annotations
+
+from collections.abc import Generator, Mapping
+from typing import Any
+
+import gradio as gr
+import numpy as np
+from numpy.typing import NDArray
+from PIL import Image
+
+from gen_inbetween.app.page.clips import clips_of, save, shrunk, strip_of
+from gen_inbetween.app.page.controls import (
+    clip_zone,
+    curve_control,
+    downloads,
+    drawing_board,
+    open_pictures,
+    picture_zone,
+)
+from gen_inbetween.app.page.follow import follow
+from gen_inbetween.app.page.painting import BRUSHES, dots_of, painted_masks, picture_of
+from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.interpolation.editing.edit_motion import MAP_TAKERS, edit_motion
+from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+from gen_inbetween.media.clip import Clip
+
+TAB = "things"
+WHOLE, DOTS = "whole things", "a dot on each: find the rest"
+HINT = "Drop two pictures, paint over a thing in the first one, choose how it moves, then press the button."
+
+
+def build(page: Page) -> None:
+    """The tab's controls and what they do."""
+    with gr.Row():
+        with gr.Column():
+            first = gr.ImageEditor(
+                label="First picture: paint over what moves, one colour a thing", type="pil",
+                image_mode="RGBA", buttons=[],
+                format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=380,
+                brush=gr.Brush(default_size=18, colors=list(BRUSHES.values()), color_mode="fixed"),
+                elem_id=f"{TAB}-first",
+            )  # fmt: skip
+            last = picture_zone("Last picture", f"{TAB}-last", height=180)
+            painted = gr.Radio([WHOLE, DOTS], value=WHOLE, label="I painted", elem_id=f"{TAB}-painted")
+            with gr.Row():
+                curves = {name: curve_control(f"The {name} thing", f"{TAB}-{name}", "ease-in-out") for name in BRUSHES}
+            drawing_board({f"the {name} thing": curve for name, curve in curves.items()}, f"{TAB}-board")
+            bar = run_bar("Move them", TAB, HINT)
+            with gr.Accordion("Settings, named as in the command", open=False):
+                with gr.Row():
+                    frames = gr.Number(25, label="--frames", precision=0, minimum=2, maximum=page.settings.max_frames)
+                    fps = gr.Number(7, label="--fps", minimum=0.1, maximum=240)
+                    interpolator = gr.Dropdown(["usual", *MAP_TAKERS], value="usual", label="--interpolator")
+                    background = curve_control("--background", f"{TAB}-background")
+                draft = gr.Checkbox(False, label="Then as --draft: the diffusion model makes the clip anew along it")
+                with gr.Row():
+                    model = gr.Dropdown(list(page.settings.models), value=page.settings.models[0], label="--model")
+                    strength = gr.Slider(0.1, 1, 0.6, step=0.05, label="--draft-strength")
+                    steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=page.settings.max_steps)
+        with gr.Column():
+            strip = gr.Image(label="The clip", interactive=False, height=110, elem_id=f"{TAB}-strip", buttons=[])
+            clip = clip_zone("Clip", f"{TAB}-clip")
+            found = gr.Image(
+                label="What was taken for the things", interactive=False, height=200, buttons=[], elem_id=f"{TAB}-found"
+            )  # fmt: skip
+            files = downloads(TAB)
+
+    def make(
+        editor: dict[str, Any] | None, last: str | None, painted: str, orange: str, blue: str, green: str, frames: Any,
+        fps: float, interpolator: str, background: str, draft: bool, model: str, strength: float, steps: Any,
+    ) -> Generator[Step, None, None]:  # fmt: skip
+        picture = picture_of(editor)
+        if picture is None or editor is None:
+            raise ValueError("drop the first picture first")
+        (second,) = open_pictures([last], page.settings, "the last picture")
+        second = second.convert("RGB")
+        masks = things_of(editor, picture, painted)
+        by_colour = dict(zip(BRUSHES, (orange, blue, green), strict=True))
+        yield Step("found the things; ", 0, None, {found: shown(picture, masks)})
+        settings: dict[str, Any] = {"background": background, "num_frames": int(frames or 25), "fps": fps or 7}
+        settings |= {} if interpolator == "usual" else {"interpolator": interpolator}
+        settings |= {"device": page.settings.device, "progress": False}
+        moving = [by_colour[name] for name in masks]
+        made: Clip | None = None
+        for look in follow(lambda show: edit_motion(picture, second, list(masks.values()), moving, **settings)):
+            if look.result is None:
+                yield Step("moved, ", look.done, look.total)
+            else:
+                made = look.result[0]
+        assert made is not None
+        if draft:
+            yield Step("the draft is made; ", 0, None, {strip: strip_of(made)})
+            sampling = {"model": model, "draft": made, "draft_strength": strength, "num_frames": len(made), "fps": fps}
+            sampling |= {"num_inference_steps": int(steps)} if steps else {}
+            for _, progress in clips_of([picture, second], 1, sampling | {"device": page.settings.device}):
+                shows = {} if progress.preview is None else {strip: shrunk(progress.preview)}
+                made = progress.clip or made
+                yield Step("redrawing, ", progress.step, progress.steps or None, shows)
+        saved = save(made, page.new_folder(), "moved")
+        yield Step(
+            f"Done: {saved.words}.", shows={strip: strip_of(made), clip: str(saved.path), **files.of(saved.path)}
+        )
+
+    inputs = [
+        first,
+        last,
+        painted,
+        *curves.values(),
+        frames,
+        fps,
+        interpolator,
+        background,
+        draft,
+        model,
+        strength,
+        steps,
+    ]
+    wire(page, TAB, bar, make, inputs, [strip, clip, found, files.clip, files.manifest])
+
+
+def things_of(editor: Mapping[str, Any], picture: Image.Image, painted: str) -> dict[str, NDArray[np.bool_]]:
+    """The masks of the things by colour; of dots, what was found around them."""
+    masks = painted_masks(editor)
+    if painted == WHOLE:
+        return masks
+    found = masks_from_clicks(picture, [dots_of(mask) for mask in masks.values()])
+    return dict(zip(masks, found, strict=True))
+
+
+def shown(picture: Image.Image, masks: Mapping[str, NDArray[np.bool_]]) -> Image.Image:
+    """The picture, dim, with each thing lit in its colour."""
+    pixels = np.asarray(picture).astype(np.float32) * 0.4
+    for name, mask in masks.items():
+        colour = np.array([int(BRUSHES[name][k : k + 2], 16) for k in (1, 3, 5)], np.float32)
+        pixels[mask] = 0.5 * np.asarray(picture)[mask] + 0.5 * colour
+    return Image.fromarray(pixels.round().astype(np.uint8))

@@ -1,0 +1,46 @@
+"""The line of runs."""
+
+import pytest
+
+from gen_inbetween.app.page.line import Line, LineFullError
+
+ANN, BOB, EVE = ("ann", "film"), ("bob", "film"), ("eve", "film")
+
+
+def test_a_run_waits_for_those_before_it():
+    line = Line(5)
+    assert [line.join(key) for key in (ANN, BOB, EVE)] == [0, 1, 2]
+    assert line.start(ANN) is not None
+    assert line.told("eve") == "At work: 1, Waiting: 2 (2 before yours)"
+    line.leave(ANN)
+    assert line.told("bob") == "Waiting: 2 (0 before yours)"
+
+
+def test_a_full_line_takes_nobody_and_a_tab_has_one_run():
+    line = Line(1)
+    line.join(ANN)
+    with pytest.raises(LineFullError, match="1 runs wait"):
+        line.join(BOB)
+    line.start(ANN)
+    with pytest.raises(ValueError, match="a run already"):
+        line.join(ANN)
+    assert line.join(BOB) == 1
+
+
+def test_stop_reaches_a_run_and_a_place_in_the_line():
+    line = Line(5)
+    line.join(ANN), line.join(BOB)
+    ticket = line.start(ANN)
+    assert line.stop(ANN) == "working" and ticket.stopped.is_set()
+    assert line.stop(BOB) == "waiting"
+    assert line.stop(EVE) is None
+
+
+def test_a_browser_that_goes_gives_up_its_places():
+    line = Line(5)
+    line.join(ANN), line.join(("ann", "style")), line.join(BOB)
+    ticket = line.start(ANN)
+    line.desert("ann")
+    assert ticket.stopped.is_set()
+    assert [each.key for each in line.tickets] == [ANN, BOB]  # the one at work leaves at its next step
+    assert line.start(("ann", "style")) is None

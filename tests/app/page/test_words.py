@@ -1,0 +1,32 @@
+"""Words on the page."""
+
+from gen_inbetween.app.page.words import Clock, error_in_words, faults_in_words, status
+from gen_inbetween.media.image import FrameError
+
+
+def test_faults_have_words_and_their_absence_too():
+    assert faults_in_words({"bounce": 0.9, "ghosting": 0.9, "freeze": None}) == "turns back, two copies"
+    assert faults_in_words({"bounce": 0.0, "ghosting": float("nan")}) == "no fault found"
+
+
+def test_a_status_is_text_whatever_it_holds():
+    line = status("<img src=x onerror=alert(1)>", kind="error")
+    assert "<img" not in line and 'role="alert"' in line
+    assert 'max="4" value="2"' in status("", done=2, total=4)
+
+
+def test_an_error_is_a_sentence_without_our_folders():
+    path = "/data/page/files/1234/holiday.jpg"
+    said = error_in_words(FrameError(f"{path} is no picture"), [path, None])
+    assert said == "Holiday.jpg is no picture."
+    assert error_in_words(FileNotFoundError(2, "No such file", "/data/secret")) == "No such file."
+    assert "RuntimeError" in error_in_words(RuntimeError("/data/secret broke"))
+    assert "secret" not in error_in_words(RuntimeError("/data/secret broke"))
+
+
+def test_time_left_goes_by_the_pace_since_the_first_step(monkeypatch):
+    now = iter([0.0, 100.0, 104.0])
+    monkeypatch.setattr("gen_inbetween.app.page.words.time.monotonic", lambda: next(now))
+    clock = Clock()
+    assert clock.left(1, 5) is None  # a hundred seconds for opening the model
+    assert clock.left(3, 5) == 4.0
