@@ -65,7 +65,7 @@ def visit(context, address, tab="Between pictures"):
 
 
 def status_of(page, tab):
-    return page.inner_text(f"#{tab}-status").strip()
+    return page.inner_text(f"#{tab}-status .run-status").strip()
 
 
 def wait_for_status(page, tab, *starts, seconds=180):

@@ -42,7 +42,7 @@ def settle(pictures: Sequence[Image.Image], settings: dict[str, Any]) -> tuple[d
     if lacking is None:
         return settings, ""
     kept = {name: value for name, value in settings.items() if name not in DIFFUSION_ONLY and name != "model"}
-    sentence = f"Interpolated, since there is {lacking} here. {SVD_REMEDY[0].upper()}{SVD_REMEDY[1:]}."
+    sentence = f"Interpolated, since there is {lacking} here. For generated motion: {SVD_REMEDY}."
     return kept | {"method": INTERPOLATE}, sentence
 
 

@@ -52,10 +52,10 @@ def open_pictures(paths: Sequence[str | None], settings: PageSettings, wanted: s
     return pictures
 
 
-def curve_control(label: str, elem_id: str, value: str = "linear") -> Any:
+def curve_control(label: str, elem_id: str, value: str = "linear", *, visible: bool = True) -> Any:
     """A curve by its name or knots, as the command takes it."""
     return gr.Dropdown(
-        list(EASES), value=value, label=label, allow_custom_value=True, elem_id=elem_id, filterable=True,
+        list(EASES), value=value, label=label, allow_custom_value=True, visible=visible, elem_id=elem_id,
         info="A name, or knots such as 0:0,0.5:0.8,1:1",
     )  # fmt: skip
 

@@ -26,7 +26,7 @@ TABS: dict[str, Any] = {
 REFRESH = 2.0  # seconds between two looks at the line
 
 CSS = """
-.gradio-container { max-width: 1320px !important; margin: auto; }
+.gradio-container > main { width: 100% !important; max-width: 1280px !important; margin: auto; }
 .run-status { padding: 6px 2px; font-size: 1.0rem; line-height: 1.35; }
 .run-status progress { width: 100%; height: 10px; display: block; margin-bottom: 4px; accent-color: #0b5cad; }
 .run-status.error { color: #a4161a; font-weight: 600; }
@@ -74,8 +74,16 @@ def theme() -> Default:
         primary_hue="blue",
         font=["system-ui", "sans-serif"],
         font_mono=["ui-monospace", "monospace"],
-    ).set(button_primary_background_fill="#0b5cad", button_primary_background_fill_hover="#084a8c",
-          button_primary_text_color="white")  # fmt: skip
+    ).set(  # dark enough to be read (WCAG AA)
+        body_text_color_subdued="#4b5563",
+        block_info_text_color="#4b5563",
+        block_label_text_color="#374151",
+        block_title_text_color="#374151",
+        input_placeholder_color="#6b7280",
+        button_primary_background_fill="#0b5cad",
+        button_primary_background_fill_hover="#084a8c",
+        button_primary_text_color="white",
+    )
 
 
 def warm_up() -> None:

@@ -76,9 +76,15 @@ def build(page: Page) -> None:
             if progress.preview is not None:
                 shows[strip] = shrunk(progress.preview)
             if progress.clip is not None:
+                yield Step(
+                    f"{what}writing the clip, after ",
+                    progress.step,
+                    progress.steps or None,
+                    {strip: strip_of(progress.clip)},
+                )
                 name = f"clip_seed{settings.get('seed', 0) + number}" if seeds > 1 else "clip"
                 results.append(save(progress.clip, folder, name))
-                shows = {strip: strip_of(progress.clip), **show(results, len(results) - 1)}
+                shows = show(results, len(results) - 1)
             yield Step(what, progress.step, progress.steps or None, shows)
         words = results[0].words if len(results) == 1 else "click the one you like best"
         yield Step(f"Done: {words}. {sentence}".strip())

@@ -39,7 +39,7 @@ def build(page: Page) -> None:
             with gr.Row():
                 fps = gr.Textbox("60", label="Frames a second (--fps)", max_lines=1, elem_id=f"{TAB}-fps")
                 scale = gr.Number(4, label="Times as long (--scale)", minimum=0.1, maximum=100, visible=False)
-                curve = curve_control("Curve (--curve)", f"{TAB}-curve", "ease-in-out")
+                curve = curve_control("Curve (--curve)", f"{TAB}-curve", "ease-in-out", visible=False)
             with gr.Column(visible=False) as board:
                 drawing_board({"the film": curve}, f"{TAB}-board")
             bar = run_bar("Make the film", TAB, HINT)
@@ -66,7 +66,7 @@ def build(page: Page) -> None:
             )
 
     def fields(what: str) -> dict[Any, Any]:
-        return {fps: gr.Textbox(visible=what != CURVE), scale: gr.Number(visible=what == SLOW),
+        return {fps: gr.Textbox(visible=what == RATE), scale: gr.Number(visible=what == SLOW),
                 curve: gr.Dropdown(visible=what == CURVE), board: gr.Column(visible=what == CURVE)}  # fmt: skip
 
     def make(
@@ -106,7 +106,7 @@ def asked(what: str, fps: str, scale: float, curve: str) -> dict[str, Any]:
     if what == SLOW and not scale:
         raise ValueError("say how many times as long, such as 4")
     special: dict[str, dict[str, Any]] = {SLOW: {"scale": scale}, CURVE: {"curve": curve}, LOOP: {"loop": True}}
-    return (rate if what != CURVE else {}) | special.get(what, {})
+    return (rate if what == RATE else {}) | special.get(what, {})
 
 
 def sentence(made: RetimedVideo) -> str:

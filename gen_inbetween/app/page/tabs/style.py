@@ -28,13 +28,13 @@ def build(page: Page) -> None:
     number = gr.State(0)
     with gr.Row():
         with gr.Column():
-            film = film_zone("Film", f"{TAB}-film", 220)
+            film = film_zone("Film", f"{TAB}-film", 190)
             with gr.Row():
                 second = gr.Slider(0, 1, 0, step=0.01, label="Frame to paint, at second", scale=3)
                 take = gr.Button("1. Take this frame", size="sm", elem_id=f"{TAB}-take", scale=1)
             easel = gr.ImageEditor(
-                label="Paint here, or drop the frame as you painted it elsewhere", type="pil", image_mode="RGBA",
-                format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=380,
+                label="Paint here, or drop a painted frame", type="pil", image_mode="RGBA",
+                format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=330,
                 brush=gr.Brush(default_size=14), elem_id=f"{TAB}-easel", buttons=["download"],
             )  # fmt: skip
             keep = gr.Button("2. Keep this painted frame", size="sm", elem_id=f"{TAB}-keep")
@@ -46,7 +46,7 @@ def build(page: Page) -> None:
                 guides = gr.Checkbox(True, label="--guides")
         with gr.Column():
             kept = gr.Gallery(
-                label="Painted frames that are learnt", type="filepath", columns=4, height=170, interactive=False,
+                label="Painted frames that are learnt", type="filepath", columns=4, height=150, interactive=False,
                 allow_preview=False, elem_id=f"{TAB}-keys", buttons=[],
             )  # fmt: skip
             clear = gr.Button("Forget them", size="sm")

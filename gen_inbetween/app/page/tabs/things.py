@@ -35,19 +35,21 @@ def build(page: Page) -> None:
     """The tab's controls and what they do."""
     with gr.Row():
         with gr.Column():
-            first = gr.ImageEditor(
-                label="First picture: paint over what moves, one colour a thing", type="pil",
-                image_mode="RGBA", buttons=[],
-                format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=380,
-                brush=gr.Brush(default_size=18, colors=list(BRUSHES.values()), color_mode="fixed"),
-                elem_id=f"{TAB}-first",
-            )  # fmt: skip
-            last = picture_zone("Last picture", f"{TAB}-last", height=180)
+            with gr.Row():
+                first = gr.ImageEditor(
+                    label="First picture: paint on it", type="pil",
+                    image_mode="RGBA", buttons=[],
+                    format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=330,
+                    brush=gr.Brush(default_size=18, colors=list(BRUSHES.values()), color_mode="fixed"),
+                    elem_id=f"{TAB}-first", scale=3, min_width=340,
+                )  # fmt: skip
+                with gr.Column(scale=2, min_width=160):
+                    last = picture_zone("Last picture", f"{TAB}-last", height=330)
             painted = gr.Radio([WHOLE, DOTS], value=WHOLE, label="I painted", elem_id=f"{TAB}-painted")
             with gr.Row():
                 curves = {name: curve_control(f"The {name} thing", f"{TAB}-{name}", "ease-in-out") for name in BRUSHES}
-            drawing_board({f"the {name} thing": curve for name, curve in curves.items()}, f"{TAB}-board")
             bar = run_bar("Move them", TAB, HINT)
+            drawing_board({f"the {name} thing": curve for name, curve in curves.items()}, f"{TAB}-board")
             with gr.Accordion("Settings, named as in the command", open=False):
                 with gr.Row():
                     frames = gr.Number(25, label="--frames", precision=0, minimum=2, maximum=page.settings.max_frames)

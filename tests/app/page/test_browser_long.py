@@ -1,0 +1,180 @@
+"""Every tab in a real browser, as somebody uses it: minutes, so `make test-all` runs it."""
+
+from __future__ import annotations
+
+import json
+
+import pytest
+from page_cases import (
+    browser,
+    drop,
+    film_of_scene,
+    pair_of_pictures,
+    served,
+    status_of,
+    visit,
+    wait_for_status,
+)
+
+from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.video import open_source
+
+pytestmark = pytest.mark.slow
+
+
+@pytest.fixture(scope="module")
+def address(tmp_path_factory):
+    with served(tmp_path_factory.mktemp("page")) as where:
+        yield where
+
+
+@pytest.fixture
+def context(tmp_path):
+    with browser(tmp_path / "profile") as opened:
+        yield opened
+
+
+def download(page, element, path):
+    with page.expect_download() as waiting:
+        page.click(element)
+    waiting.value.save_as(path)
+    return path
+
+
+def paint(page, element, start, end, size):
+    """A stroke by the mouse, from one point of the picture to another; size: of the picture."""
+    canvas = page.locator(f"#{element} canvas").first.bounding_box()
+    scale = min(canvas["width"] / size[0], canvas["height"] / size[1])
+    left = canvas["x"] + (canvas["width"] - scale * size[0]) / 2
+    top = canvas["y"] + (canvas["height"] - scale * size[1]) / 2
+    page.mouse.move(left + scale * start[0], top + scale * start[1])
+    page.mouse.down()
+    page.mouse.move(left + scale * end[0], top + scale * end[1], steps=8)
+    page.mouse.up()
+
+
+def test_the_bundled_model_runs_to_its_end_and_goes_on(address, context, tmp_path):
+    page = visit(context, address)
+    page.click("#between-example")
+    page.wait_for_selector("#between-last img")
+    page.click("#between-go")
+    wait_for_status(page, "between", "step 1", "step 2", "step 3")
+    page.wait_for_selector("#between-strip img")
+    wait_for_status(page, "between", "Done", seconds=600)
+    clip = Clip.open(download(page, "#between-download", tmp_path / "clip.mp4"))
+    assert clip.size == (64, 64) and clip.manifest["settings"]["model"] == "pocket-2"
+    page.click("#between-onward")
+    page.wait_for_selector("#between-last input[type=file]", state="attached")  # an empty place again
+
+
+def test_stop_stops_at_the_next_step_and_two_people_take_turns(address, tmp_path):
+    first, last = pair_of_pictures(tmp_path)
+    with browser(tmp_path / "profile") as ann:
+        long, short = visit(ann, address), visit(ann, address)
+        long.click("#between-example")
+        long.wait_for_selector("#between-last img")
+        long.click("#between-go")
+        wait_for_status(long, "between", "step ")
+        drop(short, "between-first", first)
+        drop(short, "between-last", last)
+        short.click("#between-go")
+        assert wait_for_status(short, "between", "Waiting") == "Waiting: 1 before yours"
+        short.wait_for_function("document.querySelector('#line').innerText.includes('Waiting: 1')")
+        long.click("#between-stop")
+        assert "Stopped at" in wait_for_status(long, "between", "Stopped")
+        assert "Interpolated" in wait_for_status(short, "between", "Done")  # each has its own
+        assert status_of(long, "between").startswith("Stopped")
+
+
+def test_a_browser_that_is_closed_gives_the_machine_back(address, tmp_path):
+    with browser(tmp_path / "one") as gone:
+        page = visit(gone, address)
+        page.click("#between-example")
+        page.wait_for_selector("#between-last img")
+        page.click("#between-go")
+        wait_for_status(page, "between", "step ")
+    with browser(tmp_path / "two") as other:
+        page = visit(other, address)
+        page.wait_for_function("document.querySelector('#line').innerText.includes('Nothing at work')")
+
+
+def test_a_film_of_five_seconds_is_retimed(address, context, tmp_path):
+    page = visit(context, address, "Film")
+    drop(page, "film-film", film_of_scene(tmp_path / "walk.mp4"))
+    page.fill("#film-fps input, #film-fps textarea", "20")
+    page.click("#film-go")
+    assert wait_for_status(page, "film", "Done") == "Done: 100 frames, 20 a second, 5.0 s."
+    source = open_source(download(page, "#film-download", tmp_path / "new.mp4"))
+    assert source.fps == 20 and len(source.times) == 100
+    page.wait_for_selector("#film-slider img")
+    broken = tmp_path / "broken.mp4"
+    broken.write_bytes((tmp_path / "walk.mp4").read_bytes()[:500])
+    page.fill("#film-fps input, #film-fps textarea", "many")
+    page.click("#film-go")
+    said = wait_for_status(page, "film", "Expected", "Many", "No", "'many'")
+    assert "many" in said and page.get_attribute("#film-status .run-status", "role") == "alert"
+
+
+def test_a_thing_is_painted_by_mouse_and_moves(address, context, tmp_path):
+    first, last = pair_of_pictures(tmp_path)
+    page = visit(context, address, "Move things")
+    drop(page, "things-first", first)
+    drop(page, "things-last", last)
+    page.wait_for_timeout(2000)
+    page.locator("#things-first button[aria-label*='rush' i]").first.click()
+    for row in range(34, 70, 6):
+        paint(page, "things-first", (24, row), (58, row), (192, 128))
+    page.wait_for_timeout(1000)
+    page.click("#things-go")
+    wait_for_status(page, "things", "Done")
+    page.wait_for_selector("#things-found img")
+    clip = Clip.open(download(page, "#things-download", tmp_path / "clip.mp4"))
+    assert len(clip) == 25 and len(clip.manifest["masks"] if "masks" in clip.manifest else [1]) == 1
+
+
+def test_a_painted_frame_spreads_over_a_film(address, context, tmp_path):
+    page = visit(context, address, "Style")
+    drop(page, "style-film", film_of_scene(tmp_path / "walk.mp4", seconds=1))
+    page.click("#style-take")
+    page.wait_for_timeout(3000)
+    page.click("#style-keep")
+    wait_for_status(page, "style", "Kept as frame 0")
+    page.get_by_role("button", name="Settings, named as in the command").locator("visible=true").click()
+    page.get_by_label("--steps").locator("visible=true").fill("10")
+    page.click("#style-go")
+    wait_for_status(page, "style", "Done", seconds=400)
+    assert len(Clip.open(download(page, "#style-download", tmp_path / "styled.mp4"))) == 10
+
+
+def test_methods_are_compared(address, context, tmp_path):
+    first, last = pair_of_pictures(tmp_path)
+    page = visit(context, address, "Compare")
+    drop(page, "compare-first", first)
+    drop(page, "compare-last", last)
+    page.click("#compare-go")
+    wait_for_status(page, "compare", "Done")
+    assert page.locator("#compare-clips img").count() == 2
+    page.wait_for_selector("#compare-sheet img")
+    page.get_by_label("vibid").check()
+    page.click("#compare-go")
+    assert "no svd-xt weights here" in wait_for_status(page, "compare", "Vibid need")
+
+
+TABS = ("Between pictures", "Film", "Move things", "Style", "Compare")
+FOREIGN = ("canvas", "scrollable-region-focusable")  # of Gradio's own parts
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_nothing_serious_bars_people(address, context, tab):
+    """axe-core, serious and critical findings of WCAG 2 A and AA; and the button is reached by keyboard."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "gen_inbetween[test-app]"')
+    page = visit(context, address, tab)
+    page.wait_for_timeout(1000)
+    options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}, "resultTypes": ["violations"]}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    serious = {
+        each["id"]: [node["html"][:160] for node in each["nodes"]]
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    }
+    assert serious == {}, json.dumps(serious, indent=1)
