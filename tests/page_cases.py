@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+import io
+import os
 import shutil
 import socket
 import time
 from contextlib import contextmanager
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -82,6 +85,14 @@ def drop(page, element, path):
     page.set_input_files(f"#{element} input[type=file]", str(path))
     page.wait_for_selector(f"#{element} img, #{element} video, #{element} canvas")
     page.wait_for_load_state("networkidle")
+
+
+def shot(page, name):
+    """A picture of the page for docs/images, where $GEN_INBETWEEN_SCREENS names a folder."""
+    if folder := os.environ.get("GEN_INBETWEEN_SCREENS"):
+        page.wait_for_timeout(1500)
+        picture = Image.open(io.BytesIO(page.screenshot(timeout=LONG)))
+        picture.save(Path(folder) / f"{name}.webp", quality=75, method=6)
 
 
 def scene(place, size=(192, 128)):

@@ -41,7 +41,7 @@ def bundled(pair: str) -> tuple[Image.Image, Image.Image]:
 def open_pictures(paths: Sequence[str | None], settings: PageSettings, wanted: str) -> list[Image.Image]:
     """The pictures that were dropped. ValueError: one is missing; FrameError: unreadable or too large."""
     if not all(paths):
-        raise ValueError(f"drop {wanted} first")
+        raise ValueError(f"{wanted}: missing here; drop a picture into each place")
     pictures = [open_image(path) for path in paths if path]  # as pictures: a manifest names no place of ours
     for picture in pictures:
         if picture.width * picture.height > settings.max_megapixels * 1e6:

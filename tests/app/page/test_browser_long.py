@@ -11,6 +11,7 @@ from page_cases import (
     film_of_scene,
     pair_of_pictures,
     served,
+    shot,
     status_of,
     visit,
     wait_for_status,
@@ -63,6 +64,7 @@ def test_the_bundled_model_runs_to_its_end_and_goes_on(address, context, tmp_pat
     wait_for_status(page, "between", "Done", seconds=600)
     clip = Clip.open(download(page, "#between-download", tmp_path / "clip.mp4"))
     assert clip.size == (64, 64) and clip.manifest["settings"]["model"] == "pocket-2"
+    shot(page, "app_between")
     page.click("#between-onward")
     page.wait_for_selector("#between-last input[type=file]", state="attached")  # an empty place again
 
@@ -107,8 +109,7 @@ def test_a_film_of_five_seconds_is_retimed(address, context, tmp_path):
     source = open_source(download(page, "#film-download", tmp_path / "new.mp4"))
     assert source.fps == 20 and len(source.times) == 100
     page.wait_for_selector("#film-slider img")
-    broken = tmp_path / "broken.mp4"
-    broken.write_bytes((tmp_path / "walk.mp4").read_bytes()[:500])
+    shot(page, "app_film")
     page.fill("#film-fps input, #film-fps textarea", "many")
     page.click("#film-go")
     said = wait_for_status(page, "film", "Expected", "Many", "No", "'many'")
@@ -128,6 +129,7 @@ def test_a_thing_is_painted_by_mouse_and_moves(address, context, tmp_path):
     page.click("#things-go")
     wait_for_status(page, "things", "Done")
     page.wait_for_selector("#things-found img")
+    shot(page, "app_things")
     clip = Clip.open(download(page, "#things-download", tmp_path / "clip.mp4"))
     assert len(clip) == 25 and len(clip.manifest["masks"] if "masks" in clip.manifest else [1]) == 1
 
@@ -143,6 +145,7 @@ def test_a_painted_frame_spreads_over_a_film(address, context, tmp_path):
     page.get_by_label("--steps").locator("visible=true").fill("10")
     page.click("#style-go")
     wait_for_status(page, "style", "Done", seconds=400)
+    shot(page, "app_style")
     assert len(Clip.open(download(page, "#style-download", tmp_path / "styled.mp4"))) == 10
 
 
@@ -155,6 +158,7 @@ def test_methods_are_compared(address, context, tmp_path):
     wait_for_status(page, "compare", "Done")
     assert page.locator("#compare-clips img").count() == 2
     page.wait_for_selector("#compare-sheet img")
+    shot(page, "app_compare")
     page.get_by_label("vibid").check()
     page.click("#compare-go")
     assert "no svd-xt weights here" in wait_for_status(page, "compare", "Vibid need")

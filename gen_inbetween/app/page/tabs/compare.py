@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from pathlib import Path
 from typing import Any
 
 import gradio as gr
@@ -67,14 +68,20 @@ def build(page: Page) -> None:
                     shows = {gallery: list(items), paths: list(results)}
                 yield Step(f"{name} ({number + 1} of {len(methods)}): ", progress.step, progress.steps or None, shows)
         rows = {name: [frame.convert("RGB") for frame in each] for name, each in clips.items()}
-        yield Step("Done: click a clip to see it large.", shows={sheet: contact_sheet(rows), clip: results[0]})
+        shows = {sheet: contact_sheet(rows), clip: results[0], **files.of(Path(results[0]))}
+        yield Step("Done: click a clip to see it large.", shows=shows)
 
     def pick(results: list[str], event: gr.SelectData) -> dict[Any, Any]:
-        from pathlib import Path
-
         return {clip: results[event.index], **files.of(Path(results[event.index]))}
 
-    wire(page, TAB, bar, make, [first, last, methods, model, frames, steps, seed], [gallery, paths, clip, sheet])
+    wire(
+        page,
+        TAB,
+        bar,
+        make,
+        [first, last, methods, model, frames, steps, seed],
+        [gallery, paths, clip, sheet, files.clip, files.manifest],
+    )
     gallery.select(pick, paths, [clip, files.clip, files.manifest], **PRIVATE)
     example.click(
         lambda: (*bundled("walker"), "pocket-2", 10), None, [first, last, model, steps], **PRIVATE
