@@ -98,7 +98,13 @@ def kill_a_node(cluster, chance, cpus=2):
                 child.kill()
         process.process.kill()
     cluster.remove_node(node, allow_graceful=False)
-    cluster.add_node(num_cpus=cpus)
+    for attempt in range(3):  # on a busy machine a node may not be up in time
+        try:
+            cluster.add_node(num_cpus=cpus)
+            return
+        except Exception:
+            if attempt == 2:
+                raise
 
 
 def torment(cluster, pairs, out, count, kinds, seed=0, log=None, workers="1..3", seconds=1500):

@@ -19,6 +19,7 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 from gen_inbetween.runtime.checks import check_real, check_whole
+from gen_inbetween.runtime.trust.limits import shorten
 
 if TYPE_CHECKING:
     from ray.data import Dataset
@@ -52,10 +53,11 @@ class Cluster:
 
 def parse_workers(text: str) -> tuple[int, int]:
     """ "2..64" -> (2, 64); "8" -> (8, 8)."""
-    fewest, _, most = text.partition("..")
-    if not fewest.isdecimal() or not (most or fewest).isdecimal() or not 1 <= int(fewest) <= int(most or fewest):
+    fewest, dots, most = text.partition("..")
+    most = most if dots else fewest
+    if not fewest.isdecimal() or not most.isdecimal() or not 1 <= int(fewest) <= int(most):
         raise ValueError(f"--workers {text!r}: expected a number of workers, or fewest..most, for example 2..64")
-    return int(fewest), int(most or fewest)
+    return int(fewest), int(most)
 
 
 def add_options(parser: ArgumentParser) -> None:
@@ -115,7 +117,10 @@ class Ledger:
 
 
 class Worker:
-    """An actor: opens the work once, and does it row by row."""
+    """An actor: opens the work once, and does it row by row.
+
+    The ledger is told of a batch; of each row only where the batch was begun before, and its worker died.
+    """
 
     def __init__(self, open_work: Callable[[], Work], ledger: Any) -> None:
         self.open_work, self.ledger = open_work, ledger
@@ -123,21 +128,30 @@ class Worker:
 
     def __call__(self, batch: dict[str, Any]) -> dict[str, list[Any]]:
         """A batch of "key" and "row" to one of the results' columns."""
-        results = [self.do(str(key), str(row)) for key, row in zip(batch["key"], batch["row"], strict=True)]
+        name = f"batch of {batch['key'][0]}"
+        again = self.begin(name) > 1
+        results = [self.do(str(key), str(row), again) for key, row in zip(batch["key"], batch["row"], strict=True)]
+        self.ledger.end.remote(name)
         return {name: [result[name] for result in results] for name in results[0]}
 
-    def do(self, key: str, row: str) -> Result:
+    def do(self, key: str, row: str, watched: bool) -> Result:
         """One row."""
-        import ray
-
-        if ray.get(self.ledger.begin.remote(key)) > ATTEMPTS:
+        if watched and self.begin(key) > ATTEMPTS:
             why = f"its worker ended {ATTEMPTS} times while it made this row"
-            result: Result = {"key": key, "out": "", "state": SET_ASIDE, "why": why, "seconds": 0.0}
+            result = blank(key, row) | {"state": SET_ASIDE, "why": why}
         else:
             self.work = self.work or self.open_work()
             result = self.work(key, row)
-        self.ledger.end.remote(key)
+        if watched:
+            self.ledger.end.remote(key)
         return result
+
+    def begin(self, name: str) -> int:
+        """How often this was begun, now included."""
+        import ray
+
+        count: int = ray.get(self.ledger.begin.remote(name))
+        return count
 
 
 def spread(rows: Dataset, open_work: Callable[[], Work], cluster: Cluster) -> Dataset:
@@ -160,6 +174,11 @@ def spread(rows: Dataset, open_work: Callable[[], Work], cluster: Cluster) -> Da
     )
 
 
+def blank(key: str, row: str) -> Result:
+    """A row of the report, to be filled."""
+    return {"where": shorten(row), "out": "", "state": "", "why": "", "seconds": 0.0, "key": key}
+
+
 def spread_numbers(count: int, open_work: Callable[[], Callable[[int], str]], cluster: Cluster) -> list[str]:
     """Do numbered pieces of work, and return what went wrong ("" where nothing did), in order.
 
@@ -175,7 +194,7 @@ def spread_numbers(count: int, open_work: Callable[[], Callable[[int], str]], cl
                 why = do(int(row))
             except Exception as error:  # one piece must not cost the others
                 why = " ".join(str(error).split()) or type(error).__name__
-            return {"key": key, "out": "", "state": "failed" if why else "made", "why": why, "seconds": 0.0}
+            return blank(key, row) | {"state": "failed" if why else "made", "why": why}
 
         return work
 

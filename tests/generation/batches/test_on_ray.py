@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import os
+import time
+from contextlib import suppress
 
+import psutil
 import pytest
 
 pytest.importorskip("ray", reason="ray is not installed")
@@ -50,6 +54,61 @@ def test_twenty_kills_of_two_thousand_pairs(cluster, tmp_path):
     assert numbers((tmp_path / "log").read_text())[2] == 0
 
 
+STUB = """
+import time
+from gen_inbetween.generation.batches.rows import MADE, Report, RowMaker
+RowMaker.__call__ = lambda self, number, row: time.sleep({seconds}) or Report("", str(row.get("out")), MADE)
+"""
+
+
+def stubbed(tmp_path, monkeypatch, seconds):
+    """Every process from now on makes no clip, and takes so long for it."""
+    (tmp_path / "sitecustomize.py").write_text(STUB.format(seconds=seconds))
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+
+
+@pytest.mark.slow
+def test_the_driver_holds_as_much_for_a_hundred_times_the_rows(tmp_path, monkeypatch):
+    stubbed(tmp_path, monkeypatch, 0)
+    most = {}
+    with cluster_of(monkeypatch, 1, cpus=4) as cluster:
+        for count in (2_000, 200_000):
+            pairs = write_pairs(tmp_path / str(count), count)
+            log = tmp_path / f"{count}.log"
+            driver = start_driver(cluster, pairs, tmp_path / f"out{count}", "--workers", "2", log=log)
+            most[count] = peak_memory(driver)
+            assert driver.wait() == 0 and numbers(log.read_text()) == (count, 0, 0)
+    print(f"most memory of the driver: {most} MB")
+    assert most[200_000] < most[2_000] + 150
+
+
+@pytest.mark.slow
+def test_rows_of_a_second_wait_for_little_else(tmp_path, monkeypatch):
+    import pyarrow.dataset
+
+    stubbed(tmp_path, monkeypatch, 1)
+    pairs = write_pairs(tmp_path / "in", 160)
+    with pytest.MonkeyPatch.context() as other, cluster_of(other, 1, cpus=4) as fresh:
+        driver = start_driver(fresh, pairs, tmp_path / "out", "--workers", "2", log=tmp_path / "log")
+        assert driver.wait() == 0
+    files = sorted(path.stat().st_mtime for path in (tmp_path / "out" / "report").rglob("*.parquet"))
+    report = pyarrow.dataset.dataset(next((tmp_path / "out" / "report").iterdir()), format="parquet")
+    rows = report.count_rows() - 2 * 16  # after the first block of each worker
+    overhead = (files[-1] - files[1]) * 2 / rows - 1
+    print(f"overhead {100 * overhead:.1f} % of rows of a second")
+    assert overhead < 0.15
+
+
+def peak_memory(process):
+    """MB that a process held at most, looked at until it ends."""
+    most = 0.0
+    while process.poll() is None:
+        with suppress(psutil.NoSuchProcess):
+            most = max(most, psutil.Process(process.pid).memory_info().rss / 1e6)
+        time.sleep(0.2)
+    return round(most)
+
+
 POISON = """
 import os
 from gen_inbetween.generation.batches.rows import RowMaker
@@ -65,14 +124,14 @@ RowMaker.make = poisoned
 
 
 @pytest.mark.slow
-def test_bad_rows_are_rows_of_the_report_and_poison_is_set_aside(cluster, tmp_path, monkeypatch):
+def test_bad_rows_are_rows_of_the_report_and_poison_is_set_aside(tmp_path, monkeypatch):
     import pyarrow.dataset
 
     pairs = write_pairs(tmp_path / "in", 20)
     bad = [{"frame0": "gone.png", "frame1": "1.png", "out": "x.mp4"}, {"frame0": "1.png", "out": "y.mp4"}]
     pairs.write_text(pairs.read_text() + "{\n" + "".join(json.dumps(row) + "\n" for row in bad))
     (tmp_path / "sitecustomize.py").write_text(POISON)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=":")
+    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.MonkeyPatch.context() as other, cluster_of(other, 1) as poisoned:
         driver = start_driver(poisoned, pairs, tmp_path / "out", log=tmp_path / "log")
         assert driver.wait(timeout=400) == 1
