@@ -27,6 +27,9 @@ Phase = Annotated[
 ]
 Cuts = Annotated[bool, typer.Option(help="Keep scene cuts; --no-cuts interpolates over them.")]
 Duplicates = Annotated[str, typer.Option(metavar="keep|replace", help="Frames that repeat the one before.")]
+Cadence = Annotated[
+    str | None, typer.Option(metavar="keep|smooth", help="Of hand-drawn animation: smooth draws between its drawings.")
+]
 Curve = Annotated[
     str, typer.Option(metavar="NAME|KNOTS", help="linear, ease-in-out, ... or 0:0,0.5:0.8,1:1. Short clips only.")
 ]
@@ -59,6 +62,7 @@ def retime(
     phase: Phase = 0.0,
     cuts: Cuts = True,
     duplicates: Duplicates = "keep",
+    cadence: Cadence = None,
     audio: Audio = None,
     start: Start = None,
     stop: Stop = None,
@@ -76,7 +80,7 @@ def retime(
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
     options: dict[str, Any] = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
-    options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
+    options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options["interlaced"] = interlaced
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
@@ -96,6 +100,7 @@ def slowmo(
     phase: Phase = 0.0,
     cuts: Cuts = True,
     duplicates: Duplicates = "keep",
+    cadence: Cadence = None,
     audio: Audio = None,
     start: Start = None,
     stop: Stop = None,
@@ -111,11 +116,20 @@ def slowmo(
 ) -> None:
     """Slow motion: the frame rate stays, and the video lasts longer; the sound is stretched at its own pitch."""
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
-    options |= {"phase": phase, "duplicates": duplicates, "audio": audio}
+    options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options["interlaced"] = interlaced
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options)
+
+
+def _duplicates(duplicates: str, cadence: str | None) -> str:
+    """What becomes of repeated frames: as --duplicates says, or as --cadence does in the words of animation."""
+    if cadence is None:
+        return duplicates
+    if cadence not in ("keep", "smooth"):
+        raise ValueError(f"--cadence: expected keep or smooth, got {cadence!r}")
+    return "replace" if cadence == "smooth" else "keep"
 
 
 def _make(

@@ -53,6 +53,7 @@ class FramePair:
     last: TimedFrame
     hold: bool
     cut: bool = False  # hold because another scene begins
+    change: float = 0.0  # of the most changed cell of a thumbnail, values in [0, 1]; of a merged pair, its last step's
 
 
 @dataclass(frozen=True)
@@ -61,6 +62,7 @@ class _Step:
     last: TimedFrame
     thumbnails: tuple[np.ndarray, np.ndarray]
     change: float  # mean over the thumbnail, values in [0, 1]
+    most: float  # of its most changed cell
     alike: bool  # the last repeats the first, but for noise
     equal: bool  # bit for bit
     cut: bool = False
@@ -94,7 +96,7 @@ def frame_pairs(
                 continue
             yield from map(_pair, run)
         elif run and not step.cut and not step.first.stands:
-            yield FramePair(run[0].first, step.last, hold=False)
+            yield FramePair(run[0].first, step.last, hold=False, change=step.most)
         else:
             yield from map(_pair, (*run, step))
         run = []
@@ -108,7 +110,7 @@ def check_duplicates(duplicates: str) -> None:
 
 
 def _pair(step: _Step) -> FramePair:
-    return FramePair(step.first, step.last, hold=step.cut or step.equal or step.first.stands, cut=step.cut)
+    return FramePair(step.first, step.last, step.cut or step.equal or step.first.stands, step.cut, step.most)
 
 
 def _steps(frames: Iterable[TimedFrame]) -> Iterator[_Step]:
@@ -140,9 +142,10 @@ def _check_order(first: TimedFrame, last: TimedFrame, number: int) -> None:
 
 def _step(first: TimedFrame, last: TimedFrame, thumbnails: tuple[np.ndarray, np.ndarray]) -> _Step:
     change = np.abs(thumbnails[1] - thumbnails[0])
-    alike = bool(change.max() < ALIKE)
+    most = float(change.max())
+    alike = most < ALIKE
     equal = alike and np.array_equal(first.pixels, last.pixels)
-    return _Step(first, last, thumbnails, float(change.mean()), alike, equal)
+    return _Step(first, last, thumbnails, float(change.mean()), most, alike, equal)
 
 
 def _judge_cuts(steps: Iterable[_Step], seam: bool) -> Iterator[_Step]:

@@ -15,7 +15,7 @@ import os
 import time
 from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
 from pathlib import Path
 from typing import Any
@@ -25,6 +25,7 @@ import torch
 
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import open_interpolator
+from gen_inbetween.interpolation.retiming.cadence import cadence_of
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
 from gen_inbetween.interpolation.retiming.frame_pairs import (
     Duplicates,
@@ -64,6 +65,7 @@ class Counts:
 
     cuts: int = 0
     duplicates: int = 0  # frames that repeat the one before: bit for bit, or left out
+    changes: list[float] = field(default_factory=list)  # from frame to frame, as `FramePair.change`; 0: left out
 
 
 @dataclass(frozen=True)
@@ -101,6 +103,7 @@ class RetimedVideo:
     cuts: int
     duplicates: int  # source frames that repeat the one before: bit for bit, or left out by duplicates="replace"
     damaged: int  # packets that gave no whole frame
+    cadence: str | None  # "twos", "threes", "fours" or "mixed" of hand-drawn animation
     fps: float
     duration: float  # seconds the output lasts
     seconds: float  # it took
@@ -211,6 +214,7 @@ def retime_video(
     def result() -> RetimedVideo:
         return RetimedVideo(
             out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
+            None if (cadence := cadence_of(counts.changes)) is None else cadence.name,
             float(rate), float(drawing.total / rate), time.monotonic() - begun,
         )  # fmt: skip
 
@@ -225,6 +229,11 @@ def retime_video(
         write_planned(frames, plan, record)
     if (place := place_of(out)).is_file():
         manifests.write(record(), path_beside(place))
+    if cadence := cadence_of(counts.changes):
+        treated = (
+            "" if duplicates == "replace" else "; --cadence smooth (duplicates=replace) draws between the drawings"
+        )
+        log.info("%s is %s%s", given.name, cadence.describe(float(source.rate)), treated)
     return result()
 
 
@@ -329,6 +338,7 @@ def _count_pairs(
         repeats = pair.hold and not pair.cut and not pair.first.stands
         counts.duplicates += left_out + (repeats and pair.last.seconds != seam)
         counts.cuts += pair.cut
+        counts.changes += [0.0] * left_out + [pair.change]
         yield pair
 
 
