@@ -77,6 +77,7 @@ def make_here(pairs: Path, out: Path, said: dict[str, Any], overwrite: bool, sha
 
 def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool, shard: tuple[int, int]) -> Summary:
     """From or to an object store."""
+    from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
     from gen_inbetween.generation.batches.rows import RowMaker, run_rows
     from gen_inbetween.runtime.lists import read_rows
     from gen_inbetween.runtime.stores import DoneIndex, Store, local_or_address
@@ -88,7 +89,7 @@ def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool
             base, _, name = address.rpartition("/")
             path = Store(base).fetch(name, Path(folder) / name)
         assert path is not None
-        rows = read_rows(path, ("frame0", "frame1"), ("out", "still", "draft"))
+        rows = read_rows(path, COLUMNS, ("out", *FILES), INSTEAD)
     if not rows:
         raise ValueError(f'{pairs}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
     index = None if target is None else DoneIndex(Store(target), shard).load()

@@ -33,6 +33,7 @@ from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 log = logging.getLogger("gen_inbetween")
 
 OWN_KEYS = ("frame0", "frame1", "keyframes", "out")
+COLUMNS, INSTEAD = ("frame0", "frame1"), ("keyframes",)  # by one of them the header of a CSV is known
 FILES = ("still", "draft")  # settings that name files, relative to the list as keyframes are
 MACHINE = ("device", "vram_gb")  # settings that say where a clip is made, not which
 
@@ -97,7 +98,7 @@ def read_pairs(
     """
     path = Path(path)
     try:
-        rows = read_rows(path, ("frame0", "frame1"), ("out", *FILES))
+        rows = read_rows(path, COLUMNS, ("out", *FILES), INSTEAD)
     except OSError as error:
         raise ValueError(f"{path}: cannot read the list of pairs: {error.strerror or error}") from error
     entries: list[Pair | str] = []
@@ -184,7 +185,7 @@ def _keyframes(values: Mapping[str, Any], folder: Path) -> list[Keyframe]:
         if "frame0" in values or "frame1" in values:
             raise ValueError("expected keyframes, or frame0 and frame1, got both")
         if not isinstance(entries, list) or len(entries) < 2:
-            raise ValueError(f"expected a list of at least two under keyframes, got {entries!r}")
+            raise ValueError(f"expected a list of at least two under keyframes, [a.png, b.png], got {entries!r}")
         return [read_entry(entry, folder) for entry in entries]
     absent = [key for key in ("frame0", "frame1") if not isinstance(values.get(key), str)]
     if absent:

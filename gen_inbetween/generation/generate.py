@@ -281,12 +281,10 @@ def generate_clip(
         for number, frame in enumerate(list(parts["frames"].values())[: len(keyframes)]):
             frame |= {name: values[number] for name, values in places.items()}
     candidates = make_candidates(timeline, settings, source, own, progress, interpolator, earlier)
-    if settings.method != INTERPOLATE and timeline.plain and clear[0].mode == "RGBA":
+    if settings.method != INTERPOLATE and clear[0].mode == "RGBA":
         sizes = {name: candidates[0][1]["settings"][name] for name in ("width", "height")}
         fitted = replace(settings, **sizes)
-        candidates = [(carry_alpha(frames, (clear[0], clear[1]), fitted), more) for frames, more in candidates]
-    elif settings.method != INTERPOLATE and clear[0].mode == "RGBA":
-        warn_once(f"the keyframes are transparent: between more than two the clip lies over {settings.background}")
+        candidates = [(carry_alpha(frames, timeline, clear, fitted), more) for frames, more in candidates]
     frames, more = candidates[0]
     parts |= more
     if earlier:

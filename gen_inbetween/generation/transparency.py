@@ -1,9 +1,11 @@
 """Transparency of clips that a diffusion model made.
 
 Models know colour alone: it is sampled over the background, and the alpha of the keyframes is carried along the motion
-of what was sampled, found by DIS flow from each frame to both keyframes:
+of what was sampled, found by DIS flow from each frame to the keyframe before it and the one after it:
 
     alpha_t = (1 - t) alpha_0(x + flow_t0) + t alpha_1(x + flow_t1)
+
+with t from 0 to 1 between the two. In a loop the keyframe after the last is the first.
 """
 
 from __future__ import annotations
@@ -16,10 +18,10 @@ import torch
 from PIL import Image
 
 from gen_inbetween.generation.settings import Settings
+from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.interpolation.warping import warp
-from gen_inbetween.media.fit import fit_pair
 
 log = logging.getLogger("gen_inbetween")
 
@@ -27,29 +29,39 @@ _CPU = torch.device("cpu")
 
 
 def carry_alpha(
-    frames: Sequence[Image.Image], keyframes: tuple[Image.Image, Image.Image], settings: Settings
+    frames: Sequence[Image.Image], timeline: Timeline, keyframes: Sequence[Image.Image], settings: Settings
 ) -> list[Image.Image]:
-    """The frames (RGB, over the settings' background) as RGBA, with the alpha of two RGBA keyframes.
+    """The frames (RGB, over the settings' background) as RGBA, with the alpha of RGBA keyframes.
 
-    settings: those the frames were sampled with; by them the keyframes are fitted.
+    timeline: of the frames, with the places of the keyframes. settings: those the frames were sampled with; by them the
+        keyframes are fitted.
     """
     log.info(
         "the keyframes are transparent: colour is sampled over the background %s, alpha follows its motion",
         settings.background,
     )
-    fitted0, fitted1, geometry = fit_pair(*keyframes, settings.width or 0, settings.height or 0, settings.fit)
-    ends = [geometry.undo(frame) for frame in (fitted0, fitted1)]
+    ends = fit_back(keyframes, settings)
     alphas = [frame_tensor(end.getchannel("A").convert("RGB"), _CPU) for end in ends]
-    first, last = (frame_tensor(frame, _CPU) for frame in (frames[0], frames[-1]))
-    carried = [ends[0]]
-    for number in range(1, len(frames) - 1):
-        t, frame = number / (len(frames) - 1), frame_tensor(frames[number], _CPU)
-        moved0, moved1 = (warp(alpha, dis_flow(frame, end)) for alpha, end in zip(alphas, (first, last), strict=True))
-        alpha = ((1 - t) * moved0 + t * moved1)[0, 0].clamp(0, 1).numpy()
-        carried.append(_uncovered(frames[number], alpha, settings.background))
-    return [*carried, ends[1]] if settings.exact_ends else [
-        _with_alpha_of(frames[0], ends[0], settings), *carried[1:], _with_alpha_of(frames[-1], ends[1], settings)
-    ]  # fmt: skip
+    shown = [frame_tensor(frames[position], _CPU) for position in timeline.positions]
+    whole = [settings.exact_ends and strength == 1 for strength in timeline.strengths or (1.0,) * len(ends)]
+    carried: list[Image.Image] = []
+    for number, (start, stop) in enumerate(timeline.segments):
+        pair = (number, (number + 1) % len(ends))
+        carried.append(ends[number] if whole[number] else _with_alpha_of(frames[start], ends[number], settings))
+        for position in range(start + 1, stop):
+            t, frame = (position - start) / (stop - start), frame_tensor(frames[position], _CPU)
+            moved0, moved1 = (warp(alphas[each], dis_flow(frame, shown[each])) for each in pair)
+            alpha = ((1 - t) * moved0 + t * moved1)[0, 0].clamp(0, 1).numpy()
+            carried.append(_uncovered(frames[position], alpha, settings.background))
+    if not timeline.loop:
+        carried.append(ends[-1] if whole[-1] else _with_alpha_of(frames[-1], ends[-1], settings))
+    return carried
+
+
+def fit_back(keyframes: Sequence[Image.Image], settings: Settings) -> list[Image.Image]:
+    """The keyframes as they lie in the finished frames: fitted to the sampled size by the first one's geometry."""
+    laid, geometry = Timeline(tuple(keyframes), (), 0).fit(settings.width or 0, settings.height or 0, settings.fit)
+    return [geometry.undo(keyframe) for keyframe in laid.keyframes]
 
 
 def _with_alpha_of(frame: Image.Image, end: Image.Image, settings: Settings) -> Image.Image:

@@ -24,6 +24,7 @@ import yaml
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
 DELIMITERS = ",;\t"
+ALONE = "\x1f"  # the delimiter of one column: a sign that no line has
 
 
 class _Loader(yaml.SafeLoader):
@@ -57,14 +58,17 @@ def read_text(path: str | os.PathLike[str]) -> str:
         raise ValueError(f"{path} is not text in UTF-8 or UTF-16 ({error.reason}): save it as UTF-8") from error
 
 
-def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Sequence[str] = ()) -> list[tuple[int, Row]]:
+def read_rows(
+    path: str | os.PathLike[str], columns: Sequence[str], words: Sequence[str] = (), instead: Sequence[str] = ()
+) -> list[tuple[int, Row]]:
     """(line number, row) of every line that is not empty.
 
     Args:
         path: a file of JSON lines, or CSV.
         columns: what a row has to say; by them the header of a CSV is known.
         words: of those and other columns of a CSV, the ones that stay text; other cells are read as YAML, as those of
-            "--set" are: 3 is a number.
+            "--set" are: 3 is a number, [a, b] a list.
+        instead: columns that a row may have in place of `columns`. The only column of a CSV holds its whole lines.
 
     Raises:
         ValueError: it is another kind of file, in one line. OSError: it cannot be read.
@@ -76,7 +80,8 @@ def read_rows(path: str | os.PathLike[str], columns: Sequence[str], words: Seque
     first = lines[0][1].strip()
     delimiter = max(DELIMITERS, key=first.count)
     header = column_names(next(csv.reader([first], delimiter=delimiter)))
-    if set(columns) & set(header):
+    if {*columns, *instead} & set(header):
+        delimiter = delimiter if len(header) > 1 else ALONE
         return list(_csv_rows(text, delimiter, {*columns, *words}))
     if any(line.lstrip().startswith("{") for _, line in lines) and not _is_json(text, len(lines)):
         return [(number, json_row(line)) for number, line in lines]

@@ -273,3 +273,27 @@ def test_a_line_that_has_changed_is_made_again(tmp_path, monkeypatch):
     (tmp_path / "out" / "c.gif").write_bytes(b"GIF89a: a user's own")
     assert states() == []
     assert (tmp_path / "out" / "c.gif").read_bytes() == b"GIF89a: a user's own"
+
+
+@pytest.mark.parametrize(
+    "table",
+    [
+        "keyframes\n[a.png, b.png:9:0.5, end.png]\n",
+        'keyframes,seed\n"[a.png, b.png:9:0.5, end.png]",\n',
+        "keyframes;out\n[a.png, {image: b.png, position: 9, strength: 0.5}, end.png];x.gif\n",
+        'frame0,frame1,keyframes\n,,"[a.png, b.png:9:0.5, end.png]"\n',
+    ],
+)
+def test_a_table_may_say_keyframes_alone(tmp_path, table):
+    (tmp_path / "list.csv").write_text(table)
+    (entry,) = read_pairs(tmp_path / "list.csv", tmp_path / "out", {})
+    assert isinstance(entry, Pair)
+    assert entry.places == [[None, 1.0], [9, 0.5], [None, 1.0]]
+    assert [path.name for path in entry.files.values()] == ["a.png", "b.png", "end.png"]
+
+
+def test_keyframes_of_a_table_that_are_no_list_are_named(tmp_path):
+    (tmp_path / "list.csv").write_text("keyframes\na.png b.png\n[a.png]\n[a.png, 3]\n")
+    entries = read_pairs(tmp_path / "list.csv", tmp_path / "out", {})
+    assert "under keyframes, [a.png, b.png], got 'a.png b.png'" in entries[0]
+    assert "at least two" in entries[1] and "expected a keyframe as text" in entries[2]

@@ -9,7 +9,12 @@ from typer.testing import CliRunner
 
 from gen_inbetween.cli.app import app
 from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.settings import Settings
+from gen_inbetween.generation.timeline.keyframe import Keyframe
+from gen_inbetween.generation.timeline.timeline import Timeline
+from gen_inbetween.generation.transparency import carry_alpha
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import load_image
 
 
 @pytest.fixture
@@ -67,3 +72,31 @@ def test_white_that_is_asked_for_on_the_line_is_seen(tmp_path, inbetween_command
     inbetween_command(*line, tmp_path / "kept.webp")
     inbetween_command(*line, tmp_path / "white.webp", "--background", "white")
     assert [Clip.open(tmp_path / f"{name}.webp")[1].mode for name in ("kept", "white")] == ["RGBA", "RGB"]
+
+
+@pytest.mark.parametrize("loop", [False, True])
+def test_alpha_goes_through_every_keyframe(loop):
+    """A disc of known path: alpha follows the colours, past the inner keyframe and round a loop."""
+    shifts = [0, 3, 6, 9, 12, 8, 4] if loop else [0, 4, 8, 12, 9, 6, 3, 0]
+    frames = [load_image(clear(shift)) for shift in shifts]
+    places = (0, 4) if loop else (0, 3, 7)
+    keyframes = [clear(shifts[place]) for place in places]
+    timeline = Timeline(tuple(load_image(keyframe) for keyframe in keyframes), places, len(frames), loop=loop)
+    carried = carry_alpha(frames, timeline, keyframes, Settings(width=64, height=48, num_frames=len(frames)))
+    assert [carried[place].tobytes() for place in places] == [keyframe.tobytes() for keyframe in keyframes]
+    for frame, shift in zip(carried, shifts, strict=True):
+        off = np.abs(np.asarray(frame)[..., 3].astype(int) - np.asarray(clear(shift))[..., 3])
+        assert (off > 128).sum() < 25  # of a disc of 305 pixels
+
+
+def test_a_sampled_sequence_is_transparent_and_a_weak_keyframe_has_its_own_colours(tiny_folder, caplog):
+    weak = Keyframe(clear(4), strength=0.5)
+    with caplog.at_level("INFO"):
+        clip = inbetween(
+            [clear(0), weak, clear(8)], model=tiny_folder, method="trf", num_inference_steps=1, progress=False
+        )  # fmt: skip
+    assert "alpha follows its motion" in caplog.text and {frame.mode for frame in clip} == {"RGBA"}
+    assert clip[0].tobytes() == clear(0).tobytes() and clip[-1].tobytes() == clear(8).tobytes()
+    middle = clip[len(clip) // 2]
+    assert middle.getchannel("A").tobytes() == clear(4).getchannel("A").tobytes()
+    assert middle.tobytes() != clear(4).tobytes()

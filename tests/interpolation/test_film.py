@@ -11,6 +11,7 @@ from colour_cases import RED, patches
 from PIL import Image
 
 from gen_inbetween.generation.settings import Settings
+from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.generation.transparency import carry_alpha
 from gen_inbetween.interpolation.editing.edit_motion import edit_motion
 from gen_inbetween.interpolation.editing.retime_objects import retime_objects
@@ -114,6 +115,7 @@ def test_alpha_follows_what_a_model_made_of_the_colour() -> None:
         picture.alpha_composite(clear(shift))
         frames.append(picture.convert("RGB"))
     settings = Settings(width=64, height=48)
-    carried = carry_alpha(frames, (clear(0), clear(12)), settings)
+    timeline = Timeline((frames[0], frames[-1]), (0, 3), 4)
+    carried = carry_alpha(frames, timeline, (clear(0), clear(12)), settings)
     for frame, shift in zip(carried, (0, 2, 10, 12), strict=True):
         check_disc(frame, shift)

@@ -19,7 +19,7 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gen_inbetween.generation.batch import FILES
+from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
 from gen_inbetween.generation.batches.rows import FAILED, MADE, SKIPPED, RowMaker
 from gen_inbetween.runtime.lists import DELIMITERS, Row, column_names, json_row, row_of_cells
 from gen_inbetween.runtime.ray_engine import SET_ASIDE, Cluster, Result, Work, connect, rows_of, spread
@@ -30,7 +30,7 @@ if TYPE_CHECKING:
 
 GROUPED = ("model", "method", "width", "height", "num_frames")  # settings by which a pipeline compiles and plans
 CSV, PARQUET = (".csv", ".tsv"), ".parquet"  # endings of lists; all others are JSON lines
-WORDS = ("frame0", "frame1", "out", *FILES)  # columns of a CSV that stay text
+WORDS = (*COLUMNS, "out", *FILES)  # columns of a CSV that stay text
 NAMED = 20  # failures that a summary keeps
 SHARD = (0, 0)  # of the index: all rows
 
@@ -121,7 +121,7 @@ def check_list(pairs: str) -> list[str]:
         raise ValueError(f"{pairs} is not text in UTF-8 ({error.reason}): save it as UTF-8") from error
     if not lines:
         raise ValueError(f'{pairs}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
-    if columns and not {"frame0", "frame1"} & set(columns):
+    if columns and not {*COLUMNS, *INSTEAD} & set(columns):
         raise ValueError(f"{pairs}: expected frame0,frame1,... in its first line, got {','.join(columns)[:100]}")
     if len(np.unique(np.frombuffer(hashes, np.uint64))) < len(hashes):
         raise ValueError(f"{pairs}: two rows have the same output")

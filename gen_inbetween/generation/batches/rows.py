@@ -19,6 +19,7 @@ from typing import Any
 
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation import batch
+from gen_inbetween.generation.timeline.keyframe import read_entry
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import OutputError, address_of
@@ -170,11 +171,9 @@ class RowMaker:
 
     def fetched_keyframe(self, entry: Any, folder: Path) -> Any:
         """An entry of "keyframes" whose picture is a local file."""
-        if isinstance(entry, str):
-            return self.fetch(entry, folder)
-        if isinstance(entry, dict) and isinstance(entry.get("image"), str):
-            return {**entry, "image": self.fetch(entry["image"], folder)}
-        return entry
+        keyframe = read_entry(entry)
+        image = self.fetch(str(keyframe.image), folder)
+        return {"image": image, "position": keyframe.position, "strength": keyframe.strength}
 
     def fetch(self, name: str, folder: Path) -> str:
         """A picture as a local file: an address, or a name relative to the list; the file's full path."""
@@ -191,8 +190,8 @@ class RowMaker:
 
 def names_in(row: Mapping[str, Any]) -> list[str]:
     """What a row names as files."""
-    entries = row.get("keyframes")
-    listed = [entry.get("image") if isinstance(entry, dict) else entry for entry in entries or ()]
+    entries = row["keyframes"] if isinstance(row.get("keyframes"), list) else ()
+    listed = [entry.get("image") if isinstance(entry, dict) else entry for entry in entries]
     return [name for name in [*(row.get(key) for key in PICTURES), *listed] if isinstance(name, str)]
 
 

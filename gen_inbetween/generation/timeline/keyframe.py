@@ -78,7 +78,7 @@ def parse_keyframe(text: str, root: Path | None = None) -> Keyframe:
         raise KeyframeError(f"expected a keyframe as FILE, FILE:POSITION or FILE:POSITION:STRENGTH, got {text!r}")
     position = read_position(places[0]) if places else None
     strength = float(places[1]) if places[1:] else 1.0
-    return Keyframe(str((root or Path()) / path), position, strength)
+    return Keyframe(path if root is None else str(root / path), position, strength)
 
 
 def read_position(text: str) -> Position:
@@ -106,7 +106,8 @@ def read_entry(entry: Any, root: Path | None = None) -> Keyframe:
         raise KeyframeError(f"a keyframe has image, position and strength, got {', '.join(sorted(unknown))}")
     position = entry.get("position")
     position = read_position(position) if isinstance(position, str) else position
-    return Keyframe(str((root or Path()) / entry["image"]), position, entry.get("strength", 1.0))
+    image = entry["image"] if root is None else str(root / entry["image"])
+    return Keyframe(image, position, entry.get("strength", 1.0))
 
 
 def as_keyframes(frames: Sequence[Any]) -> list[Keyframe]:
