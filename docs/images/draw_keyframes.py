@@ -5,13 +5,14 @@ python docs/images/draw_keyframes.py WORK      # writes keyframes_*.png beside i
 
 from __future__ import annotations
 
-import subprocess
+import os
 import sys
 from pathlib import Path
 
 import numpy as np
 from PIL import Image
 
+from gen_inbetween.cli.app import app
 from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.contact_sheet import contact_sheet
@@ -38,8 +39,7 @@ def draw(work: Path, kind: str, count: int, speed: float) -> tuple[list[Image.Im
 
 def command(work: Path, name: str, *words: str) -> list[Image.Image]:
     """Run `inbetween WORDS -o WORK/NAME` and open what it made."""
-    line = [sys.executable, "-m", "gen_inbetween.cli", *words, "-o", name]
-    subprocess.run(line, cwd=work, check=True)
+    app([*words, "-o", name], standalone_mode=False)
     return Clip.open(work / name).frames
 
 
@@ -83,7 +83,7 @@ def regions_and_drafts(work: Path) -> None:
     Image.fromarray(mask).save(work / "left.png")
     ends = ["run", "dart_0.png", "dart_26.png", "--frames", "14"]
     command_of_masks = [*ends, "--still", "left.png", "--show-masks", "seen.png", "-o", "unused.mp4", *told]
-    subprocess.run([sys.executable, "-m", "gen_inbetween.cli", *command_of_masks], cwd=work, check=True)
+    app(command_of_masks, standalone_mode=False)
     still = command(work, "still/", *ends, "--still", "left.png", *told)
     free = command(work, "free/", *ends, *told)
     seen = Image.open(work / "seen.png").convert("RGB")
@@ -99,7 +99,8 @@ def regions_and_drafts(work: Path) -> None:
 
 
 if __name__ == "__main__":
-    folder = Path(sys.argv[1])
+    folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
+    os.chdir(folder)  # the commands name files as the page does
     for make in (regions_and_drafts, joins, sequences):
         make(folder)

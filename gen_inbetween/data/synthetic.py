@@ -152,6 +152,35 @@ def make_clip(
     return render(tracks, palettes, texture, drift, size, fps)
 
 
+def make_loop(
+    seed: int, *, num_frames: int = 27, size: int = 64, textures: Sequence[NDArray[np.uint8]] = ()
+) -> SyntheticClip:
+    """Draw a clip whose last frame is its first again: one object, seen from above, goes round an ellipse nose-first.
+
+    Arguments as of `make_clip`; the object moves 1 to 3 pixels (of 64) a frame, the camera stands still.
+
+    Raises:
+        ValueError: fewer than four frames, or a size below 16.
+    """
+    if num_frames < 4 or size < 16:
+        raise ValueError(f"expected num_frames >= 4 and size >= 16, got num_frames={num_frames}, size={size}")
+    rng = np.random.default_rng(seed)
+    kind = str(rng.choice(SEEN_FROM_ABOVE))
+    fps, colours = int(rng.choice(FRAME_RATES)), palette(rng)
+    radius = min(rng.uniform(1.0, 3.0) * (num_frames - 1) / (2 * np.pi), 20.0)
+    axes = radius * np.array([1.0, rng.uniform(0.7, 1.0)])
+    turn, tilt = rng.choice([-1.0, 1.0]), rng.uniform(-np.pi, np.pi)
+    angle = turn * 2 * np.pi * (np.arange(num_frames) % (num_frames - 1)) / (num_frames - 1) + rng.uniform(0, 2 * np.pi)
+    rotation = np.array([[np.cos(tilt), -np.sin(tilt)], [np.sin(tilt), np.cos(tilt)]])
+    path = np.stack([axes[0] * np.cos(angle), axes[1] * np.sin(angle)], -1) @ rotation.T
+    ahead = turn * np.stack([-axes[0] * np.sin(angle), axes[1] * np.cos(angle)], -1) @ rotation.T
+    wags = max(1, round(radius / 2.5))  # a fish wags its tail once in 2.5 x 2 pi pixels, here a whole number of times
+    travelled = turn * (angle - angle[0]) * 2.5 * wags
+    track = Track(kind, path + np.array([32.0, 32.0]), np.arctan2(ahead[:, 1], ahead[:, 0]), travelled)
+    track.parts = KINDS[kind](colours, travelled)
+    return render([track], [colours], background(rng, size, textures, False), np.zeros(2), size, fps)
+
+
 def render(
     tracks: list[Track], palettes: list[Palette], texture: Array, drift: Array, size: int, fps: int
 ) -> SyntheticClip:

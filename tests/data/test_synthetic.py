@@ -6,7 +6,7 @@ import numpy as np
 import pytest
 
 from gen_inbetween.data.sprites import KINDS
-from gen_inbetween.data.synthetic import make_clip, motion_bucket
+from gen_inbetween.data.synthetic import make_clip, make_loop, motion_bucket
 from gen_inbetween.data.textures import sample
 from gen_inbetween.data.tracking import track
 
@@ -120,3 +120,18 @@ def test_the_tracker_follows_the_truth_and_sees_reversed_time() -> None:
 def test_bad_arguments_are_named(wrong: dict) -> None:
     with pytest.raises(ValueError, match="expected .* got"):
         make_clip(0, **wrong)
+
+
+@pytest.mark.parametrize("seed", range(4))
+def test_a_loop_ends_where_it_began_and_goes_nose_first(seed: int) -> None:
+    clip = make_loop(seed, num_frames=27)
+    assert np.array_equal(clip.frames[0], clip.frames[-1]) and len({frame.tobytes() for frame in clip.frames}) == 26
+    steps = np.diff(clip.positions[:, 0], axis=0)
+    nose = np.stack([np.cos(clip.headings[:, 0]), np.sin(clip.headings[:, 0])], -1)
+    lengths = np.linalg.norm(steps, axis=-1)
+    assert ((steps * nose[:-1]).sum(-1) / lengths).min() > 0.9 and lengths.max() < 1.6 * lengths.min()
+
+
+def test_a_loop_of_too_few_frames_is_refused() -> None:
+    with pytest.raises(ValueError, match="num_frames >= 4 and size >= 16, got num_frames=3"):
+        make_loop(0, num_frames=3)

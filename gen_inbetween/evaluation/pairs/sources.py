@@ -19,7 +19,7 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.data.synthetic import SyntheticClip, make_clip
+from gen_inbetween.data.synthetic import SyntheticClip, make_clip, make_loop
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.evaluation.pairs.pair import Pair, PairError
 from gen_inbetween.media.image import FrameError, load_image
@@ -69,7 +69,8 @@ def draw_clip(drawn: dict[str, Any]) -> SyntheticClip:
     if "photographs" in drawn and drawn["photographs"] != photographs_sha256():
         raise PairError("the photographs of this scikit-image are not those of the list; install another version of it")
     textures = photographs() if "photographs" in drawn else ()
-    return make_clip(drawn["seed"], num_frames=drawn["num_frames"], size=drawn["size"], textures=textures)
+    draw = make_loop if drawn.get("loop") else make_clip
+    return draw(drawn["seed"], num_frames=drawn["num_frames"], size=drawn["size"], textures=textures)
 
 
 def read_files(source: dict[str, Any], num_frames: int, root: str | os.PathLike[str] | None) -> NDArray[np.uint8]:
