@@ -9,10 +9,11 @@ from pathlib import Path
 
 from gen_inbetween.media.image import FrameError
 
-# From where on a fault is seen, judged by eye on clips of pocket-2: above, it is named.
+# From where on a fault is named: between the figures of drawn clips with the fault and without (a walk that turns back
+# has a bounce of 0.56, an even one 0.01; a cross-fade a ghosting of 0.38, true motion 0.03).
 FAULTS: dict[str, tuple[float, str]] = {
     "bounce": (0.15, "turns back"),
-    "ghosting": (0.3, "two copies"),
+    "ghosting": (0.2, "two copies"),
     "freeze": (0.25, "stands still in places"),
     "flicker": (4.0, "flickers"),
     "pace": (0.8, "uneven pace"),

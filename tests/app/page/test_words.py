@@ -1,6 +1,12 @@
 """Words on the page."""
 
+import numpy as np
+import pytest
+from page_cases import scene
+
+from gen_inbetween.app.page.clips import judged
 from gen_inbetween.app.page.words import Clock, error_in_words, faults_in_words, status
+from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import FrameError
 
 
@@ -30,3 +36,22 @@ def test_time_left_goes_by_the_pace_since_the_first_step(monkeypatch):
     clock = Clock()
     assert clock.left(1, 5) is None  # a hundred seconds for opening the model
     assert clock.left(3, 5) == 4.0
+
+
+EVEN = np.linspace(0, 3, 14)
+THERE_AND_HALF_BACK = np.concatenate([np.linspace(0, 3, 9), np.linspace(3, 1.5, 5)])
+WAITS = np.concatenate([np.zeros(5), np.linspace(0, 3, 9)])
+
+
+@pytest.mark.parametrize(
+    ("places", "words"),
+    [(EVEN, "no fault found"), (THERE_AND_HALF_BACK, "turns back"), (WAITS, "stands still in places")],
+)
+def test_drawn_faults_are_named(places, words):
+    assert words in judged(Clip([scene(place) for place in places], 7))
+
+
+def test_a_cross_fade_is_two_copies():
+    first, last = (np.asarray(scene(place)).astype(float) for place in (0, 3))
+    frames = [((1 - share) * first + share * last).round().astype(np.uint8) for share in np.linspace(0, 1, 14)]
+    assert judged(Clip(frames, 7)) == "two copies"
