@@ -23,7 +23,7 @@ from safetensors import SafetensorError, safe_open
 from gen_inbetween.diffusion.motion_files import check_motion_file
 from gen_inbetween.models.layout import folder_sha256, model_files
 from gen_inbetween.models.registry import ModelSpec, resolve_model
-from gen_inbetween.models.single_file import open_single_file
+from gen_inbetween.models.single_file_weights import read_components
 from gen_inbetween.runtime.devices import default_device, default_dtype
 from gen_inbetween.runtime.hashing import FileState, file_state
 from gen_inbetween.runtime.hub import ModelError, hub_errors
@@ -185,7 +185,7 @@ def _open(
             options: dict[str, Any] = {"variant": spec.variant, "torch_dtype": dtype}
             pipe: Any
             if Path(spec.source).is_file():
-                pipe = open_single_file(Path(spec.source), dtype)
+                pipe = InbetweenPipeline(**read_components(Path(spec.source), dtype))
             else:
                 pipe = InbetweenPipeline.from_pretrained(spec.source, motion=None, **options)
     except (ModelError, MemoryError, torch.OutOfMemoryError):

@@ -1,9 +1,9 @@
-"""Single-file checkpoints of Stable Video Diffusion: recognised, refused, opened.
+"""Single-file checkpoints of Stable Video Diffusion: recognised or refused, their configurations.
 
-    open_single_file(Path("svd_xt.safetensors"), torch.float16)
+    read_single_file(Path("svd_xt.safetensors"))["unet"]["block_out_channels"]
 
-Widths and depths are read off the tensors' shapes in the file's header; what no shape tells (heads, scheduler, scaling)
-is as published. Nothing is downloaded, and no tensor is read before the whole file is known to fit.
+Widths and depths are read off the tensors' shapes in the file's header; what no shape tells (heads, scaling) is as
+published. No tensor is read.
 """
 
 from __future__ import annotations
@@ -13,19 +13,14 @@ import re
 from collections.abc import Mapping
 from functools import lru_cache
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import Any
 
-import torch
 from safetensors import SafetensorError, safe_open
-from torch import Tensor, nn
 
-from gen_inbetween.models.original_names import PREFIXES, Origin, origin
+from gen_inbetween.models.original_names import PREFIXES
 from gen_inbetween.runtime.hashing import file_state
 from gen_inbetween.runtime.hub import ModelError
 from gen_inbetween.runtime.trust.limits import shorten
-
-if TYPE_CHECKING:
-    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -42,18 +37,6 @@ FOREIGN = (  # what the first name that matches makes of a file
     (r"(down_blocks|mid_block)\.", "one part in diffusers' layout; give the folder that has model_index.json in it"),
     (r"vision_model\.", "an image encoder alone"),
 )
-SCHEDULER: dict[str, Any] = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
-    "timestep_spacing": "leading",
-    "timestep_type": "continuous",
-    "steps_offset": 1,
-    "use_karras_sigmas": True,
-    "sigma_min": 0.002,
-    "sigma_max": 700.0,
-}
 
 
 def read_single_file(path: Path) -> dict[str, dict[str, Any]]:
@@ -187,78 +170,3 @@ def vision_config(shapes: Shapes) -> dict[str, Any]:
         "projection_dim": shapes["proj"][1],
         "hidden_act": "gelu",
     }
-
-
-def build_part(part: str, config: dict[str, Any]) -> nn.Module:
-    """The part of this configuration without weights, on the meta device; its buffers are real."""
-    from accelerate import init_empty_weights
-    from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
-    from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
-
-    made: Any
-    with init_empty_weights(include_buffers=False):
-        if part == "unet":
-            made = UNetSpatioTemporalConditionModel(**config)
-        elif part == "vae":
-            made = AutoencoderKLTemporalDecoder(**config)
-        else:
-            made = CLIPVisionModelWithProjection(CLIPVisionConfig(**config))
-    model: nn.Module = made
-    return model
-
-
-def origins(part: str, model: nn.Module, config: dict[str, Any]) -> dict[str, Origin]:
-    """Where each tensor of a part's state dict stands in a file, prefix included."""
-    blocks = len(config.get("block_out_channels", ()))
-    layers = config.get("layers_per_block", 0)
-    attends = tuple(name.startswith("CrossAttn") for name in config.get("up_block_types", ()))
-    found = {name: origin(part, name, layers=layers, blocks=blocks, attends=attends) for name in model.state_dict()}
-    return {name: Origin(PREFIXES[part] + each.name, each.change, each.third) for name, each in found.items()}
-
-
-def changed(tensor: Tensor, how: Origin) -> Tensor:
-    """A tensor of the file as diffusers has it."""
-    if how.change == "squeeze":
-        return tensor[:, :, 0, 0] if tensor.ndim == 4 else tensor
-    if how.change == "transpose":
-        return tensor.T.contiguous()
-    return tensor.chunk(3)[how.third].clone() if how.change == "third" else tensor
-
-
-def load_part(path: Path, part: str, config: dict[str, Any], dtype: torch.dtype) -> nn.Module:
-    """A part with its weights, read one tensor at a time. ModelError: one is missing, or of another shape."""
-    model = build_part(part, config)
-    places = origins(part, model, config)
-    weights: dict[str, Tensor] = {}
-    with safe_open(path, framework="pt") as file:
-        there = set(file.keys())
-        missing = [how.name for how in places.values() if how.name not in there and "quant_conv" not in how.name]
-        if missing:
-            raise ModelError(f"{path} lacks {len(missing)} tensors, {missing[0]} the first: get it again")
-        for name, old in model.state_dict().items():
-            how = places[name]
-            if how.name in there:
-                tensor = changed(file.get_tensor(how.name), how)
-            else:  # an encoder whose last layer was merged with it
-                tensor = torch.zeros(old.shape) if old.ndim == 1 else torch.eye(len(old))[..., None, None]
-            if tensor.shape != old.shape:
-                raise ModelError(f"{path}: {how.name} has shape {tuple(tensor.shape)}, expected {tuple(old.shape)}")
-            if not tensor.is_floating_point():
-                raise ModelError(f"{path}: {how.name} holds {tensor.dtype}, which are no weights; get it again")
-            weights[name] = tensor.to(dtype)
-    model.load_state_dict(weights, assign=True)
-    return model.eval().requires_grad_(False)
-
-
-def open_single_file(path: Path, dtype: torch.dtype) -> InbetweenPipeline:
-    """The pipeline of a checkpoint, without backward motion, on the CPU. ModelError: as `read_single_file`."""
-    from diffusers import EulerDiscreteScheduler
-    from transformers import CLIPImageProcessor
-
-    from gen_inbetween.diffusion.pipeline import InbetweenPipeline
-
-    configs = read_single_file(path)
-    parts = {part: load_part(path, part, config, dtype) for part, config in configs.items()}
-    size = configs["image_encoder"]["image_size"]
-    processor = CLIPImageProcessor(size={"shortest_edge": size}, crop_size={"height": size, "width": size})
-    return InbetweenPipeline(**parts, scheduler=EulerDiscreteScheduler(**SCHEDULER), feature_extractor=processor)

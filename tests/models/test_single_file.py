@@ -20,15 +20,8 @@ from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.loading import close_pipelines, open_pipeline
 from gen_inbetween.models.original_names import PREFIXES, Origin
 from gen_inbetween.models.registry import resolve_model
-from gen_inbetween.models.single_file import (
-    build_part,
-    num_frames_of,
-    origins,
-    read_single_file,
-    unet_config,
-    vae_config,
-    vision_config,
-)
+from gen_inbetween.models.single_file import num_frames_of, read_single_file, unet_config, vae_config, vision_config
+from gen_inbetween.models.single_file_weights import build_part, origins
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.hub import ModelError
