@@ -236,8 +236,9 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
     counts = {question: len(column(question, "")) for question in QUESTIONS}
     yield "# Several keyframes, context, loops and drafts on the bundled model\n"
     yield "Made by `python eval/keyframes_pocket.py`; held-out synthetic clips of 64 x 64 pixels, one object in each."
-    yield f"Means with 95 % bootstrap intervals over clips. Model and settings: {key}. Clips: {counts}; a dash:"
-    yield "fewer than two.\n"
+    told = ", ".join(f"{question} {count}" for question, count in counts.items())
+    yield f"Means with 95 % bootstrap intervals over clips; p: Wilcoxon's signed-rank test. Model and settings: {key}."
+    yield f"Clips: {told} (a dash: fewer than two; `--clips` takes more).\n"
     yield "## Does motion stop at an inner keyframe?\n"
     yield "The steps beside the middle keyframe over the clip's median step (1: it goes on; less: it pauses).\n"
     yield table("true clip", "one clip through three keyframes", "two put together", "difference, clip by clip", "p")
@@ -279,6 +280,7 @@ def render(rows: dict[tuple[str, int], Row], key: str) -> Iterator[str]:
         passes = [value for value in column("draft", f"passes_{name}") if np.isfinite(value)]
         away, lost = cell("draft", f"path_error_{name}"), cell("draft", f"lost_{name}")
         yield f"| {name} | {away} | {lost} | {passes[0] if passes else '-'} |"
+    yield "\n" + (HERE / "readings" / PAGE.name).read_text(encoding="utf-8").rstrip()
 
 
 def main() -> None:

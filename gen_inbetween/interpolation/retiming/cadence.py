@@ -1,7 +1,7 @@
 """Cadence of hand-drawn animation: how many frames each drawing is shown for.
 
-Drawings are shot on ones, twos or threes (each for one, two or three frames), mixed as the motion asks. What is read off
-a film is its exposures: runs of frames that repeat each other but for noise,
+Drawings are shot on ones, twos or threes (each for one, two or three frames), mixed as the motion asks. What is read
+off a film is its exposures: runs of frames that repeat each other but for noise,
 
     frame k repeats the one before where    c_k < ALIKE    or    c_k < FAINT max(c_{k-2}, c_{k-1}, c_{k+1}, c_{k+2})
 
