@@ -36,7 +36,13 @@ def build(page: Page) -> None:
                 first = picture_zone("First picture", f"{TAB}-first")
                 last = picture_zone("Last picture", f"{TAB}-last")
             with gr.Row():
-                tries = gr.Radio([1, 4], value=1, label="Tries", info="Four seeds to choose from", scale=2)
+                tries = gr.Radio(
+                    [1, 4],
+                    value=1,
+                    label="How many clips",
+                    info="4: four seeds to choose from, where a model makes them",
+                    scale=2,
+                )
                 with gr.Column(scale=1, min_width=150):
                     example = gr.Button("Try two drawings", size="sm", elem_id=f"{TAB}-example")
                     photos = gr.Button("Try two photographs", size="sm", elem_id=f"{TAB}-photos")
@@ -54,7 +60,7 @@ def build(page: Page) -> None:
             )
             clip = clip_zone("Clip", f"{TAB}-clip")
             gallery = gr.Gallery(
-                label="Tries: click the one you like", type="filepath", columns=4, height=190, visible=False,
+                label="Click the one you like", type="filepath", columns=4, height=190, visible=False,
                 allow_preview=False, elem_id=f"{TAB}-tries", buttons=[], interactive=False,
             )  # fmt: skip
             files = downloads(TAB)
