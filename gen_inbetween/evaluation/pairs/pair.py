@@ -26,8 +26,11 @@ class PairError(ValueError):
 
 
 class DrawnClip(TypedDict):
-    """A clip of `synthetic.make_clip`, or, with `loop`, of `synthetic.make_loop`. `mean`: its mean grey level (0 to 255), which tells another generator's clip
-    from the same clip rounded otherwise; `photographs`: hash of the textures, if the backgrounds may be photographs."""
+    """A clip of `synthetic.make_clip`, or, with `loop`, of `synthetic.make_loop`.
+
+    `mean`: its mean grey level (0 to 255), which tells another generator's clip from the same clip rounded otherwise;
+    `photographs`: hash of the textures, if the backgrounds may be photographs.
+    """
 
     __pydantic_config__ = EXACTLY  # type: ignore[misc]
     seed: int
