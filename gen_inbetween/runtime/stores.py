@@ -2,7 +2,7 @@
 
 An object appears under its name whole or not at all: a PUT, and the end of a multipart upload, are atomic in these
 stores, so what is written is a local file first, and published by one upload whose size is looked at afterwards.
-Credentials come from the environment alone (AWS_..., GOOGLE_APPLICATION_CREDENTIALS), never from an address.
+Credentials come from the environment alone (`AWS_ACCESS_KEY_ID`, ...), never from an address.
 """
 
 from __future__ import annotations
