@@ -135,7 +135,7 @@ def test_public_names_are_there_and_no_others():
 def test_readme_shows_every_command_and_only_those():
     from gen_inbetween.cli.app import app
 
-    commands = {info.callback.__name__ for info in app.registered_commands}
+    commands = {info.name or info.callback.__name__ for info in app.registered_commands}
     commands |= {str(group.name) for group in app.registered_groups}
     text = (ROOT / "README.md").read_text()
     shown = set(re.findall(r"\binbetween ([a-z]+)\b", re.sub(r"import inbetween\n", "", text)))
