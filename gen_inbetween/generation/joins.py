@@ -207,10 +207,10 @@ def open_loop_source(source: Any, settings: dict[str, Any]) -> tuple[Clip | None
 def open_maker(keywords: dict[str, Any], progress: bool) -> Maker:
     """What makes the frames of a gap under these keywords of `inbetween`.
 
-    TypeError, ValueError: a keyword that is none, or that a gap has no use for; a setting out of its range.
+    TypeError: a keyword that is none. JoinError: one that a gap has no use for. ValueError: a setting out of its range.
     """
     if unused := sorted(set(keywords) & set(NOT_OF_A_JOIN)):
-        raise TypeError(f"{', '.join(unused)}: of inbetween(); a bridge, loop or retake keeps what is there as it is")
+        raise JoinError(f"{', '.join(unused)}: of inbetween(); a bridge, loop or retake keeps what is there as it is")
     own = Own(**{name: keywords[name] for name in OWN if name in keywords})
     plain = {name: value for name, value in keywords.items() if name not in OWN}
     for name in ("model", "motion", "interpolator", "device"):

@@ -124,7 +124,9 @@ def test_a_retake_touches_its_stretch_and_its_mask_only(tiny_folder, clips):
             "first clip has 3 frames, expected its context, 4: take",
         ),
         (lambda a, b, m: bridge(a, b, context=0, model=m, **STEPS), "context as a whole number of at least 1, got 0"),
-        (lambda a, b, m: bridge(a, b, num_frames=0, model=m, **STEPS), "gap of at least 1 frame"),
+        (lambda a, b, m: bridge(a, b, num_frames=0, model=m, **STEPS), "num_frames as a whole number of at least 1"),
+        (lambda a, b, m: bridge(a, b, num_frames=2.5, model=m, **STEPS), "whole number of at least 1, got 2.5"),
+        (lambda a, b, m: retake(a, 2.5, 4, model=m, **STEPS), "expected start as a whole number, got 2.5"),
         (lambda a, b, m: bridge(a, b, num_frames=40, model=m, **STEPS), "make a window of 42 frames: .* does 3 to 12"),
         (lambda a, b, m: bridge(a, make_clip(2, size=(32, 32)), model=m, **STEPS), "one size, got 48x32 and 32x32"),
         (lambda a, b, m: bridge(a, Clip(b.frames, 12), model=m, **STEPS), "one rate, got 8 and 12 fps"),
@@ -171,7 +173,7 @@ def test_a_gap_begins_and_ends_at_the_pace_beside_it(tiny_folder):
 
 
 def test_settings_that_a_join_has_no_use_for_are_refused(clips, tiny_folder):
-    with pytest.raises(TypeError, match="still: of inbetween"):
+    with pytest.raises(JoinError, match="still: of inbetween"):
         bridge(*clips, still="x.png", model=tiny_folder, **STEPS)
     with pytest.raises(MaskError, match="is 8x8, the frame 48x32"):
         retake(clips[0], 2, 4, context=1, mask=np.ones((8, 8)), model=tiny_folder, **STEPS)

@@ -161,6 +161,8 @@ def test_a_draft_is_followed_the_more_the_less_noise(tiny_folder, pictures, tmp_
         (["a", "b", "c"], {"method": "svd"}, "svd looks at the first keyframe only"),
         (["a", "b"], {"draft_strength": 0.5}, "expected a draft with it, got none"),
         (["a", "b"], {"draft": "nowhere.mp4"}, "no draft at nowhere.mp4"),
+        (["a", "b"], {"draft": []}, "expected a draft as a path, 'interpolate' or a list of frames, got"),
+        (["a", "b"], {"draft": 5}, "or a list of frames, got 5"),
         (["a", "b"], {"draft": ["a", "b", "c"], "num_frames": 6}, "the draft has 3 frames, the clip 6"),
         (["a", "b"], {"draft": ["a"] * 6, "start_sigma": 50.0}, "a draft or start_sigma, got both"),
         (["a", "b"], {"draft_strength": 1.5}, "draft_strength above 0 and at most 1"),

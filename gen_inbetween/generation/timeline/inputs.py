@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 import warnings
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from dataclasses import replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -54,7 +54,7 @@ def read_keyframes(frame0: Any, frame1: Any) -> list[Keyframe]:
 def open_draft(draft: Any, settings: Settings) -> tuple[Image.Image, ...] | None:
     """The frames of a rough clip; None: there is none, or it is interpolated later.
 
-    DraftError: a path that is neither "interpolate" nor a clip. VideoError, FrameError: it cannot be read.
+    DraftError: neither "interpolate" nor a clip, or one without frames. VideoError, FrameError: it cannot be read.
     """
     if draft is None or draft == INTERPOLATE:
         return None
@@ -62,6 +62,9 @@ def open_draft(draft: Any, settings: Settings) -> tuple[Image.Image, ...] | None
         if not Path(draft).exists():
             raise DraftError(f"no draft at {draft}: expected a video, a folder of frames, or {INTERPOLATE!r}")
         draft, _ = read_frames(draft)
+    draft = list(draft) if isinstance(draft, Iterable) else draft
+    if not isinstance(draft, list) or not draft:
+        raise DraftError(f"expected a draft as a path, {INTERPOLATE!r} or a list of frames, got {draft!r}")
     return tuple(load_image(frame, background=settings.background) for frame in draft)
 
 

@@ -154,8 +154,7 @@ def bridge_clips(
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """clip_a, `num_frames` between, clip_b; see `joins.bridge`."""
     check_context(context, {"the first clip": len(clip_a), "the second clip": len(clip_b)})
-    if num_frames < 1:
-        raise JoinError(f"expected a gap of at least 1 frame, got num_frames {num_frames}")
+    check_count("num_frames", num_frames, 1)
     if clip_a[0].size != clip_b[0].size:
         sizes = " and ".join(f"{width}x{height}" for width, height in (clip_a[0].size, clip_b[0].size))
         raise JoinError(f"expected two clips of one size, got {sizes}: resize one of them first")
@@ -178,6 +177,8 @@ def close_loop(
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The clip and a gap that leads from its last frame to its first; see `joins.loop`."""
     check_context(context, {"the clip": len(clip)})
+    if num_frames is not None:
+        check_count("num_frames", num_frames)
     usual = 25 if maker.configs is None else maker.configs.num_frames
     count = max(usual - 2 * context, 1) if num_frames is None else num_frames - len(clip)
     if count < 1:
@@ -220,6 +221,8 @@ def retake_clip(
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The clip with the frames start .. end - 1 made anew; see `joins.retake`."""
     check_context(context, {})
+    check_count("start", start)
+    check_count("end", end)
     if not (0 < start < end < len(clip)):
         raise JoinError(
             f"expected 0 < start < end < {len(clip)} (the frames start to end - 1 are made anew, and one at least is "
@@ -249,12 +252,17 @@ def replace_window(maker: Maker, scene: Sequence[Image.Image], region: Any) -> M
     return replace(maker, make=make)
 
 
-def check_context(context: int, lengths: dict[str, int]) -> None:
-    """JoinError for a context that is no count, or that a clip is shorter than."""
+def check_count(name: str, value: Any, least: int | None = None) -> None:
+    """JoinError for what is no whole number, or one below `least`."""
     try:
-        check_whole("context", context, 1)
+        check_whole(name, value, least)
     except ValueError as error:
         raise JoinError(str(error)) from error
+
+
+def check_context(context: int, lengths: dict[str, int]) -> None:
+    """JoinError for a context that is no count, or that a clip is shorter than."""
+    check_count("context", context, 1)
     for name, length in lengths.items():
         if length < context:
             raise JoinError(f"{name} has {length} frames, expected its context, {context}: take context={length}")
