@@ -13,7 +13,7 @@ import numpy as np
 from PIL import Image
 
 from gen_inbetween.cli.app import app
-from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip, make_loop
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.runtime.files import save_image
@@ -66,35 +66,44 @@ def joins(work: Path) -> None:
     save(
         "joins",
         {
-            "true clip, frames 8 to 17": frames[8:18][:COLUMNS],
+            "true clip, frames 8 to 16": frames[8 : 8 + COLUMNS],
             "bridge: two frames, the gap of 6, one frame": bridge[8:17],
             "retake 8 14: one frame, 6 made anew, two frames": retake[7:16],
         },
     )
-    loop = command(work, "loop/", "loop", "a", *told)
-    one = command(work, "picture/", "loop", "cart_0.png", "--frames", "20", *told)
-    save("loops", {"loop of a clip, and its first frame": [*loop, loop[0]], "loop of one picture": [*one, one[0]]})
+
+
+def loops(work: Path) -> None:
+    truth = make_loop(HELD_OUT_SEED + 60_001)
+    frames = [Image.fromarray(frame) for frame in truth.frames]
+    Clip(frames[:18], truth.fps).save(work / "round", overwrite=True)
+    frames[0].save(work / "round.png")
+    told = ["--model", "pocket-2", "--steps", "6", "--set", "renoise_steps=0", "--set", f"fps={truth.fps}"]
+    loop = command(work, "loop/", "loop", "round", "--frames", "26", *told)
+    one = command(work, "picture/", "loop", "round.png", "--frames", "20", *told)
+    rows = {"true clip, whose last frame is its first": frames, "loop of its first 18 frames: 8 more": [*loop, loop[0]]}
+    save("loops", rows | {"loop of one picture": [*one, one[0]]})
 
 
 def regions_and_drafts(work: Path) -> None:
     frames, told = draw(work, "dart", 27, 1.0)
     mask = np.zeros((64, 64), np.uint8)
-    mask[:, :24] = 255
-    Image.fromarray(mask).save(work / "left.png")
+    mask[:26] = 255
+    Image.fromarray(mask).save(work / "top.png")
     ends = ["run", "dart_0.png", "dart_26.png", "--frames", "14"]
-    command_of_masks = [*ends, "--still", "left.png", "--show-masks", "seen.png", "-o", "unused.mp4", *told]
+    command_of_masks = [*ends, "--still", "top.png", "--show-masks", "seen.png", "-o", "unused.mp4", *told]
     app(command_of_masks, standalone_mode=False)
-    still = command(work, "still/", *ends, "--still", "left.png", *told)
+    still = command(work, "still/", *ends, "--still", "top.png", *told)
     free = command(work, "free/", *ends, *told)
     seen = Image.open(work / "seen.png").convert("RGB")
-    save("still", {"--show-masks": [seen] * 2, "without": free, "--still left.png": still})
+    save("still", {"--show-masks": [seen] * 2, "without": free, "--still top.png": still})
     chosen = np.round((np.arange(14) / 13) ** 2 * 26).astype(int)
     draft = [frames[number].resize((16, 16)).resize((64, 64)) for number in chosen]
     Clip(draft, 7).save(work / "rough", overwrite=True)
     rows = {"the draft: a slow start, coarse": draft}
     for strength in ("0.3", "0.6"):
         words = ["--draft", "rough", "--draft-strength", strength]
-        rows[f"--draft-strength {strength}"] = command(work, f"draft{strength}/", *ends, *words, *told)
+        rows[f"--draft-strength {strength}"] = command(work, f"draft_{strength[-1]}/", *ends, *words, *told)
     save("draft", rows | {"without": free})
 
 
@@ -102,5 +111,5 @@ if __name__ == "__main__":
     folder = Path(sys.argv[1]).resolve()
     folder.mkdir(parents=True, exist_ok=True)
     os.chdir(folder)  # the commands name files as the page does
-    for make in (regions_and_drafts, joins, sequences):
+    for make in (joins, loops, sequences, regions_and_drafts):
         make(folder)
