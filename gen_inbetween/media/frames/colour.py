@@ -57,8 +57,9 @@ class FilmColour:
 
     def tone_mapped(self) -> FilmColour:
         """This colour after `screen.tone_mapped`: BT.709, where it is HDR."""
-        mapped = {"matrix": "bt709", "primaries": "bt709", "transfer": "bt709"}
-        return replace(self, light=None, **mapped) if self.hdr else self
+        if not self.hdr:
+            return self
+        return replace(self, matrix="bt709", primaries="bt709", transfer="bt709", light=None)
 
 
 SDR = FilmColour()  # of frames that nobody says anything of, such as PIL images
