@@ -24,10 +24,10 @@ from gen_inbetween.media.writing.options import PLAIN
 from gen_inbetween.media.writing.outputs import check_suffix, place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
-from gen_inbetween.runtime.files import address_of, check_writable
+from gen_inbetween.runtime.files import address_of, check_writable, refused_address
 from gen_inbetween.runtime.hashing import file_sha256, image_sha256, short_hash
 from gen_inbetween.runtime.lists import Row, read_rows
-from gen_inbetween.runtime.outputs import Inputs, check_output, is_ours, reserved
+from gen_inbetween.runtime.outputs import Inputs, check_output, is_ours, reserved, without_folders
 from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 
 log = logging.getLogger("gen_inbetween")
@@ -180,7 +180,7 @@ def _keyframes(values: Mapping[str, Any], folder: Path) -> list[Keyframe]:
     entries = values.get("keyframes")
     names = [values.get("frame0"), values.get("frame1"), *(entries if isinstance(entries, list) else ())]
     if address := next(filter(None, (address_of(name) for name in names if isinstance(name, str))), None):
-        raise ValueError(f"{address} is an address, not a file: download it first")
+        raise ValueError(refused_address(address))
     if "keyframes" in values:
         if "frame0" in values or "frame1" in values:
             raise ValueError("expected keyframes, or frame0 and frame1, got both")
@@ -287,7 +287,7 @@ def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair
     if not isinstance(earlier, dict):  # made by `inbetween run`, or by a batch of before
         settings = manifest.get("settings", {})
         earlier = {"settings": {name: settings.get(name) for name in request["settings"]}}
-    before, now = earlier.get("settings", {}), request["settings"]
+    before, now = (without_folders(said) for said in (earlier.get("settings", {}), request["settings"]))
     for name in [*now, *(name for name in before if name not in now)]:
         if before.get(name, DEFAULTS.get(name)) != now.get(name, DEFAULTS[name] if name in DEFAULTS else None):
             return f"{name} was {before.get(name, 'not said')}, and is {now.get(name, 'not said')}"

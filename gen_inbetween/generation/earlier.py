@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from dataclasses import dataclass
 from typing import Annotated, Any
 
@@ -13,7 +12,7 @@ from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.runtime.config import from_mapping
-from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.manifest import ManifestError, find_file
 from gen_inbetween.runtime.trust.limits import UntrustedError, checked, shorten
 
 
@@ -123,11 +122,12 @@ class EarlierClip:
             return frame
         if path is None:
             raise ManifestError(f"{name} was given in memory, not as a file: pass it again ({name}=, or --{name} FILE)")
-        if not os.path.exists(path):  # which answers for paths that no system could have, too
+        place = find_file(path, self.path)
+        if place is None:
             raise ManifestError(
                 f"{name} is no longer at {shorten(path, 300)}: say where it is ({name}=, or --{name} FILE)"
             )
-        return str(path)
+        return place
 
     def check_keyframes(self, record: dict[str, dict[str, str | None]]) -> None:
         """ManifestError for a keyframe that is another picture than it was."""

@@ -307,7 +307,8 @@ def replay_join(
     if join is None:
         raise ManifestError(f"{path}: expected the manifest of a bridge, a loop or a retake")
     names = [name for name in sources if name != "mask"]
-    given = [sources[name]["path"] for name in names] if clips is None else list(clips)
+    named = [sources[name]["path"] for name in names]
+    given = [each and (manifests.find_file(each, path) or each) for each in named] if clips is None else list(clips)
     if len(given) != len(names) or any(each is None for each in given):
         raise ManifestError(f"{path}: made from {len(names)} clips, given in memory: pass them again (clips=[...])")
     chosen = {name: value for name, value in manifest["settings"].items() if name not in NOT_OF_A_JOIN}
@@ -318,7 +319,7 @@ def replay_join(
             chosen.pop(name, None)
     values = {"carry_pace": False} | {name: join[name] for name in VALUES if name in join}  # it was not known once
     if "mask" in sources:
-        values["mask"] = sources["mask"]["path"] if mask is None else mask
+        values["mask"] = manifests.find_file(sources["mask"]["path"], path) if mask is None else mask
     make: Any = {"bridge": bridge, "loop": loop, "retake": retake}[join["kind"]]
     clip: Clip = make(*given, **values, **chosen, **keywords)
     for name in names:

@@ -12,7 +12,7 @@ from __future__ import annotations
 import itertools
 import logging
 from collections.abc import Callable, Iterator, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from fractions import Fraction
 from functools import cached_property
 from pathlib import Path
@@ -25,6 +25,7 @@ from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour, colour_of
 from gen_inbetween.media.frames.conversion import fitted, pixels_of
+from gen_inbetween.media.frames.light import dynamic_metadata, light_of
 from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
 from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, sixteen_bit, with_alpha
 from gen_inbetween.media.frames.siting import SILENT, sited
@@ -116,9 +117,10 @@ class Container(Source):
             if orientation_of(frame)[0]:
                 aspect = 1 / aspect
             height, width = turned_upright(np.empty((frame.height, frame.width, 0)), orientation_of(frame)).shape[:2]
+            self._note_dynamic(dynamic_metadata(frame))
             return _First(
                 float(rate) if rate else None,
-                colour_of(frame),
+                replace(colour_of(frame), light=light_of(frame)),
                 aspect if aspect != 1 else None,
                 (width, height),
                 stream.codec_context.name,
@@ -146,6 +148,11 @@ class Container(Source):
         if self.interlaced == "keep":
             return frames
         return deinterlaced(frames, self._note_interlaced)
+
+    def _note_dynamic(self, kinds: list[str]) -> None:
+        if kinds:
+            message = "%s: %s describes each frame for itself, which new frames cannot have: it is left out"
+            log.info(message, self.path, " and ".join(kinds))
 
     def _note_interlaced(self) -> None:
         """Say once that frames are deinterlaced; before the first is read, where the first is interlaced."""
@@ -196,7 +203,8 @@ class Container(Source):
             rising = spread_equal(ticks)
             starts = (rising - rising[0]) * float(tick)
             usual = float(np.median(np.diff(starts))) if len(starts) > 1 else 1 / DEFAULT_RATE
-            last = float(stamps.last_ticks * tick) or usual
+            # One tick of a fine clock is what muxers write that know no duration.
+            last = float(stamps.last_ticks * tick) if stamps.last_ticks > 1 else usual
         else:
             starts, last = ticks / float(rate), float(1 / rate)
         times = np.append(starts, starts[-1] + last)

@@ -19,7 +19,7 @@ from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, feature
 
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, is_opaque, over, sixteen_bit, with_alpha
 from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, read_deep
-from gen_inbetween.runtime.files import address_of
+from gen_inbetween.runtime.files import address_of, refused_address
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
 
@@ -143,7 +143,7 @@ def _deep(path: Path) -> Pixels | None:
 
 def _load(path: Path) -> Image.Image:
     if address := address_of(path):
-        raise FrameError(f"{address} is an address, not a file: download it first")
+        raise FrameError(refused_address(address))
     if not path.exists():
         raise FrameError(f"no such file: {path}")
     if path.is_dir():

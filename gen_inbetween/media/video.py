@@ -24,7 +24,7 @@ from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import is_pattern
 from gen_inbetween.media.source import Source, VideoError
 from gen_inbetween.media.times.rates import exact_rate
-from gen_inbetween.runtime.files import address_of
+from gen_inbetween.runtime.files import address_of, refused_address
 
 VideoPath: TypeAlias = Union[str, "os.PathLike[str]", Sequence["str | os.PathLike[str]"]]
 
@@ -66,7 +66,7 @@ def open_source(
     if is_pipe(path):
         path = stored_input()
     if address := address_of(path):
-        raise VideoError(f"{address} is an address, not a file: download it first")
+        raise VideoError(refused_address(address))
     path = Path(path)
     if is_pattern(path):
         return Folder(path, rate)

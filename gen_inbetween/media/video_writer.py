@@ -34,7 +34,7 @@ from gen_inbetween.media.frames.screen import (
 from gen_inbetween.media.image import Frame, array_of
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.animations import save_animation
-from gen_inbetween.media.writing.codecs import Encoding, choose_encoding
+from gen_inbetween.media.writing.codecs import TELLS_LIGHT, Encoding, choose_encoding
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import OUTPUTS, STDOUT, Output, check_suffix, numbered, pattern_of, suffix_of
 from gen_inbetween.media.writing.pictures import save_picture
@@ -112,6 +112,8 @@ class Plan:
             return
         if self.colour.hdr and not self.tone_maps:
             log.info("%s: HDR is kept, in %d bits (%s)", self.path.name, self.encoding.bits, self.encoding.codec)
+            if self.colour.light and self.encoding.encoder not in TELLS_LIGHT:
+                log.info("%s: what HDR10 says of its display and light levels is left out", self.path.name)
         elif loss := self.encoding.loss(self.colour):
             log.info("%s: %s; a codec or a pixel format with more (pix_fmt) keeps it", self.path.name, loss)
 

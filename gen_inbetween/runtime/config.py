@@ -213,4 +213,6 @@ def first_problem(error: ValidationError) -> str:
     if problem["type"] in ("missing", "missing_argument"):
         return f"{key!r} is missing and has no default"
     message = problem["msg"].removeprefix("Value error, ")
-    return f"{key!r}: {message}, got {problem['input']!r}" if key else message
+    if not key:
+        return message
+    return f"{key!r}: {message}" if "; got " in message else f"{key!r}: {message}, got {problem['input']!r}"

@@ -73,6 +73,20 @@ def address_of(path: str | os.PathLike[str]) -> str | None:
     return f"{found[1]}://{text[found.end() :]}"
 
 
+def refused_address(address: str) -> str:
+    """What to say of an address (URL) where a file is expected.
+
+    >>> refused_address("file://home/ann/film.mp4")  # as `address_of` gives file:///home/...
+    'file:///home/ann/film.mp4 is an address, not a path: give the path alone, /home/ann/film.mp4'
+    >>> refused_address("https://example.com/film.mp4")
+    'https://example.com/film.mp4 is an address, not a file: download it first'
+    """
+    scheme, _, place = address.partition("://")
+    if scheme.lower() == "file":
+        return f"file:///{place} is an address, not a path: give the path alone, /{place}"
+    return f"{address} is an address, not a file: download it first"
+
+
 def file_url(path: str | os.PathLike[str]) -> str:
     """A path as FFmpeg takes it whatever stands in it: of "12:30.mp4" it would take the 12 for a protocol.
 

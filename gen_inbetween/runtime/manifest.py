@@ -19,7 +19,14 @@ from typing import Any
 
 from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.lists import read_text
-from gen_inbetween.runtime.outputs import check_output, earlier_path_beside, lasting, path_beside, read_manifest
+from gen_inbetween.runtime.outputs import (
+    check_output,
+    earlier_path_beside,
+    lasting,
+    path_beside,
+    read_manifest,
+    without_folders,
+)
 from gen_inbetween.runtime.traces.labels import read_label
 from gen_inbetween.runtime.trust.limits import shorten
 
@@ -78,6 +85,15 @@ def paths_in(value: Any) -> list[str]:
         here = [value["path"]] if isinstance(value.get("path"), str) else []
         return here + [path for item in value.values() for path in paths_in(item)]
     return [path for item in value for path in paths_in(item)] if isinstance(value, list) else []
+
+
+def find_file(named: str, clip: str | os.PathLike[str]) -> str | None:
+    """Where a file is that a manifest names: at its path, or, as a manifest inside of a clip says its name, beside it.
+
+    clip: the clip, or its JSON file. None: in neither place.
+    """
+    places = (named, os.path.join(os.path.dirname(os.path.abspath(clip)), without_folders(named)))
+    return next((place for place in places if os.path.exists(place)), None)
 
 
 def read(path: str | os.PathLike[str]) -> dict[str, Any]:

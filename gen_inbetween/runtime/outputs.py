@@ -17,7 +17,7 @@ import struct
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import ExitStack, contextmanager, suppress
 from contextvars import ContextVar
-from pathlib import Path
+from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeAlias, TypeVar
 
 from gen_inbetween.runtime.files import (
@@ -300,15 +300,31 @@ def embed(manifest: Manifest, path: str | os.PathLike[str]) -> None:
 
 
 def lasting(manifest: dict[str, Any]) -> dict[str, Any]:
-    """A manifest without what differs from run to run: when it was, and how long it took.
+    """A manifest without what differs from run to run, or tells of somebody's machine: when, how long, in which folder.
 
     >>> lasting({"format": 2, "created_at": "2026-11-28T10:00:00+00:00", "counts": {"cuts": 0, "resumed": 64}})
     {'format': 2, 'counts': {'cuts': 0}}
     """
-    kept = {name: part for name, part in manifest.items() if name not in PASSING}
+    kept = {name: without_folders(part) for name, part in manifest.items() if name not in PASSING}
     if isinstance(kept.get("counts"), dict):
         kept["counts"] = {name: count for name, count in kept["counts"].items() if name != "resumed"}
     return kept
+
+
+def without_folders(value: Any) -> Any:
+    """A value of plain JSON with the names of files alone where whole paths stand, of this system or another.
+
+    >>> without_folders({"frame0": {"path": "/home/ann/a.png"}, "model": "C:\\\\models\\\\svd", "curve": "linear"})
+    {'frame0': {'path': 'a.png'}, 'model': 'svd', 'curve': 'linear'}
+    """
+    if isinstance(value, dict):
+        return {name: without_folders(part) for name, part in value.items()}
+    if isinstance(value, (list, tuple)):
+        return [without_folders(part) for part in value]
+    if not isinstance(value, str):
+        return value
+    kinds = (PurePosixPath, PureWindowsPath)
+    return next((kind(value).name for kind in kinds if kind(value).is_absolute() and kind(value).name), value)
 
 
 def read_manifest(path: Path) -> dict[str, Any] | None:

@@ -17,6 +17,7 @@ from collections import deque
 from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from fractions import Fraction
+from functools import cache
 from pathlib import Path
 from typing import Any
 
@@ -41,12 +42,12 @@ from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
 from gen_inbetween.media.reading.sequences import image_files, is_pattern, source_sha256
 from gen_inbetween.media.segments import Segments
-from gen_inbetween.media.source import TimedVideo, VideoError
+from gen_inbetween.media.source import DEFAULT_RATE, TimedVideo, VideoError
 from gen_inbetween.media.times.rates import exact_rate, parse_seconds
 from gen_inbetween.media.tracks.plan import check_audio, plan_tracks
 from gen_inbetween.media.tracks.sound import Audio
 from gen_inbetween.media.video import open_source
-from gen_inbetween.media.video_writer import check_video_output, plan_output, write_planned
+from gen_inbetween.media.video_writer import plan_output, write_planned
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
@@ -177,12 +178,14 @@ def retime_video(
     asked, slowing, bent = None if fps is None else exact_rate(fps), _slowing(scale), parse_curve(curve)
     check_duplicates(duplicates)
     check_phase(phase)
-    check_video_output(out)
+    plan_output(out, asked or DEFAULT_RATE, options=video)
     check_audio(audio, out, bent=bent != LINEAR)
     path = stored_input() if is_pipe(path) else given
     check_output(place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
     source = open_source(path, folder_rate=folder_rate, interlaced=interlaced).between(start, stop)
     rate = asked or exact_rate(source.rate)
+    plan = plan_output(out, rate, options=video, colour=source.colour, sample_aspect=source.sample_aspect)
+    plan = replace(plan, plays=0 if loop else source.plays)
     tracks = plan_tracks(source, out, scale=float(slowing), bent=bent != LINEAR, audio=audio)
     opened = open_interpolator(interpolator, device)
     check_kind(opened.info.kind, 0.5, None, iters)
@@ -198,8 +201,6 @@ def retime_video(
         "settings": settings,
     }
     drawing = Drawing(source, rate, slowing, opened, **options)
-    plan = plan_output(out, rate, options=video, colour=source.colour, sample_aspect=source.sample_aspect)
-    plan = replace(plan, plays=0 if loop else source.plays)
     plan.announce()
     parts = (
         Segments(plan, drawing.total, identity | {"versions": manifests.versions()}) if plan.output.resumable else None
@@ -210,6 +211,8 @@ def retime_video(
         frames = track(frames, out.name, drawing.total, initial=done, shown=progress)
     else:
         frames = _curved_frames(drawing, done, counts, bent, loop, progress)
+    if plan.output.kind == "animation":
+        frames = _held(frames, out, drawing.total)
 
     def result() -> RetimedVideo:
         return RetimedVideo(
@@ -218,6 +221,7 @@ def retime_video(
             float(rate), float(drawing.total / rate), time.monotonic() - begun,
         )  # fmt: skip
 
+    @cache
     def record() -> dict[str, Any]:  # once all frames are read and counted
         counted = {key: value for key, value in asdict(result()).items() if key not in ("path", "seconds")}
         return manifests.record(**identity, counts=counted, seconds=round(time.monotonic() - begun, 3))
@@ -235,6 +239,18 @@ def retime_video(
         )
         log.info("%s is %s%s", given.name, cadence.describe(float(source.rate)), treated)
     return result()
+
+
+def _held(frames: Iterator[Pixels], out: Path, total: int) -> Iterator[Pixels]:
+    """The frames of an animation. VideoError, at the first: all of them, which Pillow takes at once, are too many."""
+    for pixels in frames:
+        if pixels.nbytes * total > IN_MEMORY:
+            size = f"{pixels.shape[1]}x{pixels.shape[0]}"
+            raise VideoError(
+                f"{out.name}: an animation is written from memory, and {total} frames of {size} are too many: name a "
+                "video such as .mp4 or .webm, or choose a shorter part with start and stop"
+            )
+        yield pixels
 
 
 def inputs_of(path: Path, interpolator: Any) -> list[Path]:

@@ -9,6 +9,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from typing import Any
 
+from gen_inbetween.media.frames.light import Light
+
 # H.273, as FFmpeg numbers and names them
 MATRICES = {
     "gbr": 0, "bt709": 1, "fcc": 4, "bt470bg": 5, "smpte170m": 6, "smpte240m": 7, "ycgco": 8, "bt2020nc": 9,
@@ -46,6 +48,7 @@ class FilmColour:
     bits: int = 8  # of each stored value
     chroma: str = "420"  # how it was stored: 410, 411, 420, 422, 440, 444, rgb or gray
     alpha: bool = False
+    light: Light | None = None  # of HDR10
 
     @property
     def hdr(self) -> bool:
@@ -54,7 +57,9 @@ class FilmColour:
 
     def tone_mapped(self) -> FilmColour:
         """This colour after `screen.tone_mapped`: BT.709, where it is HDR."""
-        return replace(self, matrix="bt709", primaries="bt709", transfer="bt709") if self.hdr else self
+        if not self.hdr:
+            return self
+        return replace(self, matrix="bt709", primaries="bt709", transfer="bt709", light=None)
 
 
 SDR = FilmColour()  # of frames that nobody says anything of, such as PIL images

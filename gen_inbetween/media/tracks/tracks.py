@@ -40,7 +40,15 @@ _QUICKTIME = dict(
     code.split("=")
     for code in (
         "fre=fra deu=ger nld=dut swe=sve ell=gre isl=ice zho=chi cze=ces slo=slk rum=ron eus=baq cym=wel msa=may "
-        "fas=per kat=geo hye=arm"
+        "fas=per kat=geo hye=arm sqi=alb mkd=mac mya=bur bod=tib"
+    ).split()
+)
+_QUICKTIME_HAS = frozenset(
+    (
+        "eng fra ger ita dut sve spa dan por nor heb jpn ara fin gre ice mlt tur chi urd hin tha kor lit pol hun est "
+        "lav per rus alb ron ces slk slv yid mac bul ukr bel uzb kaz aze arm geo mol kir tgk tuk mon pus kur kas snd "
+        "tib nep san mar ben asm guj ori mal kan tam tel sin bur khm lao vie ind tgl may amh tir orm som swa kin run "
+        "nya mlg epo wel baq cat lat que grn aym tat uig dzo jav"
     ).split()
 )
 _LEAD = 0.05  # seconds of sound before the first picture that are worth a word
@@ -97,6 +105,23 @@ class Tracks:
             self.left_out.append(f"{len(listing.chapters)} chapters")
         if lost:
             self.left_out.append(f"tags ({', '.join(lost)})")
+        self.left_out += self._lost_words()
+
+    def _lost_words(self) -> list[str]:
+        """What a container cannot say of the tracks it gets: a language it has no word for, which is the default."""
+        film, container = self.listing.film, self.output.format
+        tracks = [*([film] if film else []), *(carried.track for carried in self.carried)]
+        languages = [
+            f"the language of {track}"
+            for track in tracks
+            if (said := track.tags.get("language")) and not _has_language(container, _quicktime(said))
+        ]
+        if container != "avi":
+            return languages
+        default = [
+            f"that {track} is the default" for track in tracks if track.number > 1 and track.flags & Disposition.default
+        ]
+        return languages + default
 
     def _way(self, track: Track, heard: Span | None) -> Adder | None:
         """How a track gets into the output; None: not at all."""
@@ -230,10 +255,18 @@ def _works(way: Adder, container: str) -> bool:
     return True
 
 
+def _has_language(container: str, language: str) -> bool:
+    return container != "avi" and (container != "mov" or language in _QUICKTIME_HAS)
+
+
+def _quicktime(language: str) -> str:
+    return _QUICKTIME.get(language, language)
+
+
 def _spelled(tags: dict[str, str], container: str) -> dict[str, str]:
     """A track's tags with its language as the container spells it: QuickTime knows one of ISO 639-2's two codes."""
     language = tags.get("language", "")
-    return {**tags, "language": _QUICKTIME[language]} if container == "mov" and language in _QUICKTIME else tags
+    return {**tags, "language": _quicktime(language)} if container == "mov" and language else tags
 
 
 def _choose_tags(tags: dict[str, str], container: str) -> tuple[dict[str, str], list[str]]:

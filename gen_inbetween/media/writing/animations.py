@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import itertools
 import logging
 from collections.abc import Sequence
@@ -68,12 +69,53 @@ def _shared_palette(images: list[Image.Image], colours: int, samples: int = 16) 
 
 def _save_webp(images: list[Image.Image], path: Path, durations: list[int], quality: int, plays: int) -> None:
     first, *others = images
+    if _all_equal(images):
+        _save_standing_webp(first, path, sum(durations), quality, plays)
+        return
     first.save(path, "WEBP", save_all=True, append_images=others, duration=durations, loop=plays, quality=quality)
 
 
 def _save_apng(images: list[Image.Image], path: Path, durations: list[int], quality: int, plays: int) -> None:
     first, *others = images
-    first.save(path, "PNG", save_all=True, append_images=others, duration=durations, loop=plays)
+    blend: int | list[int] = 0
+    if others and _all_equal(images):  # Pillow makes a still picture of frames that it need not tell apart
+        others, durations, blend = [first], [durations[0], sum(durations[1:])], [0, 1]
+    first.save(path, "PNG", save_all=True, append_images=others, duration=durations, loop=plays, blend=blend)
+
+
+def _all_equal(images: list[Image.Image]) -> bool:
+    first = images[0].tobytes()
+    return all(image.tobytes() == first for image in images[1:])
+
+
+def _save_standing_webp(image: Image.Image, path: Path, duration: int, quality: int, plays: int) -> None:
+    """An animation of one picture, which libwebp would make a still one, without its time.
+
+    The chunks of the still picture, as a frame: https://developers.google.com/speed/webp/docs/riff_container
+    """
+    still = io.BytesIO()
+    image.save(still, "WEBP", quality=quality)
+    data, place, pixels = still.getvalue(), 12, b""
+    while place < len(data):
+        end = place + 8 + int.from_bytes(data[place + 4 : place + 8], "little")
+        end += end % 2
+        if data[place : place + 4] in (b"ALPH", b"VP8 ", b"VP8L"):
+            pixels += data[place:end]
+        place = end
+    size = _bytes3(image.width - 1) + _bytes3(image.height - 1)
+    animated, transparent = 0x02, 0x10 * (image.mode == "RGBA")
+    chunks = _chunk(b"VP8X", bytes([animated | transparent, 0, 0, 0]) + size)
+    chunks += _chunk(b"ANIM", bytes(4) + plays.to_bytes(2, "little"))
+    chunks += _chunk(b"ANMF", bytes(6) + size + _bytes3(min(duration, 2**24 - 1)) + b"\2" + pixels)
+    path.write_bytes(_chunk(b"RIFF", b"WEBP" + chunks))
+
+
+def _chunk(name: bytes, content: bytes) -> bytes:
+    return name + len(content).to_bytes(4, "little") + content + bytes(len(content) % 2)
+
+
+def _bytes3(number: int) -> bytes:
+    return number.to_bytes(3, "little")
 
 
 def frame_times(starts: Sequence[float], unit: int) -> list[int]:

@@ -25,6 +25,7 @@ import av.codec
 
 from gen_inbetween.media.frames.colour import FilmColour, is_rgb, subsampling_of
 from gen_inbetween.media.frames.errors import VideoError
+from gen_inbetween.media.frames.light import Light
 from gen_inbetween.media.writing.options import VideoOptions
 from gen_inbetween.media.writing.outputs import OUTPUTS, Output, suffix_of
 
@@ -33,6 +34,8 @@ _OTHER_NAMES = {
     "libvpx-vp9": "vp9", "libsvtav1": "av1", "prores_ks": "prores",
 }  # fmt: skip
 _HARDWARE = re.compile(r"(h264|hevc|av1|vp9|prores)_(nvenc|qsv|videotoolbox|vaapi|amf|mf|v4l2m2m|mediacodec)")
+
+TELLS_LIGHT = frozenset({"libx265", "libsvtav1"})  # encoders that write the static metadata of HDR10
 
 
 @dataclass(frozen=True)
@@ -99,17 +102,18 @@ def choose_encoding(path: str | os.PathLike[str], options: VideoOptions, colour:
     path = Path(path)
     output = OUTPUTS[suffix_of(path)]
     alpha = colour.alpha and options.background is None
-    codec, encoder = _codec(path, output, options.codec, colour, alpha)
+    codec, encoder = _codec(path, output, options, colour, alpha)
     formats = _formats(encoder)
     pix_fmt = _asked(options.pix_fmt, formats, encoder) if options.pix_fmt else _usual(codec, formats, colour, alpha)
     layout = av.VideoFormat(pix_fmt, 16, 16)
     bits = max(part.bits for part in layout.components)
     has_alpha = any(part.is_alpha for part in layout.components) and pix_fmt not in ("bgr0", "rgb0")
+    said = _encoder_options(codec, encoder, pix_fmt, options.crf, output.format)
     encoding = Encoding(
         codec,
         encoder,
         pix_fmt,
-        tuple(_encoder_options(codec, encoder, pix_fmt, options.crf, output.format).items()),
+        tuple(_with_light(encoder, said, colour.light if bits > 8 else None).items()),
         output.format,
         "hvc1" if codec == "hevc" and output.format in ("mp4", "mov") else None,
         has_alpha,
@@ -153,13 +157,18 @@ def _words(bits: int, chroma: str) -> str:
     return f"{bits}-bit {shown}"
 
 
-def _codec(path: Path, output: Output, asked: str | None, colour: FilmColour, alpha: bool) -> tuple[str, str]:
-    """(codec, encoder) asked for, or else the usual one of the container, one of more than 8 bits for HDR."""
+def _codec(path: Path, output: Output, options: VideoOptions, colour: FilmColour, alpha: bool) -> tuple[str, str]:
+    """(codec, encoder) asked for, or else the usual one of the container, one of more than 8 bits for HDR.
+
+    The first of the container's codecs that has the pixel format asked for, where the usual one has not.
+    """
+    asked = options.codec
     if asked is None:
         usual = output.alpha if alpha and output.alpha else output.codecs[0]
         if colour.hdr and usual in ("h264", "vp9"):
             usual = next((codec for codec in ("hevc", "av1") if codec in output.codecs and _encoder(codec)), usual)
-        asked = usual
+        having = (codec for codec in (usual, *output.codecs) if _has(codec, options.pix_fmt))
+        asked = next(having, usual) if options.pix_fmt else usual
     asked = _OTHER_NAMES.get(asked.lower(), asked.lower())
     codec = asked.split("_")[0] if _HARDWARE.fullmatch(asked) else asked
     if codec not in CODECS or (codec == "rawvideo") != (output.kind == "pipe"):
@@ -198,8 +207,18 @@ def _formats(encoder: str) -> list[str]:
     return formats or ["yuv420p", "yuv422p", "yuv444p", "yuv420p10le", "yuv422p10le", "yuv444p10le", "gray", "nv12"]
 
 
+def _has(codec: str, pix_fmt: str | None) -> bool:
+    encoder = _encoder(codec)
+    return encoder is not None and pix_fmt is not None and _spelled(pix_fmt, _formats(encoder)) is not None
+
+
+def _spelled(name: str, formats: list[str]) -> str | None:
+    """A pixel format as FFmpeg spells it, which says the order of bytes."""
+    return next((one for one in (name, f"{name}le", f"{name}be") if one in formats), None)
+
+
 def _asked(name: str, formats: list[str], encoder: str) -> str:
-    found = next((one for one in (name, f"{name}le", f"{name}be") if one in formats), None)
+    found = _spelled(name, formats)
     if found is None:
         raise VideoError(f"{encoder} has no pixel format {name!r}; it has {', '.join(formats)}")
     return found
@@ -264,6 +283,14 @@ def _encoder_options(codec: str, encoder: str, pix_fmt: str, crf: int | None, fo
         "libvpx-vp9": {"crf": str(quality), "b": "0", "deadline": "good", "cpu-used": "3", "threads": "1"}
         | ({"auto-alt-ref": "0"} if alpha else {}),
     }[encoder]
+
+
+def _with_light(encoder: str, options: dict[str, str], light: Light | None) -> dict[str, str]:
+    """The options of an encoder, and the light of HDR10 where it can be told of it."""
+    if light is None or encoder not in TELLS_LIGHT:
+        return options
+    key, said = ("x265-params", light.x265()) if encoder == "libx265" else ("svtav1-params", light.svt())
+    return options | {key: f"{options[key]}:{said}"}
 
 
 def _hardware_options(encoder: str, quality: int, greatest: int) -> dict[str, str]:

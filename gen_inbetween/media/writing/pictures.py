@@ -12,7 +12,6 @@ from typing import Any
 
 import av
 import numpy as np
-from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour
@@ -23,7 +22,7 @@ from gen_inbetween.media.frames.screen import (
     image_of,
     in_bt709,
     sixteen_bit,
-    square_size,
+    square_pixels,
     tone_mapped,
 )
 from gen_inbetween.media.reading.deep_pictures import linear_light
@@ -44,14 +43,12 @@ def save_picture(
         image_of(pixels, colour, sample_aspect, None).save(path)
         return
     wide = sixteen_bit(tone_mapped(pixels, colour) if colour.hdr and suffix != ".exr" else pixels)
+    wide = sixteen_bit(square_pixels(wide, sample_aspect))
     encoder = {".png": "png", ".exr": "exr"}.get(suffix, "tiff")
     if encoder == "exr":
         frame = _planar_floats(wide, colour)
     else:
         frame = frame_of(wide)
-    width, height = square_size((frame.width, frame.height), sample_aspect)
-    if (width, height) != (frame.width, frame.height):
-        frame = frame.reformat(width=width, height=height, interpolation=Interpolation.LANCZOS)
     if encoder == "png":
         frame = frame.reformat(format=_PNG_PIXELS[wide.shape[2]])
     path.write_bytes(_encoded(frame, encoder))

@@ -3,6 +3,8 @@
 from __future__ import annotations
 
 import json
+import time
+import tracemalloc
 import zipfile
 
 import pytest
@@ -32,6 +34,22 @@ def test_an_archive_that_inflates_is_refused_by_its_index(tmp_path):
     check_archive(honest)
     (tmp_path / "other").write_bytes(b"no archive")
     check_archive(tmp_path / "other")
+
+
+@pytest.mark.slow
+def test_four_megabytes_that_inflate_to_four_gigabytes_are_refused_at_once(tmp_path):
+    bomb, zeros = tmp_path / "bomb.pkl", bytes(16_000_000)
+    packed = zipfile.ZipFile(bomb, "w", zipfile.ZIP_DEFLATED)
+    with packed, packed.open("data", "w", force_zip64=True) as data:
+        for _ in range(250):
+            data.write(zeros)
+    assert bomb.stat().st_size < 5_000_000
+    tracemalloc.start()
+    begun = time.process_time()
+    with pytest.raises(UntrustedError, match="would inflate to 4000 MB"):
+        check_archive(bomb)
+    assert time.process_time() - begun < 1 and tracemalloc.get_traced_memory()[1] < 1_000_000
+    tracemalloc.stop()
 
 
 def test_an_archive_whose_parts_overlap_is_refused(tmp_path):

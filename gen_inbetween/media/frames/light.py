@@ -1,0 +1,73 @@
+"""Static and dynamic HDR metadata of frames.
+
+SMPTE ST 2086 names the display on which an HDR10 film was graded, CTA-861.3 its brightest pixel (MaxCLL) and frame
+(MaxFALL); both hold for the whole film and can be written again. Dolby Vision, HDR10+ and HDR Vivid describe each frame
+for itself: frames that are drawn between others have none.
+"""
+
+from __future__ import annotations
+
+import struct
+from dataclasses import dataclass
+from typing import Any
+
+_CHROMATICITY, _LUMINANCE = 50_000, 10_000  # steps of 0.00002 of CIE 1931, and of 0.0001 cd/m2, as ST 2086 counts
+_DYNAMIC = {
+    "DOVI_RPU_BUFFER": "Dolby Vision", "DOVI_METADATA": "Dolby Vision", "DYNAMIC_HDR_PLUS": "HDR10+",
+    "DYNAMIC_HDR_VIVID": "HDR Vivid",
+}  # fmt: skip
+
+
+@dataclass(frozen=True)
+class Light:
+    """What an HDR10 film says of its light, in the steps of ST 2086; None: it does not."""
+
+    display: tuple[int, ...] | None = None  # x, y of red, green, blue and white; least and greatest luminance
+    content: tuple[int, int] | None = None  # MaxCLL and MaxFALL, cd/m2
+
+    def x265(self) -> str:
+        """As parameters of x265."""
+        said = []
+        if self.display:
+            rx, ry, gx, gy, bx, by, wx, wy, least, most = self.display
+            said.append(f"master-display=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({most},{least})")
+        if self.content:
+            said.append("max-cll={},{}".format(*self.content))
+        return ":".join(["hdr10=1", *said])
+
+    def svt(self) -> str:
+        """As parameters of SVT-AV1, which counts in ones."""
+        said = []
+        if self.display:
+            rx, ry, gx, gy, bx, by, wx, wy = (f"{number / _CHROMATICITY:.5f}" for number in self.display[:8])
+            least, most = (f"{number / _LUMINANCE:.4f}" for number in self.display[8:])
+            said.append(f"mastering-display=G({gx},{gy})B({bx},{by})R({rx},{ry})WP({wx},{wy})L({most},{least})")
+        if self.content:
+            said.append("content-light={},{}".format(*self.content))
+        return ":".join(said)
+
+
+def light_of(frame: Any) -> Light | None:
+    """The static metadata of a decoded PyAV frame; None: it has none."""
+    data = _side_data(frame)
+    display, content = data.get("MASTERING_DISPLAY_METADATA"), data.get("CONTENT_LIGHT_LEVEL")
+    light = Light(_display(display) if display else None, struct.unpack_from("=2I", content) if content else None)
+    return light if light != Light() else None
+
+
+def dynamic_metadata(frame: Any) -> list[str]:
+    """The kinds of metadata that a decoded PyAV frame has for itself: Dolby Vision and the like."""
+    return list(dict.fromkeys(_DYNAMIC[name] for name in _side_data(frame) if name in _DYNAMIC))
+
+
+def _side_data(frame: Any) -> dict[str, bytes]:
+    return {data.type.name: bytes(data) for data in frame.side_data if hasattr(data.type, "name")}
+
+
+def _display(data: bytes) -> tuple[int, ...] | None:
+    """FFmpeg's AVMasteringDisplayMetadata: ten fractions, and whether chromaticities and luminances are said."""
+    numbers = struct.unpack_from("=22i", data)
+    if not (numbers[20] and numbers[21]) or 0 in numbers[1:20:2]:
+        return None
+    steps = [_CHROMATICITY] * 8 + [_LUMINANCE] * 2
+    return tuple(round(step * numbers[2 * index] / numbers[2 * index + 1]) for index, step in enumerate(steps))
