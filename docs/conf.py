@@ -64,7 +64,7 @@ def copy_pages(app: Sphinx) -> None:
         target = DOCS / name
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
-        for path in sorted(source.glob(pattern)):
+        for path in sorted({*source.glob(pattern), *source.glob("stylize.md")}):
             shutil.copy(path, target / path.name)
             pictures = source / path.stem
             if pictures.is_dir():

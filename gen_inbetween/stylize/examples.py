@@ -15,6 +15,8 @@ from gen_inbetween.stylize.guides import Picture, flow_between
 
 CONSISTENT = 1.0  # pixels between a point and itself, carried to another frame and back
 ENOUGH = 0.2  # share of a picture that must be consistent for it to judge
+WINDOW = 128  # pixels of a side of what is judged in a large frame
+WINDOWS = 4  # of a large frame that are judged
 AWAY = (6, 3, 1)  # frames from a keyframe to those that judge; the first distance at which enough is consistent
 
 
@@ -38,6 +40,24 @@ class Judge:
     guide: Picture | None
     wanted: Picture
     known: NDArray[np.bool_]
+
+
+def windows_of(judge: Judge) -> list[Judge]:
+    """A judge, or WINDOWS parts of one that is a large frame, so that looks cost the same at any size."""
+    height, width = judge.known.shape
+    if height * width <= WINDOWS * WINDOW**2:
+        return [judge]
+    corners = [(top, left) for top in range(0, height, WINDOW) for left in range(0, width, WINDOW)]
+    places = [np.s_[top : top + WINDOW, left : left + WINDOW] for top, left in corners]
+    shares = np.array([judge.known[place].mean() for place in places])
+    fit = np.flatnonzero(shares >= min(ENOUGH, shares.max()))
+    chosen = np.unique(fit[np.linspace(0, len(fit) - 1, WINDOWS).round().astype(int)])
+    return [_part(judge, places[index]) for index in chosen]
+
+
+def _part(judge: Judge, place: tuple[slice, slice]) -> Judge:
+    guide = None if judge.guide is None else judge.guide[place]
+    return Judge(judge.keyframe, judge.source[place], guide, judge.wanted[place], judge.known[place])
 
 
 def network_input(source: Picture, guide: Picture | None) -> Tensor:

@@ -13,7 +13,7 @@ takes away noise of the input, which a trained network would turn into flicker.
 from __future__ import annotations
 
 from collections import deque
-from collections.abc import Iterable, Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
@@ -27,6 +27,7 @@ Points = NDArray[np.float32]  # (P, 2) pixels, x and y
 
 GRID = 4  # pixels between the kept values of a flow: it is smooth, and points are only guides
 TRIES = 40_000  # points that are proposed for a picture; those too near to earlier ones are left out
+NO_FLOW = np.zeros((0, 0, 2), np.float32)
 CUTOFF = 3.0  # sigmas within which a dot is drawn
 
 
@@ -134,13 +135,18 @@ def _moved(points: Points, flow: Flow, grid: int = 1, size: tuple[int, int] | No
 
 
 def filter_in_time(
-    frames: Iterable[Picture], radius: int, temporal_sigma: float, colour_sigma: float
+    frames: Iterable[Picture],
+    radius: int,
+    temporal_sigma: float,
+    colour_sigma: float,
+    needed: Callable[[int], bool] = lambda number: True,
 ) -> Iterator[Picture]:
     """Frames averaged along their motion, one after the other; 2 * radius + 1 of them are in memory.
 
     Args:
         frames: (H, W, 3) uint8. radius: frames on either side; at the film's ends those that are there.
         temporal_sigma: frames. colour_sigma: grey levels.
+        needed: whether a frame, by number, is averaged; others come as they are, and sooner.
     """
     if radius == 0:
         yield from frames
@@ -149,17 +155,29 @@ def filter_in_time(
     ahead: deque[Flow] = deque(maxlen=2 * radius)  # ahead[k]: from window[k] to window[k + 1]
     back: deque[Flow] = deque(maxlen=2 * radius)  # back[k]: from window[k + 1] to window[k]
     waiting = 0  # frames at the window's end that are not yet given
-    for frame in frames:
-        if window:
+    given = 0
+
+    def averaged(centre: int) -> Picture:
+        nonlocal given
+        given += 1
+        if not needed(given - 1):
+            return window[centre]
+        return _averaged(window, ahead, back, centre, radius, temporal_sigma, colour_sigma)
+
+    for number, frame in enumerate(frames):
+        if window and not any(map(needed, range(max(0, number - radius), number + radius))):
+            ahead.append(NO_FLOW)  # no frame that is needed looks across it
+            back.append(NO_FLOW)
+        elif window:
             ahead.append(flow_between(window[-1], frame))
             back.append(flow_between(frame, window[-1]))
         window.append(frame)
         waiting += 1
         if waiting == radius + 1:
-            yield _averaged(window, ahead, back, len(window) - waiting, radius, temporal_sigma, colour_sigma)
+            yield averaged(len(window) - waiting)
             waiting -= 1
     for centre in range(len(window) - waiting, len(window)):
-        yield _averaged(window, ahead, back, centre, radius, temporal_sigma, colour_sigma)
+        yield averaged(centre)
 
 
 def _averaged(

@@ -18,7 +18,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
-from gen_inbetween.stylize.examples import Example, Judge, PatchBank, network_input, signal
+from gen_inbetween.stylize.examples import Example, Judge, PatchBank, network_input, signal, windows_of
 from gen_inbetween.stylize.losses import (
     choose_perceptual,
     discriminator_adversarial,
@@ -48,7 +48,7 @@ class Learner:
         self.perceptual_name = choose_perceptual(settings.perceptual)
         self.perceptual = open_perceptual(self.perceptual_name, device)
         self.bank = PatchBank(examples, settings.patch_size, device)
-        self.judges = judges
+        self.judges = [part for judge in judges for part in windows_of(judge)]
         self.best: dict[str, Tensor] = copy.deepcopy(network.state_dict())
         self.step, self.seconds, self.best_step = 0, 0.0, 0
         self.best_error: float | None = None
@@ -57,7 +57,8 @@ class Learner:
     def turn_to(self, examples: Sequence[Example], judges: Sequence[Judge]) -> None:
         """Go on learning from other paintings of the same frames; what was best is so no more."""
         self.bank = PatchBank(examples, self.settings.patch_size, self.device)
-        self.judges, self.best_error, self.best_step = judges, None, self.step
+        self.judges = [part for judge in judges for part in windows_of(judge)]
+        self.best_error, self.best_step = None, self.step
 
     def take_step(self) -> None:
         """One step of each network."""
@@ -119,10 +120,10 @@ class Learner:
 
     def learn(self, on_look: Callable[[Look], bool | None] | None = None) -> None:
         """Learn until `finished`, or until `on_look` returns True; the best network is `best_network` then."""
+        began = time.monotonic() - self.seconds  # looks and previews count: minutes are those that a user waits
         while not self.finished:
-            began = time.monotonic()
             self.take_step()
-            self.seconds += time.monotonic() - began
+            self.seconds = time.monotonic() - began
             due = self.step % self.settings.check_every == 0 or self.finished
             if due:
                 look = self.look()

@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import logging
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+from numpy.typing import NDArray
 from PIL import Image
 
 from gen_inbetween.media.frames.screen import Pixels
@@ -19,6 +20,7 @@ from gen_inbetween.stylize.settings import StyleError, StyleSettings
 log = logging.getLogger("gen_inbetween")
 
 SHOWN = 6  # frames of a preview
+SHOWN_SIDE = 256  # pixels of a side that are shown of each
 
 
 @dataclass(frozen=True)
@@ -28,7 +30,7 @@ class Lesson:
     examples: list[Example]
     judges: list[Judge]
     points: GuidePoints | None
-    shown: list[tuple[int, Picture]]  # frames of the preview, as the network sees them
+    shown: list[tuple[Picture, Picture | None]]  # what a preview shows: frames as the network sees them, and guides
 
     def guide(self, number: int) -> Picture | None:
         """The guide picture of a frame, where guides are in use."""
@@ -57,8 +59,13 @@ def prepare(film: Film, keys: Sequence[PaintedKey], settings: StyleSettings, see
     near = {key.number + sign * away for key in keys for away in AWAY for sign in (1, -1)}
     shown = np.unique(np.linspace(0, film.count - 1, SHOWN).round().astype(int)).tolist()
     wanted = {key.number for key in keys} | near | set(shown)
-    frames = {number: frame for number, frame in enumerate(filtered(film, settings)) if number in wanted}
-    lesson = Lesson([], [], points, [(number, frames[number]) for number in shown])
+    needed = filtered(film, settings, wanted.__contains__)
+    frames = {number: frame for number, frame in enumerate(needed) if number in wanted}
+    lesson = Lesson([], [], points, [])
+    place = _window_around(learnt[0].mask)
+    for number in shown:
+        guide = lesson.guide(number)
+        lesson.shown.append((frames[number][place], None if guide is None else guide[place]))
     for key in learnt:
         example = Example(key.number, frames[key.number], lesson.guide(key.number), key.painted, key.mask)
         lesson.examples.append(example)
@@ -85,9 +92,22 @@ def _near_judges(lesson: Lesson, frames: Mapping[int, Picture], painted: set[int
                     break
 
 
-def filtered(film: Film, settings: StyleSettings) -> Iterator[Picture]:
-    """The frames as the network sees them."""
-    return filter_in_time(film.pictures(), settings.temporal_radius, settings.temporal_sigma, settings.colour_sigma)
+def _window_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
+    """The part of a frame that previews show: all of a small one, of a large one what lies around the painting."""
+    slices = []
+    for length, axis in zip(mask.shape, (1, 0), strict=True):
+        middle = int(np.median(np.flatnonzero(mask.any(axis))))
+        begin = min(max(0, middle - SHOWN_SIDE // 2), max(0, length - SHOWN_SIDE))
+        slices.append(slice(begin, begin + SHOWN_SIDE))
+    return slices[0], slices[1]
+
+
+def filtered(
+    film: Film, settings: StyleSettings, needed: Callable[[int], bool] = lambda number: True
+) -> Iterator[Picture]:
+    """The frames as the network sees them; those that are not needed as they are."""
+    radius, temporal, colour = settings.temporal_radius, settings.temporal_sigma, settings.colour_sigma
+    return filter_in_time(film.pictures(), radius, temporal, colour, needed)
 
 
 def draw(network: StyleNetwork, frame: Picture, guide: Picture | None, tile: int) -> Picture:
@@ -98,15 +118,19 @@ def draw(network: StyleNetwork, frame: Picture, guide: Picture | None, tile: int
 
 
 def preview_of(network: StyleNetwork, lesson: Lesson, tile: int) -> Image.Image:
-    """Frames from the whole film above their translations."""
-    rows = [[frame for _, frame in lesson.shown]]
-    rows.append([draw(network, frame, lesson.guide(number), tile) for number, frame in lesson.shown])
+    """Frames from the whole film above their translations; of large ones the part around the painting."""
+    rows = [[frame for frame, _ in lesson.shown]]
+    rows.append([draw(network, frame, guide, tile) for frame, guide in lesson.shown])
     return Image.fromarray(np.concatenate([np.concatenate(row, 1) for row in rows], 0))
 
 
-def translated(film: Film, network: StyleNetwork, lesson: Lesson, settings: StyleSettings) -> Iterator[Pixels]:
-    """All frames in the style, (H, W, 3 or 4) uint8; what is transparent stays so."""
-    frames = filtered(film, settings)
+def translated(
+    film: Film, network: StyleNetwork, lesson: Lesson, settings: StyleSettings, begin: int = 0
+) -> Iterator[Pixels]:
+    """All frames from `begin` on in the style, (H, W, 3 or 4) uint8; what is transparent stays so."""
+    frames = filtered(film, settings, lambda number: number >= begin)
     for number, (frame, (_, alpha)) in enumerate(zip(frames, film.with_alpha(), strict=True)):
+        if number < begin:
+            continue
         drawn = draw(network, frame, lesson.guide(number), settings.tile)
         yield drawn if alpha is None else np.dstack([drawn, alpha])

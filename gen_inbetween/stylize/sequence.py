@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gen_inbetween.media.image import Frame, load_image, open_image
-from gen_inbetween.media.reading.sequences import image_files
+from gen_inbetween.media.reading.sequences import frame_numbers, image_files
 from gen_inbetween.runtime.hashing import frames_sha256, json_sha256, mask_sha256
 from gen_inbetween.stylize.settings import StyleError
 
@@ -92,6 +92,19 @@ def parse_keys(texts: list[str], what: str = "--key") -> dict[int, Path]:
             raise StyleError(f"{what}: two pictures for frame {int(number)}: give one")
         keys[int(number)] = path
     return keys
+
+
+def place_in(film: Path, number: int) -> int:
+    """Where in the film a frame is that is spoken of by number: in a folder of numbered files, the number of its name.
+
+    StyleError: no file has that number.
+    """
+    numbers = frame_numbers(image_files(film))
+    if numbers is None:
+        return number
+    if number not in numbers:
+        raise StyleError(f"no file of {film} has the number {number}: they are numbered {numbers[0]} to {numbers[-1]}")
+    return numbers.index(number)
 
 
 def published_layout(folder: Path) -> tuple[Path, dict[int, Path], dict[int, Path]] | None:

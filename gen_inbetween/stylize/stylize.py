@@ -8,11 +8,11 @@ Frames are translated one by one and in any order; nothing is handed from frame 
 
 from __future__ import annotations
 
-import itertools
 import logging
 import os
-from collections.abc import Iterator, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import asdict, replace
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -147,8 +147,8 @@ def stylize_video(
     sequence = sequence_of(source_sha256(path), keys)
     lesson = prepare(work.film, keys, told, seed, hold_out)
     learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
-    frames = translated(work.film, learner.best_network(), lesson, told)
-    return work.write(frames, _said(learner, keys, sequence, hold_out), progress)
+    draw = partial(translated, work.film, learner.best_network(), lesson, told)
+    return work.write(draw, _said(learner, keys, sequence, hold_out), progress)
 
 
 @reserving(place_of)
@@ -180,10 +180,10 @@ def restyle_video(
     if said["film"] != source_sha256(path):
         log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
     work = _Work(path, out, video, folder_rate, interlaced)
-    frames = translated(work.film, network, Lesson([], [], None, []), said["settings"])
+    draw = partial(translated, work.film, network, Lesson([], [], None, []), said["settings"])
     digest = _best_sha256(network.state_dict())
     style = {"film": said["film"], "keys": said["keys"], "steps": said["step"], "sha256": digest}
-    return work.write(frames, {"style": style, "settings": asdict(said["settings"])}, progress)
+    return work.write(draw, {"style": style, "settings": asdict(said["settings"])}, progress)
 
 
 class _Work:
@@ -202,17 +202,18 @@ class _Work:
         plan = plan_output(out, exact_rate(timed.rate), options=video, colour=colour)
         self.plan = replace(plan, plays=timed.plays)
 
-    def write(self, frames: Iterator[Pixels], said: dict[str, Any], progress: bool) -> dict[str, Any]:
-        """Write the frames, all of the film's, going on after those that an earlier run wrote; the manifest."""
+    def write(self, draw: Callable[[int], Iterator[Pixels]], said: dict[str, Any], progress: bool) -> dict[str, Any]:
+        """Write what `draw` makes from a frame on, after what an earlier run wrote; the manifest."""
         said = {"source": {"path": str(self.path.resolve()), "sha256": source_sha256(self.path)}, **said}
         record, total = manifests.record(**said), self.film.count
-        frames = track(frames, self.out.name, total, shown=progress)
         if self.plan.output.resumable and self.starts is None:
             parts = Segments(self.plan, total, said)
             done = parts.begin(resume=True)
-            parts.write(itertools.islice(frames, done, None), done)
+            frames = track(draw(done), self.out.name, total, initial=done, shown=progress)
+            parts.write(frames, done)
             parts.join(self.tracks, record)
         else:
+            frames = track(draw(0), self.out.name, total, shown=progress)
             write_planned(frames, replace(self.plan, starts=self.starts, tracks=self.tracks), record)
         if (place := place_of(self.out)).is_file():
             manifests.write(record, path_beside(place))

@@ -72,6 +72,14 @@ def test_every_frame_comes_once_whatever_the_films_length(count):
     assert all(np.array_equal(a, b) for a, b in zip(filter_in_time(panned(count), 0, 1, 1), panned(count), strict=True))
 
 
+def test_frames_that_are_needed_are_averaged_as_if_all_were():
+    whole = list(filter_in_time(panned(12), 3, 2.0, 27.6))
+    some = list(filter_in_time(panned(12), 3, 2.0, 27.6, needed={2, 9}.__contains__))
+    assert len(some) == 12
+    assert [np.array_equal(a, b) for a, b in zip(whole, some, strict=True)][2::7] == [True, True]
+    assert all(np.array_equal(some[n], frame) for n, frame in enumerate(panned(12)) if n not in (2, 9))
+
+
 def test_samples_near_in_time_weigh_most():
     """The published code has the time weights of the past the wrong way round."""
     still = [np.full((32, 32, 3), 100, np.uint8) for _ in range(9)]

@@ -3,7 +3,11 @@
 from __future__ import annotations
 
 import json
+import signal
+import subprocess
+import sys
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -17,15 +21,17 @@ from gen_inbetween.media.image import FrameError
 from gen_inbetween.runtime.config import ConfigError
 from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.stylize import model_file
+from gen_inbetween.stylize.examples import Judge, windows_of
 from gen_inbetween.stylize.learner import Learner
-from gen_inbetween.stylize.lesson import prepare
-from gen_inbetween.stylize.sequence import Film, Sequence256, parse_keys, published_layout, read_keys
+from gen_inbetween.stylize.lesson import prepare, translated
+from gen_inbetween.stylize.sequence import Film, Sequence256, parse_keys, place_in, published_layout, read_keys
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
 from gen_inbetween.stylize.stylize import restyle_video, stylize, stylize_video
 
 TINY = StyleSettings(
     widths=(8, 12, 16, 16, 12, 8), blocks=1, batch_size=4, patch_size=24, perceptual="none", minutes=5, check_every=20
 )
+QUICKER = replace(TINY, check_every=2)
 QUICK = {"settings": TINY, "steps": 40, "progress": False}
 
 
@@ -67,6 +73,68 @@ def test_learning_that_was_stopped_goes_on_as_if_it_had_not_been(frames, painted
     assert [look.error for look in whole.looks] == [look.error for look in rest.looks]
     other = Learner(lesson.examples, lesson.judges, settings, 0, device)
     assert not model_file.go_on(other, Sequence256("other", "keys"), tmp_path / "s.safetensors") and other.step == 0
+
+
+KILLED = """
+import os, signal, sys
+from pathlib import Path
+from gen_inbetween.stylize import learning
+from gen_inbetween.stylize.stylize import stylize_video
+from tests.stylize.test_stylize import QUICKER
+
+learning.SAVE_EVERY = 0.0
+folder = Path(sys.argv[1])
+
+def on_look(look, preview):
+    if look.step == 4:
+        os.kill(os.getpid(), signal.SIGKILL)
+
+stylize_video(folder / "film.mkv", folder / "out.mp4", {3: folder / "k3.png"}, settings=QUICKER, steps=6,
+              progress=False, on_look=on_look)
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="there is no SIGKILL")
+def test_a_run_that_was_killed_ends_as_one_that_was_not(film, caplog):
+    root = Path(__file__).parents[2]
+    process = subprocess.run([sys.executable, "-c", KILLED, str(film)], cwd=root, timeout=240)
+    assert process.returncode == -signal.SIGKILL and not (film / "out.mp4").exists()
+    run = {"settings": QUICKER, "steps": 6, "progress": False}
+    with caplog.at_level("INFO"):
+        rest = stylize_video(film / "film.mkv", film / "out.mp4", {3: film / "k3.png"}, **run)
+    assert "going on after 4 steps" in caplog.text
+    names = {path.name for path in film.iterdir() if path.name[0] == "." or path.name.startswith("out")}
+    assert names == {"out.mp4", "out.mp4.inbetween.json", "out.mp4.style.safetensors"}
+    whole = stylize_video(film / "film.mkv", film / "whole.mp4", {3: film / "k3.png"}, **run)
+    assert rest["style"]["sha256"] == whole["style"]["sha256"] and rest["style"]["steps"] == 6
+
+
+def test_frames_that_an_earlier_run_wrote_are_not_drawn_again(frames, painted):
+    film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None)
+    network = Learner(lesson.examples, lesson.judges, TINY, 0, torch.device("cpu")).best_network()
+    whole, rest = (list(translated(film, network, lesson, TINY, begin)) for begin in (0, 5))
+    assert len(rest) == 3 and all(np.array_equal(a, b) for a, b in zip(whole[5:], rest, strict=True))
+
+
+def test_looks_and_previews_cost_the_same_at_any_size():
+    picture, known = np.zeros((1080, 1920, 3), np.uint8), np.zeros((1080, 1920), bool)
+    known[300:, 500:] = True
+    parts = windows_of(Judge(0, picture, None, picture, known))
+    assert len(parts) == 4 and all(part.known.size <= 128**2 and part.known.any() for part in parts)
+    assert len({part.source.__array_interface__["data"] for part in parts}) == 4  # four places
+    small = Judge(0, picture[:200, :200], picture[:200, :200], picture[:200, :200], known[:200, :200])
+    assert windows_of(small) == [small]
+    frames = [Image.fromarray(picture[:400, :600])] * 2
+    settings = replace(TINY, guides=False, temporal_radius=0)
+    sizes = []
+
+    def on_look(look, preview):
+        sizes.append(preview().size)
+        return True
+
+    stylize(frames, {0: frames[0]}, settings=settings, steps=1, progress=False, on_look=on_look)
+    assert sizes == [(2 * 256, 2 * 256)]
 
 
 def test_masks_and_transparency_say_where_it_is_painted(frames, painted):
@@ -198,6 +266,15 @@ def test_keys_are_named_by_number_or_by_their_files_number():
         parse_keys(["3=a.png", "x_0003.png"])
     with pytest.raises(StyleError, match="expected FRAME=PICTURE"):
         parse_keys(["painted.png"])
+
+
+def test_frames_of_a_folder_go_by_the_numbers_of_their_names(tmp_path):
+    for number in (1, 2, 3):
+        Image.new("RGB", (4, 4)).save(tmp_path / f"f_{number:04d}.png")
+    assert [place_in(tmp_path, number) for number in (1, 3)] == [0, 2]
+    with pytest.raises(StyleError, match="has the number 0: they are numbered 1 to 3"):
+        place_in(tmp_path, 0)
+    assert place_in(tmp_path / "film.mp4", 12) == 12
 
 
 def test_the_published_layout_is_read_as_it_is(tmp_path, frames, painted):

@@ -76,16 +76,27 @@ def frame_steps(files: Sequence[Path]) -> list[int] | None:
     >>> frame_steps([Path("0010.png"), Path("0020.png"), Path("0030.png")])
     [0, 1, 2]
     """
+    numbers = frame_numbers(files)
+    if numbers is None:
+        return None
+    step = gcd(*(after - before for before, after in pairwise(numbers)))
+    steps = [(number - numbers[0]) // step for number in numbers]
+    return steps if steps[-1] + 1 <= 2 * len(steps) else None
+
+
+def frame_numbers(files: Sequence[Path]) -> tuple[int, ...] | None:
+    """The number of each frame as its name says it; None: the names do not count their frames.
+
+    >>> frame_numbers([Path("f_0001.png"), Path("f_0002.png")])
+    (1, 2)
+    """
     names = [_NUMBER.split(file.name) for file in files]
     if len(names) < 2 or len({tuple(name[::2]) for name in names}) > 1:
         return None
     varying = [column for column in zip(*(map(int, name[1::2]) for name in names), strict=True) if len(set(column)) > 1]
     if len(varying) != 1 or any(after <= before for before, after in pairwise(varying[0])):
         return None
-    numbers = varying[0]
-    step = gcd(*(after - before for before, after in pairwise(numbers)))
-    steps = [(number - numbers[0]) // step for number in numbers]
-    return steps if steps[-1] + 1 <= 2 * len(steps) else None
+    return varying[0]
 
 
 def missing_frames(files: Sequence[Path]) -> str | None:
