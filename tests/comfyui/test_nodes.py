@@ -10,6 +10,7 @@ import pytest
 import torch
 from cases import picture
 from film_cases import film, write_film
+from safetensors.torch import save_file
 
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.media.clip import Clip
@@ -188,3 +189,10 @@ def test_models_and_motions_are_found_in_comfyui_s_folders(execute, nodes, folde
     assert choice.settings() == {
         "model": str(tiny_folder), "motion": str(motion), "dtype": "float32", "vram_gb": None, "device": "cpu"
     }  # fmt: skip
+
+
+def test_a_checkpoint_of_another_model_is_named_for_what_it_is(execute, folders):
+    tensors = {"conditioner.embedders.1.model.ln_final.weight": torch.zeros(1)}
+    save_file(tensors, folders / "models" / "checkpoints" / "sdxl.safetensors")
+    with pytest.raises(ValueError, match="Stable Diffusion XL, which makes pictures"):
+        execute("GenInbetweenLoadModel", model="sdxl.safetensors")
