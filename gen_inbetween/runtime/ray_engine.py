@@ -27,7 +27,8 @@ if TYPE_CHECKING:
 Result: TypeAlias = "dict[str, str | float]"
 Work = Callable[[str, str], Result]  # (key, JSON of a row) -> its row of the report; it raises nothing
 
-ROWS = 16  # of a block: what is looked at again when an actor dies
+ROWS = 16  # of a block at most: what is looked at again when an actor dies
+BLOCKS = 32  # for each worker at least, where there are as many rows, so that none waits long for the last
 ATTEMPTS = 3
 SPARE = 2  # CPUs that read, sort and write
 SET_ASIDE = "set aside"
@@ -154,18 +155,19 @@ class Worker:
         return count
 
 
-def spread(rows: Dataset, open_work: Callable[[], Work], cluster: Cluster) -> Dataset:
-    """The results of the rows ("key", "row"), computed as they are consumed; memory of the driver does not grow.
+def spread(rows: Dataset, count: int, open_work: Callable[[], Work], cluster: Cluster) -> Dataset:
+    """The results of so many rows ("key", "row"), computed as they are consumed.
 
-    open_work: called once in each actor; what it returns and raises stays there.
+    open_work: called once in each actor.
     """
     import ray
 
     ledger = ray.remote(Ledger).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-    return rows.repartition(target_num_rows_per_block=ROWS).map_batches(
+    size = min(ROWS, max(1, count // (BLOCKS * cluster.workers[1])))
+    return rows.repartition(target_num_rows_per_block=size).map_batches(
         Worker,
         fn_constructor_args=(open_work, ledger),
-        batch_size=ROWS,
+        batch_size=size,
         compute=ray.data.ActorPoolStrategy(min_size=cluster.workers[0], max_size=cluster.workers[1]),
         num_gpus=cluster.gpus or None,
         num_cpus=None if cluster.gpus else cluster.cpus,
@@ -200,7 +202,7 @@ def spread_numbers(count: int, open_work: Callable[[], Callable[[int], str]], cl
 
     connect(cluster)
     rows = ray.data.range(count).map(lambda row: {"key": str(row["id"]), "row": str(row["id"])})
-    results = {int(row["key"]): str(row["why"]) for row in spread(rows, open_numbered, cluster).iter_rows()}
+    results = {int(row["key"]): str(row["why"]) for row in spread(rows, count, open_numbered, cluster).iter_rows()}
     return [results.get(number, "it was lost") for number in range(count)]
 
 

@@ -64,13 +64,14 @@ def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
     address = local_or_address(job.out)[1]
     if any(name.startswith("memory:") for name in (job.pairs, job.out)):
         raise ValueError("memory:// is one process's own; --engine ray needs a place that all its machines see")
-    columns = check_list(job.pairs)
+    columns, count = check_list(job.pairs)
     connect(cluster)
     import ray
 
     keys = None if address is None else ray.put(DoneIndex(Store(address), SHARD).load().keys)
-    rows = read_list(job.pairs, columns).map_batches(functools.partial(keyed, job=job), batch_size=1024)
-    results = spread(rows.sort("group"), functools.partial(open_rows, job, keys), cluster)
+    said = read_list(job.pairs, columns)
+    rows = said.map_batches(functools.partial(keyed, job=job), batch_size=1024).sort("group")
+    results = spread(rows, count or said.count(), functools.partial(open_rows, job, keys), cluster)
     report = f"{job.out.rstrip('/')}/report/{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
     results.write_parquet(**place(report))
     return summed(report)
@@ -96,14 +97,14 @@ def open_list(pairs: str) -> TextIOWrapper:
     return TextIOWrapper(store.fs.open(store.root, "rb"), encoding="utf-8-sig")
 
 
-def check_list(pairs: str) -> list[str]:
-    """Look through a list, line by line: the columns of a CSV, [] of another.
+def check_list(pairs: str) -> tuple[list[str], int]:
+    """Look through a list, line by line: (the columns of a CSV, [] of another; how many rows, 0 of Parquet).
 
     ValueError: it is empty, no list, or two of its rows name one output; what else may be wrong with a row is said in
         the report. Of Parquet nothing is looked at before the work.
     """
     if pairs.endswith(PARQUET):
-        return []
+        return [], 0
     hashes, lines = array("Q"), 0
     columns: list[str] = []
     try:
@@ -125,7 +126,7 @@ def check_list(pairs: str) -> list[str]:
         raise ValueError(f"{pairs}: expected frame0,frame1,... in its first line, got {','.join(columns)[:100]}")
     if len(np.unique(np.frombuffer(hashes, np.uint64))) < len(hashes):
         raise ValueError(f"{pairs}: two rows have the same output")
-    return columns
+    return columns, lines
 
 
 def delimiter_of(pairs: str) -> str:
