@@ -168,8 +168,8 @@ def read_rows(steps: int) -> dict[tuple[str, str], Row]:
 def render(rows: dict[tuple[str, str], Row], steps: int) -> Iterator[str]:
     yield "# Style by example, measured\n"
     yield f"Made by `python eval/stylize_report.py --steps {steps}` (seed 0, {FRAMES} frames a clip, one painted frame,"
-    yield f"number {KEY}; the other settings are those of configs/train/stylize.yaml). Error: mean absolute"
-    yield "difference from the painting of the same frame, grey levels; means with 95 % bootstrap intervals over clips.\n"
+    yield f"number {KEY}; the other settings are those of configs/train/stylize.yaml). Error: mean"
+    yield "absolute difference from the painting of the same frame, grey levels; means with 95 % bootstrap intervals.\n"
     for world, title in (("synthetic", "Synthetic worlds"), ("film", "Real film")):
         own = {key: row for key, row in rows.items() if key[0].startswith(world)}
         if not own:
