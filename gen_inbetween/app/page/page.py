@@ -9,7 +9,7 @@ from typing import Any
 os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, which would look for news
 
 import gradio as gr
-from gradio.themes import Default
+from gradio.themes import Base, Default
 
 from gen_inbetween.app.page.runs import Page
 from gen_inbetween.app.page.settings import PageSettings
@@ -68,7 +68,7 @@ def build_page(settings: PageSettings) -> tuple[gr.Blocks, Page]:
     return blocks, page
 
 
-def theme() -> Default:
+def theme() -> Base:
     """A theme of the system's fonts: nothing is fetched."""
     return Default(
         primary_hue="blue",
