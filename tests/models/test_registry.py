@@ -218,6 +218,7 @@ def test_a_folder_that_is_no_svd_pipeline_says_what_it_is(tiny_folder: Path, mot
     assert "it holds a.txt, b.txt" in said("texts", {"a.txt": "", "b.txt": ""})
     assert "lacks unet/*.safetensors, vae/*.safetensors" in said("weightless", {"model_index.json": index})
     assert "is not JSON" in said("broken", {"model_index.json": "{"})
+    assert "it holds a backward motion; give it as motion" in said("motion.safetensors", {})
     for missing in (tmp_path / "nowhere", "./nowhere", "/no/such/folder", "a/b/c"):
         with pytest.raises(ModelError, match="no model folder at"):
             resolve_model(missing)
