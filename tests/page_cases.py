@@ -81,10 +81,13 @@ def wait_for_status(page, tab, *starts, seconds=180):
 
 
 def drop(page, element, path):
-    """Choose a file in a drop zone, and wait until it is there."""
-    page.set_input_files(f"#{element} input[type=file]", str(path))
+    """Choose a file in a drop zone, and wait until it is there and the server has it.
+
+    Not until the network is idle: the page keeps a stream of events open, so that hour may never come.
+    """
+    with page.expect_response(lambda response: "/upload?" in response.url and response.ok):
+        page.set_input_files(f"#{element} input[type=file]", str(path))
     page.wait_for_selector(f"#{element} img, #{element} video, #{element} canvas")
-    page.wait_for_load_state("networkidle")
 
 
 def shot(page, name):

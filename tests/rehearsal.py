@@ -30,6 +30,7 @@ from gen_inbetween.diffusion.motion import add_backward_motion
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.memory.footprint import build
 from gen_inbetween.models.configs import SVD_IMAGE_ENCODER, SVD_XT
+from gen_inbetween.models.single_file_weights import SCHEDULER
 
 aten = torch.ops.aten
 LARGEST_LAUNCH = 65_535  # of the second and third axis of a CUDA grid, where fused attention puts its batch
@@ -151,7 +152,7 @@ def full_size_pipe(parts: dict[str, nn.Module], dtype: torch.dtype, *, device: s
     for model in parts.values():
         place(model, device, dtype)
     pipe = InbetweenPipeline(
-        **parts, scheduler=EulerDiscreteScheduler(**SVD_SCHEDULER), feature_extractor=CLIPImageProcessor()
+        **parts, scheduler=EulerDiscreteScheduler(**SCHEDULER), feature_extractor=CLIPImageProcessor()
     )
     pipe.set_progress_bar_config(disable=True)
     return pipe
@@ -174,17 +175,3 @@ def training_clip(device: str, dtype: torch.dtype) -> tuple[Tensor, KeyframeCond
     ends, embeds = torch.empty(2, 1, 4, 40, 64, device=device), torch.empty(2, 1, 1024, device=device)
     ids = added_time_ids(7, 127, 0.02)
     return latents, KeyframeConditioning.assemble(ends, embeds, ids, num_frames=14, dtype=dtype)
-
-
-SVD_SCHEDULER = {
-    "beta_start": 0.00085,
-    "beta_end": 0.012,
-    "beta_schedule": "scaled_linear",
-    "prediction_type": "v_prediction",
-    "timestep_spacing": "leading",
-    "timestep_type": "continuous",
-    "steps_offset": 1,
-    "use_karras_sigmas": True,
-    "sigma_min": 0.002,
-    "sigma_max": 700.0,
-}

@@ -1,4 +1,4 @@
-"""Progress of long work: a bar on stderr, and a listener that may stop it.
+"""Progress of long work: a bar, and a listener that may stop it.
 
 with listening(lambda done, total: bar.update_absolute(done, total)):
     retime_video("film.mp4", "film60.mp4", fps=60, progress=False)

@@ -1,4 +1,4 @@
-"""Rows spread over a Ray cluster by Ray Data, with errors as rows of a report.
+"""Rows over a Ray cluster, with errors as rows of a report.
 
 Ray places the work, and starts it again where an actor or a node dies; what is done is known by what it left behind
 (outputs with their manifests), so a row that is begun again is found done. Ray Data's own checkpoints are not used.

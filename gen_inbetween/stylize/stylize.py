@@ -88,14 +88,15 @@ def stylize(
     frames = clip.frames
     film = Film(lambda: iter(frames), len(frames))
     keys = read_keys(keyframes, masks, film.size, film.count)
-    sequence = sequence_of(images_sha256(frames), keys)
+    digest = images_sha256(frames)
+    sequence = sequence_of(digest, keys)
     lesson = prepare(film, keys, told, seed, hold_out)
     file = None if model_file is None else Path(model_file)
     learner = learn(
         lesson, told, seed, open_device(device), sequence=sequence, file=file, on_look=on_look, progress=progress
     )
     drawn = track(translated(film, learner.best_network(), lesson, told), "translating", len(frames), shown=progress)
-    manifest = manifests.record(source={"sha256": images_sha256(frames)}, **_said(learner, keys, sequence, hold_out))
+    manifest = manifests.record(source={"sha256": digest}, **_said(learner, keys, sequence, hold_out))
     return Clip(drawn, clip.fps, manifest, starts=clip.starts, plays=clip.plays)
 
 
@@ -144,7 +145,7 @@ def stylize_video(
     opened = open_device(device)
     work = _Work(path, out, video, folder_rate, interlaced)
     keys = read_keys(keyframes, masks, work.film.size, work.film.count)
-    sequence = sequence_of(source_sha256(path), keys)
+    sequence = sequence_of(work.sha256, keys)
     lesson = prepare(work.film, keys, told, seed, hold_out)
     learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
     draw = partial(translated, work.film, learner.best_network(), lesson, told)
@@ -177,9 +178,9 @@ def restyle_video(
         raise StyleError(
             f"{file} was learnt with guides, which its own keyframes make: give them, or learn --no-guides"
         )
-    if said["film"] != source_sha256(path):
-        log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
     work = _Work(path, out, video, folder_rate, interlaced)
+    if said["film"] != work.sha256:
+        log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
     draw = partial(translated, work.film, network, Lesson([], [], None, []), said["settings"])
     digest = _best_sha256(network.state_dict())
     style = {"film": said["film"], "keys": said["keys"], "steps": said["step"], "sha256": digest}
@@ -193,6 +194,7 @@ class _Work:
         self, path: Path, out: Path, video: VideoOptions, folder_rate: float | str | None, interlaced: Interlaced
     ) -> None:
         self.path, self.out = path, out
+        self.sha256 = source_sha256(path)
         source = open_source(path, folder_rate=folder_rate, interlaced=interlaced)
         self.film = Film(lambda: source.frames(alpha=True), len(source.times))
         timed = source.between()
@@ -204,7 +206,7 @@ class _Work:
 
     def write(self, draw: Callable[[int], Iterator[Pixels]], said: dict[str, Any], progress: bool) -> dict[str, Any]:
         """Write what `draw` makes from a frame on, after what an earlier run wrote; the manifest."""
-        said = {"source": {"path": str(self.path.resolve()), "sha256": source_sha256(self.path)}, **said}
+        said = {"source": {"path": str(self.path.resolve()), "sha256": self.sha256}, **said}
         record, total = manifests.record(**said), self.film.count
         if self.plan.output.resumable and self.starts is None:
             parts = Segments(self.plan, total, said)

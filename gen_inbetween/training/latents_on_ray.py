@@ -1,4 +1,4 @@
-"""Latents of training clips encoded on a Ray cluster, one file of the cache at a time."""
+"""Latents of training clips on a Ray cluster, one cached file at a time."""
 
 from __future__ import annotations
 

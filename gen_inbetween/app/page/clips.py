@@ -1,4 +1,4 @@
-"""Clips between pictures as the page makes them: one seed after another, previewed, judged in words."""
+"""Clips between pictures, seed after seed, previewed and judged in words."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Work of the film tools as a generator of its progress; closing it stops the work."""
+"""Work of the film tools as a generator that closing stops."""
 
 from __future__ import annotations
 

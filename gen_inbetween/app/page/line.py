@@ -1,4 +1,4 @@
-"""The line of runs: one at work, the others wait in order; each may be stopped."""
+"""The line of runs: one at work, the others waiting, each stoppable."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""What is painted on the page: masks of things, and curves drawn as a line."""
+"""What is painted on the page: masks, and curves drawn as a line."""
 
 from __future__ import annotations
 

@@ -1,4 +1,4 @@
-"""Runs of a page: from a button through the line to a status, with Stop."""
+"""Runs of a page: from a button through the line to a status."""
 
 from __future__ import annotations
 

@@ -36,7 +36,7 @@ from gen_inbetween.app.service.metrics import Metrics
 from gen_inbetween.app.service.settings import ENDINGS, ServiceSettings, check_clip_size, read_clip_settings
 from gen_inbetween.app.service.workers import QueueFullError, Workers
 from gen_inbetween.generation.resolve import check_fields
-from gen_inbetween.runtime.trust.limits import shorten
+from gen_inbetween.runtime.trust.limits import parse_object, shorten
 
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 MEDIA = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
@@ -126,7 +126,7 @@ def take_job(service: Service, given: list[tuple[bytes | None, str | None]], sai
     try:
         if ending not in ENDINGS:
             raise ValueError(f"expected ending as one of {', '.join(ENDINGS)}, got {shorten(ending)!r}")
-        values = read_values(said)
+        values = parse_object(said, "settings")
         settings = read_clip_settings(values, service.settings)
         check_fields(settings)
         contents = {f"frame{number}": picture_of(service, f"frame{number}", *each) for number, each in enumerate(given)}
@@ -145,17 +145,6 @@ def take_job(service: Service, given: list[tuple[bytes | None, str | None]], sai
         raise HTTPException(503, str(error), {"Retry-After": "10"}) from error
     except OSError as error:
         raise HTTPException(507, "the service has no room for another job") from error
-
-
-def read_values(said: str) -> dict[str, Any]:
-    """The settings of a request; ValueError: they are no JSON object."""
-    try:
-        values = json.loads(said)
-    except (ValueError, RecursionError) as error:
-        raise ValueError(f"settings: not JSON: {error}") from error
-    if not isinstance(values, dict):
-        raise ValueError(f"settings: expected a JSON object, got {type(values).__name__}")
-    return values
 
 
 def picture_of(service: Service, name: str, upload: bytes | None, url: str | None) -> bytes:

@@ -1,1 +1,1 @@
-"""Batches beyond one folder: lists and clips in object stores, rows spread over a Ray cluster."""
+"""Batches beyond one folder: object stores, and rows over a Ray cluster."""

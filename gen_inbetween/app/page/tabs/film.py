@@ -1,4 +1,4 @@
-"""The tab of films: another rate, slow motion, a pace along a curve, a loop; streamed from disk to disk."""
+"""The tab of films: rate, slow motion, curve, loop; disk to disk."""
 
 from __future__ import annotations
 
