@@ -48,7 +48,7 @@ def listening(folder, *, token=None, **settings):
     thread = threading.Thread(target=server.run)
     thread.start()
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=180) as client:
             wait_until_up(client)
             yield client
     finally:
@@ -63,7 +63,7 @@ def serving(folder, *arguments, port=None):
     command = [sys.executable, "-m", "gen_inbetween.cli", "serve", "--folder", folder, "--port", port, *arguments]
     process = subprocess.Popen([*map(str, command)], env={**os.environ, "TQDM_DISABLE": "1"})
     try:
-        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=30) as client:
+        with httpx.Client(base_url=f"http://127.0.0.1:{port}", timeout=180) as client:
             wait_until_up(client)
             yield client, process
     finally:
@@ -71,7 +71,7 @@ def serving(folder, *arguments, port=None):
         process.wait()
 
 
-def wait_until_up(client, seconds=90):
+def wait_until_up(client, seconds=180):
     deadline = time.monotonic() + seconds
     while True:
         try:
@@ -96,7 +96,7 @@ def events_of(client, job):
     return [json.loads(line.removeprefix("data: ")) for line in lines]
 
 
-def wait_for(client, job, *states, seconds=60):
+def wait_for(client, job, *states, seconds=240):
     """The job once it is in one of these states."""
     deadline = time.monotonic() + seconds
     while (now := client.get(f"/v1/jobs/{job['id']}").json())["state"] not in states:

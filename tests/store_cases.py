@@ -39,7 +39,7 @@ def s3_server(monkeypatch):
         process.wait()
 
 
-def wait_for_http(url, seconds=60):
+def wait_for_http(url, seconds=180):
     deadline = time.monotonic() + seconds
     while True:
         try:

@@ -199,6 +199,7 @@ Examples:
   inbetween plan --model svd-xt --size 1024x576 --frames 25 --vram-gb 16
   inbetween plan --model svd-xt --method vibid
   inbetween plan --model svd-xt --frames 49 --keyframes 0,16,end
+  inbetween plan --model svd-xt --frames 19  (a bridge or retake of 17 frames, one of context on either side)
   inbetween plan --method interpolate --interpolator rife --frames 49"""
 
 _CONVERT = """\b

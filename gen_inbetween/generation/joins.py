@@ -21,7 +21,7 @@ from gen_inbetween.generation.timeline.inputs import path_of
 from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_clips, close_loop, retake_clip
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.image import Frame, FrameError, load_image
+from gen_inbetween.media.image import Frame, FrameError, load_image, open_images
 from gen_inbetween.media.tracks.listing import list_tracks
 from gen_inbetween.media.video import open_source as open_video_source
 from gen_inbetween.runtime import manifest as manifests
@@ -90,7 +90,8 @@ def bridge(
         "match_colour": match_colour,
         "carry_pace": carry_pace,
     }
-    frames, parts = bridge_clips(a.frames, b.frames, maker, **values)
+    opened = open_images([*a.frames, *b.frames])
+    frames, parts = bridge_clips(opened[: len(a)], opened[len(a) :], maker, **values)
     sources = {"clip_a": describe(clip_a, a), "clip_b": describe(clip_b, b)}
     return finish("bridge", frames, a.fps, parts, sources, values, maker)
 
@@ -127,7 +128,7 @@ def loop(
     if picture is not None:
         clip, more = move_picture(picture, num_frames, context, maker)
     assert clip is not None
-    frames, parts = close_loop(clip.frames, maker, num_frames=num_frames, even=even_pace, **values)
+    frames, parts = close_loop(open_images(clip.frames), maker, num_frames=num_frames, even=even_pace, **values)
     parts["unet_passes"] += more.get("unet_passes", 0)
     parts["seconds"] += more.get("seconds", 0)
     name = "clip" if picture is None else "picture"
@@ -166,7 +167,7 @@ def retake(
     opened = open_clip(clip)
     maker = open_maker(settings, progress)
     values: dict[str, Any] = {"context": context, "match_colour": match_colour, "carry_pace": carry_pace}
-    frames, parts = retake_clip(opened.frames, start, end, maker, mask=mask, **values)
+    frames, parts = retake_clip(open_images(opened.frames), start, end, maker, mask=mask, **values)
     sources = {"clip": describe(clip, opened)}
     if mask is not None:
         sources["mask"] = {"path": path_of(mask)}

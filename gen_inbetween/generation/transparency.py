@@ -41,20 +41,37 @@ def carry_alpha(
         settings.background,
     )
     ends = fit_back(keyframes, settings)
-    alphas = [frame_tensor(end.getchannel("A").convert("RGB"), _CPU) for end in ends]
-    shown = [frame_tensor(frames[position], _CPU) for position in timeline.positions]
     whole = [settings.exact_ends and strength == 1 for strength in timeline.strengths or (1.0,) * len(ends)]
     carried: list[Image.Image] = []
     for number, (start, stop) in enumerate(timeline.segments):
-        pair = (number, (number + 1) % len(ends))
+        after = (number + 1) % len(ends)
+        shown = (frames[start], frames[timeline.positions[after]])
+        between = alpha_between(frames[start + 1 : stop], (ends[number], ends[after]), shown, settings.background)
         carried.append(ends[number] if whole[number] else _with_alpha_of(frames[start], ends[number], settings))
-        for position in range(start + 1, stop):
-            t, frame = (position - start) / (stop - start), frame_tensor(frames[position], _CPU)
-            moved0, moved1 = (warp(alphas[each], dis_flow(frame, shown[each])) for each in pair)
-            alpha = ((1 - t) * moved0 + t * moved1)[0, 0].clamp(0, 1).numpy()
-            carried.append(_uncovered(frames[position], alpha, settings.background))
+        carried += between
     if not timeline.loop:
         carried.append(ends[-1] if whole[-1] else _with_alpha_of(frames[-1], ends[-1], settings))
+    return carried
+
+
+def alpha_between(
+    frames: Sequence[Image.Image],
+    ends: tuple[Image.Image, Image.Image],
+    shown: tuple[Image.Image, Image.Image],
+    background: tuple[int, int, int],
+) -> list[Image.Image]:
+    """The frames (RGB, over the background) between two pictures as RGBA, their alpha carried from both.
+
+    ends: the two pictures, RGBA. shown: the same two as the frames show them, RGB over the background.
+    """
+    alphas = [frame_tensor(end.getchannel("A").convert("RGB"), _CPU) for end in ends]
+    colours = [frame_tensor(image, _CPU) for image in shown]
+    carried = []
+    for number, image in enumerate(frames, start=1):
+        t, frame = number / (len(frames) + 1), frame_tensor(image, _CPU)
+        moved0, moved1 = (warp(alpha, dis_flow(frame, there)) for alpha, there in zip(alphas, colours, strict=True))
+        alpha = ((1 - t) * moved0 + t * moved1)[0, 0].clamp(0, 1).numpy()
+        carried.append(_uncovered(image, alpha, background))
     return carried
 
 

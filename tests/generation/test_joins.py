@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 import pytest
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
 from gen_inbetween.generation.replay import replay
@@ -207,6 +207,49 @@ def test_pace_is_evened_along_the_way():
 def test_a_model_size_of_the_clips_aspect():
     assert size_like(SVD_XT, (1920, 1080)) == (1024, 576)
     assert size_like(SVD_XT, (640, 480)) == (896, 640) and size_like(SVD_XT, (480, 640)) == (640, 896)
+
+
+def clear_clip(start, count=5):
+    """A red disc that moves over nothing."""
+    frames = []
+    for number in range(count):
+        frame = Image.new("RGBA", (64, 64))
+        ImageDraw.Draw(frame).ellipse([start + number, 20, start + 20 + number, 40], fill="red")
+        frames.append(frame)
+    return Clip(frames, 8)
+
+
+@pytest.mark.parametrize("sampled", [True, False])
+def test_transparent_clips_stay_transparent(tiny_folder, sampled):
+    told = {"model": tiny_folder, **STEPS} if sampled else {"method": "interpolate", "progress": False}
+    a, b = clear_clip(2), clear_clip(30)
+    mask = np.zeros((64, 64), np.float32)
+    mask[:, :40] = 1
+    joined = {
+        "bridge": bridge(a, b, num_frames=4, **told),
+        "loop": loop(a, num_frames=9, **told),
+        "retake": retake(a, 1, 4, **told),
+        "retake inside a mask": retake(a, 1, 4, mask=mask, **told),
+    }
+    for name, clip in joined.items():
+        assert {frame.mode for frame in clip.frames} == {"RGBA"}, name
+        start, end = clip.manifest["join"]["gap"]
+        for frame in clip.frames[start:end]:
+            alpha = np.asarray(frame)[..., 3]
+            assert alpha[0].max() == 0, name  # what no frame covers is not covered in between
+            assert alpha.max() > 100, name
+    assert same(joined["bridge"].frames[:5], a.frames) and same(joined["bridge"].frames[9:], b.frames)
+    assert same(
+        [frame.crop((45, 0, 64, 64)) for frame in joined["retake inside a mask"]],
+        [frame.crop((45, 0, 64, 64)) for frame in a],
+    )
+
+
+def test_a_transparent_clip_and_an_opaque_one_become_a_transparent_one(tiny_folder):
+    opaque = Clip([frame.convert("RGB") for frame in clear_clip(30)], 8)
+    clip = bridge(clear_clip(2), opaque, num_frames=2, model=tiny_folder, **STEPS)
+    assert {frame.mode for frame in clip.frames} == {"RGBA"}
+    assert np.asarray(clip.frames[-1])[..., 3].min() == 255
 
 
 def test_sound_that_stays_behind_is_named(tmp_path, caplog):

@@ -48,7 +48,7 @@ def test_learning_goes_on_when_the_painting_is_saved_anew(frames, painted, tmp_p
     thread = threading.Thread(target=learn)
     thread.start()
     try:
-        deadline = time.monotonic() + 60
+        deadline = time.monotonic() + 240
         while not preview.exists() and time.monotonic() < deadline:
             time.sleep(0.05)
         assert Image.open(preview).size == (6 * 48, 2 * 48)

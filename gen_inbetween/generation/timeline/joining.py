@@ -26,7 +26,10 @@ from gen_inbetween.generation.timeline.colour import match_colours
 from gen_inbetween.generation.timeline.pace import STATIC, even_pace, step_lengths
 from gen_inbetween.generation.timeline.regions import open_region
 from gen_inbetween.generation.timeline.timeline import Timeline, blend
+from gen_inbetween.generation.transparency import alpha_between
+from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
+from gen_inbetween.media.image import load_image
 from gen_inbetween.runtime.checks import check_whole
 
 if TYPE_CHECKING:
@@ -94,27 +97,34 @@ def fill_gap(
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """`count` frames between two stretches of frames of one size, and the parts of their manifest.
 
-    before, after: what is kept on either side, the last and the first of them beside the gap.
+    before, after: what is kept on either side, the last and the first of them beside the gap; all RGB, or all RGBA:
+        then the gap is too, a model's with the alpha of the two beside it carried along its motion.
     motion: the paces that go on in the gap; None: an even one.
     """
     total = len(before) + count + len(after)
+    ends, background = (before[-1], after[0]), maker.settings.background
+    samples = maker.settings.method != INTERPOLATE
+    if samples:
+        before, after = ([load_image(frame, background=background) for frame in side] for side in (before, after))
     maker.check_window(total, f"{count} frames with {len(before)} and {len(after)} frames of context")
     size = before[0].size
     kept = dict(enumerate(before)) | dict(enumerate(after, start=total - len(after)))
     window = Timeline((before[0], after[-1]), (0, total - 1), total, (1.0, 1.0), context=kept)
     join: dict[str, Any] = {}
-    if motion is not None and maker.settings.method != INTERPOLATE:
+    if motion is not None and samples:
         buckets = motion.buckets(maker.settings.motion_bucket_id)
         window = replace(window, buckets=buckets)
         join["motion"] = {"before": motion.before, "after": motion.after, "motion_bucket_ids": list(buckets)}
     frames, parts = maker.make(window, replace(maker.fitting(size), num_frames=total))
     frames = [frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS) for frame in frames]
     gap = frames[len(before) : total - len(after)]
-    if match_colour and maker.settings.method != INTERPOLATE:
+    if match_colour and samples:
         first = match_colours(frames[: len(before)], before)
         last = match_colours(frames[-len(after) :], after)
         gap = [first.towards(last, (number + 1) / (count + 1))(frame) for number, frame in enumerate(gap)]
         parts["match_colour"] = {"before": first.record(), "after": last.record()}
+    if samples and ends[0].mode == "RGBA":
+        gap = alpha_between(gap, ends, (before[-1], after[0]), background)
     return gap, parts | {"join": join}
 
 
@@ -235,9 +245,13 @@ def retake_clip(
         gap, parts = fill_gap(before, after, end - start, maker, match_colour=match_colour, motion=motion)
     else:
         region = open_region(mask, clip[0].size)
+
+        def blended(pair: list[Image.Image]) -> list[Image.Image]:
+            return [blend(pair[0], pair[1], region)]
+
         inside = replace_window(maker, [*before, *taken, *after], region)
         gap, parts = fill_gap(before, after, end - start, inside, match_colour=match_colour, motion=motion)
-        gap = [blend(frame, anew, region) for frame, anew in zip(taken, gap, strict=True)]
+        gap = [draw_parts(blended, pair)[0] for pair in zip(taken, gap, strict=True)]
     frames = [*list(clip)[:start], *gap, *list(clip)[end:]]
     parts["join"]["gap"] = [start, end]
     return frames, parts
@@ -247,7 +261,10 @@ def replace_window(maker: Maker, scene: Sequence[Image.Image], region: Any) -> M
     """The maker of windows that change inside a region only: outside it they keep the scene."""
 
     def make(window: Timeline, settings: Settings) -> tuple[list[Image.Image], dict[str, Any]]:
-        return maker.make(replace(window, scene=tuple(scene), redraw=region), settings)
+        seen = scene
+        if settings.method != INTERPOLATE:
+            seen = [load_image(frame, background=settings.background) for frame in scene]
+        return maker.make(replace(window, scene=tuple(seen), redraw=region), settings)
 
     return replace(maker, make=make)
 

@@ -28,7 +28,7 @@ def test_a_restart_loses_no_job(tmp_path, tiny_folder, kill):
         running, waiting = ask(client, LONG), ask(client, seed=7)
         wait_for(client, running, "running")
         process.send_signal(kill)
-        process.wait(timeout=30)
+        process.wait(timeout=180)
     with serving(*arguments) as (client, process):
         assert client.get(f"/v1/jobs/{done['id']}/clip").content == clip
         wait_for(client, running, "running")  # from its beginning
