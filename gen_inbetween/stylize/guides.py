@@ -1,9 +1,10 @@
 """Pictures of moving points, and the input averaged along its motion.
 
-Both after Texler et al. (SIGGRAPH 2020, section 3.3), with DIS flow (Kroeger et al., ECCV 2016). Points: the network
-sees patches and cannot tell apart regions that look alike. Points of random colours are strewn over each keyframe,
-carried through the film by its optical flow and drawn as soft dots, O <- O + (colour - O) exp(-d^2 / sigma^2): patches
-of one region see the same dots in every frame. Averaging: a bilateral filter in time, whose samples follow the flow,
+Both after Texler et al. (SIGGRAPH 2020, section 3.3), with DIS flow (Kroeger et al., ECCV 2016) or that of any
+interpolator. Points: the network sees patches and cannot tell apart regions that look alike. Points of random colours
+are strewn over each keyframe, carried through the film by its optical flow and drawn as soft dots,
+O <- O + (colour - O) exp(-d^2 / sigma^2): patches of one region see the same dots in every frame. Averaging: a
+bilateral filter in time, whose samples follow the flow,
 
     out(x) = sum_d w_d I_{t+d}(x_d) / sum_d w_d,    w_d = exp(-d^2 / 2 s_t^2) exp(-|I_{t+d}(x_d) - I_t(x)|^2 / 2 s_c^2),
 
@@ -15,15 +16,23 @@ from __future__ import annotations
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
+from typing import TypeAlias
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 
+from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.dis_flow import grey_dis_flows, opencv
+from gen_inbetween.interpolation.film import film_tensor
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.registry import load_interpolator
+from gen_inbetween.stylize.settings import DIS, StyleError
 
 Picture = NDArray[np.uint8]  # (H, W, 3)
 Flow = NDArray[np.float32]  # (H, W, 2) pixels, x and y
 Points = NDArray[np.float32]  # (P, 2) pixels, x and y
+Estimator: TypeAlias = Callable[[Picture, Picture], Flow]  # optical flow from one frame to another
 
 GRID = 4  # pixels between the kept values of a flow: it is smooth, and points are only guides
 TRIES = 40_000  # points that are proposed for a picture; those too near to earlier ones are left out
@@ -31,8 +40,33 @@ NO_FLOW = np.zeros((0, 0, 2), np.float32)
 CUTOFF = 3.0  # sigmas within which a dot is drawn
 
 
+def open_estimator(name: str) -> Estimator:
+    """Optical flow by DIS, "dis", or as an interpolator has it: a name, or a file of weights, as `load_interpolator`.
+
+    StyleError: an interpolator that knows no motion, or only that at the middle of two frames. InterpolatorError: none
+    of that name.
+    """
+    if name == DIS:
+        return flow_between
+    interpolator = load_interpolator(name)
+    if isinstance(interpolator, Still):
+        raise StyleError(f"optical_flow {name}: it knows no motion; take dis, rife or another interpolator")
+
+    @torch.no_grad()
+    def estimate(source: Picture, target: Picture) -> Flow:
+        a, b = (film_tensor(picture, interpolator.device) for picture in (source, target))
+        return interpolator.flows(a, b, 0.0).to1[0].permute(1, 2, 0).cpu().numpy()
+
+    blank = np.zeros((64, 64, 3), np.uint8)
+    try:
+        estimate(blank, blank)
+    except InterpolatorError as error:
+        raise StyleError(f"optical_flow {name}: no motion from one frame to the next: {error}; take dis") from error
+    return estimate
+
+
 def flow_between(source: Picture, target: Picture) -> Flow:
-    """Optical flow from one frame to another."""
+    """Optical flow from one frame to another, by DIS."""
     cv2 = opencv()
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (source, target)]
     return next(grey_dis_flows(grey[:1], grey[1:], "fast"))
@@ -86,6 +120,7 @@ def carry_points(
     distance: float,
     sigma: float,
     seed: int,
+    estimate: Estimator = flow_between,
 ) -> GuidePoints:
     """Strew points over the keyframes and carry them through all frames, both ways, two frames in memory.
 
@@ -104,10 +139,10 @@ def carry_points(
     for number, frame in enumerate(frames):
         size = frame.shape[:2]
         if before is not None:
-            ahead = flow_between(before, frame)
+            ahead = estimate(before, frame)
             for points in tracks.values():
                 points.append(_moved(points[-1], ahead))
-            back.append(flow_between(frame, before)[::GRID, ::GRID].astype(np.float16))
+            back.append(estimate(frame, before)[::GRID, ::GRID].astype(np.float16))
         if number in masks:
             mask = masks[number]
             where = np.ones(size, bool) if mask is None else mask
@@ -140,6 +175,7 @@ def filter_in_time(
     temporal_sigma: float,
     colour_sigma: float,
     needed: Callable[[int], bool] = lambda number: True,
+    estimate: Estimator = flow_between,
 ) -> Iterator[Picture]:
     """Frames averaged along their motion, one after the other; 2 * radius + 1 of them are in memory.
 
@@ -169,8 +205,8 @@ def filter_in_time(
             ahead.append(NO_FLOW)  # no frame that is needed looks across it
             back.append(NO_FLOW)
         elif window:
-            ahead.append(flow_between(window[-1], frame))
-            back.append(flow_between(frame, window[-1]))
+            ahead.append(estimate(window[-1], frame))
+            back.append(estimate(frame, window[-1]))
         window.append(frame)
         waiting += 1
         if waiting == radius + 1:

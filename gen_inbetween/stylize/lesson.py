@@ -12,7 +12,7 @@ from PIL import Image
 
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.stylize.examples import AWAY, ENOUGH, Example, Judge, carried, network_input
-from gen_inbetween.stylize.guides import GuidePoints, carry_points, filter_in_time
+from gen_inbetween.stylize.guides import GuidePoints, carry_points, filter_in_time, open_estimator
 from gen_inbetween.stylize.network import StyleNetwork, translate
 from gen_inbetween.stylize.sequence import Film, PaintedKey, Picture
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
@@ -54,7 +54,7 @@ def prepare(film: Film, keys: Sequence[PaintedKey], settings: StyleSettings, see
     if settings.guides:
         points = carry_points(
             film.pictures(), {key.number: key.mask for key in learnt}, distance=settings.guide_distance,
-            sigma=settings.guide_sigma, seed=seed,
+            sigma=settings.guide_sigma, seed=seed, estimate=open_estimator(settings.optical_flow),
         )  # fmt: skip
     near = {key.number + sign * away for key in keys for away in AWAY for sign in (1, -1)}
     shown = np.unique(np.linspace(0, film.count - 1, SHOWN).round().astype(int)).tolist()
@@ -107,7 +107,9 @@ def filtered(
 ) -> Iterator[Picture]:
     """The frames as the network sees them; those that are not needed as they are."""
     radius, temporal, colour = settings.temporal_radius, settings.temporal_sigma, settings.colour_sigma
-    return filter_in_time(film.pictures(), radius, temporal, colour, needed)
+    return filter_in_time(
+        film.pictures(), radius, temporal, colour, needed, estimate=open_estimator(settings.optical_flow)
+    )
 
 
 def draw(network: StyleNetwork, frame: Picture, guide: Picture | None, tile: int) -> Picture:

@@ -11,6 +11,7 @@ from gen_inbetween.runtime.config import Count
 
 Perceptual = Literal["auto", "vgg16", "efficientnet_lite0", "none"]
 Share = Annotated[float, Field(ge=0)]
+DIS = "dis"
 
 
 class StyleError(ValueError):
@@ -35,6 +36,7 @@ class StyleSettings:
     guides: bool = True  # pictures of coloured points that go along with the motion
     guide_distance: Count = 10  # pixels between points, at least
     guide_sigma: Annotated[float, Field(gt=0)] = 10.0  # pixels
+    optical_flow: str = DIS  # of guides and averages: dis, or an interpolator (rife, tiny-di, a file of weights)
     temporal_radius: Annotated[int, Field(ge=0)] = 4  # frames on either side that the input is averaged over; 0: none
     temporal_sigma: Annotated[float, Field(gt=0)] = 2.0  # frames
     colour_sigma: Annotated[float, Field(gt=0)] = 27.6  # grey levels

@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gen_inbetween.stylize.guides import carry_points, filter_in_time, strew
+from gen_inbetween.stylize.guides import carry_points, filter_in_time, open_estimator, strew
+from gen_inbetween.stylize.settings import StyleError
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (64, 96)) -> np.ndarray:
@@ -41,6 +42,18 @@ def test_points_follow_the_motion_both_ways(key):
     assert guide.draw(key).shape == (64, 96, 3) and guide.draw(key).std() > 20
     again = carry_points(panned(6), {key: None}, distance=10, sigma=6, seed=0)
     assert np.array_equal(guide.draw(2), again.draw(2))
+
+
+@pytest.mark.parametrize("name", ["dis", "dis-splat", "tiny-di"])
+def test_the_motion_is_that_of_the_named_estimator(name):
+    flow = open_estimator(name)(*panned(2))
+    assert flow.shape == (64, 96, 2)
+    assert np.abs(flow[16:-16, 16:-16] - [-2, 0]).mean() < 0.7
+
+
+def test_an_estimator_without_motion_is_refused():
+    with pytest.raises(StyleError, match="optical_flow nearest: it knows no motion"):
+        open_estimator("nearest")
 
 
 def test_a_point_out_of_the_picture_is_not_drawn_and_does_not_come_back():
