@@ -8,7 +8,17 @@ from typing import Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Background, Crf, Device, Overwrite, PixFmt, VideoCodec, check_there, say
+from gen_inbetween.cli.options import (
+    Background,
+    Crf,
+    Device,
+    Overwrite,
+    PixFmt,
+    VideoCodec,
+    check_there,
+    say,
+    settings_of,
+)
 
 Source = Annotated[
     Path, typer.Argument(metavar="VIDEO", help="A video, a GIF or WebP, a folder of images, f_%04d.png, or -.")
@@ -30,6 +40,22 @@ Duplicates = Annotated[str, typer.Option(metavar="keep|replace", help="Frames th
 Cadence = Annotated[
     str | None, typer.Option(metavar="keep|smooth", help="Of hand-drawn animation: smooth draws between its drawings.")
 ]
+LargeMotion = Annotated[
+    str,
+    typer.Option(
+        metavar="draw|blend|hold|generate",
+        help="Where motion is too large to follow: a cross-fade, the nearer frame, or --model's frames.",
+    ),
+]
+Generator = Annotated[
+    str | None, typer.Option("--model", help="Of --large-motion generate: a name `inbetween models` lists, a folder.")
+]
+GeneratorConfig = Annotated[
+    Path | None, typer.Option("--config", help="Of --large-motion generate: YAML of settings, as `run` takes it.")
+]
+GeneratorSettings = Annotated[
+    list[str] | None, typer.Option("--set", metavar="KEY=VALUE", help="Of --large-motion generate: any such setting.")
+]
 Curve = Annotated[
     str, typer.Option(metavar="NAME|KNOTS", help="linear, ease-in-out, ... or 0:0,0.5:0.8,1:1. Short clips only.")
 ]
@@ -47,6 +73,10 @@ Fps = Annotated[
     typer.Option(metavar="FPS", help="Frames a second of the output: 60, 29.97, 60000/1001. [default: the source's]"),
 ]
 Interlaced = Annotated[str, typer.Option(metavar="deinterlace|keep", help="Interlaced film.")]
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.html", help="A page: motion and doubt over time, the moments to look at, settings."),
+]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 
@@ -63,6 +93,10 @@ def retime(
     cuts: Cuts = True,
     duplicates: Duplicates = "keep",
     cadence: Cadence = None,
+    large_motion: LargeMotion = "draw",
+    model: Generator = None,
+    config: GeneratorConfig = None,
+    overrides: GeneratorSettings = None,
     audio: Audio = None,
     start: Start = None,
     stop: Stop = None,
@@ -71,6 +105,7 @@ def retime(
     device: Device = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
+    report: Report = None,
     codec: VideoCodec = None,
     crf: Crf = None,
     pix_fmt: PixFmt = None,
@@ -82,9 +117,10 @@ def retime(
     options: dict[str, Any] = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
-    options["interlaced"] = interlaced
+    options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
+    generating = {"model": model, "config": config, "overrides": overrides, "device": device}
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
-    _make(video, out, interpolator, device, resume, options, video_options)
+    _make(video, out, interpolator, device, resume, options, video_options, generating)
 
 
 @report_errors
@@ -101,6 +137,10 @@ def slowmo(
     cuts: Cuts = True,
     duplicates: Duplicates = "keep",
     cadence: Cadence = None,
+    large_motion: LargeMotion = "draw",
+    model: Generator = None,
+    config: GeneratorConfig = None,
+    overrides: GeneratorSettings = None,
     audio: Audio = None,
     start: Start = None,
     stop: Stop = None,
@@ -109,6 +149,7 @@ def slowmo(
     device: Device = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
+    report: Report = None,
     codec: VideoCodec = None,
     crf: Crf = None,
     pix_fmt: PixFmt = None,
@@ -118,9 +159,10 @@ def slowmo(
     options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
     options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
-    options["interlaced"] = interlaced
+    options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
+    generating = {"model": model, "config": config, "overrides": overrides, "device": device}
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
-    _make(video, out, interpolator, device, resume, options, video_options)
+    _make(video, out, interpolator, device, resume, options, video_options, generating)
 
 
 def _duplicates(duplicates: str, cadence: str | None) -> str:
@@ -140,9 +182,11 @@ def _make(
     resume: bool,
     options: dict[str, Any],
     video_options: dict[str, Any],
+    generating: dict[str, Any],
 ) -> None:
     """Do it, and say what came of it."""
     check_there(video)
+    options["generator"] = _generator(options["large_motion"], **generating)
     from gen_inbetween.interpolation.retiming.retime_video import retime_video
     from gen_inbetween.media.writing.options import VideoOptions
 
@@ -156,6 +200,22 @@ def _make(
     met = f"{result.cuts} cuts, {result.duplicates} repeated frames, {result.damaged} damaged packets"
     say(out, f"{out}: {frames}, {result.fps:g} fps, {result.duration:.3f} s, of {result.source_frames}")
     say(out, f"{met}; {result.seconds:.1f} s")
+    if report := options["report"]:
+        say(out, f"{report}: the report")
+
+
+def _generator(
+    large_motion: str, model: str | None, config: Path | None, overrides: list[str] | None, device: str | None
+) -> Any:
+    """The diffusion model that --large-motion generate draws with; None: nothing is to be generated."""
+    if large_motion != "generate":
+        said = {"--model": model, "--config": config, "--set": overrides}
+        if unheard := [name for name, value in said.items() if value]:
+            raise ValueError(f"{', '.join(unheard)}: for --large-motion generate only")
+        return None
+    from gen_inbetween.generation.film_pairs import open_generator_for
+
+    return open_generator_for(settings_of(config, overrides, model=model, device=device))
 
 
 def add_to(app: typer.Typer) -> None:
@@ -169,6 +229,7 @@ Examples:
   inbetween retime film.mp4 --fps 60 -o smooth.mp4
   inbetween retime film.mov --fps 48 -o smooth.mp4 --interpolator rife --start 10 --stop 20
   inbetween retime animation.gif --fps 25 -o even.gif --duplicates replace
+  inbetween retime sport.mp4 --fps 60 -o smooth.mp4 --large-motion hold
   inbetween retime clip.mp4 -o clip_loop.webp --fps 30 --loop --curve ease-in-out"""
 
 _SLOWMO = """\b

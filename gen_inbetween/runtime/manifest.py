@@ -51,6 +51,7 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "unet_passes",
     "interpolations",
     "counts",  # of a retimed video: frames, cuts, ...
+    "quality",  # of a retimed or edited film: where its motion is doubtful, cuts, repeats, a curve
     "pace_before",  # of a clip at constant speed: its motion from frame to frame before
     "seconds",
     "peak_memory",

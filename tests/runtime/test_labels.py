@@ -76,6 +76,17 @@ def test_a_video(tmp_path: Path, kind: str) -> None:
     assert packets() == before and len(before) >= 5
 
 
+@pytest.mark.parametrize("text", [TEXT, "", "a --> b & <c>"])
+def test_a_page_until_it_is_edited(tmp_path: Path, text: str) -> None:
+    path = tmp_path / "page.html"
+    path.write_text("<!DOCTYPE html>\n<title>a page</title>\n")
+    assert takes_label(path) and read_label(path) is None
+    assert write_label(path, text) and read_label(path) == text
+    assert path.read_text().count("-->") == 1
+    path.write_text(path.read_text().replace("a page", "my page"))
+    assert read_label(path) is None
+
+
 def test_no_label_is_read_where_there_is_none_or_a_part_of_one(tmp_path: Path) -> None:
     path = tmp_path / "file"
     assert read_label(path) is None

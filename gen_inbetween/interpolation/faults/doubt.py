@@ -1,28 +1,29 @@
 """Doubtful motion between the frames of a film.
 
-    doubt     99th percentile of |W(a, F_t0) - W(b, F_t1)| at t = 1/2, grey levels: what the motion leaves unexplained
-    motion    99th percentile of |F_t1 - F_t0|, how far things move from frame to frame
+    doubt     99th percentile of what the motion between two frames leaves unexplained, grey levels (`unexplained.py`)
+    motion    99th percentile of how far things move from frame to frame
 
-Both are those of method "auto" (`generation/auto.py`), in pictures HEIGHT pixels high or as high as they are, by DIS
-flow, whichever interpolator draws. Above DOUBTFUL a frame in between shows what moves twice, as a double exposure.
+Above DOUBTFUL a frame in between shows what moves twice, as a double exposure.
 """
 
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterator
+from collections.abc import Iterable, Iterator
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
 import numpy as np
 
-PairKind: TypeAlias = Literal["drawn", "cut", "repeat", "stands"]
+PairKind: TypeAlias = Literal["drawn", "passed", "cut", "repeat", "stands"]
 KINDS: tuple[PairKind, ...] = get_args(PairKind)
+Span: TypeAlias = tuple[float, float]  # from, to: seconds
 
-HEIGHT = 256  # pixels to which larger frames are brought
-PERCENTILE = 99
 DOUBTFUL = 24.0  # grey levels of 255
-MOST_POINTS = 600  # of the curve in a manifest
+MOST_POINTS = 400  # of the curve in a manifest
+MOST_SPANS = 100  # of a kind in a manifest; the nearest are joined where there are more
+MOST_CUTS = 1000
+SAID_SPANS = 6  # in a notice
 
 
 @dataclass(frozen=True)
@@ -31,19 +32,16 @@ class PairQuality:
 
     seconds: float  # when the first is shown, in the time of the source
     until: float  # when the last is
-    kind: PairKind  # drawn: there is motion to be drawn; cut, repeat, stands: nothing is drawn between them
-    motion: float = 0.0  # pixels of a frame HEIGHT high
+    kind: PairKind  # drawn: frames are; passed: none falls there; cut, repeat, stands: nothing is drawn in between
+    motion: float = 0.0  # pixels of a frame 256 high
     doubt: float = 0.0  # grey levels
-
-    @property
-    def doubtful(self) -> bool:
-        return self.doubt > DOUBTFUL
 
 
 class FilmQuality:
-    """The pairs of a film in the order they were read, a few bytes each."""
+    """The pairs of a film in the order they were read, a few bytes each; doubtful are those above `limit`."""
 
-    def __init__(self) -> None:
+    def __init__(self, limit: float = DOUBTFUL) -> None:
+        self.limit = limit
         self._figures = array("d")
         self._kinds = bytearray()
 
@@ -61,33 +59,101 @@ class FilmQuality:
             yield PairQuality(seconds, until, KINDS[kind], motion, doubt)
 
     @property
-    def doubtful(self) -> list[tuple[float, float]]:
-        """The spans (from, to) in seconds of the source in which motion is larger than can be followed."""
-        spans: list[tuple[float, float]] = []
-        for pair in self:
-            if not pair.doubtful:
-                continue
-            if spans and spans[-1][1] == pair.seconds:
-                spans[-1] = spans[-1][0], pair.until
-            else:
-                spans.append((pair.seconds, pair.until))
-        return spans
+    def doubtful(self) -> list[Span]:
+        """The spans in seconds of the source in which motion is larger than can be followed."""
+        return spans_of(filter(self.is_doubtful, self))
+
+    def is_doubtful(self, pair: PairQuality) -> bool:
+        return pair.doubt > self.limit
+
+    def worst(self, count: int, limit: float | None = None) -> list[PairQuality]:
+        """The pairs with most doubt, at most `count` of them and not all from one place, in the order of time.
+
+        limit: those above it; None: the doubtful ones.
+        """
+        least = self.limit if limit is None else limit
+        pairs = sorted((pair for pair in self if pair.doubt > least), key=lambda pair: -pair.doubt)
+        if not pairs:
+            return []
+        apart = (self._figures[-3] - self._figures[0]) / (3 * count)
+        chosen: list[PairQuality] = []
+        for pair in pairs:
+            if len(chosen) < count and all(abs(pair.seconds - other.seconds) >= apart for other in chosen):
+                chosen.append(pair)
+        return sorted(chosen, key=lambda pair: pair.seconds)
 
     def record(self) -> dict[str, Any]:
-        """For a manifest: counts of each kind, the doubtful spans, and the worst of at most MOST_POINTS stretches."""
-        counts = {kind: self._kinds.count(number) for number, kind in enumerate(KINDS)}
-        spans = [(round(start, 3), round(stop, 3)) for start, stop in self.doubtful]
-        return {"pairs": counts, "limit": DOUBTFUL, "doubtful_seconds": spans, "curve": self.curve()}
+        """For a manifest: how many pairs are of each kind, and where; the curve of motion and doubt."""
+        spans = {kind: spans_of(pair for pair in self if pair.kind == kind) for kind in ("repeat", "stands")}
+        spans = {"doubtful": self.doubtful, **spans}
+        return {
+            "pairs": {kind: self._kinds.count(number) for number, kind in enumerate(KINDS)},
+            "until": round(self._figures[-3], 3) if len(self) else 0.0,
+            "limit": self.limit,
+            "doubtful_seconds": round(sum(until - seconds for seconds, until in self.doubtful), 3),
+            "spans": {kind: [rounded(span) for span in join_nearest(each, MOST_SPANS)] for kind, each in spans.items()},
+            "cuts": [round(pair.until, 3) for pair in self if pair.kind == "cut"][:MOST_CUTS],
+            "curve": self.curve(),
+        }
 
-    def curve(self) -> list[dict[str, float]]:
+    def curve(self) -> dict[str, list[float]]:
         """Of each of at most MOST_POINTS stretches: its begin in seconds, its largest motion and its largest doubt."""
         figures = np.array(self._figures).reshape(-1, 4)
         parts = np.array_split(figures, min(len(figures), MOST_POINTS)) if len(figures) else []
-        return [
-            {
-                "seconds": round(float(part[0, 0]), 3),
-                "motion": round(float(part[:, 2].max()), 2),
-                "doubt": round(float(part[:, 3].max()), 2),
-            }
-            for part in parts
-        ]
+        return {
+            "seconds": [round(float(part[0, 0]), 3) for part in parts],
+            "motion": [round(float(part[:, 2].max()), 2) for part in parts],
+            "doubt": [round(float(part[:, 3].max()), 2) for part in parts],
+        }
+
+    def notice(self) -> str | None:
+        """Which seconds are doubtful, in a line; None: none are."""
+        spans = join_nearest(self.doubtful, SAID_SPANS)
+        if not spans:
+            return None
+        listed = ", ".join(f"{clock(seconds)}-{clock(until)}" for seconds, until in spans)
+        total = sum(until - seconds for seconds, until in self.doubtful)
+        length = self._figures[-3] - self._figures[0]
+        return f"large motion at {listed} ({total:.1f} of {length:.1f} s)"
+
+
+def spans_of(pairs: Iterable[PairQuality]) -> list[Span]:
+    """The times of pairs, those that follow each other joined."""
+    spans: list[Span] = []
+    for pair in pairs:
+        if spans and spans[-1][1] == pair.seconds:
+            spans[-1] = spans[-1][0], pair.until
+        else:
+            spans.append((pair.seconds, pair.until))
+    return spans
+
+
+def join_nearest(spans: list[Span], most: int) -> list[Span]:
+    """At most `most` spans, for which those with the smallest gaps between them are joined.
+
+    >>> join_nearest([(0, 1), (1.5, 2), (8, 9)], 2)
+    [(0, 2), (8, 9)]
+    """
+    if len(spans) <= most:
+        return spans
+    gaps = sorted(range(1, len(spans)), key=lambda number: spans[number][0] - spans[number - 1][1])
+    begins = sorted([0, *gaps[len(spans) - most :]])
+    return [
+        (spans[begin][0], spans[stop - 1][1]) for begin, stop in zip(begins, [*begins[1:], len(spans)], strict=True)
+    ]
+
+
+def rounded(span: Span) -> list[float]:
+    return [round(seconds, 3) for seconds in span]
+
+
+def clock(seconds: float) -> str:
+    """Seconds as a player shows them.
+
+    >>> clock(12.44), clock(3725.06)
+    ('00:12.4', '1:02:05.1')
+    """
+    tenths = round(seconds * 10)
+    minutes, tenths = divmod(tenths, 600)
+    hours, minutes = divmod(minutes, 60)
+    return f"{hours}:" * bool(hours) + f"{minutes:02d}:{tenths / 10:04.1f}"

@@ -54,6 +54,7 @@ class FramePair:
     hold: bool
     cut: bool = False  # hold because another scene begins
     change: float = 0.0  # of the most changed cell of a thumbnail, values in [0, 1]; of a merged pair, its last step's
+    doubtful: bool = False  # its motion is larger than can be followed (`noted_pairs.py`)
 
 
 @dataclass(frozen=True)

@@ -4,8 +4,9 @@ from __future__ import annotations
 
 import logging
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -13,17 +14,14 @@ import numpy as np
 import torch
 from PIL import Image
 
+from gen_inbetween.interpolation.faults.doubt import FilmQuality
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import Array, PathCurve, parse_curve
-from gen_inbetween.interpolation.retiming.frame_pairs import (
-    Duplicates,
-    FramePair,
-    TimedFrame,
-    check_duplicates,
-    frame_pairs,
-)
-from gen_inbetween.interpolation.retiming.stream import retime_in_any_order
+from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, FramePair, TimedFrame, check_duplicates
+from gen_inbetween.interpolation.retiming.large_motion import LargeMotion, PairGenerator, plan_treatment
+from gen_inbetween.interpolation.retiming.noted_pairs import Notes, noted_pairs
+from gen_inbetween.interpolation.retiming.stream import draws_at, retime_in_any_order
 from gen_inbetween.interpolation.retiming.timing import plan_times
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, open_images
@@ -48,6 +46,8 @@ def retime(
     passthrough: bool = True,
     cuts: bool = True,
     duplicates: Duplicates = "keep",
+    large_motion: LargeMotion = "draw",
+    generator: PairGenerator | None = None,
     interpolator: str | Path | FrameInterpolator | None = None,
     iters: int | None = None,
     device: str | torch.device | None = None,
@@ -67,6 +67,7 @@ def retime(
             cures flicker of colour, and some of that of sharpness (figures: `pairs.pass_through`).
         cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
         duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `frame_pairs`).
+        large_motion, generator: what is shown where motion is too large to follow, as in `retime_video`.
         interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
             else dis-splat.
         iters: for the "+ref" kinds, steps from one frame to the next; 1 unless given.
@@ -105,13 +106,26 @@ def retime(
         even = num_frames is None and not loop and path == parse_curve("linear")
         positions = places_in_time(positions, starts, even=even, loop=loop)
     check_duplicates(duplicates)
+    treatment = plan_treatment(large_motion, generator)
     opened = open_interpolator(interpolator, device)
     steps = 1 if iters is None else iters
     check_kind(opened.info.kind, 0.5, None, steps)
-    pairs = _pairs_of(images, starts, cuts=cuts, duplicates=duplicates, loop=loop)
+    notes, ordered = Notes(), np.unique(positions)
+    pairs = noted_pairs(
+        _timed_frames(images, starts, loop),
+        notes,
+        partial(draws_at, ordered),
+        cuts=cuts,
+        duplicates=duplicates,
+        seam=float(len(images)) if loop else None,
+        seconds=partial(_seconds_of, starts, rate),
+    )
     if (np.diff(positions) < 0).any():
         log.info("the times turn back in places: there the clip runs backwards")
-    drawn = retime_in_any_order(pairs, positions, opened, passthrough=passthrough, iters=steps, progress=progress)
+    options: dict[str, Any] = {"passthrough": passthrough, "iters": steps, "treatment": treatment}
+    drawn = retime_in_any_order(_told_cuts(pairs), positions, opened, progress=progress, **options)
+    if doubtful := notes.quality.notice():
+        log.warning("%s%s", doubtful, treatment.notice)
     frames = [Image.fromarray(pixels) for pixels in drawn]
     settings = {
         "method": "retime",
@@ -125,9 +139,10 @@ def retime(
         "cuts": cuts,
         "duplicates": duplicates,
         "iters": steps,
+        **treatment.record,
     }
     plays = clip.plays if isinstance(clip, Clip) and not loop else 0
-    return Clip(frames, timing.fps, _record(clip, images, opened, settings), plays=plays)
+    return Clip(frames, timing.fps, _record(clip, images, opened, settings, notes.quality), plays=plays)
 
 
 def places_in_time(positions: Array, starts: Sequence[float], *, even: bool, loop: bool) -> Array:
@@ -144,24 +159,38 @@ def places_in_time(positions: Array, starts: Sequence[float], *, even: bool, loo
     return np.interp(seconds, starts, np.arange(count + 1)).clip(0, last)
 
 
-def _pairs_of(
-    images: list[Image.Image], starts: Sequence[float] | None, *, cuts: bool, duplicates: Duplicates, loop: bool
-) -> list[FramePair]:
+def _timed_frames(images: list[Image.Image], starts: Sequence[float] | None, loop: bool) -> list[TimedFrame]:
+    """The frames at times 0, 1, ...; of a loop the first one again at the end."""
     holds = [False] * len(images) if starts is None else find_holds(np.array(starts)).tolist()
     frames = [TimedFrame(np.asarray(image), float(index), holds[index]) for index, image in enumerate(images)]
-    if loop:
-        frames.append(TimedFrame(frames[0].pixels, float(len(images))))
-    pairs = list(frame_pairs(frames, cuts=cuts, duplicates=duplicates, seam=loop))
-    begin = [f"{pair.last.seconds:g}" for pair in pairs if pair.cut]
+    return [*frames, TimedFrame(frames[0].pixels, float(len(images)))] if loop else frames
+
+
+def _seconds_of(starts: Sequence[float] | None, rate: float | None, number: float) -> float:
+    """When frame `number` is shown; of frames without a rate, the number."""
+    if starts is not None:
+        return starts[int(number)]
+    return number / rate if rate else number
+
+
+def _told_cuts(pairs: Iterator[FramePair]) -> list[FramePair]:
+    """All pairs, once the log says where scenes begin."""
+    known = list(pairs)
+    begin = [f"{pair.last.seconds:g}" for pair in known if pair.cut]
     if begin:
         log.info("scene cuts are kept: a scene begins with frame %s", ", ".join(begin))
-    return pairs
+    return known
 
 
 def _record(
-    clip: Clip | Sequence[Frame], images: list[Image.Image], interpolator: FrameInterpolator, settings: dict[str, Any]
+    clip: Clip | Sequence[Frame],
+    images: list[Image.Image],
+    interpolator: FrameInterpolator,
+    settings: dict[str, Any],
+    quality: FilmQuality,
 ) -> dict[str, Any]:
     """The manifest, with that of the clip it was made of inside."""
     fps, manifest = (clip.fps, clip.manifest) if isinstance(clip, Clip) else (None, None)
     source = {"fps": fps, "frames": [image_sha256(image) for image in images], "manifest": manifest}
-    return manifests.record(source=source, interpolator=asdict(interpolator.info), settings=settings)
+    parts = {"interpolator": asdict(interpolator.info), "settings": settings, "quality": quality.record()}
+    return manifests.record(source=source, **parts)

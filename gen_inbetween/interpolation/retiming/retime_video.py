@@ -13,29 +13,26 @@ import logging
 import math
 import os
 import time
-from collections import deque
-from collections.abc import Iterable, Iterator, Sequence
-from dataclasses import asdict, dataclass, field, replace
+from collections.abc import Iterator, Sequence
+from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
-from functools import cache
+from functools import cache, partial
 from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
+from gen_inbetween.interpolation.film_page.moments import pictures_of
+from gen_inbetween.interpolation.film_page.page import check_report, write_film_page
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.cadence import cadence_of
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
-from gen_inbetween.interpolation.retiming.frame_pairs import (
-    Duplicates,
-    FramePair,
-    TimedFrame,
-    check_duplicates,
-    frame_pairs,
-)
-from gen_inbetween.interpolation.retiming.stream import MEETS, retime_in_any_order, retime_pairs
+from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, TimedFrame, check_duplicates
+from gen_inbetween.interpolation.retiming.large_motion import LargeMotion, PairGenerator, Treatment, plan_treatment
+from gen_inbetween.interpolation.retiming.noted_pairs import Notes, noted_pairs
+from gen_inbetween.interpolation.retiming.stream import MEETS, draws_at, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.decoding import Interlaced
@@ -51,6 +48,7 @@ from gen_inbetween.media.video_writer import plan_output, write_planned
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.messages import collected_notices, collecting_notices
 from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
 from gen_inbetween.runtime.progress import track
 
@@ -58,15 +56,6 @@ log = logging.getLogger("gen_inbetween")
 
 LINEAR = parse_curve("linear")
 IN_MEMORY = 4e9  # bytes of frames that a curve or a loop may hold
-
-
-@dataclass
-class Counts:
-    """Scene cuts and repeated frames of the source, counted while it is read."""
-
-    cuts: int = 0
-    duplicates: int = 0  # frames that repeat the one before: bit for bit, or left out
-    changes: list[float] = field(default_factory=list)  # from frame to frame, as `FramePair.change`; 0: left out
 
 
 @dataclass(frozen=True)
@@ -82,6 +71,7 @@ class Drawing:
     duplicates: Duplicates
     iters: int
     phase: float  # which part of its step each frame shows, 0 to below 1
+    treatment: Treatment  # of pairs whose motion is doubtful
 
     @property
     def total(self) -> int:
@@ -91,6 +81,28 @@ class Drawing:
     def time(self, number: int) -> float:
         """What frame `number` of the output shows: seconds of the source."""
         return float((number + Fraction(self.phase)) / (self.rate * self.slowing))
+
+    def draws(self, first: float, last: float) -> bool:
+        """Whether a frame of the output is drawn between source frames at these seconds."""
+        edge = MEETS * (last - first)
+        number = math.ceil(Fraction(first) * self.rate * self.slowing - Fraction(self.phase))
+        near = (self.time(each) for each in range(max(number, 0), min(number + 2, self.total)))  # the first may meet it
+        return any(first + edge < time < last - edge for time in near)
+
+    def number_at(self, seconds: float) -> int:
+        """The frame that shows this second of the source, or the nearest to it."""
+        number = round(seconds * float(self.rate * self.slowing) - self.phase)
+        return min(max(number, 0), self.total - 1)
+
+    @property
+    def pairing(self) -> dict[str, Any]:
+        """How pairs are read, for `noted_pairs`."""
+        return {"cuts": self.cuts, "duplicates": self.duplicates}
+
+    @property
+    def options(self) -> dict[str, Any]:
+        """How frames are drawn, for `retime_pairs`."""
+        return {"passthrough": self.passthrough, "iters": self.iters, "treatment": self.treatment}
 
 
 @dataclass(frozen=True)
@@ -111,6 +123,7 @@ class RetimedVideo:
 
 
 @reserving(place_of)
+@collecting_notices
 def retime_video(
     path: str | os.PathLike[str],
     out: str | os.PathLike[str],
@@ -125,6 +138,8 @@ def retime_video(
     phase: float = 0.0,
     cuts: bool = True,
     duplicates: Duplicates = "keep",
+    large_motion: LargeMotion = "draw",
+    generator: PairGenerator | None = None,
     audio: Audio | None = None,
     start: float | str | None = None,
     stop: float | str | None = None,
@@ -133,6 +148,7 @@ def retime_video(
     device: str | torch.device | None = None,
     resume: bool = True,
     overwrite: bool = False,
+    report: str | os.PathLike[str] | None = None,
     progress: bool = True,
     video: VideoOptions = PLAIN,
 ) -> RetimedVideo:
@@ -151,6 +167,9 @@ def retime_video(
         iters, passthrough, cuts, duplicates: as in `retiming.retime`.
         phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
             no source frame, and so cures flicker of sharpness; all is shown half a new step early.
+        large_motion: what is shown between two frames whose motion is larger than can be followed: "draw" it as
+            elsewhere, "blend" a cross-fade, "hold" the nearer frame, or "generate" what a diffusion model makes of it.
+        generator: that model, `open_pair_generator(...)`; for "generate" only.
         audio: "keep" copies the sound unchanged, "stretch" makes it `scale` times as long at its own pitch, "drop"
             leaves it out; None keeps it where the pace is the source's, stretches it where that is another, and drops
             it along a curve, with a notice. Sound that is longer than the film is kept; subtitles, chapters and titles
@@ -162,6 +181,7 @@ def retime_video(
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
         overwrite: replace a file that was not written by this package, too; never the source.
+        report: write a page of HTML there: curves of motion and doubt, the moments to look at, settings and notices.
         progress: show a bar on stderr.
         video: codec, crf, pixel format and background of the output.
 
@@ -178,10 +198,12 @@ def retime_video(
     asked, slowing, bent = None if fps is None else exact_rate(fps), _slowing(scale), parse_curve(curve)
     check_duplicates(duplicates)
     check_phase(phase)
+    treatment = plan_treatment(large_motion, generator)
     plan_output(out, asked or DEFAULT_RATE, options=video)
     check_audio(audio, out, bent=bent != LINEAR)
     path = stored_input() if is_pipe(path) else given
     check_output(place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
+    check_report(report, place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
     source = open_source(path, folder_rate=folder_rate, interlaced=interlaced).between(start, stop)
     rate = asked or exact_rate(source.rate)
     plan = plan_output(out, rate, options=video, colour=source.colour, sample_aspect=source.sample_aspect)
@@ -192,6 +214,7 @@ def retime_video(
     options: dict[str, Any] = {"passthrough": passthrough, "cuts": cuts, "duplicates": duplicates, "iters": iters}
     options["phase"] = phase
     settings = {"fps": float(rate), "scale": float(slowing), "curve": asdict(bent), "loop": loop, **options}
+    settings |= treatment.record
     folder_fps = None if folder_rate is None else float(exact_rate(folder_rate, "folder_rate"))
     settings |= {"start": start, "stop": stop, "folder_rate": folder_fps, "interlaced": interlaced}
     settings |= {"video": asdict(video)} if video != PLAIN else {}
@@ -200,31 +223,32 @@ def retime_video(
         "interpolator": asdict(opened.info),
         "settings": settings,
     }
-    drawing = Drawing(source, rate, slowing, opened, **options)
+    drawing = Drawing(source, rate, slowing, opened, treatment=treatment, **options)
     plan.announce()
     parts = (
         Segments(plan, drawing.total, identity | {"versions": manifests.versions()}) if plan.output.resumable else None
     )
-    done, counts = parts.begin(resume) if parts else 0, Counts()
+    done, notes = parts.begin(resume) if parts else 0, Notes()
     if bent == LINEAR and not loop:
-        frames = _streamed_frames(drawing, done, counts)
+        frames = _streamed_frames(drawing, done, notes)
         frames = track(frames, out.name, drawing.total, initial=done, shown=progress)
     else:
-        frames = _curved_frames(drawing, done, counts, bent, loop, progress)
+        frames = _curved_frames(drawing, done, notes, bent, loop, progress)
     if plan.output.kind == "animation":
         frames = _held(frames, out, drawing.total)
 
     def result() -> RetimedVideo:
         return RetimedVideo(
-            out, len(source.times), drawing.total, done, counts.cuts, counts.duplicates, source.damaged,
-            None if (cadence := cadence_of(counts.changes)) is None else cadence.name,
+            out, len(source.times), drawing.total, done, notes.cuts, notes.duplicates, source.damaged,
+            None if (cadence := cadence_of(notes.changes)) is None else cadence.name,
             float(rate), float(drawing.total / rate), time.monotonic() - begun,
         )  # fmt: skip
 
     @cache
     def record() -> dict[str, Any]:  # once all frames are read and counted
         counted = {key: value for key, value in asdict(result()).items() if key not in ("path", "seconds")}
-        return manifests.record(**identity, counts=counted, seconds=round(time.monotonic() - begun, 3))
+        seconds = round(time.monotonic() - begun, 3)
+        return manifests.record(**identity, counts=counted, quality=notes.quality.record(), seconds=seconds)
 
     if parts:
         parts.write(frames, done)
@@ -233,11 +257,16 @@ def retime_video(
         write_planned(frames, plan, record)
     if (place := place_of(out)).is_file():
         manifests.write(record(), path_beside(place))
-    if cadence := cadence_of(counts.changes):
+    if doubtful := notes.quality.notice():
+        log.warning("%s: %s%s", given.name, doubtful, treatment.notice)
+    if cadence := cadence_of(notes.changes):
         treated = (
             "" if duplicates == "replace" else "; --cadence smooth (duplicates=replace) draws between the drawings"
         )
         log.info("%s is %s%s", given.name, cadence.describe(float(source.rate)), treated)
+    if report is not None:
+        pictures = pictures_of(notes.quality, source, out, float(rate), notes.number_at, progress=progress)
+        write_film_page(report, record(), pictures, collected_notices(), (given.name, out.name))
     return result()
 
 
@@ -259,33 +288,28 @@ def inputs_of(path: Path, interpolator: Any) -> list[Path]:
     return [path, *images, *([Path(interpolator)] if isinstance(interpolator, (str, Path)) else [])]
 
 
-def _streamed_frames(drawing: Drawing, done: int, counts: Counts) -> Iterator[Pixels]:
+def _streamed_frames(drawing: Drawing, done: int, notes: Notes) -> Iterator[Pixels]:
     """The frames from number `done` on, the very ones that a run from the start gives.
 
     Interpolators with a reference walk through a pair from frame to frame: drawing begins where the pair does. All
     frames before are still read, so that cuts and repeats are judged as they would be, and counted.
     """
-    holds = drawing.source.holds
+    holds, notes.number_at = drawing.source.holds, drawing.number_at
     frames = (TimedFrame(pixels, seconds, seconds in holds) for pixels, seconds in drawing.source.frames())
-    pairs = _count_pairs(frames, drawing, counts)
+    pairs = noted_pairs(frames, notes, drawing.draws, **drawing.pairing)
     for pair in pairs:
         length = pair.last.seconds - pair.first.seconds
         if drawing.time(done) < pair.last.seconds - MEETS * length:
             break
     steps = Fraction(pair.first.seconds) * drawing.rate * drawing.slowing - Fraction(drawing.phase)
     begin = min(done, max(0, math.ceil(steps)))
-    drawn = retime_pairs(
-        itertools.chain([pair], pairs),
-        map(drawing.time, range(begin, drawing.total)),
-        drawing.interpolator,
-        passthrough=drawing.passthrough,
-        iters=drawing.iters,
-    )
+    times = map(drawing.time, range(begin, drawing.total))
+    drawn = retime_pairs(itertools.chain([pair], pairs), times, drawing.interpolator, **drawing.options)
     yield from itertools.islice(drawn, done - begin, None)
 
 
 def _curved_frames(
-    drawing: Drawing, done: int, counts: Counts, curve: PathCurve, loop: bool, progress: bool
+    drawing: Drawing, done: int, notes: Notes, curve: PathCurve, loop: bool, progress: bool
 ) -> Iterator[Pixels]:
     """The frames from number `done` on along a curve, or of a loop. VideoError: too many for the memory."""
     images, times = _read_all(drawing)
@@ -307,14 +331,16 @@ def _curved_frames(
     frames = [TimedFrame(image, float(number), times[number] in holds) for number, image in enumerate(images)]
     if loop:
         frames.append(TimedFrame(images[0], float(end)))
-    drawn = retime_in_any_order(
-        _count_pairs(frames, drawing, counts, seam=float(end) if loop else None),
-        positions,
-        drawing.interpolator,
-        passthrough=drawing.passthrough,
-        iters=drawing.iters,
-        progress=progress,
+    notes.number_at = lambda second: int(np.abs(seconds - second).argmin())
+    pairs = noted_pairs(
+        frames,
+        notes,
+        partial(draws_at, np.unique(positions)),
+        **drawing.pairing,
+        seam=float(end) if loop else None,
+        seconds=lambda number: float(shown[int(number)]),
     )
+    drawn = retime_in_any_order(pairs, positions, drawing.interpolator, progress=progress, **drawing.options)
     yield from drawn[done:]
 
 
@@ -332,30 +358,6 @@ def _read_all(drawing: Drawing) -> tuple[list[Pixels], list[float]]:
         images.append(pixels)
         times.append(seconds)
     return images, times
-
-
-def _count_pairs(
-    frames: Iterable[TimedFrame], drawing: Drawing, counts: Counts, seam: float | None = None
-) -> Iterator[FramePair]:
-    """The pairs of the frames; cuts and repeats are counted. seam: when a loop shows its first frame again."""
-    unpaired: deque[float] = deque()
-
-    def noting_times() -> Iterator[TimedFrame]:
-        for frame in frames:
-            unpaired.append(frame.seconds)
-            yield frame
-
-    options: dict[str, Any] = {"cuts": drawing.cuts, "duplicates": drawing.duplicates, "seam": seam is not None}
-    for pair in frame_pairs(noting_times(), **options):
-        left_out = -1
-        while unpaired[0] < pair.last.seconds:
-            unpaired.popleft()
-            left_out += 1
-        repeats = pair.hold and not pair.cut and not pair.first.stands
-        counts.duplicates += left_out + (repeats and pair.last.seconds != seam)
-        counts.cuts += pair.cut
-        counts.changes += [0.0] * left_out + [pair.change]
-        yield pair
 
 
 def _slowing(scale: float) -> Fraction:

@@ -11,6 +11,7 @@ their halves.
 from __future__ import annotations
 
 from collections.abc import Iterable, Iterator
+from typing import Any
 
 import numpy as np
 from torch import Tensor
@@ -20,6 +21,7 @@ from gen_inbetween.interpolation.interpolator import FrameInterpolator, Interpol
 from gen_inbetween.interpolation.pairs import between_frames
 from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
+from gen_inbetween.interpolation.retiming.large_motion import DRAWN, Treatment
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.runtime.progress import track
 
@@ -33,6 +35,7 @@ def retime_pairs(
     *,
     passthrough: bool = True,
     iters: int = 1,
+    treatment: Treatment = DRAWN,
 ) -> Iterator[Pixels]:
     """The frames shown at `times`; pairs are read as they are needed, and no further than the last time.
 
@@ -43,12 +46,13 @@ def retime_pairs(
         passthrough: source frames appear as they are; False: passed through the interpolator (`pairs.pass_through`), so
             that no frame is sharper than its neighbours.
         iters: for the "+ref" kinds, steps from one frame to the next, or from the source frame to the first.
+        treatment: of pairs whose motion is doubtful.
 
     Raises:
         InterpolatorError: while reading: frames as in `frame_pairs`, times that fall.
     """
     rising = _check_rising(times)
-    source = _Source(interpolator, passthrough, iters)
+    source = _Source(interpolator, passthrough, iters, treatment)
     time: float | None = None
     for number, pair in enumerate(pairs):
         time = next(rising, None) if number == 0 else time
@@ -73,15 +77,23 @@ def retime_in_any_order(
     passthrough: bool,
     iters: int,
     progress: bool,
+    treatment: Treatment = DRAWN,
 ) -> list[Pixels]:
     """The frames of `retime_pairs` at times (N,) that may turn back; each different one is drawn once.
 
     The stream runs forwards; its frames are then put wherever they are wanted. progress: show a bar on stderr.
     """
     forwards, order = np.unique(times, return_inverse=True)
-    frames = retime_pairs(pairs, forwards.tolist(), interpolator, passthrough=passthrough, iters=iters)
+    options: dict[str, Any] = {"passthrough": passthrough, "iters": iters, "treatment": treatment}
+    frames = retime_pairs(pairs, forwards.tolist(), interpolator, **options)
     drawn = list(track(frames, interpolator.info.name, len(forwards), shown=progress))
     return [drawn[number] for number in order]
+
+
+def draws_at(times: Array, first: float, last: float) -> bool:
+    """Whether one of the rising `times` lies between two frames shown one after the other."""
+    edge = MEETS * (last - first)
+    return bool(np.searchsorted(times, last - edge) > np.searchsorted(times, first + edge, "right"))
 
 
 def _check_rising(times: Iterable[float]) -> Iterator[float]:
@@ -96,8 +108,8 @@ def _check_rising(times: Iterable[float]) -> Iterator[float]:
 class _Source:
     """Source frames as they are to appear. The last one passed through is kept: held frames come often."""
 
-    def __init__(self, interpolator: FrameInterpolator, passthrough: bool, iters: int) -> None:
-        self.interpolator, self.passthrough, self.iters = interpolator, passthrough, iters
+    def __init__(self, interpolator: FrameInterpolator, passthrough: bool, iters: int, treatment: Treatment) -> None:
+        self.interpolator, self.passthrough, self.iters, self.treatment = interpolator, passthrough, iters, treatment
         self._last: tuple[Pixels, Pixels] | None = None
 
     def __call__(self, pixels: Pixels) -> Pixels:
@@ -113,16 +125,21 @@ def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[P
     """The frames at `shares` of a pair's time, below 1; those at 0 or before are its first frame."""
     inside = [share for share in shares if share > MEETS]
     yield from (source(pair.first.pixels) for _ in shares[len(inside) :])
-    if pair.hold:
+    if pair.hold or (pair.doubtful and source.treatment.way == "hold"):
         turn = 1 if pair.first.stands else 0.5
         yield from (source(pair.first.pixels if share < turn else pair.last.pixels) for share in inside)
     elif inside:
+        ends = pair.first.pixels, pair.last.pixels
+        treated = source.treatment.frames(*ends, inside, source.interpolator) if pair.doubtful else None
+        if treated is not None:
+            yield from treated
+            return
         device = source.interpolator.device
 
         def walk(a: Tensor, b: Tensor) -> Iterator[Tensor]:
             return _walk(a, b, inside, source.interpolator, source.iters)
 
-        yield from draw_between(pair.first.pixels, pair.last.pixels, walk, device)
+        yield from draw_between(*ends, walk, device)
 
 
 def _walk(a: Tensor, b: Tensor, shares: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:

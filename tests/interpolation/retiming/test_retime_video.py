@@ -390,7 +390,7 @@ def test_a_folder_that_only_seems_open_is_found_before_the_work(tmp_path, monkey
 
     source = encode(tmp_path / "a.mp4", moving(4))
     monkeypatch.setattr(Path, "mkdir", closed)  # root may write wherever os.access is asked, but not on every disk
-    monkeypatch.setattr(retime_video_module, "frame_pairs", lambda *a, **k: pytest.fail("work was begun"))
+    monkeypatch.setattr(retime_video_module, "noted_pairs", lambda *a, **k: pytest.fail("work was begun"))
     with pytest.raises(OutputError, match="cannot write .*b.mp4: Permission denied"):
         retime_video(source, tmp_path / "b.mp4", fps=20, interpolator="blend")
 
