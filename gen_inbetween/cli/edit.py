@@ -10,7 +10,8 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, VideoCodec, check_there, say
+from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, Report, VideoCodec, check_there, say
+from gen_inbetween.runtime.messages import collecting_notices
 
 if TYPE_CHECKING:
     import numpy as np
@@ -26,6 +27,7 @@ CLICK = re.compile(rf"{POINT}(\+{POINT})*")
 
 
 @report_errors
+@collecting_notices
 def edit(
     frames: Annotated[list[Path], typer.Argument(metavar="FRAME0 FRAME1 | VIDEO", help="Two images, or one clip.")],
     out: Annotated[
@@ -75,9 +77,12 @@ def edit(
     crf: Crf = None,
     pix_fmt: PixFmt = None,
     overwrite: Overwrite = False,
+    report: Report = None,
 ) -> None:
     """Each masked thing at its own pace: between two frames, or along a clip."""
     check_there(*frames)
+    from gen_inbetween.interpolation.film_page.edited import note_edit, write_edit_page
+    from gen_inbetween.interpolation.film_page.page import check_report
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.reading.sequences import image_files, is_pattern
     from gen_inbetween.media.times.rates import exact_rate
@@ -93,6 +98,7 @@ def edit(
     inputs += [Path(thing) for thing in things or () if not CLICK.fullmatch(thing)]
     video = VideoOptions(codec, crf, pix_fmt)
     check_output(out, inputs, overwrite=overwrite, video=video)
+    check_report(report, place_of(out), inputs, overwrite=overwrite)
     if masks_out is not None:
         _check_picture(masks_out, [*inputs, out], overwrite)
     curves = list(curve or ())
@@ -110,7 +116,13 @@ def edit(
     if masks_out is not None:
         _show(first, masks, masks_out)
     with reserved(place_of(out)):
-        _announce(_edit_source(source, masks, curves, settings), out, video, overwrite, tracks)
+        edited = _edit_source(source, masks, curves, settings)
+        name = " and ".join(path.name for path in frames)
+        quality = note_edit(edited, source, name)
+        _announce(edited, out, video, overwrite, tracks)
+    if report is not None:
+        write_edit_page(report, edited, source, quality, (name, out.name))
+        say(out, f"{report}: the report")
 
 
 def _check_settings(paths: Sequence[Path], out: Path, settings: dict[str, Any], audio: Any) -> None:

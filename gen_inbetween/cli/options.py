@@ -47,6 +47,10 @@ Overrides = Annotated[list[str] | None, typer.Option("--set", metavar="KEY=VALUE
 Overwrite = Annotated[
     bool, typer.Option("--overwrite", help="Replace files that gen_inbetween did not make, too; inputs never.")
 ]
+Report = Annotated[
+    Path | None,
+    typer.Option(metavar="FILE.html", help="A page: motion and doubt over time, the moments to look at, settings."),
+]
 ConfigFile = Annotated[Path | None, typer.Option(help="A YAML file of settings; options on the line win.")]
 
 

@@ -14,6 +14,7 @@ from gen_inbetween.cli.options import (
     Device,
     Overwrite,
     PixFmt,
+    Report,
     VideoCodec,
     check_there,
     say,
@@ -73,10 +74,6 @@ Fps = Annotated[
     typer.Option(metavar="FPS", help="Frames a second of the output: 60, 29.97, 60000/1001. [default: the source's]"),
 ]
 Interlaced = Annotated[str, typer.Option(metavar="deinterlace|keep", help="Interlaced film.")]
-Report = Annotated[
-    Path | None,
-    typer.Option(metavar="FILE.html", help="A page: motion and doubt over time, the moments to look at, settings."),
-]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 

@@ -141,3 +141,19 @@ def test_what_a_clip_has_no_use_for_is_said_before_it_is_opened(folder, words, m
     (folder / "broken.mp4").write_bytes(b"no film")
     done = run(folder, "broken.mp4", *words)
     assert done.exit_code == 2 and message in done.output
+
+
+def test_an_edited_clip_has_a_page_with_the_manifest_s_figures(folder):
+    page = folder / "edit.html"
+    words = ["clip", "--click", "30,30", "--curve", "ease-in-out", "--report", str(page)]
+    done = run(folder, *words)
+    assert done.exit_code == 0, done.output
+    assert "edit.html: the report" in done.output
+    quality = json.loads((folder / "out.gif.inbetween.json").read_text())["quality"]
+    assert quality["pairs"]["drawn"] == 2 and quality["pairs"]["passed"] == 1  # eased over the middle one
+    text = page.read_text()
+    assert all(f'<data value="{value!r}">' in text for value in map(float, quality["curve"]["doubt"]))
+    assert text.count("<img ") == 4 + 3 * min(2, sum(doubt > 0 for doubt in quality["curve"]["doubt"]))
+    assert run(folder, *words[:-1], str(folder / "clip" / "0.png")).exit_code == 2
+    assert run(folder, "a.png", "b.png", *words[1:-1], str(folder / "pair.html")).exit_code == 0
+    assert "a.png and b.png" in (folder / "pair.html").read_text()
