@@ -21,7 +21,7 @@ test-all: test
 	$(BIN)/python -m pytest -q -m slow
 
 # In the oldest versions that pyproject.toml names, in an environment of its own (some 6 GB: the oldest torch brings CUDA). The proofs against
-# the published code, the pipeline, files of weights and loading; TESTS=tests for all.
+# the published code, the pipeline, files of weights and loading. Without the page and the services, whose packages ask for newer ones of ours.
 TESTS ?= tests/diffusion tests/models tests/runtime tests/interpolation/weights
 test-oldest: $(OLDEST)/installed
 	HF_HUB_OFFLINE=1 $(OLDEST)/bin/python -m pytest -q -n auto --maxprocesses 4 --dist worksteal $(TESTS)
@@ -29,7 +29,7 @@ test-oldest: $(OLDEST)/installed
 $(OLDEST)/installed: pyproject.toml
 	test -x $(OLDEST)/bin/python || $(PYTHON) -m venv $(OLDEST)
 	$(OLDEST)/bin/python -m pip install --quiet uv
-	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct -e '.[dev]'
+	$(OLDEST)/bin/uv pip install --quiet --python $(OLDEST)/bin/python --resolution lowest-direct -e '.[train,eval]' 'pytest>=8' 'pytest-xdist>=3.6' 'peft>=0.18' 'fsspec>=2024.6'
 	touch $@
 
 docs: $(VENV)/installed # into docs/_build/html; a warning fails

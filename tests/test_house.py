@@ -6,6 +6,7 @@ import ast
 import re
 import subprocess
 import sys
+from collections import Counter
 from functools import cache
 from pathlib import Path
 
@@ -17,6 +18,8 @@ LIBRARY = ROOT / "gen_inbetween"
 ROOMS = (
     "runtime media diffusion data models interpolation stylize memory generation training evaluation app cli"
 ).split()  # each may import from those before it, and from itself where that makes no circle
+
+LONGEST_CHAIN = 15  # of modules that import each other, one after another
 
 
 def modules() -> dict[str, ast.Module]:
@@ -61,13 +64,19 @@ def own_imports(module: str, tree: ast.AST) -> set[str]:
     return found & modules_of_library() - {module}
 
 
+@cache
+def graph_of_library() -> dict[str, set[str]]:
+    """Every module, and those of the library that it imports."""
+    return {name: own_imports(name, tree) for name, tree in modules().items()}
+
+
 def test_the_package_holds_rooms_and_nothing_else():
     entries = {path.name for path in LIBRARY.iterdir() if path.name != "__pycache__"}
     assert entries - set(ROOMS) == {"__init__.py", "py.typed"}
 
 
 def test_imports_follow_the_order_of_rooms_without_circles():
-    graph = {name: own_imports(name, tree) for name, tree in modules().items()}
+    graph = dict(graph_of_library())
     height = {name: ROOMS.index(name.split(".")[0]) for name in graph}
     pairs = [(name, other) for name, others in graph.items() for other in others]
     assert [f"{name} -> {other}" for name, other in pairs if height[other] > height[name]] == []
@@ -75,6 +84,30 @@ def test_imports_follow_the_order_of_rooms_without_circles():
         free = {name for name, others in graph.items() if not others & graph.keys()}
         assert free, f"a circle of imports among {sorted(graph)}"
         graph = {name: others for name, others in graph.items() if name not in free}
+
+
+def test_folders_and_chains_of_imports_grow_no_further():
+    """At most 12 modules a folder, but those that have more already; the longest way down from any module."""
+    larger = {
+        "runtime": 17,
+        "cli": 14,
+        "generation": 14,
+        "interpolation": 14,
+        "stylize": 14,
+        "diffusion": 13,
+        "media": 13,
+    }
+    counts = Counter(path.parent.relative_to(LIBRARY).as_posix() for path in LIBRARY.rglob("*.py"))
+    for folder, count in counts.items():
+        modules_in = count - (LIBRARY / folder / "__init__.py").is_file()
+        assert modules_in <= larger.get(folder, 12), f"{folder}: split it by idea, or take a smaller number here"
+    graph = graph_of_library()
+
+    @cache
+    def length(name: str) -> int:
+        return 1 + max(map(length, graph[name]), default=0)
+
+    assert max(map(length, graph)) <= LONGEST_CHAIN
 
 
 def test_the_library_imports_no_script_and_no_torchvision():

@@ -36,6 +36,7 @@ from gen_inbetween.media.image import to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.recipe import claim_run, training_alone
 
 PATCH = 8
 STILL_VARIANCE = 1e-3  # over time, of latents whose mean square is one
@@ -261,7 +262,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     run = load(Run, arguments.config, arguments.overrides)
-    trainer = Trainer(run)
+    with training_alone(run.output):
+        claim_run(run.output, ["checkpoint.pt"], ["embeddings.safetensors", "sheets", "pipeline"])
+        train(Trainer(run))
+
+
+def train(trainer: Trainer) -> None:
+    """The loop, from where the last checkpoint was written."""
+    run = trainer.run
     if trainer.done == 0:
         trainer.tell()
     started, recent = time.monotonic(), []

@@ -45,6 +45,7 @@ from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replace_folder, replaced, save_image
+from gen_inbetween.runtime.recipe import claim_run, training_alone
 
 
 @dataclass(frozen=True)
@@ -313,6 +314,12 @@ def save_pipeline(pipe: StableVideoDiffusionPipeline, folder: Path) -> None:
             save_file({k: v.half().contiguous() for k, v in load_file(file).items()}, file, metadata={"format": "pt"})
 
 
+STAGES = {
+    "vae": (train_vae, ["codes.safetensors", "sheets", "vae"]),
+    "unet": (train_unet, ["sheets", "pipeline"]),
+}  # each with what it writes beside its checkpoint
+
+
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("config", type=Path)
@@ -320,7 +327,10 @@ def main() -> None:
     arguments = parser.parse_args()
     run = load(Run, arguments.config, arguments.overrides)
     torch.manual_seed(run.seed)
-    {"vae": train_vae, "unet": train_unet}[run.stage](run)
+    stage, written = STAGES[run.stage]
+    with training_alone(run.output):
+        claim_run(run.output, [f"{name}.checkpoint.pt" for name in STAGES], written)
+        stage(run)
 
 
 if __name__ == "__main__":

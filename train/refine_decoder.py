@@ -32,6 +32,7 @@ from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replace_folder, replaced
+from gen_inbetween.runtime.recipe import claim_run, training_alone
 
 
 @dataclass(frozen=True)
@@ -160,7 +161,14 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     run = load(Run, arguments.config, arguments.overrides)
-    trainer = Trainer(run)
+    with training_alone(run.output):
+        claim_run(run.output, ["decoder.checkpoint.pt"], ["vae"])
+        train(Trainer(run))
+
+
+def train(trainer: Trainer) -> None:
+    """The loop, from where the last checkpoint was written; the averaged weights, and how good they are."""
+    run = trainer.run
     recent: list[float] = []
     while trainer.done < run.steps:
         recent = [*recent[-99:], trainer.step()]

@@ -42,6 +42,7 @@ from gen_inbetween.cli.keyframes import (
     ModelOrAuto,
     Out,
     ShowMasks,
+    join_settings,
     keyframes_of,
     show_region_of,
     show_still,
@@ -66,9 +67,9 @@ from gen_inbetween.cli.options import (
     VramGb,
     check_there,
     colour_of,
+    files_of,
     say,
     settings_of,
-    settings_said,
 )
 from gen_inbetween.runtime.processes import raise_on_signals
 
@@ -224,7 +225,7 @@ def run(
         generate_clip(keyframes, None, settings, own=Own(ranks=process.ranks), progress=False)
         return
     pictures = [str(each.image) for each in keyframes]
-    inputs = [*pictures, config, settings.model, settings.motion, settings.interpolator, settings.still, settings.draft]
+    inputs = [*pictures, config, *files_of(vars(settings))]
     check_output(out, inputs, overwrite=overwrite, video=settings.video)
     if keep_all:
         check_file(_seeds_sheet(out), inputs, overwrite=overwrite, manifest=False)
@@ -268,8 +269,8 @@ def bridge(
     from gen_inbetween.generation import joins
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
-    settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
-    with _writing(out, [clip_a, clip_b, config], overwrite, settings.get("video")):
+    settings = join_settings(config, override, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
+    with _writing(out, [clip_a, clip_b, config, *files_of(settings)], overwrite, settings.get("video")):
         values: dict[str, Any] = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
         values["carry_pace"] = carry_pace
         _announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
@@ -311,8 +312,8 @@ def loop(
     from gen_inbetween.generation import joins
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
-    settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
-    with _writing(out, [clip, config], overwrite, settings.get("video")):
+    settings = join_settings(config, override, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
+    with _writing(out, [clip, config, *files_of(settings)], overwrite, settings.get("video")):
         values: dict[str, Any] = {"num_frames": num_frames, "context": context}
         values |= {"match_colour": match_colour, "carry_pace": carry_pace, "even_pace": even_pace}
         made = joins.loop(clip, **values, **settings)
@@ -353,13 +354,16 @@ def retake(
     from gen_inbetween.generation import joins
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
-    settings = settings_said(config, override, None, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
+    settings = join_settings(config, override, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
     if masks_out is not None:
         if mask is None:
             raise ValueError("--show-masks shows the --mask of a retake; there is none")
-        show_region_of(joins.open_clip(clip)[start], mask, masks_out, [clip])
+        opened = joins.open_clip(clip)
+        if not 0 < start < end < len(opened):
+            raise ValueError(f"expected 0 < START < END < {len(opened)}, the frames; got {start} and {end}")
+        show_region_of(opened[start], mask, masks_out, [clip])
         return
-    with _writing(out, [clip, config, mask], overwrite, settings.get("video")):
+    with _writing(out, [clip, config, mask, *files_of(settings)], overwrite, settings.get("video")):
         values: dict[str, Any] = {"context": context, "mask": mask, "match_colour": match_colour}
         values["carry_pace"] = carry_pace
         _announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
@@ -391,10 +395,12 @@ def replay(
     check_there(frame0, frame1, interpolator)
     from gen_inbetween.media.clip import check_output
     from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.manifest import inputs_of, read
     from gen_inbetween.runtime.outputs import reserved
 
     if out is not None:
-        check_output(out, [manifest, frame0, frame1, interpolator], overwrite=overwrite)
+        said = inputs_of(read(manifest))
+        check_output(out, [manifest, frame0, frame1, *(keyframe or ()), interpolator, *said], overwrite=overwrite)
     from gen_inbetween.generation.joins import is_join, replay_join
     from gen_inbetween.generation.replay import replay as make_again
 
@@ -443,7 +449,7 @@ def loop_picture(keyframe: Keyframe, settings: Settings, out: Path, overwrite: b
     values = {item.name: getattr(settings, item.name) for item in fields(settings)}
     changed = {item.name: values[item.name] for item in fields(settings) if values[item.name] != item.default}
     changed.pop("loop")
-    with _writing(out, [str(keyframe.image)], overwrite, settings.video):
+    with _writing(out, [str(keyframe.image), *files_of(changed)], overwrite, settings.video):
         _announce(joins.loop(keyframe.image, **changed), out, overwrite)
 
 
@@ -482,7 +488,8 @@ def main() -> None:
     if trusting():
         os.environ[TRUST_VARIABLE] = "1"
     try:
-        status = app(args=[argument for argument in sys.argv[1:] if argument not in ANYWHERE], standalone_mode=False)
+        words = [argument for argument in sys.argv[1:] if argument not in ANYWHERE]
+        status = app(args=words, prog_name="inbetween", standalone_mode=False)
     except Exception as error:
         if debugging() or not hasattr(error, "format_message"):
             raise

@@ -84,18 +84,13 @@ def edit(
     from gen_inbetween.interpolation.film_page.edited import note_edit, write_edit_page
     from gen_inbetween.interpolation.film_page.page import check_report
     from gen_inbetween.media.clip import check_output
-    from gen_inbetween.media.reading.sequences import image_files, is_pattern
+    from gen_inbetween.media.reading.sequences import with_images
     from gen_inbetween.media.times.rates import exact_rate
     from gen_inbetween.media.writing.options import VideoOptions
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import reserved
 
-    inputs = [
-        *frames,
-        *(file for path in frames if path.is_dir() or is_pattern(path) for file in image_files(path)),
-        interpolator,
-    ]
-    inputs += [Path(thing) for thing in things or () if not CLICK.fullmatch(thing)]
+    inputs = with_images([*frames, interpolator, *(thing for thing in things or () if not CLICK.fullmatch(thing))])
     video = VideoOptions(codec, crf, pix_fmt)
     check_output(out, inputs, overwrite=overwrite, video=video)
     check_report(report, place_of(out), inputs, overwrite=overwrite)

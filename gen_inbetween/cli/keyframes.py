@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated
+from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
@@ -59,6 +59,23 @@ def keyframes_of(frames: Sequence[Path] | None, texts: Sequence[str] | None, con
     raise KeyframeError("expected keyframes: FRAME0 FRAME1 ..., or --keyframe FILE:POSITION for each")
 
 
+def join_settings(config: Path | None, overrides: Sequence[str] | None, **options: Any) -> dict[str, Any]:
+    """The settings of a bridge, a loop or a retake, checked before its clips are read.
+
+    ValueError: one that is out of its range, or that the command has an option of its own for.
+    """
+    from gen_inbetween.cli.options import settings_said
+    from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.runtime.config import from_mapping
+
+    settings = settings_said(config, overrides, None, **options)
+    own = ("num_frames", "context", "match_colour", "carry_pace", "even_pace", "mask", "start", "end")
+    if said := [name for name in own if name in settings]:
+        raise ValueError(f"{said[0]}: say it as the command does, --{said[0].replace('_', '-')}, not as a setting")
+    from_mapping(Settings, settings, where="options" if config is None else str(config))
+    return settings
+
+
 def show_still(keyframe: Keyframe, settings: Settings, path: Path) -> None:
     """Write the picture of the still region of `run`. ValueError: there is none."""
     from gen_inbetween.media.image import load_image
@@ -73,9 +90,10 @@ def show_region_of(picture: Image.Image, mask: str | Path, path: Path, inputs: S
     """Write a picture with everything outside the mask dimmed. inputs: files it is made from, beside the mask."""
     from gen_inbetween.generation.timeline.regions import open_region, show_region
     from gen_inbetween.media.clip import save_sheet
+    from gen_inbetween.media.reading.sequences import with_images
     from gen_inbetween.runtime.outputs import check_output
 
     region = open_region(mask, picture.size)
-    check_output(path, [mask, *inputs], manifest=False)
+    check_output(path, with_images([mask, *inputs]), manifest=False)
     save_sheet(path, show_region(picture, region))
     typer.echo(f"{path}: the region and its edge; nothing else was made")

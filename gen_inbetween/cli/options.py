@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -105,6 +105,13 @@ def settings_said(
     if values.get("motion") == "none":
         values["motion"] = None
     return values
+
+
+def files_of(settings: Mapping[str, Any]) -> list[str]:
+    """The values of settings that may name files, which no output may replace."""
+    from gen_inbetween.runtime.manifest import FILES
+
+    return [value for name in FILES if isinstance(value := settings.get(name), str)]
 
 
 def say(out: Path | None, text: str, *, see: Path | None = None) -> None:

@@ -92,6 +92,7 @@ def stylize(
     if video is None or camera is not None:
         raise ValueError("--camera: expected a learnt style, --style FILE, learnt with --no-guides; keys need a film")
     settings = _settings(config, overrides, minutes, steps, guides)
+    _keep(config, out, style if key else None, preview)
     film_path, keys, masks = _inputs(video, key, mask)
     if export is not None:
         return _export(film_path, export, overwrite)
@@ -121,7 +122,8 @@ def _make(
         restyle_video(film, out, model_file=style, device=options["device"], video=video, overwrite=overwrite)
         say(out, f"{out}: in the style of {style}", see=path_beside(place_of(out)))
         return
-    more = {"model_file": style, "on_look": _previews(preview, [film, *keys.values()], overwrite)}
+    inputs = [film, *keys.values(), *masks.values(), style, out]
+    more = {"model_file": style, "on_look": _previews(preview, inputs, overwrite)}
     record = stylize_video(film, out, keys, masks, video=video, overwrite=overwrite, **options, **more)
     learnt = record["style"]
     error = "" if learnt["error"] is None else f", {learnt['error']:.1f} grey levels from what is held out"
@@ -143,6 +145,15 @@ def _inputs(
         keys, masks = ({place_in(video, number): path for number, path in group.items()} for group in (keys, masks))
     check_there(*keys.values(), *masks.values())
     return video, keys, masks
+
+
+def _keep(config: Path | None, *written: Path | None) -> None:
+    """OutputError: the configuration would be replaced; `stylize_video` asks about all other inputs."""
+    from gen_inbetween.runtime.outputs import Inputs, OutputError
+
+    for path in filter(None, written):
+        if Inputs([config]).at(path):
+            raise OutputError(f"{path} is an input, and would be replaced: name another output")
 
 
 def _settings(
@@ -172,28 +183,30 @@ def _film(path: Path) -> Film:
 
 
 def _export(film: Path, text: str, overwrite: bool) -> None:
+    from gen_inbetween.media.reading.sequences import with_images
     from gen_inbetween.runtime.outputs import check_output
     from gen_inbetween.stylize.live import export_frame
     from gen_inbetween.stylize.sequence import parse_keys, place_in
 
     ((number, path),) = parse_keys([text], "--export").items()
     place = place_in(film, number)
-    check_output(path, [film], overwrite=overwrite, manifest=False)
+    check_output(path, with_images([film]), overwrite=overwrite, manifest=False)
     export_frame(_film(film), place, path)
     typer.echo(f"{path}: frame {number}; paint over it, then --key {number}={path}")
 
 
-def _previews(path: Path | None, inputs: list[Path], overwrite: bool) -> Any:
+def _previews(path: Path | None, inputs: list[Path | None], overwrite: bool) -> Any:
     """A function that rewrites the preview every few seconds; None without one."""
     if path is None:
         return None
     import time
 
+    from gen_inbetween.media.reading.sequences import with_images
     from gen_inbetween.runtime.files import save_image
     from gen_inbetween.runtime.outputs import check_output
     from gen_inbetween.stylize.live import PREVIEW_EVERY
 
-    check_output(path, inputs, overwrite=overwrite, manifest=False)
+    check_output(path, with_images(inputs), overwrite=overwrite, manifest=False)
     last = -PREVIEW_EVERY
 
     def show(_: Any, picture: Any) -> None:
@@ -209,6 +222,7 @@ def _watch(
     film: Path, keys: dict[int, Path], masks: dict[int, Path], out: Path | None, preview: Path | None,
     settings: StyleSettings, seed: int, device: str | None, overwrite: bool,
 ) -> None:  # fmt: skip
+    from gen_inbetween.media.reading.sequences import with_images
     from gen_inbetween.media.video_writer import write_video
     from gen_inbetween.runtime.devices import open_device
     from gen_inbetween.runtime.outputs import check_output
@@ -216,8 +230,8 @@ def _watch(
     from gen_inbetween.stylize.live import watch
 
     preview = preview or Path(f"{(out or film).stem}.preview.png")
-    inputs = [film, *keys.values(), *masks.values()]
-    check_output(preview, inputs, overwrite=overwrite, manifest=False)
+    inputs = with_images([film, *keys.values(), *masks.values()])
+    check_output(preview, [*inputs, out], overwrite=overwrite, manifest=False)
     if out is not None:
         check_output(out, inputs, overwrite=overwrite)
     opened = _film(film)

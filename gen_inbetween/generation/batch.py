@@ -20,6 +20,7 @@ from typing import Any
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.settings import DEFAULTS, Settings
 from gen_inbetween.generation.timeline.keyframe import Keyframe, read_entry
+from gen_inbetween.media.reading.sequences import with_images
 from gen_inbetween.media.writing.options import PLAIN
 from gen_inbetween.media.writing.outputs import check_suffix, place_of
 from gen_inbetween.runtime import manifest as manifests
@@ -120,11 +121,9 @@ def read_pairs(
     return [_check_place(entry, inputs, overwrite) for entry in entries]
 
 
-def inputs_of(pair: Pair) -> list[str | Path | None]:
+def inputs_of(pair: Pair) -> list[str | os.PathLike[str] | None]:
     """What the clip of a pair is made from."""
-    settings = pair.settings
-    files = [settings.model, settings.motion, settings.interpolator, settings.still, settings.draft]
-    return [*pair.files.values(), *files]
+    return with_images([*pair.files.values(), *(getattr(pair.settings, name) for name in manifests.FILES)])
 
 
 def _check_place(entry: Pair | str, inputs: Inputs, overwrite: bool) -> Pair | str:

@@ -394,7 +394,6 @@ def open_run(
         changed = (pipe.motion is not None) != source.has_motion or scale_of(pipe) not in (None, 1)
         if changed or pipe.weights_sha256 != sha256:
             pipe = open_pipeline(spec, **opening, shared=False)  # somebody changed the motion of the one that is kept
-        pipe.ranks = own.ranks
         model = {"name": spec.name, "sha256": pipe.weights_sha256, "license": spec.license}
         run = replace(run, settings=replace(run.settings, **lasting_names(source.spec, settings.motion)))
     motion = describe_motion(pipe)
@@ -440,6 +439,7 @@ def sample_timeline(
         callback_on_step_end=own.callback_on_step_end,
         callback_on_step_end_tensor_inputs=own.callback_on_step_end_tensor_inputs,
         progress=progress,
+        ranks=own.ranks,
     )
     frames = timeline.put_back(clip.frames, exact=settings.exact_ends)
     callback = own.callback_on_step_end

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass
 from typing import TYPE_CHECKING, Any
 
@@ -23,6 +24,7 @@ if TYPE_CHECKING:
 
     from gen_inbetween.diffusion.edm import Generator
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline, OnStepEnd
+    from gen_inbetween.diffusion.samplers.parallel import Ranks
     from gen_inbetween.generation.resolve import SamplingRun
     from gen_inbetween.generation.timeline.timeline import Timeline
 
@@ -47,6 +49,7 @@ def sample(
     callback_on_step_end: OnStepEnd | None = None,
     callback_on_step_end_tensor_inputs: Sequence[str] = ("latents",),
     progress: bool = False,
+    ranks: Ranks | None = None,
 ) -> Sample:
     """The clip through keyframes of the run's size, all its frames as they were decoded.
 
@@ -58,13 +61,14 @@ def sample(
             run's seed.
         callback_on_step_end, callback_on_step_end_tensor_inputs: as `InbetweenPipeline.__call__` takes them.
         progress: show a bar on stderr.
+        ranks: processes that share every evaluation; None: as the pipeline has them.
 
     Raises:
         RuntimeError: the denoised clip is not finite.
     """
     settings = run.settings
     begin, end = timeline.buckets or (settings.motion_bucket_id, None)
-    with sole_use(pipe.unet):
+    with sole_use(pipe.unet), shared_by(pipe, ranks):
         apply_memory_options(pipe, run.memory, run.device)
         pipe.set_progress_bar_config(disable=not progress, desc=run.method.name)
         with measure_cost(run.device) as cost:
@@ -89,6 +93,17 @@ def sample(
                 callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             )
     return Sample(list(output.frames[0]), output.latents, output.unet_passes, **cost)
+
+
+@contextmanager
+def shared_by(pipe: InbetweenPipeline, ranks: Ranks | None) -> Iterator[None]:
+    """Let processes share the evaluations of a pipeline for the time of a `with`; the caller has it alone."""
+    before = pipe.ranks
+    pipe.ranks = before if ranks is None else ranks
+    try:
+        yield
+    finally:
+        pipe.ranks = before
 
 
 def keyframe_arguments(timeline: Timeline) -> dict[str, Any]:

@@ -17,6 +17,7 @@ from PIL import Image
 
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import Frame, load_image, open_images
+from gen_inbetween.media.reading.sequences import with_images
 from gen_inbetween.media.source import DEFAULT_RATE, Source, VideoError
 from gen_inbetween.media.video import VideoPath, open_source
 from gen_inbetween.media.video_writer import plan_output, write_video
@@ -248,7 +249,7 @@ def check_output(
         raise VideoError(f"{path} is a folder; expected the name of a .png file")
     elif video != PLAIN:
         raise VideoError(f"{path} is one picture of all frames: codec, crf and pixel format are for videos")
-    outputs.check_output(place_of(path), inputs, overwrite=overwrite)
+    outputs.check_output(place_of(path), with_images(inputs), overwrite=overwrite)
 
 
 def keyframes_record(sources: Sequence[Frame], opened: Sequence[Image.Image]) -> dict[str, dict[str, str | None]]:

@@ -27,6 +27,7 @@ from gen_inbetween.media.frames.colour import FilmColour, colour_of
 from gen_inbetween.media.frames.conversion import fitted, pixels_of
 from gen_inbetween.media.frames.light import dynamic_metadata, light_of
 from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
+from gen_inbetween.media.frames.pixels import limit_decoder
 from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, sixteen_bit, with_alpha
 from gen_inbetween.media.frames.siting import SILENT, sited
 from gen_inbetween.media.packets import whole_frames
@@ -281,6 +282,11 @@ def open_stream(path: Path) -> tuple[Any, Any]:
         only = ", only a picture: cover art" if container.streams.video else ""
         container.close()
         raise VideoError(f"{path} holds no video stream{only}")
+    try:
+        limit_decoder(path, stream.codec_context)
+    except VideoError:
+        container.close()
+        raise
     return container, stream
 
 

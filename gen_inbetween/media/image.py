@@ -17,13 +17,12 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
+from gen_inbetween.media.frames.pixels import most_pixels, too_many_pixels
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, is_opaque, over, sixteen_bit, with_alpha
-from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, read_deep
+from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, pixels_said, read_deep
 from gen_inbetween.runtime.files import address_of, refused_address
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
-
-PIXELS_VARIABLE = "GEN_INBETWEEN_MAX_PIXELS"  # how many pixels a picture may have; Pillow's own limit otherwise
 
 _DEEP_SUFFIXES = (".png", ".tif", ".tiff", ".exr")
 _HEIC_BRANDS = {b"heic", b"heix", b"heim", b"heis", b"hevc", b"hevx", b"mif1", b"msf1"}
@@ -133,6 +132,8 @@ def _deep(path: Path) -> Pixels | None:
     """A picture of 16 bits or more a colour; None where it is none, or nothing that can be read."""
     if not path.is_file() or path.suffix.lower() not in _DEEP_SUFFIXES:
         return None
+    if problem := too_many_pixels(path, pixels_said(path)):
+        raise FrameError(problem)
     try:
         return read_deep(path)
     except (OSError, ValueError, IndexError) as error:
@@ -164,19 +165,13 @@ def _load(path: Path) -> Image.Image:
         raise FrameError(f"{path} is not an image Pillow can read; expected PNG, JPEG, WebP, TIFF, ...") from error
     except Image.DecompressionBombError as error:
         count = re.search(r"\d+", str(error))
-        size = f"{int(count[0]) / 1e6:.0f} million pixels" if count else "too many pixels"
-        largest = 2 * (Image.MAX_IMAGE_PIXELS or 0)
-        raise FrameError(
-            f"{path} has {size}; at most {largest / 1e6:.0f} million are read, because a small file can hide a picture "
-            f"that fills the memory: make it smaller, or set {PIXELS_VARIABLE}={count[0] if count else 10**9}"
-        ) from error
+        raise FrameError(too_many_pixels(path, int(count[0]) if count else None)) from error
     except Exception as error:  # on damaged data Pillow's decoders raise almost anything, RuntimeError among it
         raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
 
 
 def _decoded(path: Path) -> Image.Image:
-    if (limit := os.environ.get(PIXELS_VARIABLE, "")).isdecimal():
-        Image.MAX_IMAGE_PIXELS = (int(limit) + 1) // 2  # Pillow refuses from twice as many on
+    most_pixels()
     with Image.open(path) as image:
         return ImageOps.exif_transpose(image)
 

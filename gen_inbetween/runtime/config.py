@@ -64,7 +64,7 @@ def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
     except ValueError as error:
         raise ConfigError(str(error)) from error
     try:
-        values = read_yaml(text)
+        values = read_yaml(text, aliases=True)
     except yaml.YAMLError as error:
         raise ConfigError(f"{path}: not valid YAML: {' '.join(str(error).split())}") from error
     if not isinstance(values, dict | None):
@@ -103,10 +103,10 @@ def to_mapping(config: Any) -> dict[str, Any]:
 
 
 def adapter(cls: Any) -> TypeAdapter[Any]:
-    """pydantic's validator of a dataclass, built once: that takes a hundredth of a second. It refuses unknown keys."""
+    """pydantic's validator of a dataclass, built once: that takes a while. No unknown keys, no endless numbers."""
     if cls not in _adapters:
         for section in _dataclasses_in(cls):
-            section.__pydantic_config__ = ConfigDict(extra="forbid")
+            section.__pydantic_config__ = ConfigDict(extra="forbid", allow_inf_nan=False)
         _adapters[cls] = TypeAdapter(cls)
     return _adapters[cls]
 

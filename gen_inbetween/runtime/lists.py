@@ -24,6 +24,7 @@ import yaml
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
 DELIMITERS = ",;\t"
+LONGEST_HEADER = 10_000  # letters; csv takes no cell of more than 131,072
 ALONE = "\x1f"  # the delimiter of one column: a sign that no line has
 
 
@@ -36,9 +37,21 @@ _Loader.add_implicit_resolver(
 )
 
 
-def read_yaml(text: str) -> Any:
-    """The value of a YAML text, plain types only. yaml.YAMLError: it is not YAML."""
-    return yaml.load(text, _Loader)  # noqa: S506 (a SafeLoader)
+class _ValueLoader(_Loader):
+    """Of one value, which repeats nothing: a few aliases of aliases (*a) come to as many items as one likes."""
+
+    def compose_node(self, parent: Any, index: Any) -> Any:
+        if self.check_event(yaml.AliasEvent):
+            raise yaml.YAMLError("aliases (*name) are for files of settings")
+        return super().compose_node(parent, index)
+
+
+def read_yaml(text: str, *, aliases: bool = False) -> Any:
+    """The value of a YAML text, plain types only. yaml.YAMLError: it is not YAML, or nested too deeply."""
+    try:
+        return yaml.load(text, _Loader if aliases else _ValueLoader)  # noqa: S506 (a SafeLoader)
+    except RecursionError as error:
+        raise yaml.YAMLError("nested too deeply") from error
 
 
 def read_text(path: str | os.PathLike[str]) -> str:
@@ -79,8 +92,11 @@ def read_rows(
         return []
     first = lines[0][1].strip()
     delimiter = max(DELIMITERS, key=first.count)
-    header = column_names(next(csv.reader([first], delimiter=delimiter)))
+    short = [first] if len(first) <= LONGEST_HEADER else [""]
+    header = column_names(next(csv.reader(short, delimiter=delimiter)))
     if {*columns, *instead} & set(header):
+        if twice := next((name for name in header if name and header.count(name) > 1), None):
+            raise ValueError(f"{path}: the first line names the column {twice} twice")
         delimiter = delimiter if len(header) > 1 else ALONE
         return list(_csv_rows(text, delimiter, {*columns, *words}))
     if any(line.lstrip().startswith("{") for _, line in lines) and not _is_json(text, len(lines)):
@@ -118,7 +134,10 @@ def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int,
     reader = csv.reader(io.StringIO(text.lstrip("\n")), delimiter=delimiter)
     skipped = len(text) - len(text.lstrip("\n"))
     header = column_names(next(reader))
-    for cells in reader:
+    for cells in _lines_of(reader):
+        if isinstance(cells, str):
+            yield reader.line_num + skipped, cells
+            continue
         if not any(cell.strip() for cell in cells):
             continue
         number = reader.line_num + skipped
@@ -126,6 +145,17 @@ def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int,
             yield number, f"expected {len(header)} cells as the first line has, got {len(cells)}"
             continue
         yield number, row_of_cells(dict(zip(header, cells, strict=False)), words)
+
+
+def _lines_of(reader: Iterator[list[str]]) -> Iterator[list[str] | str]:
+    """The cells of each line of a CSV, or, of one that csv does not take, why; it goes on after that."""
+    while True:
+        try:
+            yield next(reader)
+        except StopIteration:
+            return
+        except csv.Error as error:
+            yield f"not CSV: {error}"
 
 
 def row_of_cells(cells: Mapping[str, str], words: Collection[str]) -> Row:

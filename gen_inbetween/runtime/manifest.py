@@ -31,6 +31,7 @@ from gen_inbetween.runtime.traces.labels import read_label
 from gen_inbetween.runtime.trust.limits import shorten
 
 FORMAT = 2
+FILES = ("model", "motion", "interpolator", "still", "draft")  # settings that may name files a clip is made from
 OBJECTS = ("settings", "frames", "auto", "model", "motion", "interpolator", "memory", "levers", "versions", "join")
 PARTS = (  # what a manifest may say, in this order; each kind of work has its own of them
     "source",  # of a retimed clip or video: where it is, its hash or its frames' hashes, its own manifest
@@ -76,7 +77,7 @@ def inputs_of(manifest: dict[str, Any] | None) -> list[str]:
     named = [(manifest or {}).get(part) for part in ("frames", "source")]
     settings = (manifest or {}).get("settings")
     chosen = settings if isinstance(settings, dict) else {}
-    files = [chosen.get(name) for name in ("model", "motion", "interpolator", "still", "draft")]
+    files = [chosen.get(name) for name in FILES]
     return [*paths_in(named), *(file for file in files if isinstance(file, str) and os.path.exists(file))]
 
 

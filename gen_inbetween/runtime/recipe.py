@@ -4,13 +4,49 @@ from __future__ import annotations
 
 import argparse
 import logging
-from collections.abc import Callable, Sequence
+import os
+from collections.abc import Callable, Iterable, Iterator, Sequence
+from contextlib import contextmanager
 from pathlib import Path
-from typing import TypeVar
+from typing import Any, TypeVar
 
 from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.outputs import claim_folder, reserved
 
 Run = TypeVar("Run")
+
+
+@contextmanager
+def training_alone(folder: Path) -> Iterator[None]:
+    """Keep other trainings out of a run's folder, which they would fill with their own checkpoints.
+
+    Of processes that share a run the first one does. OutputError: another run trains into it.
+    """
+    if int(os.environ.get("RANK", "0")):
+        yield
+        return
+    with reserved(folder / "training"):
+        yield
+
+
+def claim_run(folder: Path, checkpoints: Sequence[str], names: Iterable[str]) -> None:
+    """Take a folder for a run that writes checkpoints, files and folders of these names into it.
+
+    A folder from before there were claims is known by a checkpoint. OutputError: one of them is there already, and was
+    made by somebody else.
+    """
+    earlier = any(is_checkpoint(folder / name) for name in checkpoints)
+    claim_folder(folder, [*checkpoints, *names], overwrite=earlier)
+
+
+def is_checkpoint(file: Path) -> bool:
+    """Whether a file holds the state of a training: a mapping that says its step. Its tensors are not read."""
+    import torch
+
+    try:
+        return "step" in torch.load(file, map_location="meta", weights_only=True, mmap=True)
+    except Exception:  # whatever stands there, it is none
+        return False
 
 
 def run_recipe(
@@ -38,6 +74,8 @@ def run_recipe(
     options = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
     try:
-        recipe(load(run_class, options.config, options.overrides), options.resume)
+        run: Any = load(run_class, options.config, options.overrides)
+        with training_alone(run.output):
+            recipe(run, options.resume)
     except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"error: {error}\n")

@@ -16,6 +16,7 @@ import torch
 from PIL import Image
 
 from gen_inbetween.interpolation.dis_flow import opencv
+from gen_inbetween.media.frames.pixels import limit_decoder
 from gen_inbetween.media.image import FrameError
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import save_image
@@ -129,6 +130,7 @@ def piped_frames(pipe: Any = None) -> Iterator[Picture]:
     """Frames of a y4m stream, as they come. VideoError: it is none."""
     try:
         with av.open(pipe or sys.stdin.buffer, "r", format="yuv4mpegpipe") as container:
+            limit_decoder("standard input", container.streams.video[0].codec_context)
             for frame in container.decode(video=0):
                 yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
     except av.FFmpegError as error:

@@ -40,7 +40,7 @@ class StyleSettings:
     temporal_radius: Annotated[int, Field(ge=0)] = 4  # frames on either side that the input is averaged over; 0: none
     temporal_sigma: Annotated[float, Field(gt=0)] = 2.0  # frames
     colour_sigma: Annotated[float, Field(gt=0)] = 27.6  # grey levels
-    minutes: Annotated[float, Field(gt=0)] = 3.0  # of learning, at most
+    minutes: Annotated[float, Field(gt=0, le=100_000)] = 3.0  # of learning, at most
     steps: Count = 4000  # at most
     check_every: Count = 25  # steps between looks at what is held out
     patience: Count = 12  # looks without anything better, after which learning stops

@@ -23,7 +23,7 @@ from gen_inbetween.media.frames.colour import SDR
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.image import Frame, open_images
 from gen_inbetween.media.reading.decoding import Interlaced
-from gen_inbetween.media.reading.sequences import image_files, source_sha256
+from gen_inbetween.media.reading.sequences import source_sha256, with_images
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import DEFAULT_RATE
 from gen_inbetween.media.times.rates import exact_rate
@@ -138,10 +138,10 @@ def stylize_video(
     """
     path, out, told = Path(path), Path(out), _settings(settings, minutes, steps)
     file = path_of_style(out) if model_file is None else Path(model_file)
-    inputs = [path, *image_files(path), *_paths(keyframes), *_paths(masks or {})]
+    inputs = with_images([path, *_paths(keyframes), *_paths(masks or {})])
     check_video_output(out)
     check_output(place_of(out), inputs, overwrite=overwrite)
-    check_output(file, inputs, overwrite=overwrite, manifest=False)
+    check_output(file, [*inputs, place_of(out)], overwrite=overwrite, manifest=False)
     opened = open_device(device)
     work = _Work(path, out, video, folder_rate, interlaced)
     keys = read_keys(keyframes, masks, work.film.size, work.film.count)
@@ -172,7 +172,7 @@ def restyle_video(
     """
     path, out, file = Path(path), Path(out), Path(model_file)
     check_video_output(out)
-    check_output(place_of(out), [path, *image_files(path), file], overwrite=overwrite)
+    check_output(place_of(out), with_images([path, file]), overwrite=overwrite)
     network, said = open_style(file, open_device(device))
     if said["inputs"] != 3:
         raise StyleError(

@@ -40,6 +40,7 @@ LINES = [
     "run a.png b.png -o out.xyz", "run a.png b.png -o text.png/out.gif",
     "retime film.mp4 --fps 20 -o out.xyz", "edit a.png b.png -o out.xyz", "run a.png b.png -o folder",
     f"run a.png b.png -o {'x' * 300}.gif",
+    "run a.png b.png -o .gif", "retime film.mp4 --fps 20 -o .mp4", "edit a.png b.png -o .png",
     # numbers
     f"{RUN} --seed -1", f"{RUN} --seed 99999999999999999999", f"{RUN} --set seed=true", f"{RUN} --set seed='7'",
     f"{RUN} --set seed=1.5", f"{RUN} --frames 0", f"{RUN} --frames 1", f"{RUN} --frames -3", f"{RUN} --frames 1000",
@@ -88,6 +89,14 @@ LINES = [
     f"{EDIT} --interpolator superslomo",
     f"{EDIT} --interpolator gone.pkl", f"{EDIT} --off 5,5", "edit film.mp4 -o out.gif --iters 2",
     "edit a.png b.png film.mp4 -o out.gif",
+    # joins: settings are looked at before clips are read
+    "bridge film.mp4 film.mp4 -o z.mp4 --set num_frames=3", "loop film.mp4 -o z.mp4 --set context=2",
+    "retake film.mp4 2 4 -o z.mp4 --set carry_pace=false", "loop film.mp4 -o z.mp4 --set max_guidance_scale=.nan",
+    "bridge text.mp4 film.mp4 -o z.mp4 --seed -1", f"{RUN} --config deep.yaml", f"{RUN} --set seed={'[' * 2000}",
+    "retake film.mp4 9 10 -o z.mp4 --mask a.png --show-masks z.png",
+    "stylize film.mp4 --key 2=a.png -o s.mp4 --minutes inf", "stylize film.mp4 --key 2=a.png -o s.mp4 --minutes 1e300",
+    "stylize film.mp4 --key 2=a.png -o s.mp4 --set learning_rate=.inf",
+    "stylize film.mp4 --key 2=a.png -o s.mp4 --set colour_sigma=.nan",
     # planning, lists, weights, the demonstration
     "plan --size 100x100", "plan --method magic", "plan --model svd-tx", "plan --frames 0", "plan --frames -1",
     "plan --steps 0", "plan --vram-gb 0", "plan --vram-gb nan", "plan --size 0x0",
@@ -120,6 +129,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "number.json").write_text("3")
     (folder / "clip.json").write_text(json.dumps({"format": 2}))
     (folder / "list.yaml").write_text("- 1")
+    (folder / "deep.yaml").write_text("seed: " + "[" * 3000 + "]" * 3000)
     (folder / "broken.yaml").write_text("seed: [")
     (folder / "words.yaml").write_text("seed: 'three'")
     return folder

@@ -68,6 +68,40 @@ def test_what_would_cost_a_file_is_refused_in_one_line(inbetween, folder, line, 
     assert contents(folder) == before
 
 
+STYLE = ["stylize", "film.mp4", "--key", "1=a.png", "--steps", "1"]
+
+
+@pytest.mark.parametrize(
+    ("line", "kept"),
+    [
+        (["retake", "own", "1", "2", "-o", "c.mp4", "--mask", "m.png", "--show-masks", "own/frame_00001.png"], None),
+        (["edit", "own", *CLICK, "-o", "c.gif", "--show-masks", "own/frame_00001.png"], None),
+        (["bridge", "own", "film.mp4", "-o", "own/frame_00000.png"], None),
+        (["loop", "own/frame_%05d.png", "-o", "own/frame_00000.png"], None),
+        (["loop", "film.mp4", "-o", "a.png", "--set", "still=a.png", "--overwrite"], "a.png"),
+        (["run", "a.png", "--loop", "-o", "b.png", "--still", "b.png", "--overwrite"], "b.png"),
+        (["replay", "c.gif", "-o", "a.png", "--overwrite"], "a.png"),
+        (["stylize", "own", "--export", "1=own/frame_00002.png"], None),
+        ([*STYLE, "-o", "c.mp4", "--mask", "1=b.png", "--preview", "b.png", "--overwrite"], "b.png"),
+        ([*STYLE, "-o", "c.mp4", "--preview", "c.mp4"], "c.mp4"),
+        ([*STYLE, "-o", "c.mp4", "--preview", "c.png", "--style", "c.png"], "c.png"),
+        ([*STYLE, "-o", "c.mp4", "--style", "style.yaml", "--config", "style.yaml", "--overwrite"], "style.yaml"),
+        ([*STYLE, "-o", "c.mp4", "--style", "c.mp4"], "c.mp4"),
+        ([*STYLE, "-o", "c.mp4", "--watch", "--preview", "c.mp4"], "c.mp4"),
+    ],
+)
+def test_frames_of_an_input_folder_masks_and_settings_are_inputs_too(inbetween, folder, line, kept):
+    """Frames that gen_inbetween wrote may be replaced, but not where they are what is read."""
+    (folder / "style.yaml").write_text("patch_size: 32\n")
+    Image.new("L", (80, 64), 255).save(folder / "m.png")
+    write_video(moving(3), folder / "own", 24)
+    assert inbetween("run", "a.png", "b.png", "-o", "c.gif", *DRAWN)[0] == 0
+    before = contents(folder)
+    status, _, err = inbetween(*line)
+    assert status == 2 and "is an input" in err and (kept or "own/frame_0000") in err, err
+    assert contents(folder) == before
+
+
 def test_json_of_others_stays_and_the_manifest_stands_beside_it(inbetween, folder):
     for name in ("c.json", "smooth.json"):
         (folder / name).write_text('{"label": 3}')

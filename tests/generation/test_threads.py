@@ -12,8 +12,9 @@ from cases import fused, make_case, picture
 from interpolation_cases import frames, network_interpolator
 
 from gen_inbetween.diffusion.checkpoints import save_motion
-from gen_inbetween.diffusion.motion import set_direction
+from gen_inbetween.diffusion.motion import set_direction, sole_use
 from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.sample import shared_by
 from gen_inbetween.interpolation import load_interpolator
 from gen_inbetween.models.loading import close_pipelines, open_pipeline
 
@@ -123,3 +124,19 @@ def test_a_direction_left_by_another_is_not_taken_over(tiny_pipe):
         wanted = denoise(x, torch.tensor(3.0, dtype=torch.float64)).guided
         set_direction(unet, "forward", keep_attention=True)
         assert torch.equal(denoise(x, torch.tensor(3.0, dtype=torch.float64)).guided, wanted)
+
+
+def test_processes_that_share_one_run_share_no_other_of_its_pipeline(tiny_pipe):
+    pipe = tiny_pipe()
+    seen, threads = [], []
+
+    def look():
+        with sole_use(pipe.unet), shared_by(pipe, None):
+            seen.append(pipe.ranks)
+
+    with sole_use(pipe.unet), shared_by(pipe, ranks := object()):
+        threads.append(threading.Thread(target=look))
+        threads[0].start()
+        assert pipe.ranks is ranks and not seen
+    threads[0].join()
+    assert seen == [None] and pipe.ranks is None

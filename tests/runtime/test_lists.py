@@ -6,7 +6,7 @@ from pathlib import Path
 
 import pytest
 
-from gen_inbetween.runtime.lists import read_rows, read_text
+from gen_inbetween.runtime.lists import read_rows, read_text, read_yaml
 
 COLUMNS = ("frame0", "frame1")
 
@@ -57,3 +57,20 @@ def test_another_kind_of_list_is_one_line(tmp_path: Path, content: str) -> None:
 def test_one_json_line_is_a_list(tmp_path: Path) -> None:
     assert rows(tmp_path / "l", '{"frame0": "a"}') == [(1, {"frame0": "a"})]
     assert rows(tmp_path / "l", "\n \n") == []
+
+
+def test_a_line_that_csv_does_not_take_costs_no_other(tmp_path: Path) -> None:
+    long = f"frame0,frame1\na.png,{'b' * 200_000}\nc.png,d.png\n"
+    (number, said), *others = rows(tmp_path / "l.csv", long)
+    assert (number, others) == (2, [(3, {"frame0": "c.png", "frame1": "d.png"})]) and "not CSV" in said
+    with pytest.raises(ValueError, match="the column frame1 twice"):
+        rows(tmp_path / "l.csv", "frame0,frame1,frame1\na.png,b.png,c.png\n")
+    with pytest.raises(ValueError, match="expected JSON lines"):
+        rows(tmp_path / "l.csv", f"frame0,{'b' * 200_000}\n")
+
+
+def test_a_cell_repeats_nothing_and_is_not_deep(tmp_path: Path) -> None:
+    cells = ["&a [*a]", "{a: &a [1, 1], b: [*a, *a]}", "[" * 3000 + "]" * 3000]
+    text = "frame0,frame1,seed\n" + "".join(f'a.png,b.png,"{cell}"\n' for cell in cells)
+    assert all(said.startswith("a cell cannot be read: ") for _, said in rows(tmp_path / "l.csv", text))
+    assert read_yaml("a: &a 1\nb: *a", aliases=True) == {"a": 1, "b": 1}, "a file of settings may"

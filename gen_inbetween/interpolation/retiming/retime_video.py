@@ -37,7 +37,7 @@ from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
-from gen_inbetween.media.reading.sequences import image_files, is_pattern, source_sha256
+from gen_inbetween.media.reading.sequences import source_sha256, with_images
 from gen_inbetween.media.segments import Segments
 from gen_inbetween.media.source import DEFAULT_RATE, TimedVideo, VideoError
 from gen_inbetween.media.times.rates import exact_rate, parse_seconds
@@ -282,10 +282,9 @@ def _held(frames: Iterator[Pixels], out: Path, total: int) -> Iterator[Pixels]:
         yield pixels
 
 
-def inputs_of(path: Path, interpolator: Any) -> list[Path]:
+def inputs_of(path: Path, interpolator: Any) -> list[str | os.PathLike[str] | None]:
     """What a retimed video is made from: the file, or the folder and its images, and a file of weights."""
-    images = image_files(path) if path.is_dir() or is_pattern(path) else []
-    return [path, *images, *([Path(interpolator)] if isinstance(interpolator, (str, Path)) else [])]
+    return with_images([path, interpolator if isinstance(interpolator, (str, Path)) else None])
 
 
 def _streamed_frames(drawing: Drawing, done: int, notes: Notes) -> Iterator[Pixels]:

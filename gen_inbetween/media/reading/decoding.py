@@ -7,6 +7,8 @@ from typing import Any, Literal, TypeAlias
 
 import av
 
+from gen_inbetween.media.frames.pixels import limit_decoder
+
 Interlaced: TypeAlias = Literal["deinterlace", "keep"]
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own ones decode colour alone
@@ -19,7 +21,7 @@ def alpha_decoder(stream: Any) -> Any | None:
     said = {key.lower(): value for key, value in stream.metadata.items()}  # a tag in capitals, of some files
     if name is None or said.get("alpha_mode") != "1" or name not in av.codecs_available:
         return None
-    return av.CodecContext.create(name, "r")
+    return limit_decoder("the film", av.CodecContext.create(name, "r"))
 
 
 def deinterlaced(frames: Iterator[Any], note: Callable[[], None]) -> Iterator[Any]:

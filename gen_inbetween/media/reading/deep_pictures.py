@@ -7,12 +7,16 @@ curve (IEC 61966-2-1) leads from one to the other, with white at 1.
 from __future__ import annotations
 
 import re
+import struct
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
 import av
 import numpy as np
 from numpy.typing import NDArray
+
+from gen_inbetween.media.frames.errors import VideoError
+from gen_inbetween.media.frames.pixels import limit_decoder, too_many_pixels
 
 if TYPE_CHECKING:
     from gen_inbetween.media.frames.screen import Pixels
@@ -63,8 +67,22 @@ def deep_has_alpha(path: Path) -> bool:
         return int.from_bytes(next(samples, b""), order) == 4
 
 
+def pixels_said(path: Path) -> int:
+    """How many pixels such a picture has, as its header says; 0 where it does not."""
+    with path.open("rb") as file:
+        head = file.read(_HEADER)
+    if head.startswith(_PNG):
+        width, height = struct.unpack(">II", head[16:24].ljust(8, b"\0"))
+        return int(width * height)
+    _, found, window = head.partition(b"dataWindow\0box2i\0\x10\0\0\0") if head.startswith(_EXR) else (b"", b"", b"")
+    if not found or len(window) < 16:
+        return 0
+    left, top, right, bottom = struct.unpack("<iiii", window[:16])
+    return max(0, right - left + 1) * max(0, bottom - top + 1)
+
+
 def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:
-    context: Any = av.CodecContext.create(codec, "r")
+    context: Any = limit_decoder(path, av.CodecContext.create(codec, "r"))
     try:
         frames = [*context.decode(av.Packet(path.read_bytes())), *context.decode(None)]
     except av.FFmpegError as error:
@@ -73,6 +91,8 @@ def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:
         raise ValueError(f"{error.strerror}") from error
     if not frames and not lenient:
         raise ValueError("no picture in it")
+    if frames and (problem := too_many_pixels(path, frames[0].width * frames[0].height)):
+        raise VideoError(problem)
     return frames[0] if frames else None
 
 

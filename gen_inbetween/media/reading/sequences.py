@@ -10,9 +10,10 @@ not there. Numbers that are mostly gaps (photographs that were picked out) count
 
 from __future__ import annotations
 
+import os
 import re
 from collections import defaultdict
-from collections.abc import Sequence
+from collections.abc import Iterable, Sequence
 from itertools import pairwise
 from math import gcd
 from pathlib import Path
@@ -48,6 +49,13 @@ def image_files(path: Path) -> list[Path]:
         named = re.compile(f"{re.escape(before)}-?[0-9]+{re.escape(after)}")
         images = (file for file in images if named.fullmatch(file.name))
     return sorted(images, key=natural_order)
+
+
+def with_images(paths: Iterable[str | os.PathLike[str] | None]) -> list[str | os.PathLike[str] | None]:
+    """Inputs of a run and, of those that are folders or patterns, their images: no output may be one of them."""
+    given = list(paths)
+    folders = (Path(path) for path in given if path and "\0" not in os.fspath(path))
+    return [*given, *(file for path in folders if path.is_dir() or is_pattern(path) for file in image_files(path))]
 
 
 def source_sha256(path: Path) -> str:

@@ -10,6 +10,8 @@ from typing import Any
 
 import av
 
+from gen_inbetween.media.frames.pixels import limit_decoder
+
 _LOOKED_AT = 4096  # bytes of a packet in which its header stands
 _MOST = 16  # key frames that are decoded
 
@@ -30,7 +32,7 @@ class SizeWatch:
         if header is None or header in self._headers:
             return
         self._headers.add(header)
-        decoder: Any = av.CodecContext.create(self.codec, "r")
+        decoder: Any = limit_decoder("the film", av.CodecContext.create(self.codec, "r"))
         try:
             frames = [*decoder.decode(packet), *decoder.decode(None)]
         except av.FFmpegError:

@@ -82,7 +82,11 @@ def is_pattern(path: Path) -> bool:
 
 def check_suffix(path: str | os.PathLike[str], *, sheet: bool = False) -> None:
     """Raise VideoError unless the path's ending is that of an output; sheet: .png is one as well, a contact sheet."""
-    suffix = suffix_of(path)
+    suffix, name = suffix_of(path), Path(path).name
+    if name.lower() in {".png", *OUTPUTS, *FILES} - {""} and not os.path.isdir(
+        path
+    ):  # as of "$name.gif" without a name
+        raise VideoError(f"cannot write {path}: that is an ending alone; expected a name before it, as in clip{name}")
     if suffix in OUTPUTS or (sheet and suffix == ".png"):
         return
     names = [*filter(None, OUTPUTS), *([".png (a sheet of all frames)"] if sheet else [])]

@@ -1,0 +1,44 @@
+"""The limit of pixels, asked by every decoder before it inflates.
+
+A small file can hide a picture that fills the memory. Pillow's own limit holds for all; $GEN_INBETWEEN_MAX_PIXELS
+allows more.
+"""
+
+from __future__ import annotations
+
+import os
+from typing import Any
+
+from PIL import Image
+
+from gen_inbetween.media.frames.errors import VideoError
+
+PIXELS_VARIABLE = "GEN_INBETWEEN_MAX_PIXELS"
+ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
+
+
+def most_pixels() -> int:
+    """How many pixels a picture may have; Pillow is told as well."""
+    if (limit := os.environ.get(PIXELS_VARIABLE, "")).isdecimal():
+        Image.MAX_IMAGE_PIXELS = (int(limit) + 1) // 2  # Pillow refuses from twice as many on
+    return 2 * (Image.MAX_IMAGE_PIXELS or 2**30)
+
+
+def too_many_pixels(name: object, pixels: int | None) -> str | None:
+    """What to say of so many pixels (None: not known how many) where they are more than may be; None: they are not."""
+    most = most_pixels()
+    if pixels is not None and pixels <= most:
+        return None
+    size = "too many pixels" if pixels is None else f"{pixels / 1e6:.0f} million pixels"
+    return (
+        f"{name} has {size}; at most {most / 1e6:.0f} million are read, because a small file can hide a picture that "
+        f"fills the memory: make it smaller, or set {PIXELS_VARIABLE}={pixels or 10**9}"
+    )
+
+
+def limit_decoder(name: object, context: Any) -> Any:
+    """A decoder of FFmpeg's, told to refuse larger frames. VideoError: its header asks for one already."""
+    if problem := too_many_pixels(name, context.width * context.height):
+        raise VideoError(problem)
+    context.options = {**context.options, "max_pixels": str(most_pixels() + ALIGNED)}
+    return context
