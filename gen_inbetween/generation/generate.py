@@ -275,8 +275,8 @@ def generate_clip(
     usual = LENGTH if source is None else source.configs.num_frames
     seen = clear if settings.method == INTERPOLATE else pictures
     timeline = lay_timeline(keyframes, seen, settings, usual, still=region, draft=draft)
+    settings = replace(settings, num_frames=timeline.num_frames)  # positions may have said it
     if not timeline.plain:
-        settings = replace(settings, num_frames=timeline.num_frames)
         places = {"position": timeline.positions, "strength": timeline.strengths}
         for number, frame in enumerate(list(parts["frames"].values())[: len(keyframes)]):
             frame |= {name: values[number] for name, values in places.items()}

@@ -221,6 +221,7 @@ def split_clip(
     ValueError: keyframes between which no window of this model fits.
     """
     if positions is None or (len(positions) == 2 and not loop):
+        configs.check_length(num_frames)
         return [], [num_frames]
     marks = [*positions, num_frames] if loop else list(positions)
     for first, last in zip(marks, marks[1:], strict=False):

@@ -156,6 +156,7 @@ def test_a_draft_is_followed_the_more_the_less_noise(tiny_folder, pictures, tmp_
             {"num_frames": 70},
             "keyframe 1 and keyframe 2 lie at the frames 0 and 60, a segment of 61",
         ),
+        ([("a", 0), ("b", 60)], {}, "num_frames 61: .* more keyframes make a longer clip"),
         (["a", ("b", 1), "c"], {"num_frames": 9}, "leave a frame between them"),
         (["a", ("b", 4), ("c", 4)], {}, "repeats"),
         (["a", "b", "c"], {"method": "svd"}, "svd looks at the first keyframe only"),

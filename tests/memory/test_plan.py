@@ -30,7 +30,7 @@ from gen_inbetween.memory.footprint import (
 )
 from gen_inbetween.memory.forward_chunks import set_forward_chunking
 from gen_inbetween.memory.options import MemoryOptions
-from gen_inbetween.memory.plan import VRAM_SIZES, Plan, forward_chunk, plan
+from gen_inbetween.memory.plan import VRAM_SIZES, Plan, forward_chunk, plan, split_clip
 from gen_inbetween.models.configs import SVD_IMAGE_ENCODER, SVD_UNET, SVD_VAE, SVD_XT, ModelConfigs, open_configs
 from gen_inbetween.runtime.messages import warn_once
 
@@ -222,6 +222,12 @@ def test_lengths_and_sizes_name_the_way_out(caplog: pytest.LogCaptureFixture) ->
         assert not caplog.messages
         SVD_XT.check_length(14)
     assert "trained on 25" in caplog.text
+
+
+@pytest.mark.parametrize("positions", [None, [0, 60]])
+def test_a_plan_for_more_frames_than_the_model_does_is_refused(positions: list[int] | None) -> None:
+    with pytest.raises(ValueError, match="num_frames 61: .*does 3 to 50"):
+        split_clip(SVD_XT, positions, 61, loop=False)
 
 
 def test_options_out_of_range_are_refused() -> None:
