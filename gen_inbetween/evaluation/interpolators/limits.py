@@ -15,8 +15,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.generation.auto import Motion, measure_motion
-from gen_inbetween.interpolation.faults.unexplained import HEIGHT, PERCENTILE
+from gen_inbetween.generation.auto import HEIGHT, PERCENTILE, Motion, measure_motion
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.media.scenes import scene_cuts, thumbnail

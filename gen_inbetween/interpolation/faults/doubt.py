@@ -1,9 +1,9 @@
 """Doubtful motion between the frames of a film.
 
-    doubt     99th percentile of what the motion between two frames leaves unexplained, grey levels (`unexplained.py`)
-    motion    99th percentile of how far things move from frame to frame
+    doubt     what the motion between two frames leaves unexplained, grey levels (`pair_meter.py`)
+    motion    how far things move from frame to frame, pixels of a frame 256 high
 
-Above DOUBTFUL a frame in between shows what moves twice, as a double exposure.
+Above DOUBTFUL a frame in between is likely to show what moves twice, as a double exposure (`eval/doubt.md`).
 """
 
 from __future__ import annotations
@@ -19,7 +19,7 @@ PairKind: TypeAlias = Literal["drawn", "passed", "cut", "repeat", "stands"]
 KINDS: tuple[PairKind, ...] = get_args(PairKind)
 Span: TypeAlias = tuple[float, float]  # from, to: seconds
 
-DOUBTFUL = 24.0  # grey levels of 255
+DOUBTFUL = 40.0  # grey levels of 255
 MOST_POINTS = 400  # of the curve in a manifest
 MOST_SPANS = 100  # of a kind in a manifest; the nearest are joined where there are more
 MOST_CUTS = 1000

@@ -240,6 +240,6 @@ def _figures(quality: Mapping[str, Any]) -> str:
 def _footer(manifest: Mapping[str, Any]) -> str:
     version = manifest.get("versions", {}).get("gen_inbetween", "")
     return (
-        f"gen_inbetween {version}, {manifest.get('created_at', '')}. Doubt is the 99th percentile of the grey levels "
-        "that the motion between two frames leaves unexplained; above the limit, what moves is likely to show twice."
+        f"gen_inbetween {version}, {manifest.get('created_at', '')}. Doubt: what the motion between two frames leaves "
+        "unexplained where it leaves most; above the limit, what moves is likely to show twice."
     )

@@ -26,7 +26,7 @@ def film_of(doubts, kind="drawn", step=0.1):
 
 
 def test_doubtful_pairs_that_follow_each_other_are_one_span_and_the_notice_names_it():
-    quality = film_of([0, 40, 50, 0, 0, 30])
+    quality = film_of([0, 41, 50, 0, 0, 60])
     assert quality.doubtful == [(0.1, pytest.approx(0.3)), (0.5, pytest.approx(0.6))]
     assert quality.notice() == "large motion at 00:00.1-00:00.3, 00:00.5-00:00.6 (0.3 of 0.6 s)"
     assert film_of([DOUBTFUL]).notice() is None and FilmQuality().notice() is None
@@ -34,7 +34,7 @@ def test_doubtful_pairs_that_follow_each_other_are_one_span_and_the_notice_names
 
 def test_the_record_is_bounded_and_keeps_every_peak():
     doubts = [0.0] * 5000
-    doubts[::7] = [30.0] * len(doubts[::7])
+    doubts[::7] = [60.0] * len(doubts[::7])
     doubts[1234] = 99.0
     record = film_of(doubts).record()
     assert len(record["curve"]["doubt"]) == MOST_POINTS and max(record["curve"]["doubt"]) == 99.0
@@ -50,8 +50,8 @@ def test_the_smallest_gaps_are_joined():
 
 
 def test_the_worst_moments_are_not_all_in_one_place():
-    quality = film_of([50, 49, 48, 47] + [0] * 20 + [30])
-    assert [pair.doubt for pair in quality.worst(3)] == [50, 47, 30]
+    quality = film_of([90, 89, 88, 87] + [0] * 20 + [60])
+    assert [pair.doubt for pair in quality.worst(3)] == [90, 87, 60]
     assert film_of([1, 3, 2]).worst(3) == [] and film_of([1, 3, 2]).worst(1, limit=0.0)[0].doubt == 3
 
 
