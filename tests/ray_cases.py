@@ -6,7 +6,6 @@ import json
 import os
 import random
 import re
-import signal
 import subprocess
 import sys
 import time
@@ -23,6 +22,9 @@ QUICK = {  # nodes that are gone are noticed in seconds; workers are not slower 
     "RAY_worker_niceness": "0",
     "RAY_USAGE_STATS_ENABLED": "0",
 }
+
+
+STORE = 200 * 10**6  # bytes of each node's object store
 
 
 def write_pairs(folder, count):
@@ -50,13 +52,24 @@ def cluster_of(monkeypatch, nodes, cpus=2):
         monkeypatch.setenv(name, value)
     from ray.cluster_utils import Cluster
 
-    cluster = Cluster(initialize_head=True, head_node_args={"num_cpus": 2, "include_dashboard": False})
+    head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": STORE}
+    cluster = Cluster(initialize_head=True, head_node_args=head)
     for _ in range(nodes):
-        cluster.add_node(num_cpus=cpus)
+        add_node(cluster, cpus)
     try:
         yield cluster
     finally:
         cluster.shutdown()
+
+
+def add_node(cluster, cpus, attempts=3):
+    """One more node; on a busy machine it may not be up in time."""
+    for attempt in range(1, attempts + 1):
+        try:
+            return cluster.add_node(num_cpus=cpus, object_store_memory=STORE)
+        except Exception:
+            if attempt == attempts:
+                raise
 
 
 def start_driver(cluster, pairs, out, *options, log=None):
@@ -67,67 +80,94 @@ def start_driver(cluster, pairs, out, *options, log=None):
     return subprocess.Popen([*map(str, command)], env={**os.environ}, stdout=where, stderr=where)
 
 
+def children_of(node):
+    """Every process that a node's raylet started."""
+    for raylet in node.all_processes.get("raylet", ()):
+        with suppress(psutil.NoSuchProcess):
+            yield from psutil.Process(raylet.process.pid).children(recursive=True)
+
+
 def kill_an_actor(cluster, chance):
     """SIGKILL to an actor that makes rows; False: there is none now."""
-    found = []
-    for node in cluster.list_all_nodes():
-        for process in node.all_processes.get("raylet", ()):
-            with suppress(psutil.NoSuchProcess):
-                children = psutil.Process(process.process.pid).children(recursive=True)
-                found += [child for child in children if "MapBatches(Worker)" in name_of(child)]
-    if not found:
-        return False
-    chance.choice(found).kill()
-    return True
+    processes = [child for node in cluster.list_all_nodes() for child in children_of(node)]
+    actors = [process for process in processes if "MapWorker(MapBatches(Worker)" in name_of(process)]
+    if actors:
+        with suppress(psutil.NoSuchProcess):
+            chance.choice(actors).kill()
+            return True
+    return False
 
 
 def name_of(process):
     """What a process calls itself; nothing where it has ended."""
     try:
         return " ".join(process.cmdline())
-    except psutil.NoSuchProcess:
+    except (psutil.NoSuchProcess, psutil.ZombieProcess):
         return ""
 
 
 def kill_a_node(cluster, chance, cpus=2):
-    """SIGKILL to a node with all its actors; another one takes its place."""
-    node = chance.choice(sorted(cluster.worker_nodes, key=id))
-    for process in node.all_processes.get("raylet", ()):
-        for child in psutil.Process(process.process.pid).children(recursive=True):
-            with suppress(psutil.NoSuchProcess):
-                child.kill()
-        process.process.kill()
+    """SIGKILL to a node with all its processes; another one takes its place."""
+    node = chance.choice(sorted(cluster.worker_nodes, key=lambda node: node.unique_id))
+    children = list(children_of(node))
+    for raylet in node.all_processes.get("raylet", ()):
+        raylet.process.kill()  # first: it would start again what it sees ending
+    for child in children:
+        with suppress(psutil.NoSuchProcess):
+            child.kill()
     cluster.remove_node(node, allow_graceful=False)
-    for attempt in range(3):  # on a busy machine a node may not be up in time
-        try:
-            cluster.add_node(num_cpus=cpus)
-            return
-        except Exception:
-            if attempt == 2:
-                raise
+    add_node(cluster, cpus)
 
 
-def torment(cluster, pairs, out, count, kinds, seed=0, log=None, workers="1..3", seconds=1500):
-    """Run a batch to its end while every kind of `kinds` is killed once, evenly over its progress; the last status."""
-    chance, deadline = random.Random(seed), time.monotonic() + seconds
-    order = chance.sample(kinds, len(kinds))
-    driver = start_driver(cluster, pairs, out, "--workers", workers, log=log)
-    for number, kind in enumerate(order, 1):
-        while len(list(out.glob("*.mp4"))) < count * number / (len(order) + 1):
-            assert time.monotonic() < deadline, f"{len(list(out.glob('*.mp4')))} clips before kill {number}"
-            assert driver.poll() is None, f"the driver ended with {driver.returncode} before kill {number}"
+class Torment:
+    """A batch on a cluster, killed while it is made: each of `kinds` once, in random order, evenly over its clips.
+
+    A driver that ends by itself before the list is made is started again, as KubeRay's backoffLimit does, and counted.
+    """
+
+    def __init__(self, cluster, pairs, out, *, log, workers="1..3", seed=0, seconds=1500):
+        self.cluster, self.pairs, self.out, self.log, self.workers = cluster, pairs, out, log, workers
+        self.chance, self.deadline = random.Random(seed), time.monotonic() + seconds
+        self.ended_by_itself = 0
+        self.start()
+
+    def start(self):
+        self.driver = start_driver(self.cluster, self.pairs, self.out, "--workers", self.workers, log=self.log)
+
+    @property
+    def clips(self):
+        """How many stand."""
+        return len(list(self.out.glob("*.mp4")))
+
+    def wait_until(self, ready, what):
+        """AssertionError: it took too long, or the driver ended too often."""
+        while not ready():
+            assert time.monotonic() < self.deadline, f"{self.clips} clips, and no {what} in time"
+            if self.driver.poll() is not None:
+                self.ended_by_itself += 1
+                assert self.ended_by_itself <= 3, f"the driver ended with {self.driver.returncode} before {what}"
+                self.start()
             time.sleep(0.2)
+
+    def run(self, count, kinds):
+        """The status by which the last driver ends."""
+        order = self.chance.sample(kinds, len(kinds))
+        for number, kind in enumerate(order, 1):
+            due = count * number // (len(order) + 1)
+            self.wait_until(lambda due=due: self.clips >= due, f"clip {due}")
+            self.kill(kind)
+            print(f"{time.strftime('%X')} killed: {kind}, {self.clips} clips", flush=True)
+        return self.driver.wait(timeout=max(1, self.deadline - time.monotonic()))
+
+    def kill(self, kind):
         if kind == "actor":
-            while not kill_an_actor(cluster, chance):
-                time.sleep(0.05)
+            self.wait_until(lambda: kill_an_actor(self.cluster, self.chance), "actor")
         elif kind == "node":
-            kill_a_node(cluster, chance)
+            kill_a_node(self.cluster, self.chance)
         else:
-            driver.send_signal(signal.SIGKILL)
-            driver.wait()
-            driver = start_driver(cluster, pairs, out, "--workers", workers, log=log)
-        print(f"{time.strftime('%X')} killed: {kind}, {len(list(out.glob('*.mp4')))} clips", flush=True)
-    return driver.wait(timeout=max(1, deadline - time.monotonic()))
+            self.driver.kill()
+            self.driver.wait()
+            self.start()
 
 
 def numbers(text):

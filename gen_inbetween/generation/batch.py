@@ -249,7 +249,10 @@ def make_pair(pair: Pair, device: str | None, overwrite: bool) -> str:
     place = place_of(pair.out)
     if os.path.lexists(place) and is_ours(place):
         manifests.complete(place)
-        difference = changed_since(manifests.of_clip(place), request, pair)
+        manifest = manifests.of_clip(place)
+        difference = changed_since(manifest, request, pair)
+        if manifest is not None and difference is None and not manifests.is_as_written(manifest, place):
+            difference = "its file is not as it was written"
         if difference is None:
             return "skipped"
         log.info("%s: %s is made again: %s", pair.where, pair.out.name, difference)

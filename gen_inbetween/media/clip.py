@@ -29,7 +29,7 @@ from gen_inbetween.runtime.checks import check_positive
 from gen_inbetween.runtime.files import check_writable, replaced
 from gen_inbetween.runtime.hashing import image_sha256
 from gen_inbetween.runtime.manifest import inputs_of
-from gen_inbetween.runtime.outputs import embed, path_beside, reserved
+from gen_inbetween.runtime.outputs import embed, reserved
 
 if TYPE_CHECKING:
     from gen_inbetween.media.tracks.tracks import Tracks
@@ -177,7 +177,7 @@ class Clip(Sequence[Image.Image]):
                 if tracks is not None:
                     tracks.announce_end(path, self.duration)
             if self.manifest is not None and place.is_file():
-                manifests.write(self.manifest, path_beside(place))
+                manifests.write_beside(self.manifest, place)
         return path
 
     def _repr_html_(self) -> str:

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.lists import read_text
 from gen_inbetween.runtime.outputs import (
     check_output,
@@ -58,6 +59,7 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "peak_memory",
     "latents_sha256",
     "frames_sha256",
+    "file_sha256",  # of the file, in the manifest beside it: no file can hold its own hash
     "replay",  # of a clip made again: whether it is the first, bit for bit
 )
 PACKAGES = ("gen_inbetween", "torch", "diffusers", "transformers", "accelerate", "safetensors", "numpy", "pillow", "av")
@@ -162,8 +164,19 @@ def complete(path: str | os.PathLike[str]) -> bool:
         return False
     made = datetime.fromtimestamp(path.stat().st_mtime, timezone.utc).isoformat(timespec="seconds")
     check_output(beside, manifest=False)
-    write({"format": inside["format"], "created_at": made} | inside, beside)
+    write_beside({"format": inside["format"], "created_at": made} | inside, path)
     return True
+
+
+def write_beside(manifest: dict[str, Any], clip: Path) -> Path:
+    """Write the manifest beside a clip's file, with the hash of the file."""
+    return write({**manifest, "file_sha256": file_sha256(clip)}, path_beside(clip))
+
+
+def is_as_written(manifest: dict[str, Any], clip: Path) -> bool:
+    """Whether a clip's file has the hash that its manifest keeps of it; a folder, and an older manifest, have none."""
+    sha256 = manifest.get("file_sha256")
+    return sha256 is None or not clip.is_file() or file_sha256(clip) == sha256
 
 
 def read_json(path: Path) -> Any:

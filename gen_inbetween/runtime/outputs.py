@@ -41,7 +41,7 @@ ENDING = ".inbetween.json"  # of a manifest beside a clip
 IN_FOLDER = "inbetween.json"  # the manifest in a folder of frames
 EARLIER = "manifest.json"  # its name before
 CLAIM = ".inbetween-folder.json"  # says that what a run fills is ours
-PASSING = ("created_at", "seconds", "peak_memory")  # parts of a manifest that differ from run to run
+PASSING = ("created_at", "seconds", "peak_memory", "file_sha256")  # parts of a manifest that differ from run to run
 HEADERS = ("gen_inbetween", "backward_motion")  # keys of the header of our safetensors begin so
 
 STDOUT = "-"
@@ -49,6 +49,11 @@ STDOUT = "-"
 Write = TypeVar("Write", bound=Callable[..., Any])
 Manifest: TypeAlias = "dict[str, Any] | Callable[[], dict[str, Any]] | None"
 Paths = Iterable["str | os.PathLike[str] | None"]
+
+
+class BusyError(OutputError):
+    """Another run writes an output now."""
+
 
 _reserved: ContextVar[tuple[Path, ...]] = ContextVar("reserved", default=())
 
@@ -186,7 +191,7 @@ def claim_folder(
 def reserved(path: str | os.PathLike[str]) -> Iterator[None]:
     """Keep other runs from writing `path` meanwhile; what is reserved already by this one stays so.
 
-    OutputError: another run writes it now, or its folder cannot be written in.
+    BusyError: another run writes it now. OutputError: its folder cannot be written in.
     """
     place = Path(path).resolve()
     if place in _reserved.get() or os.fspath(path) == STDOUT:
@@ -202,7 +207,7 @@ def reserved(path: str | os.PathLike[str]) -> Iterator[None]:
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
         if lock is None:
-            raise OutputError(f"{path} is being written by another run: wait for its end, or name another output")
+            raise BusyError(f"{path} is being written by another run: wait for its end, or name another output")
         os.write(lock, os.fsencode(place.name))
         held.callback(end_lock, file, lock)
         held.callback(_reserved.reset, _reserved.set((*_reserved.get(), place)))

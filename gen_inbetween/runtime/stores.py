@@ -22,6 +22,7 @@ from gen_inbetween.runtime.hashing import text_sha256
 
 PROTOCOLS = {"s3": "s3", "gs": "gs", "memory": "ray"}  # -> the extra that brings what it needs
 LOCAL = ("file://", "local://")
+HASHES = ("ETag", "md5Hash", "etag", "crc32c", "created")  # as s3fs, gcsfs and fsspec's memory call them
 Keys = NDArray[np.uint64]
 EVERY, AFTER = 100, 30.0  # rows, seconds: how often finished rows are written down
 
@@ -75,15 +76,30 @@ class Store:
         """The object's full name."""
         return f"{self.root}/{name}" if name else self.root
 
-    def size(self, name: str) -> int | None:
-        """Bytes of an object; None: there is none."""
+    def info(self, name: str) -> dict[str, Any] | None:
+        """What the store says of an object, by one request; None: there is none."""
         try:
             self.fs.invalidate_cache()
-            return int(self.fs.info(self.path(name))["size"])
+            said: dict[str, Any] = self.fs.info(self.path(name))
+            return said
         except FileNotFoundError:
             return None
         except Exception as error:
             raise StoreError(f"cannot look at {self.address}/{name}: {_said(error)}") from error
+
+    def size(self, name: str) -> int | None:
+        """Bytes of an object; None: there is none."""
+        said = self.info(name)
+        return None if said is None else int(said["size"])
+
+    def tag(self, name: str) -> str | None:
+        """What another content of the object would not have: its size and the store's hash of it; None: there is none.
+
+        The hash is the store's own (S3's ETag, MD5 in Google's), and in memory:// the time it was written.
+        """
+        if (said := self.info(name)) is None:
+            return None
+        return f"{said['size']} {next((said[key] for key in HASHES if said.get(key)), '')}"
 
     def read(self, name: str = "") -> bytes:
         """An object's bytes; StoreError: there is none, or no permission."""
@@ -158,7 +174,9 @@ class DoneIndex:
                 self.store.remove(f"{self.folder}/{name}")
         return self
 
-    def __contains__(self, key: np.uint64) -> bool:
+    def __contains__(self, key: np.uint64 | None) -> bool:
+        if key is None:
+            return False
         place = int(np.searchsorted(self.keys, key))
         return place < len(self.keys) and self.keys[place] == key
 

@@ -270,6 +270,10 @@ def test_a_line_that_has_changed_is_made_again(tmp_path, monkeypatch):
     assert states() == ["skipped"] and (tmp_path / "out" / "c.gif.inbetween.json").is_file(), "it is inside of the clip"
     Image.new("RGB", (16, 16), (30,) * 3).save(tmp_path / "a.png")
     assert states() + states() == ["made again", "skipped"]
+    content = bytearray((tmp_path / "out" / "c.gif").read_bytes())
+    content[-5] ^= 1
+    (tmp_path / "out" / "c.gif").write_bytes(content)
+    assert states() + states() == ["made again", "skipped"], "its hash stands beside it"
     (tmp_path / "out" / "c.gif").write_bytes(b"GIF89a: a user's own")
     assert states() == []
     assert (tmp_path / "out" / "c.gif").read_bytes() == b"GIF89a: a user's own"

@@ -5,7 +5,7 @@ from __future__ import annotations
 import pytest
 from PIL import Image
 
-from gen_inbetween.runtime import manifest, outputs
+from gen_inbetween.runtime import hashing, manifest, outputs
 from gen_inbetween.runtime.files import OutputError
 
 
@@ -71,7 +71,8 @@ def test_the_manifest_beside_a_clip_is_made_whole_again(tmp_path):
     made = labelled(clip)
     beside = outputs.path_beside(clip)
     assert manifest.complete(clip) and not manifest.complete(clip)
-    assert manifest.read(beside) == {"created_at": manifest.read(beside)["created_at"], **made}
+    kept = {"created_at": manifest.read(beside)["created_at"], "file_sha256": hashing.file_sha256(clip)}
+    assert manifest.read(beside) == {**kept, **made}
     manifest.write({**made, "settings": {"seed": 4}}, beside)
     assert manifest.complete(clip) and manifest.read(beside)["settings"] == {"seed": 3}
     beside.write_text("notes of mine")

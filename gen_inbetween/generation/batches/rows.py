@@ -2,8 +2,9 @@
 
 Where the list, a keyframe or the output is in an object store (`runtime.stores`), the keyframes are fetched into a
 folder that is deleted afterwards, the clip is made there as any other, and then published: the clip, its manifest, and
-last its key in the index of what is done. A row is done where its key is in the index, or where the manifest beside its
-clip says that it was made from what the row asks for.
+last its key in the index of what is done. A key is made from what the row asks for and the store's hash of its clip, so
+that one request tells whether the clip is still there and still that one. Where a key is not in the index, the clip is
+fetched: the row is done if the clip is as its manifest says, and was made from what the row asks for.
 """
 
 from __future__ import annotations
@@ -17,14 +18,15 @@ from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
 
+import numpy as np
+
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation import batch
 from gen_inbetween.generation.timeline.keyframe import read_entry
 from gen_inbetween.media.writing.outputs import place_of
-from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import OutputError, address_of
 from gen_inbetween.runtime.lists import Row
-from gen_inbetween.runtime.outputs import ENDING, is_ours, path_beside, reserved
+from gen_inbetween.runtime.outputs import ENDING, BusyError, path_beside, reserved
 from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 from gen_inbetween.runtime.stores import DoneIndex, Store, StoreError, key_of, local_or_address
 from gen_inbetween.runtime.trust.limits import shorten
@@ -80,7 +82,7 @@ class RowMaker:
             try:
                 out, state = self.make(number, row)
                 return Report(where, out, state, seconds=round(time.monotonic() - begun, 3))
-            except StoreError as error:
+            except (StoreError, BusyError) as error:  # busy: by an actor whose driver was killed, and that ends soon
                 why = str(error)
                 if attempt < TRIES and "no such object" not in why:
                     time.sleep(PAUSE * 2 ** (attempt - 1))
@@ -101,13 +103,26 @@ class RowMaker:
             with reserved(place_of(pair.out)):
                 outcome = batch.make_pair(pair, self.device, self.overwrite)
             return pair.out.name, SKIPPED if outcome == "skipped" else MADE
-        key = key_of(self.asked(row))
-        if self.index is not None and key in self.index:
-            return str(row.get("out", "")), SKIPPED
+        name = self.name_of(row)
+        if self.index is not None and name is not None and self.key(row, name) in self.index:
+            return name, SKIPPED
         name, state = self.make_elsewhere(number, row)
-        if self.index is not None:
+        if self.index is not None and (key := self.key(row, name)) is not None:
             self.index.add(key)
         return name, state
+
+    def name_of(self, row: dict[str, Any]) -> str | None:
+        """The name of a row's clip in its store; None: it says none that could be one."""
+        name = self.named(row).get("out")
+        return Path(name).as_posix() if isinstance(name, str) and name.isprintable() else None
+
+    def named(self, row: dict[str, Any]) -> dict[str, Any]:
+        """The row with the name of its clip."""
+        chosen = {key: value for key, value in row.items() if key not in batch.OWN_KEYS}
+        try:
+            return {"out": batch.default_name(row, {**self.defaults, **chosen}), **row}
+        except (KeyError, TypeError, ValueError):  # it names no keyframes; `parse_row` says so
+            return dict(row)
 
     def where(self, number: int | None, row: Row) -> str:
         """A row by its number, or, where nobody counted, by what it names."""
@@ -115,18 +130,18 @@ class RowMaker:
             return f"{self.list_name}:{number}"
         return f"{self.list_name}: {' '.join(names_in(row)) if isinstance(row, dict) else shorten(row)}"
 
-    def asked(self, row: Mapping[str, Any]) -> str:
-        """What a row asks for, as text: its key is made from it."""
-        return json.dumps([row, self.defaults], sort_keys=True, default=str)
+    def key(self, row: Mapping[str, Any], name: str) -> np.uint64 | None:
+        """The key of a row, done by the clip that stands in the store now; None: there is none."""
+        assert self.store is not None
+        tag = self.store.tag(name)
+        return None if tag is None else key_of(json.dumps([row, self.defaults, tag], sort_keys=True, default=str))
 
     def make_elsewhere(self, number: int | None, row: dict[str, Any]) -> tuple[str, str]:
         """`make` of a row with something in a store."""
         with tempfile.TemporaryDirectory(prefix="inbetween-") as folder:
             here = Path(folder)
             target = self.out[0] or here / "out"
-            chosen = {key: value for key, value in row.items() if key not in batch.OWN_KEYS}
-            named = {"out": batch.default_name(row, {**self.defaults, **chosen}), **row}
-            local = self.fetched(named, here / "in")
+            local = self.fetched(self.named(row), here / "in")
             pair = batch.parse_row(local, number or 0, here / "in" / self.list_name, target, self.defaults)
             if self.store is None:
                 with reserved(place_of(pair.out)):
@@ -135,28 +150,25 @@ class RowMaker:
             name = pair.out.relative_to(target).as_posix()
             if not pair.out.suffix:
                 raise ValueError(f"{name}: a folder of frames is not published to a store; name a file, as {name}.mp4")
-            pair.out.parent.mkdir(parents=True)
-            there = self.earlier(name, pair)
-            if there is not None and batch.changed_since(there, batch.request_of(pair), pair) is None:
-                return name, SKIPPED
-            batch.make_pair(pair, self.device, self.overwrite)
-            self.store.publish(pair.out, name)
-            self.store.publish(path_beside(pair.out), name + ENDING)
-            return name, MADE
+            return name, self.make_in_store(self.store, name, pair)
 
-    def earlier(self, name: str, pair: batch.Pair) -> dict[str, Any] | None:
-        """The manifest of a clip that is in the store; None: there is none. OutputError: it is not ours."""
-        assert self.store is not None
-        if not self.store.size(name):
-            return None
-        if self.store.size(name + ENDING) is not None:
-            return manifests.check(json.loads(self.store.read(name + ENDING)), Path(name + ENDING))
-        there = self.store.fetch(
-            name, pair.out.with_name(f"there{pair.out.suffix}")
-        )  # a run was killed between the two
-        if not is_ours(there) and not self.overwrite:
-            raise OutputError(f"{self.store.address}/{name} is a file that gen_inbetween did not make: say --overwrite")
-        return manifests.of_clip(there)
+    def make_in_store(self, store: Store, name: str, pair: batch.Pair) -> str:
+        """Fetch a clip that is there, make it here as in any folder, publish what is new; the state."""
+        pair.out.parent.mkdir(parents=True)
+        beside, before = path_beside(pair.out), b""
+        if store.size(name) is not None:
+            store.fetch(name, pair.out)
+            if store.size(name + ENDING) is not None:
+                before = store.fetch(name + ENDING, beside).read_bytes()
+        try:
+            outcome = batch.make_pair(pair, self.device, self.overwrite)
+        except OutputError as error:
+            raise OutputError(str(error).replace(str(pair.out), f"{store.address}/{name}")) from error
+        if outcome != "skipped":
+            store.publish(pair.out, name)
+        if beside.read_bytes() != before:  # also where a run was killed between the two
+            store.publish(beside, name + ENDING)
+        return SKIPPED if outcome == "skipped" else MADE
 
     def fetched(self, row: dict[str, Any], folder: Path) -> dict[str, Any]:
         """A row whose pictures are local files."""

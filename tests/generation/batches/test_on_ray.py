@@ -11,7 +11,7 @@ import psutil
 import pytest
 
 pytest.importorskip("ray", reason="ray is not installed")
-from ray_cases import cluster_of, contents, numbers, start_driver, torment, write_pairs
+from ray_cases import Torment, cluster_of, contents, numbers, start_driver, write_pairs
 from store_cases import SETTINGS
 
 from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed
@@ -37,7 +37,8 @@ def make_here(pairs, out):
 @pytest.mark.slow
 def test_a_batch_through_kills_is_that_of_an_unbroken_run(cluster, tmp_path):
     pairs = write_pairs(tmp_path / "in", 150)
-    assert torment(cluster, pairs, tmp_path / "out", 150, ["actor", "node", "driver"], log=tmp_path / "log") == 0
+    torment = Torment(cluster, pairs, tmp_path / "out", log=tmp_path / "log", seconds=600)
+    assert torment.run(150, ["actor", "node", "driver"]) == 0
     make_here(pairs, tmp_path / "here")
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
     made, there, failed = numbers((tmp_path / "log").read_text())
@@ -48,7 +49,8 @@ def test_a_batch_through_kills_is_that_of_an_unbroken_run(cluster, tmp_path):
 def test_twenty_kills_of_two_thousand_pairs(cluster, tmp_path):
     pairs = write_pairs(tmp_path / "in", 2000)
     kinds = ["actor"] * 9 + ["node"] * 6 + ["driver"] * 5
-    assert torment(cluster, pairs, tmp_path / "out", 2000, kinds, log=tmp_path / "log") == 0
+    torment = Torment(cluster, pairs, tmp_path / "out", log=tmp_path / "log", seconds=3000)
+    assert torment.run(2000, kinds) == 0, (tmp_path / "log").read_text()[-2000:]
     make_here(pairs, tmp_path / "here")
     assert contents(tmp_path / "out") == contents(tmp_path / "here")
     assert numbers((tmp_path / "log").read_text())[2] == 0

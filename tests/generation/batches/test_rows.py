@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import re
 import subprocess
+import threading
 import time
 
 import pytest
@@ -14,8 +15,10 @@ pytest.importorskip("s3fs", reason="s3fs is not installed")
 from service_cases import png
 from store_cases import SETTINGS, command_line, fill, s3_server, started
 
+from gen_inbetween.generation.batches import rows
 from gen_inbetween.generation.batches.rows import RowMaker, run_rows
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.outputs import reserved
 from gen_inbetween.runtime.stores import DoneIndex, Store
 
 
@@ -62,6 +65,42 @@ def test_without_its_index_a_clip_is_known_by_its_manifest(store):
     store.fs.rm(store.path("out/.inbetween-index"), recursive=True)
     fill(store, 2, num_frames=4)
     assert run(store, rows_of(store)) == (2, 0, 0)
+
+
+def test_a_clip_that_is_gone_or_not_as_it_was_written_is_made_again(store, monkeypatch):
+    names = fill(store, 3)
+    run(store, rows_of(store))
+    whole = {name: store.read(f"out/{name}") for name in names}
+    damaged = bytearray(whole["1.mp4"])
+    damaged[len(damaged) // 2] ^= 255
+    store.write(bytes(damaged), "out/1.mp4")
+    store.remove("out/2.mp4")
+    assert run(store, rows_of(store)) == (2, 1, 0)
+    assert {name: store.read(f"out/{name}") for name in names} == whole
+    store.write(bytes(damaged), "out/1.mp4")
+    store.fs.rm(store.path("out/.inbetween-index"), recursive=True)
+    assert run(store, rows_of(store)) == (1, 2, 0)
+    asked = []
+    info = Store.info
+    monkeypatch.setattr(Store, "info", lambda self, name: asked.append(name) or info(self, name))
+    monkeypatch.setattr(Store, "fetch", lambda *arguments: 1 / 0)
+    assert run(store, rows_of(store)) == (0, 3, 0)
+    assert asked == names, "one request for each that is done"
+
+
+def test_a_clip_that_another_run_writes_now_is_waited_for(store, tmp_path, monkeypatch):
+    monkeypatch.setattr(rows, "PAUSE", 0.2)
+    (tmp_path / "a.png").write_bytes(png(1))
+    row, out = {"frame0": "a.png", "frame1": "a.png", "out": "c.mp4"}, tmp_path / "out"
+    with reserved(out / "c.mp4"):
+        said = []
+        maker = RowMaker(str(tmp_path / "pairs.jsonl"), str(out), SETTINGS)
+        waiting = threading.Thread(target=lambda: said.append(maker(1, row).state))
+        waiting.start()
+        time.sleep(0.1)
+        assert said == []
+    waiting.join()
+    assert said == ["made"]
 
 
 def test_what_others_put_there_stays(store):
