@@ -1,4 +1,4 @@
-"""An S3 server in a process of its own (moto), and lists of pairs in it."""
+"""Servers of object stores in processes of their own (moto, gcp-storage-emulator), and lists of pairs in them."""
 
 from __future__ import annotations
 
@@ -34,6 +34,27 @@ def s3_server(monkeypatch):
         s3fs.S3FileSystem.clear_instance_cache()
         s3fs.S3FileSystem().mkdir("bucket")
         yield "s3://bucket"
+    finally:
+        process.kill()
+        process.wait()
+
+
+@contextmanager
+def gcs_server(monkeypatch):
+    """The same of Google's interface."""
+    port = free_port()
+    command = "from gcp_storage_emulator.__main__ import main; main()"
+    arguments = ["start", "--host=127.0.0.1", f"--port={port}", "--in-memory", "--default-bucket=bucket"]
+    process = subprocess.Popen(
+        [sys.executable, "-c", command, *arguments], stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL
+    )
+    monkeypatch.setenv("STORAGE_EMULATOR_HOST", f"http://127.0.0.1:{port}")
+    try:
+        wait_for_http(f"http://127.0.0.1:{port}/storage/v1/b")
+        import gcsfs
+
+        gcsfs.GCSFileSystem.clear_instance_cache()
+        yield "gs://bucket"
     finally:
         process.kill()
         process.wait()

@@ -18,17 +18,29 @@ import hmac
 import io
 import json
 import time
-from collections.abc import AsyncIterator, Callable
+from collections.abc import AsyncIterator
 from contextlib import asynccontextmanager
 from dataclasses import dataclass
 from typing import Annotated, Any
 
 from fastapi import Depends, FastAPI, File, Form, HTTPException, Request, Response, UploadFile
+from fastapi.exceptions import RequestValidationError
 from fastapi.responses import FileResponse, JSONResponse, StreamingResponse
 from fastapi.security import HTTPAuthorizationCredentials, HTTPBearer
 from PIL import Image
+from pydantic.json_schema import SkipJsonSchema
 
 import gen_inbetween
+from gen_inbetween.app.service.answers import (
+    CLIP,
+    MEDIA,
+    Health,
+    JobReport,
+    media,
+    name_methods,
+    refusals,
+    say_what_is_wrong,
+)
 from gen_inbetween.app.service.fetch import FetchError, fetch, parse_origin
 from gen_inbetween.app.service.guard import Guard
 from gen_inbetween.app.service.jobs import DONE, FINAL, Job
@@ -39,12 +51,13 @@ from gen_inbetween.generation.resolve import check_fields
 from gen_inbetween.runtime.trust.limits import parse_object, shorten
 
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
-MEDIA = {"mp4": "video/mp4", "webm": "video/webm", "gif": "image/gif", "webp": "image/webp"}
 BEARER = HTTPBearer(auto_error=False)
 POLL, HEARTBEAT = 0.1, 15.0  # seconds: between looks at a job, and between signs of life in its events
 
-Picture = Annotated[UploadFile | None, File(description="PNG, JPEG or WebP")]
-Address = Annotated[str | None, Form(description="In its place: where it is fetched from, if that origin is allowed")]
+Picture = Annotated[UploadFile | SkipJsonSchema[None], File(description="PNG, JPEG or WebP")]
+Address = Annotated[
+    str | SkipJsonSchema[None], Form(description="In its place: where it is fetched from, if that origin is allowed")
+]
 
 
 @dataclass(frozen=True)
@@ -84,23 +97,28 @@ def create_app(settings: ServiceSettings, *, token: str | None = None) -> FastAP
     app = FastAPI(title="gen_inbetween", version=version, description=__doc__, lifespan=life)
     limits: dict[str, Any] = {"max_bytes": settings.max_bytes, "seconds": settings.request_timeout}
     app.add_middleware(Guard, **limits, metrics=metrics)
+    app.add_exception_handler(RequestValidationError, say_what_is_wrong)
+    app.add_exception_handler(405, name_methods)
     app.state.service = service
 
     def allow(given: Annotated[HTTPAuthorizationCredentials | None, Depends(BEARER)]) -> None:
         said = "" if given is None else given.credentials
-        if token is not None and not hmac.compare_digest(said.encode(), token.encode()):
+        if not hmac.compare_digest(said.encode(), str(token).encode()):
             raise HTTPException(401, "expected a bearer token of this service", {"WWW-Authenticate": "Bearer"})
 
-    add_submission(app, service, allow)
-    add_results(app, service, allow)
+    allowed = [] if token is None else [Depends(allow)]  # the page says that a token is asked for where one is
+    add_submission(app, service, allowed)
+    add_results(app, service, allowed)
     add_state(app, service)
     return app
 
 
-def add_submission(app: FastAPI, service: Service, allow: Callable[..., None]) -> None:
+def add_submission(app: FastAPI, service: Service, allowed: list[Any]) -> None:
     """The route by which jobs come in."""
 
-    @app.post("/v1/jobs", status_code=202, dependencies=[Depends(allow)])
+    answers = refusals(400, 401, 403, 408, 413, 422, 503, 507)
+
+    @app.post("/v1/jobs", status_code=202, dependencies=allowed, responses=answers)
     async def submit(
         request: Request,
         response: Response,
@@ -109,8 +127,8 @@ def add_submission(app: FastAPI, service: Service, allow: Callable[..., None]) -
         frame0_url: Address = None,
         frame1_url: Address = None,
         settings: Annotated[str, Form(description='A JSON object, as {"num_frames": 17, "seed": 3}')] = "{}",
-        ending: Annotated[str, Form(description=f"One of {', '.join(ENDINGS)}")] = "mp4",
-    ) -> dict[str, Any]:
+        ending: Annotated[str, Form(description="Of the clip's file", json_schema_extra={"enum": [*ENDINGS]})] = "mp4",
+    ) -> JobReport:
         """Ask for the clip between two pictures."""
         if service.workers.full:
             raise HTTPException(503, "the queue is full: try again later", {"Retry-After": "10"})
@@ -118,7 +136,7 @@ def add_submission(app: FastAPI, service: Service, allow: Callable[..., None]) -
         given = [(await file.read() if file else None, url) for file, url in uploads]
         job = await asyncio.to_thread(take_job, service, given, settings, ending)
         response.headers["Location"] = str(request.url_for("show", job_id=job.id))
-        return job.report
+        return JobReport(**job.report)
 
 
 def take_job(service: Service, given: list[tuple[bytes | None, str | None]], said: str, ending: str) -> Job:
@@ -173,35 +191,37 @@ def inspect(name: str, content: bytes, limits: ServiceSettings) -> tuple[str, tu
     return kind, size
 
 
-def add_results(app: FastAPI, service: Service, allow: Callable[..., None]) -> None:
+def add_results(app: FastAPI, service: Service, allowed: list[Any]) -> None:
     """The routes of one job."""
-    allowed = [Depends(allow)]
+    known, made = refusals(401, 403, 404, 413, 422), refusals(401, 403, 404, 409, 410, 413, 422)
 
-    @app.get("/v1/jobs/{job_id}", dependencies=allowed)
-    def show(job_id: str) -> dict[str, Any]:
+    @app.get("/v1/jobs/{job_id}", dependencies=allowed, responses=known)
+    def show(job_id: str) -> JobReport:
         """Where a job is."""
-        return service.job(job_id).report
+        return JobReport(**service.job(job_id).report)
 
-    @app.delete("/v1/jobs/{job_id}", dependencies=allowed)
-    def cancel(job_id: str) -> dict[str, Any]:
+    @app.delete("/v1/jobs/{job_id}", dependencies=allowed, responses=known)
+    def cancel(job_id: str) -> JobReport:
         """Cancel a job: one that waits at once, one that runs at its next step. One that has ended stays as it is."""
         service.workers.cancel(service.job(job_id))
-        return service.job(job_id).report
+        return JobReport(**service.job(job_id).report)
 
-    @app.get("/v1/jobs/{job_id}/events", dependencies=allowed)
+    events_of = {**known, 200: {"content": {"text/event-stream": {}}}}
+
+    @app.get("/v1/jobs/{job_id}/events", dependencies=allowed, responses=events_of, response_class=StreamingResponse)
     async def events(job_id: str) -> StreamingResponse:
         """Its progress as server-sent events; the last one has its final state."""
         await asyncio.to_thread(service.job, job_id)
         head = {"Cache-Control": "no-store", "X-Accel-Buffering": "no"}
         return StreamingResponse(follow(service, job_id), media_type="text/event-stream", headers=head)
 
-    @app.get("/v1/jobs/{job_id}/clip", dependencies=allowed)
+    @app.get("/v1/jobs/{job_id}/clip", dependencies=allowed, responses={**made, **CLIP}, response_class=FileResponse)
     def clip(job_id: str) -> FileResponse:
         """The clip of a job that is done; its manifest stands inside of it, too."""
         job = finished(service.job(job_id))
         return FileResponse(service.workers.folder.clip(job), media_type=MEDIA[job.ending], filename=job.clip)
 
-    @app.get("/v1/jobs/{job_id}/manifest", dependencies=allowed)
+    @app.get("/v1/jobs/{job_id}/manifest", dependencies=allowed, responses=made)
     def manifest(job_id: str) -> FileResponse:
         """How the clip was made."""
         job = finished(service.job(job_id))
@@ -237,14 +257,14 @@ async def follow(service: Service, job_id: str) -> AsyncIterator[str]:
 def add_state(app: FastAPI, service: Service) -> None:
     """The routes for whoever runs the service; they need no token."""
 
-    @app.get("/health")
+    @app.get("/health", response_model=Health, responses={503: {"model": Health}, **refusals(403, 413)})
     def health() -> JSONResponse:
         """Whether the workers run; status 503: one has ended."""
         workers = service.workers
         said = {"ok": workers.alive, "queued": len(workers.queue), "running": workers.running}
         return JSONResponse(said, 200 if workers.alive else 503)
 
-    @app.get("/metrics")
+    @app.get("/metrics", responses={**media("text/plain"), **refusals(403, 413)}, response_class=Response)
     def metrics() -> Response:
         """Counts and times in Prometheus's text format."""
         return Response(service.metrics.text(), media_type="text/plain; version=0.0.4")

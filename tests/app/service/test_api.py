@@ -13,6 +13,7 @@ import pytest
 from cases import picture
 
 pytest.importorskip("fastapi")
+from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from service_cases import LONG, NEAREST, ask, events_of, listening, pair, png, wait_for
 
@@ -162,9 +163,38 @@ def test_metrics_and_the_page_of_the_interface(service):
     assert "swagger" in service.get("/docs").text
 
 
+def test_answers_are_as_the_interface_says(service):
+    interface = service.get("/openapi.json").json()
+    job = ask(service)
+    wait_for(service, job, "done")
+    form = {"settings": json.dumps(NEAREST)}
+    for method, path, sent, status in (
+        ("post", "/v1/jobs", {"files": pair(), "data": form}, 202),
+        ("post", "/v1/jobs", {"files": {"frame0": pair()["frame0"]}, "data": form}, 422),
+        ("post", "/v1/jobs", {"data": {"frame0": "no file"}}, 422),
+        ("post", "/v1/jobs", {"content": b"[]", "headers": {"Content-Type": "multipart/form-data; boundary=b"}}, 400),
+        ("get", "/v1/jobs/{job_id}", {}, 200),
+        ("delete", "/v1/jobs/{job_id}", {}, 200),
+        ("get", "/v1/jobs/{job_id}/clip", {}, 200),
+        ("get", "/v1/jobs/{job_id}/events", {}, 200),
+        ("get", "/health", {}, 200),
+        ("get", "/metrics", {}, 200),
+    ):
+        answer = service.request(method, path.replace("{job_id}", job["id"]), **sent)
+        said = interface["paths"][path][method]["responses"][str(status)]["content"]
+        kind = answer.headers["content-type"].partition(";")[0]
+        assert answer.status_code == status and kind in said, (method, path)
+        if kind == "application/json":
+            schema = {**said[kind]["schema"], "components": interface["components"]}
+            assert list(Draft202012Validator(schema).iter_errors(answer.json())) == []
+    assert service.options("/v1/jobs/0").headers["allow"] == "DELETE, GET"
+    assert "security" not in interface["paths"]["/v1/jobs"]["post"]
+
+
 def test_a_token_is_asked_for_where_there_is_one(tmp_path):
     with listening(tmp_path / "jobs", token="secret") as client:
         assert client.post("/v1/jobs", files=pair()).status_code == 401
+        assert client.get("/openapi.json").json()["paths"]["/v1/jobs"]["post"]["security"]
         client.headers["Authorization"] = "Bearer secret"
         job = ask(client)
         assert wait_for(client, job, "done", "failed")["state"] == "done"

@@ -37,7 +37,7 @@ def make_here(pairs, out):
 @pytest.mark.slow
 def test_a_batch_through_kills_is_that_of_an_unbroken_run(cluster, tmp_path):
     pairs = write_pairs(tmp_path / "in", 150)
-    torment = Torment(cluster, pairs, tmp_path / "out", log=tmp_path / "log", seconds=600)
+    torment = Torment(cluster, pairs, tmp_path / "out", log=tmp_path / "log")
     assert torment.run(150, ["actor", "node", "driver"]) == 0
     make_here(pairs, tmp_path / "here")
     assert contents(tmp_path / "out") == contents(tmp_path / "here")

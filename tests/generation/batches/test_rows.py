@@ -1,4 +1,4 @@
-"""Batches from and to an object store: a real S3 server, killed runs, lists and pictures here and there."""
+"""Batches from and to object stores, by real servers: killed runs, damage, lists and pictures here and there."""
 
 from __future__ import annotations
 
@@ -13,7 +13,7 @@ import pytest
 pytest.importorskip("moto", reason="moto is not installed")
 pytest.importorskip("s3fs", reason="s3fs is not installed")
 from service_cases import png
-from store_cases import SETTINGS, command_line, fill, s3_server, started
+from store_cases import SETTINGS, command_line, fill, gcs_server, s3_server, started
 
 from gen_inbetween.generation.batches import rows
 from gen_inbetween.generation.batches.rows import RowMaker, run_rows
@@ -21,16 +21,27 @@ from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.outputs import reserved
 from gen_inbetween.runtime.stores import DoneIndex, Store
 
+EITHER = pytest.mark.parametrize("store", ["s3", "gs"], indirect=True)
+
 
 @pytest.fixture(scope="module")
-def bucket():
+def s3():
     with pytest.MonkeyPatch.context() as monkeypatch, s3_server(monkeypatch) as address:
         yield address
 
 
+@pytest.fixture(scope="module")
+def gs():
+    for package in ("gcsfs", "gcp_storage_emulator"):
+        pytest.importorskip(package, reason=f"{package} is not installed")
+    with pytest.MonkeyPatch.context() as monkeypatch, gcs_server(monkeypatch) as address:
+        yield address
+
+
 @pytest.fixture
-def store(bucket, request):
-    return Store(f"{bucket}/{request.node.name}")
+def store(request):
+    bucket = request.getfixturevalue(getattr(request, "param", "s3"))
+    return Store(f"{bucket}/{request.node.originalname}")
 
 
 def rows_of(store, folder="in"):
@@ -45,6 +56,7 @@ def run(store, rows, **options):
     return summary.generated, summary.skipped, len(summary.failures)
 
 
+@EITHER
 def test_a_list_in_a_bucket_becomes_clips_in_it(store, tmp_path):
     names = fill(store, 3)
     assert run(store, rows_of(store)) == (3, 0, 0)
@@ -56,6 +68,7 @@ def test_a_list_in_a_bucket_becomes_clips_in_it(store, tmp_path):
     assert run(store, rows_of(store)) == (0, 3, 0)
 
 
+@EITHER
 def test_without_its_index_a_clip_is_known_by_its_manifest(store):
     fill(store, 2)
     run(store, rows_of(store))
@@ -67,6 +80,7 @@ def test_without_its_index_a_clip_is_known_by_its_manifest(store):
     assert run(store, rows_of(store)) == (2, 0, 0)
 
 
+@EITHER
 def test_a_clip_that_is_gone_or_not_as_it_was_written_is_made_again(store, monkeypatch):
     names = fill(store, 3)
     run(store, rows_of(store))
@@ -103,6 +117,7 @@ def test_a_clip_that_another_run_writes_now_is_waited_for(store, tmp_path, monke
     assert said == ["made"]
 
 
+@EITHER
 def test_what_others_put_there_stays(store):
     fill(store, 1)
     store.write(b"a film of somebody", "out/0.mp4")
