@@ -178,7 +178,9 @@ def spread(rows: Dataset, count: int, open_work: Callable[[], Work], cluster: Cl
 
 def blank(key: str, row: str) -> Result:
     """A row of the report, to be filled."""
-    return {"where": shorten(row), "out": "", "state": "", "why": "", "seconds": 0.0, "key": key}
+    value = json.loads(row)
+    out = value.get("out") if isinstance(value, dict) else None
+    return {"where": shorten(row), "out": str(out or ""), "state": "", "why": "", "seconds": 0.0, "key": key}
 
 
 def spread_numbers(count: int, open_work: Callable[[], Callable[[int], str]], cluster: Cluster) -> list[str]:

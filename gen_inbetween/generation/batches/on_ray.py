@@ -32,6 +32,7 @@ GROUPED = ("model", "method", "width", "height", "num_frames")  # settings by wh
 CSV, PARQUET = (".csv", ".tsv"), ".parquet"  # endings of lists; all others are JSON lines
 WORDS = (*COLUMNS, "out", *FILES)  # columns of a CSV that stay text
 NAMED = 20  # failures that a summary keeps
+FILE = 512  # rows of a file of the report: a million rows are not a million files
 SHARD = (0, 0)  # of the index: all rows
 
 
@@ -73,7 +74,7 @@ def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
     rows = said.map_batches(functools.partial(keyed, job=job), batch_size=1024).sort("group")
     results = spread(rows, count or said.count(), functools.partial(open_rows, job, keys), cluster)
     report = f"{job.out.rstrip('/')}/report/{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
-    results.write_parquet(**place(report))
+    results.write_parquet(**place(report), min_rows_per_file=FILE)
     return summed(report)
 
 

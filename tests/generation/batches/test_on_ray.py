@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import json
 import os
+import subprocess
+import sys
 import time
 from contextlib import suppress
 
@@ -57,16 +59,26 @@ def test_twenty_kills_of_two_thousand_pairs(cluster, tmp_path):
 
 
 STUB = """
-import time
-from gen_inbetween.generation.batches.rows import MADE, Report, RowMaker
-RowMaker.__call__ = lambda self, number, row: time.sleep({seconds}) or Report("", str(row.get("out")), MADE)
+import os, time
+from gen_inbetween.generation import batch
+
+def sleep(pair, device, overwrite):
+    with open(os.environ["TIMES"], "a") as file:
+        begun = time.time()
+        time.sleep({seconds})
+        file.write(f"{{os.getpid()}} {{begun}} {{time.time()}}\\n")
+    return "made"
+
+batch.make_pair = sleep
 """
 
 
 def stubbed(tmp_path, monkeypatch, seconds):
-    """Every process from now on makes no clip, and takes so long for it."""
+    """Every process from now on makes no clip, takes so long for it, and writes down when: the file of that."""
     (tmp_path / "sitecustomize.py").write_text(STUB.format(seconds=seconds))
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    monkeypatch.setenv("TIMES", str(tmp_path / "times"))
+    return tmp_path / "times"
 
 
 @pytest.mark.slow
@@ -77,28 +89,49 @@ def test_the_driver_holds_as_much_for_a_hundred_times_the_rows(tmp_path, monkeyp
         for count in (2_000, 200_000):
             pairs = write_pairs(tmp_path / str(count), count)
             log = tmp_path / f"{count}.log"
+            begun = time.monotonic()
             driver = start_driver(cluster, pairs, tmp_path / f"out{count}", "--workers", "2", log=log)
             most[count] = peak_memory(driver)
             assert driver.wait() == 0 and numbers(log.read_text()) == (count, 0, 0)
-    print(f"most memory of the driver: {most} MB")
+            print(f"{count} rows: driver at most {most[count]} MB, {time.monotonic() - begun:.0f} s", flush=True)
     assert most[200_000] < most[2_000] + 150
 
 
 @pytest.mark.slow
 def test_rows_of_a_second_wait_for_little_else(tmp_path, monkeypatch):
-    import pyarrow.dataset
+    times, workers = stubbed(tmp_path, monkeypatch, 1), 4
+    pairs = write_pairs(tmp_path / "in", 256)
+    few = write_pairs(tmp_path / "few", 64)
+    said = [f"--set={name}={value}" for name, value in COMMON.items()]
+    command = [sys.executable, "-m", "gen_inbetween.cli", "batch", *said]
+    lost = {}
 
-    stubbed(tmp_path, monkeypatch, 1)
-    pairs = write_pairs(tmp_path / "in", 160)
-    with pytest.MonkeyPatch.context() as other, cluster_of(other, 1, cpus=4) as fresh:
-        driver = start_driver(fresh, pairs, tmp_path / "out", "--workers", "2", log=tmp_path / "log")
-        assert driver.wait() == 0
-    files = sorted(path.stat().st_mtime for path in (tmp_path / "out" / "report").rglob("*.parquet"))
-    report = pyarrow.dataset.dataset(next((tmp_path / "out" / "report").iterdir()), format="parquet")
-    rows = report.count_rows() - 4  # after the first block, of two rows, of each worker
-    overhead = (files[-1] - files[1]) * 2 / rows - 1
-    print(f"overhead {100 * overhead:.1f} % of rows of a second")
-    assert overhead < 0.15
+    def measure(way, rows, processes):
+        assert [process.wait() for process in processes] == [0] * len(processes)
+        lost[way] = between_rows(times, rows)
+        print(f"{way}: {100 * lost[way]:.1f} % between rows of a second", flush=True)
+        times.unlink()
+
+    measure("one process", 64, [subprocess.Popen([*command, str(few), "--out", str(tmp_path / "one")])])
+    shards = [["--shard", f"{number}/{workers}"] for number in range(1, workers + 1)]
+    out = str(tmp_path / "shards")
+    measure("shards", 256, [subprocess.Popen([*command, str(pairs), "--out", out, *shard]) for shard in shards])
+    with pytest.MonkeyPatch.context() as other, cluster_of(other, 1, cpus=8) as fresh:
+        driver = start_driver(fresh, pairs, tmp_path / "out", "--workers", str(workers), log=tmp_path / "log")
+        measure("ray", 256, [driver])
+    assert lost["ray"] < lost["one process"] + 0.15
+
+
+def between_rows(times, rows):
+    """What the workers waited between rows, as a part of the rows' own time."""
+    spans, worked = {}, 0.0
+    for line in times.read_text().splitlines():
+        worker, begun, ended = line.split()
+        first = spans.get(worker, (float(begun),))[0]
+        spans[worker] = first, float(ended)
+        worked += float(ended) - float(begun)
+    assert len(times.read_text().splitlines()) == rows
+    return sum(last - first for first, last in spans.values()) / worked - 1
 
 
 def peak_memory(process):
@@ -117,7 +150,7 @@ from gen_inbetween.generation.batches.rows import RowMaker
 make = RowMaker.make
 
 def poisoned(self, number, row):
-    if row.get("seed") == 7:
+    if isinstance(row, dict) and row.get("seed") == 7:
         os._exit(9)
     return make(self, number, row)
 
@@ -144,7 +177,8 @@ def test_bad_rows_are_rows_of_the_report_and_poison_is_set_aside(tmp_path, monke
     )
     states = {row["out"]: (row["state"], row["why"]) for row in rows}
     assert len(rows) == 23 and states["x.mp4"][0] == "failed" and "gone.png" in states["x.mp4"][1]
-    assert ("set aside", f"its worker ended {ATTEMPTS} times while it made this row") in states.values()
+    assert states["7.mp4"] == ("set aside", f"its worker ended {ATTEMPTS} times while it made this row")
+    assert any("not JSON" in why for _, why in states.values())
 
 
 def test_rows_of_one_size_and_length_have_one_group():
