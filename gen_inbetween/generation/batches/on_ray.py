@@ -1,8 +1,9 @@
 """Batches on a Ray cluster.
 
-The list is read by Ray Data, sorted so that rows of one size and length follow each other (an actor compiles and plans
-once), and made by actors that hold the pipeline; a row of report for each goes into a folder of Parquet files. What is
-done is told by clips and manifests (`batches.rows`): the same command again goes on where a killed one was.
+The list is read by Ray Data, sorted where its rows are of several sizes or lengths, so that equal ones follow each other
+(an actor compiles and plans once), and made by actors that hold the pipeline; a row of report for each goes into a
+folder of Parquet files. What is done is told by clips and manifests (`batches.rows`): the same command again goes on
+where a killed one was.
 """
 
 from __future__ import annotations
@@ -65,13 +66,14 @@ def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
     address = local_or_address(job.out)[1]
     if any(name.startswith("memory:") for name in (job.pairs, job.out)):
         raise ValueError("memory:// is one process's own; --engine ray needs a place that all its machines see")
-    columns, count = check_list(job.pairs)
+    columns, count, several = check_list(job.pairs)
     connect(cluster)
     import ray
 
     keys = None if address is None else ray.put(DoneIndex(Store(address), SHARD).load().keys)
     said = read_list(job.pairs, columns)
-    rows = said.map_batches(functools.partial(keyed, job=job), batch_size=1024).sort("group")
+    rows = said.map_batches(functools.partial(keyed, job=job), batch_size=1024)
+    rows = rows.sort("group") if several else rows  # no row begins before all are read and sorted
     results = spread(rows, count or said.count(), functools.partial(open_rows, job, keys), cluster)
     report = f"{job.out.rstrip('/')}/report/{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
     results.write_parquet(**place(report), min_rows_per_file=FILE)
@@ -98,16 +100,19 @@ def open_list(pairs: str) -> TextIOWrapper:
     return TextIOWrapper(store.fs.open(store.root, "rb"), encoding="utf-8-sig")
 
 
-def check_list(pairs: str) -> tuple[list[str], int]:
-    """Look through a list, line by line: (the columns of a CSV, [] of another; how many rows, 0 of Parquet).
+def check_list(pairs: str) -> tuple[list[str], int, bool]:
+    """Look through a list, line by line: (the columns of a CSV, how many rows, whether they are of several groups).
+
+    Of JSON lines there are no columns; of Parquet nothing is looked at before the work: ([], 0, True).
 
     ValueError: it is empty, no list, or two of its rows name one output; what else may be wrong with a row is said in
-        the report. Of Parquet nothing is looked at before the work.
+        the report.
     """
     if pairs.endswith(PARQUET):
-        return [], 0
+        return [], 0, True
     hashes, lines = array("Q"), 0
     columns: list[str] = []
+    groups: set[str] = set()
     try:
         with open_list(pairs) as text:
             reader: Iterator[Any] = csv.reader(text, delimiter=delimiter_of(pairs)) if pairs.endswith(CSV) else text
@@ -119,6 +124,8 @@ def check_list(pairs: str) -> tuple[list[str], int]:
                 row = dict(zip(columns, line, strict=False)) if columns else json_row(line)
                 if isinstance(row, dict) and row.get("out"):
                     hashes.append(int(key_of(str(row["out"]))))
+                if isinstance(row, dict) and len(groups) < 2:
+                    groups.add(group_of(row))
     except UnicodeDecodeError as error:
         raise ValueError(f"{pairs} is not text in UTF-8 ({error.reason}): save it as UTF-8") from error
     if not lines:
@@ -127,7 +134,7 @@ def check_list(pairs: str) -> tuple[list[str], int]:
         raise ValueError(f"{pairs}: expected frame0,frame1,... in its first line, got {','.join(columns)[:100]}")
     if len(np.unique(np.frombuffer(hashes, np.uint64))) < len(hashes):
         raise ValueError(f"{pairs}: two rows have the same output")
-    return columns, lines
+    return columns, lines, len(groups) > 1
 
 
 def delimiter_of(pairs: str) -> str:
@@ -176,8 +183,13 @@ def keyed(batch: dict[str, Any], job: RayBatch) -> dict[str, list[str]]:
         values = {**job.defaults, **row} if isinstance(row, dict) else {}
         columns["key"].append(f"{int(key_of(text)):016x}")
         columns["row"].append(text)
-        columns["group"].append(json.dumps([values.get(name) for name in GROUPED], default=str))
+        columns["group"].append(group_of(values))
     return columns
+
+
+def group_of(row: dict[str, Any]) -> str:
+    """What rows have in common for which a pipeline compiles and plans once."""
+    return json.dumps([row.get(name) for name in GROUPED], default=str)
 
 
 def open_rows(job: RayBatch, keys: Any) -> Work:

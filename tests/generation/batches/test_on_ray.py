@@ -8,6 +8,7 @@ import subprocess
 import sys
 import time
 from contextlib import suppress
+from types import SimpleNamespace
 
 import psutil
 import pytest
@@ -19,7 +20,7 @@ from store_cases import SETTINGS
 from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed
 from gen_inbetween.generation.batches.rows import RowMaker, run_rows
 from gen_inbetween.runtime.lists import read_rows
-from gen_inbetween.runtime.ray_engine import ATTEMPTS, Ledger, parse_workers
+from gen_inbetween.runtime.ray_engine import ATTEMPTS, Ledger, Worker, blank, parse_workers
 
 COMMON = {name: value for name, value in SETTINGS.items() if name != "num_frames"}
 
@@ -204,9 +205,16 @@ def test_lists_that_are_refused_before_the_work(tmp_path, name, text, words):
         check_list(str(tmp_path / name))
 
 
+@pytest.mark.parametrize("lengths, several", [((9, 9), False), ((9, 5), True)])
+def test_a_list_is_sorted_where_its_rows_differ_in_length(tmp_path, lengths, several):
+    rows = [{"frame0": "a", "frame1": "b", "seed": seed, "num_frames": count} for seed, count in enumerate(lengths)]
+    (tmp_path / "a.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
+    assert check_list(str(tmp_path / "a.jsonl")) == ([], 2, several)
+
+
 def test_a_csv_has_its_columns(tmp_path):
     (tmp_path / "a.csv").write_text("Frame0,frame1,seed\na.png,b.png,3\n")
-    assert check_list(str(tmp_path / "a.csv")) == (["frame0", "frame1", "seed"], 1)
+    assert check_list(str(tmp_path / "a.csv")) == (["frame0", "frame1", "seed"], 1, False)
     batch = {"Frame0": ["a.png"], "frame1": ["7"], "seed": ["3"]}
     assert json.loads(keyed(batch, RayBatch("a.csv", "out", {}))["row"][0]) == {
         "frame0": "a.png", "frame1": "7", "seed": 3
@@ -218,6 +226,28 @@ def test_a_ledger_keeps_what_is_in_work():
     assert [ledger.begin("a"), ledger.begin("a"), ledger.begin("b")] == [1, 2, 1]
     ledger.end("a")
     assert ledger.begin("a") == 1 and dict(ledger.begun) == {"a": 1, "b": 1}
+
+
+def test_a_row_during_which_workers_ended_too_often_is_set_aside_and_the_rest_is_made():
+    ledger = Ledger()
+
+    class Counting(Worker):  # asks without Ray
+        def begin(self, name):
+            return ledger.begin(name)
+
+    def make(key, row):
+        if key == "b":
+            raise KeyboardInterrupt  # stands for the end of a worker's process
+        return blank(key, row) | {"state": "made"}
+
+    batch = {"key": list("abc"), "row": ['{"out": "a.mp4"}', '{"out": "b.mp4"}', '"no row"']}
+    remote = SimpleNamespace(end=SimpleNamespace(remote=ledger.end))
+    for _ in range(ATTEMPTS + 1):  # the first time nobody knows which row it was
+        with pytest.raises(KeyboardInterrupt):
+            Counting(lambda: make, remote)(batch)
+    report = Counting(lambda: make, remote)(batch)
+    assert report["state"] == ["made", "set aside", "made"] and report["out"] == ["a.mp4", "b.mp4", ""]
+    assert ledger.begun == {}, "nothing is in work"
 
 
 @pytest.mark.parametrize("text", ["0", "a", "4..2", "2..", "..3", "-1"])
