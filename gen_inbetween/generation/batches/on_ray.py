@@ -1,6 +1,6 @@
 """Batches on a Ray cluster.
 
-The list is read by Ray Data, sorted where its rows are of several sizes or lengths, so that equal ones follow each other
+The list is read by Ray Data, sorted where rows differ in size or length, so that equal ones follow each other
 (an actor compiles and plans once), and made by actors that hold the pipeline; a row of report for each goes into a
 folder of Parquet files. What is done is told by clips and manifests (`batches.rows`): the same command again goes on
 where a killed one was.
