@@ -10,7 +10,17 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Crf, Device, Overwrite, PixFmt, Report, VideoCodec, check_there, say
+from gen_inbetween.cli.options import (
+    Crf,
+    Device,
+    Overwrite,
+    PixFmt,
+    Report,
+    VideoCodec,
+    check_picture,
+    check_there,
+    say,
+)
 from gen_inbetween.runtime.messages import collecting_notices
 
 if TYPE_CHECKING:
@@ -226,12 +236,9 @@ def _show(first: Image.Image, masks: np.ndarray, path: Path) -> None:
 
 def _check_picture(path: Path, inputs: Sequence[str | Path | None], overwrite: bool) -> None:
     """Raise OutputError, before the work, unless the picture of the things may be written."""
-    from PIL import Image as Images
-
     from gen_inbetween.runtime.outputs import check_output
 
-    if path.suffix.lower() not in Images.registered_extensions() or path.is_dir():
-        raise ValueError(f"--show-masks {path}: expected the name of a picture, such as masks.png")
+    check_picture(path, "--show-masks")
     check_output(path, inputs, overwrite=overwrite, manifest=False)
 
 

@@ -88,11 +88,13 @@ def show_still(keyframe: Keyframe, settings: Settings, path: Path) -> None:
 
 def show_region_of(picture: Image.Image, mask: str | Path, path: Path, inputs: Sequence[str | Path]) -> None:
     """Write a picture with everything outside the mask dimmed. inputs: files it is made from, beside the mask."""
+    from gen_inbetween.cli.options import check_picture
     from gen_inbetween.generation.timeline.regions import open_region, show_region
     from gen_inbetween.media.clip import save_sheet
     from gen_inbetween.media.reading.sequences import with_images
     from gen_inbetween.runtime.outputs import check_output
 
+    check_picture(path, "--show-masks")
     region = open_region(mask, picture.size)
     check_output(path, with_images([mask, *inputs]), manifest=False)
     save_sheet(path, show_region(picture, region))

@@ -114,6 +114,27 @@ def files_of(settings: Mapping[str, Any]) -> list[str]:
     return [value for name in FILES if isinstance(value := settings.get(name), str)]
 
 
+def check_service(models: Sequence[str], device: str | None) -> None:
+    """ValueError, as a service starts, for models and a device that no run could be made with."""
+    from gen_inbetween.models.registry import resolve_model
+    from gen_inbetween.runtime.devices import open_device
+
+    if not models:
+        raise ValueError("models: expected one or more that may be named")
+    for name in models:
+        if name != "auto":
+            resolve_model(name)
+    open_device(device)
+
+
+def check_picture(path: Path, option: str) -> None:
+    """ValueError unless a picture can be written under this name."""
+    from PIL import Image
+
+    if path.suffix.lower() not in Image.registered_extensions() or path.is_dir():
+        raise ValueError(f"{option} {path}: expected the name of a picture, such as {path.stem or 'look'}.png")
+
+
 def say(out: Path | None, text: str, *, see: Path | None = None) -> None:
     """Say what was made at `out`, and where its manifest is; on stderr where the film goes to standard output."""
     piped = str(out) == "-"

@@ -16,6 +16,7 @@ from gen_inbetween.cli.options import (
     Overwrite,
     PixFmt,
     VideoCodec,
+    check_picture,
     check_there,
     say,
 )
@@ -189,6 +190,7 @@ def _export(film: Path, text: str, overwrite: bool) -> None:
     from gen_inbetween.stylize.sequence import parse_keys, place_in
 
     ((number, path),) = parse_keys([text], "--export").items()
+    check_picture(path, "--export")
     place = place_in(film, number)
     check_output(path, with_images([film]), overwrite=overwrite, manifest=False)
     export_frame(_film(film), place, path)
@@ -206,6 +208,7 @@ def _previews(path: Path | None, inputs: list[Path | None], overwrite: bool) -> 
     from gen_inbetween.runtime.outputs import check_output
     from gen_inbetween.stylize.live import PREVIEW_EVERY
 
+    check_picture(path, "--preview")
     check_output(path, with_images(inputs), overwrite=overwrite, manifest=False)
     last = -PREVIEW_EVERY
 
@@ -230,6 +233,7 @@ def _watch(
     from gen_inbetween.stylize.live import watch
 
     preview = preview or Path(f"{(out or film).stem}.preview.png")
+    check_picture(preview, "--preview")
     inputs = with_images([film, *keys.values(), *masks.values()])
     check_output(preview, [*inputs, out], overwrite=overwrite, manifest=False)
     if out is not None:

@@ -22,8 +22,8 @@ class StyleError(ValueError):
 class StyleSettings:
     """What is learnt, and for how long. The published values stand in configs/train/stylize_published.yaml."""
 
-    patch_size: Annotated[int, Field(ge=24, multiple_of=4)] = 32  # pixels
-    batch_size: Count = 16  # patches
+    patch_size: Annotated[int, Field(ge=24, le=1024, multiple_of=4)] = 32  # pixels
+    batch_size: Annotated[int, Field(ge=1, le=4096)] = 16  # patches
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Share = 1e-5
     widths: tuple[Count, Count, Count, Count, Count, Count] = (16, 32, 48, 48, 48, 24)
@@ -37,7 +37,9 @@ class StyleSettings:
     guide_distance: Count = 10  # pixels between points, at least
     guide_sigma: Annotated[float, Field(gt=0)] = 10.0  # pixels
     optical_flow: str = DIS  # of guides and averages: dis, or an interpolator (rife, tiny-di, a file of weights)
-    temporal_radius: Annotated[int, Field(ge=0)] = 4  # frames on either side that the input is averaged over; 0: none
+    temporal_radius: Annotated[int, Field(ge=0, le=100)] = (
+        4  # frames on either side that the input is averaged over; 0: none
+    )
     temporal_sigma: Annotated[float, Field(gt=0)] = 2.0  # frames
     colour_sigma: Annotated[float, Field(gt=0)] = 27.6  # grey levels
     minutes: Annotated[float, Field(gt=0, le=100_000)] = 3.0  # of learning, at most

@@ -97,6 +97,13 @@ LINES = [
     "stylize film.mp4 --key 2=a.png -o s.mp4 --minutes inf", "stylize film.mp4 --key 2=a.png -o s.mp4 --minutes 1e300",
     "stylize film.mp4 --key 2=a.png -o s.mp4 --set learning_rate=.inf",
     "stylize film.mp4 --key 2=a.png -o s.mp4 --set colour_sigma=.nan",
+    "stylize film.mp4 --key 2=a.png -o s.mp4 --preview look.xyz", "stylize film.mp4 --export 2=frame.xyz",
+    "stylize film.mp4 --key 2=a.png -o s.mp4 --set batch_size=1000000000",
+    "stylize film.mp4 --key 2=a.png -o s.mp4 --set temporal_radius=1000000000",
+    # services
+    "serve --folder jobs --model svd-tx", "serve --folder jobs --model folder", "serve --folder jobs --device meta",
+    "serve --folder jobs --set models=[]", "serve --folder jobs --device cuda", "app --folder page --model svd-tx",
+    "app --folder page --device meta", "app --folder page --set models=[]", "app --folder page --set max_mb=.nan",
     # planning, lists, weights, the demonstration
     "plan --size 100x100", "plan --method magic", "plan --model svd-tx", "plan --frames 0", "plan --frames -1",
     "plan --steps 0", "plan --vram-gb 0", "plan --vram-gb nan", "plan --size 0x0",

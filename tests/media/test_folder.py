@@ -141,3 +141,11 @@ def test_a_film_comes_through_a_pipe(tmp_path: Path) -> None:
     assert there == "True" and not Path(stored).exists()
     empty = subprocess.run([sys.executable, "-c", program], stdin=subprocess.DEVNULL, capture_output=True, text=True)
     assert "standard input ended without a film" in empty.stderr
+
+
+def test_what_systems_leave_in_folders_is_no_frame(tmp_path: Path) -> None:
+    for number in range(3):
+        Image.new("RGB", (16, 16), (80 * number, 0, 0)).save(tmp_path / f"f_{number}.PNG")
+    for name in ("Thumbs.db", ".DS_Store", "._f_0.png", "notes.txt", "desktop.ini"):
+        (tmp_path / name).write_bytes(b"no picture")
+    assert len(read_frames(tmp_path).frames) == 3

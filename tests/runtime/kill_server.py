@@ -1,8 +1,8 @@
-"""A process that runs commands of `inbetween` in forks of itself, and kills them at a rename.
+"""A process that runs commands of `inbetween`, or recipes, in forks of itself, and kills them at a rename.
 
 Reads one JSON object a line: {"arguments": [...], "folder": path, "kill": number or null, "after": bool, "signal":
-number}; answers with one: {"status": of the process, below 0 for a signal, "renames": how many there were, "said": its
-output}.
+number, "recipe": the script's name or null}; answers with one: {"status": of the process, below 0 for a signal,
+"renames": how many there were, "said": its output}.
 """
 
 from __future__ import annotations
@@ -12,7 +12,11 @@ import os
 import signal
 import sys
 import tempfile
+import traceback
+from contextlib import redirect_stderr, redirect_stdout
+from importlib import import_module
 from pathlib import Path
+from typing import Any
 
 import torch
 from typer.testing import CliRunner
@@ -72,16 +76,32 @@ def quick_clip(*keyframes, method, **settings):
     return generate.inbetween(*keyframes, method="interpolate", interpolator="blend", num_frames=3)
 
 
+def run_recipe(recipe: Any, arguments: list[str], said: Path) -> int:
+    """The exit status of a script; what it says goes to a file."""
+    with said.open("w") as file, redirect_stdout(file), redirect_stderr(file):
+        try:
+            recipe.main(arguments)
+        except SystemExit as left:
+            return int(left.code or 0)
+        except BaseException:
+            traceback.print_exc()
+            return 1
+    return 0
+
+
 def answer(request: dict) -> dict:
     """Run one command in a fork."""
     with tempfile.TemporaryDirectory() as folder:
         count, said = Path(folder) / "count", Path(folder) / "said"
+        recipe = request.get("recipe") and import_module(request["recipe"])
         child = os.fork()
         if not child:
             os.chdir(request["folder"])
             signal.signal(signal.SIGHUP, signal.SIG_DFL)  # ignored where the tests run under nohup
             raise_on_signals()
             watch_renames(count, request["kill"], request["after"], request["signal"])
+            if recipe:
+                os._exit(run_recipe(recipe, request["arguments"], said))
             demo.inbetween = quick_clip
             result = CliRunner().invoke(app, request["arguments"])
             said.write_text(result.output)
@@ -95,6 +115,7 @@ def answer(request: dict) -> dict:
 def main() -> None:
     torch.set_num_threads(1)
     demo.PAIRS = ("synthetic",)
+    sys.path += [str(Path(__file__).parents[2] / name) for name in ("train", "eval")]
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)
 

@@ -50,7 +50,11 @@ class Server:
     def run(
         self, arguments: list[str], folder: Path, kill: int | None = None, after: bool = False, by: int = signal.SIGKILL
     ) -> dict:
-        request = {"arguments": arguments, "folder": str(folder), "kill": kill, "after": after, "signal": by}
+        return self.ask({"arguments": arguments}, folder, kill, after, by)
+
+    def ask(self, request: dict, folder: Path, kill: int | None = None, after: bool = False, by: int = signal.SIGKILL):
+        """The answer to a request of `kill_server`."""
+        request |= {"folder": str(folder), "kill": kill, "after": after, "signal": by}
         print(json.dumps(request), file=self.process.stdin, flush=True)
         return json.loads(self.process.stdout.readline())
 

@@ -128,3 +128,27 @@ def test_the_times_of_common_films_stay(tmp_path: Path) -> None:
     late = rewrapped(plain, tmp_path / "late.mkv", 5.0)
     assert retime_video(late, tmp_path / "late_o.mp4", fps=48, **NEAREST).written == 60
     assert steady(numbers(tmp_path / "late_o.mp4"), 30)
+
+
+def test_a_film_cut_by_its_edit_list_begins_where_the_list_does(tmp_path: Path) -> None:
+    """Cut without encoding anew: the frames from the key frame on are stored, and not shown before the cut."""
+    plain = write_film(tmp_path / "plain.mp4", film(30), g=30, bf=0)
+    path = rewrapped(plain, tmp_path / "a.mp4", -8 / 24, avoid_negative_ts="disabled", use_editlist="1")
+    made = retime_video(path, tmp_path / "o.mp4", fps=48, **NEAREST)
+    shown = numbers(tmp_path / "o.mp4")
+    assert made.written == 44 and (shown[0], shown[-1]) == (8, 29)
+    assert steady([number - 8 for number in shown], 22)
+
+
+@pytest.mark.parametrize(("name", "codec", "count"), [("a.mjpeg", "mjpeg", 24), ("a.y4m", "rawvideo", 24)])
+def test_raw_pictures_one_after_another_are_a_film(tmp_path: Path, name: str, codec: str, count: int) -> None:
+    with av.open(str(tmp_path / name), "w", format={"mjpeg": "mjpeg"}.get(codec, "yuv4mpegpipe")) as out:
+        stream = out.add_stream(codec, rate=24)
+        stream.width, stream.height, stream.pix_fmt = 64, 48, "yuvj420p" if codec == "mjpeg" else "yuv420p"
+        for image in film(12):
+            out.mux(stream.encode(av.VideoFrame.from_image(image).reformat(format=stream.pix_fmt)))
+        out.mux(stream.encode())
+    made = retime_video(tmp_path / name, tmp_path / "o.mkv", fps=48, **NEAREST)
+    assert made.written in (count, count - 1)  # a raw stream has no times: FFmpeg takes 25 frames a second for it
+    shown = numbers(tmp_path / "o.mkv")
+    assert shown == sorted(shown) and set(shown) == set(range(12))
