@@ -74,6 +74,7 @@ Fps = Annotated[
     typer.Option(metavar="FPS", help="Frames a second of the output: 60, 29.97, 60000/1001. [default: the source's]"),
 ]
 Interlaced = Annotated[str, typer.Option(metavar="deinterlace|keep", help="Interlaced film.")]
+Workers = Annotated[int | None, typer.Option(help="Pairs drawn side by side, a core each. [default: as many cores]")]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 
@@ -100,6 +101,7 @@ def retime(
     folder_rate: FolderRate = None,
     interlaced: Interlaced = "deinterlace",
     device: Device = None,
+    workers: Workers = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -116,6 +118,7 @@ def retime(
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
     generating = {"model": model, "config": config, "overrides": overrides, "device": device}
+    options["workers"] = workers
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options, generating)
 
@@ -144,6 +147,7 @@ def slowmo(
     folder_rate: FolderRate = None,
     interlaced: Interlaced = "deinterlace",
     device: Device = None,
+    workers: Workers = None,
     resume: Resume = True,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -158,6 +162,7 @@ def slowmo(
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
     generating = {"model": model, "config": config, "overrides": overrides, "device": device}
+    options["workers"] = workers
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options, generating)
 

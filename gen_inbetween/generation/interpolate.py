@@ -19,6 +19,7 @@ from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
 from gen_inbetween.interpolation.pairs import check_pair, inbetween_frames, interpolations
 from gen_inbetween.interpolation.registry import INTERPOLATORS, introduction, load_interpolator
+from gen_inbetween.interpolation.retiming.cost import predicted_cost
 from gen_inbetween.interpolation.weights.published import default_interpolator
 from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.devices import open_device
@@ -124,8 +125,10 @@ def describe_interpolation(interpolator: FrameInterpolator, settings: Settings) 
     """One line on what a clip by this interpolator takes, without making it."""
     info, count, width, height = interpolator.info, settings.num_frames or LENGTH, settings.width, settings.height
     size = f"{width}x{height}" if width and height else "the keyframes' own size"
+    drawn = interpolations(info.kind, count)
+    cost = f"\n{predicted_cost(interpolator, count, drawn, height, width)}" if width and height else ""
     weights = f" ({info.parameters / 1e6:.1f} M parameters)" if info.parameters else ""
     return (
         f"interpolated by {introduction(info)}{weights}: {count} frames of {size}: "
-        f"0 UNet passes, {interpolations(info.kind, count)} interpolations; no diffusion model is opened"
+        f"0 UNet passes, {drawn} interpolations; no diffusion model is opened{cost}"
     )

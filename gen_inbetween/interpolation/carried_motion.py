@@ -11,6 +11,7 @@ The distance index: t may be a map over the first frame, which says what share o
 
 from __future__ import annotations
 
+import functools
 from collections.abc import Sequence
 from typing import NamedTuple
 
@@ -114,7 +115,8 @@ def classical_shares(carried: Carried, warped0: Tensor, warped1: Tensor) -> Tens
     time there, and up to FADED of the frame is a cross-fade.
     """
     apart = (warped0 - warped1).abs().mean(1, keepdim=True)
-    apart = functional.avg_pool2d(functional.pad(apart, (AROUND,) * 4, mode="replicate"), 2 * AROUND + 1, 1)
+    apart = functional.pad(apart, (AROUND,) * 4, mode="replicate")
+    apart = functional.avg_pool2d(functional.avg_pool2d(apart, (2 * AROUND + 1, 1), 1), (1, 2 * AROUND + 1), 1)
     doubt, times = ((apart - TOLERATED) / RISING).clamp(0, 1), carried.times
     faded = FADED * doubt
     moved, share0 = 1 - faded, carried.share0.lerp(1 - times, doubt)
@@ -123,4 +125,5 @@ def classical_shares(carried: Carried, warped0: Tensor, warped1: Tensor) -> Tens
 
 def mixed(shares: Tensor, sources: Sequence[Tensor]) -> Tensor:
     """The sum of the sources (B, 3, H, W), each by its share of `shares` (B, N, H, W)."""
-    return torch.stack([share * source for share, source in zip(shares.split(1, 1), sources, strict=True)]).sum(0)
+    weighted = (share * source for share, source in zip(shares.split(1, 1), sources, strict=True))
+    return functools.reduce(torch.Tensor.add, weighted)

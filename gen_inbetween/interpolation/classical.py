@@ -34,6 +34,7 @@ from gen_inbetween.interpolation.warping import splat, warp
 SHARPNESS = 40.0  # how fast a vector loses weight with the error it leaves, per unit of a [0, 1] signal
 AGREEMENT = 2.0  # pixels between the way there and back at which a frame counts 1/e
 FAINT = 1e-6  # weight below which no vector has arrived
+LARGE = 640  # pixels of the longer side above which the search ends at half of the size: 33.23 dB there, 33.22 without
 GREY = (0.299, 0.587, 0.114)
 
 
@@ -43,9 +44,7 @@ class DisInterpolator(PairedInterpolator):
     def __init__(self, device: str | torch.device = "cpu") -> None:
         self.device = torch.device(device)
         opencv()
-        self.info = InterpolatorInfo(
-            "dis", "DIS", "OpenCV, medium preset at full resolution", "index", 1, "Apache-2.0 (OpenCV)"
-        )
+        self.info = InterpolatorInfo("dis", "DIS", "OpenCV, medium preset", "index", 1, "Apache-2.0 (OpenCV)")
 
     def pair(self, a: Tensor, b: Tensor) -> DisPair:
         """See `FrameInterpolator`."""
@@ -59,7 +58,8 @@ class DisPair(PairInterpolator):
     @cached_property
     def both_ways(self) -> tuple[Tensor, Tensor]:
         """F_01 and F_10, (B, 2, H, W) pixels each."""
-        return dis_flow(self.a, self.b), dis_flow(self.b, self.a)
+        finest = int(max(self.a.shape[-2:]) > LARGE)
+        return dis_flow(self.a, self.b, finest), dis_flow(self.b, self.a, finest)
 
     @torch.no_grad()
     def at(self, t: Time, *, ref: Reference | None = None, iters: int = 1) -> Tensor:
@@ -83,9 +83,12 @@ class DisPair(PairInterpolator):
         return Flows(to0, to1, mask)
 
 
-def dis_flow(a: Tensor, b: Tensor) -> Tensor:
-    """Optical flow from a to b: frames (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels, x and y."""
-    flows = list(grey_dis_flows(map(_grey, a), map(_grey, b)))
+def dis_flow(a: Tensor, b: Tensor, finest: int = 0) -> Tensor:
+    """Optical flow from a to b: frames (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels, x and y.
+
+    finest: `finest_scale` of `grey_dis_flows`.
+    """
+    flows = list(grey_dis_flows(map(_grey, a), map(_grey, b), finest_scale=finest))
     return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(a)
 
 

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 from pathlib import Path
 
 import torch
@@ -77,6 +78,25 @@ def _left(folder: Path, limit: str, usage: str) -> int | None:
     except (OSError, ValueError):
         return None
     return max(0, int(most) - max(0, int(used) - files))
+
+
+def free_memory(meminfo: Path = Path("/proc/meminfo")) -> int | None:
+    """Bytes that may still be taken here: of the machine's memory, and under the limits of `container_memory`.
+
+    None: this system tells neither.
+    """
+    free = [] if (left := container_memory()) is None else [left]
+    try:
+        lines = dict(line.split(":", 1) for line in meminfo.read_text().splitlines())
+        free.append(int(lines["MemAvailable"].split()[0]) * 1024)
+    except (OSError, KeyError, ValueError):
+        pass
+    return min(free, default=None)
+
+
+def free_cores() -> int:
+    """Cores that this process may run on."""
+    return len(os.sched_getaffinity(0)) if hasattr(os, "sched_getaffinity") else os.cpu_count() or 1
 
 
 def default_dtype(device: torch.device) -> torch.dtype:

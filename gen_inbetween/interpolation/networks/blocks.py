@@ -74,12 +74,17 @@ class IFBlock(nn.Module):
         x = rescale(stack, 1 / scale)
         if flow is not None:
             x = cat((x, rescale_flow(flow, 1 / scale)), 1)
-        x = self.conv0(x)
-        deep = self.convblock(x)
-        out = self.lastconv(deep + x if self.style.body == "skip" else deep)
+        out = self.reduced(x)
         zoom = scale if self.style.shuffled else 2 * scale
         out = rescale(out, zoom)
         return out[:, :4] * zoom, out[:, 4:5], out[:, 5:]
+
+    def reduced(self, x: Tensor) -> Tensor:
+        """The outputs before they are brought back to full size, of a stack and flow that are reduced already."""
+        x = self.conv0(x)
+        deep = self.convblock(x)
+        out: Tensor = self.lastconv(deep + x if self.style.body == "skip" else deep)
+        return out
 
 
 class ContextNet(nn.Module):
@@ -93,10 +98,22 @@ class ContextNet(nn.Module):
         self.conv4 = Halving(4 * width, 8 * width)
 
     def forward(self, image: Tensor, flow: Tensor) -> list[Tensor]:
-        features, warped = image, []
+        return self.warped(self.features(image), flow)
+
+    def features(self, image: Tensor) -> list[Tensor]:
+        """Before they are warped: the same whatever the flow."""
+        features = [image]
         for stage in (self.conv1, self.conv2, self.conv3, self.conv4):
-            features, flow = stage(features), rescale_flow(flow, 0.5)
-            warped.append(warp(features, flow))
+            features.append(stage(features[-1]))
+        return features[1:]
+
+    @staticmethod
+    def warped(features: list[Tensor], flow: Tensor) -> list[Tensor]:
+        """The features, each warped by the flow (B, 2, H, W) of the frame they are of."""
+        warped = []
+        for each in features:
+            flow = rescale_flow(flow, 0.5)
+            warped.append(warp(each, flow))
         return warped
 
 
@@ -116,7 +133,10 @@ class Unet(nn.Module):
         self.conv = nn.Conv2d(width, 3, 3, 1, 1)
 
     def forward(self, stack: Tensor, context0: list[Tensor], context1: list[Tensor]) -> Tensor:
-        half = self.down0(stack)
+        return self.from_half(self.down0(stack), context0, context1)
+
+    def from_half(self, half: Tensor, context0: list[Tensor], context1: list[Tensor]) -> Tensor:
+        """From the stack's features at 1/2 on, which are `down0` of it."""
         quarter = self.down1(cat((half, context0[0], context1[0]), 1))
         eighth = self.down2(cat((quarter, context0[1], context1[1]), 1))
         sixteenth = self.down3(cat((eighth, context0[2], context1[2]), 1))

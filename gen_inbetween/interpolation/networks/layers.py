@@ -5,7 +5,10 @@ Sub-modules bear the names of the published files (hzwer/ECCV2022-RIFE and hzwer
 
 from __future__ import annotations
 
+from collections.abc import Sequence
+
 from torch import Tensor, nn, ones
+from torch.nn import functional
 
 
 def convolution(channels: int, width: int, stride: int = 1, *, learned_slope: bool = True) -> nn.Sequential:
@@ -37,6 +40,18 @@ class Halving(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         return self.conv2(self.conv1(x))
+
+    def of_parts(self, parts: Sequence[Tensor]) -> Tensor:
+        """Of the parts (B, c, H, W) put together along their channels, without the large tensor that would be.
+
+        A convolution of a few channels of a large picture needs no other order of them in memory, either.
+        """
+        first, activation = self.conv1
+        weights = first.weight.split([part.shape[1] for part in parts], 1)
+        sums = first.bias.view(1, -1, 1, 1)
+        for part, weight in zip(parts, weights, strict=True):
+            sums = sums + functional.conv2d(part, weight.contiguous(), None, first.stride, first.padding)
+        return self.conv2(activation(sums))
 
 
 def doubling(channels: int, width: int) -> nn.Sequential:

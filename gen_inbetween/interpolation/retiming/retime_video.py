@@ -22,18 +22,21 @@ from typing import Any
 
 import numpy as np
 import torch
+from tqdm import tqdm
 
 from gen_inbetween.interpolation.film_page.moments import pictures_of
 from gen_inbetween.interpolation.film_page.page import check_report, write_film_page
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.cadence import cadence_of
+from gen_inbetween.interpolation.retiming.cost import describe_cost, frames_between, usual_workers
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
 from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, TimedFrame, check_duplicates
 from gen_inbetween.interpolation.retiming.large_motion import LargeMotion, PairGenerator, Treatment, plan_treatment
 from gen_inbetween.interpolation.retiming.noted_pairs import Notes, noted_pairs
 from gen_inbetween.interpolation.retiming.stream import MEETS, draws_at, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
+from gen_inbetween.interpolation.retiming.workers import check_workers
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
@@ -72,6 +75,13 @@ class Drawing:
     iters: int
     phase: float  # which part of its step each frame shows, 0 to below 1
     treatment: Treatment  # of pairs whose motion is doubtful
+    workers: int | None = None  # threads that draw; None: `usual_workers`
+
+    def workers_for(self, pixels: Pixels) -> int:
+        """How many threads draw frames like this one; 0: none, where a diffusion model wants all cores at once."""
+        if self.treatment.generator is not None:
+            return 0
+        return self.workers or usual_workers(self.interpolator, *pixels.shape[:2])
 
     @property
     def total(self) -> int:
@@ -146,6 +156,7 @@ def retime_video(
     folder_rate: float | str | None = None,
     interlaced: Interlaced = "deinterlace",
     device: str | torch.device | None = None,
+    workers: int | None = None,
     resume: bool = True,
     overwrite: bool = False,
     report: str | os.PathLike[str] | None = None,
@@ -179,6 +190,8 @@ def retime_video(
         folder_rate: frames a second of a folder of images; None assumes 24, with a notice.
         interlaced: "deinterlace" interlaced film, with a notice, or "keep" its frames as they are.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
+        workers: how many pairs are drawn side by side, each on a core of its own; None: one a core, as far as the
+            memory goes. The frames are the same whatever it is.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
         overwrite: replace a file that was not written by this package, too; never the source.
         report: write a page of HTML there: curves of motion and doubt, the moments to look at, settings and notices.
@@ -199,6 +212,7 @@ def retime_video(
     check_duplicates(duplicates)
     check_phase(phase)
     treatment = plan_treatment(large_motion, generator)
+    check_workers(workers)
     plan_output(out, asked or DEFAULT_RATE, options=video)
     check_audio(audio, out, bent=bent != LINEAR)
     path = stored_input() if is_pipe(path) else given
@@ -223,7 +237,7 @@ def retime_video(
         "interpolator": asdict(opened.info),
         "settings": settings,
     }
-    drawing = Drawing(source, rate, slowing, opened, treatment=treatment, **options)
+    drawing = Drawing(source, rate, slowing, opened, treatment=treatment, **options, workers=workers)
     plan.announce()
     parts = (
         Segments(plan, drawing.total, identity | {"versions": manifests.versions()}) if plan.output.resumable else None
@@ -302,8 +316,16 @@ def _streamed_frames(drawing: Drawing, done: int, notes: Notes) -> Iterator[Pixe
             break
     steps = Fraction(pair.first.seconds) * drawing.rate * drawing.slowing - Fraction(drawing.phase)
     begin = min(done, max(0, math.ceil(steps)))
+    workers = drawing.workers_for(pair.first.pixels)
+
+    def announce(seconds: float) -> None:
+        count = frames_between(map(drawing.time, range(begin, drawing.total)), drawing.source.times, MEETS)
+        with tqdm.external_write_mode():  # above the bar, not on its line
+            log.info("%s", describe_cost(count, seconds, workers))
+
     times = map(drawing.time, range(begin, drawing.total))
-    drawn = retime_pairs(itertools.chain([pair], pairs), times, drawing.interpolator, **drawing.options)
+    more: dict[str, Any] = {"workers": workers, "on_first": announce} | drawing.options
+    drawn = retime_pairs(itertools.chain([pair], pairs), times, drawing.interpolator, **more)
     yield from itertools.islice(drawn, done - begin, None)
 
 
@@ -339,7 +361,10 @@ def _curved_frames(
         seam=float(end) if loop else None,
         seconds=lambda number: float(shown[int(number)]),
     )
-    drawn = retime_in_any_order(pairs, positions, drawing.interpolator, progress=progress, **drawing.options)
+    workers = drawing.workers_for(images[0])
+    drawn = retime_in_any_order(
+        pairs, positions, drawing.interpolator, progress=progress, workers=workers, **drawing.options
+    )
     yield from drawn[done:]
 
 

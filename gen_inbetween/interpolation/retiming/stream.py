@@ -10,7 +10,9 @@ their halves.
 
 from __future__ import annotations
 
-from collections.abc import Iterable, Iterator
+import itertools
+from collections.abc import Callable, Iterable, Iterator
+from time import perf_counter
 from typing import Any
 
 import numpy as np
@@ -22,6 +24,7 @@ from gen_inbetween.interpolation.pairs import between_frames
 from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
 from gen_inbetween.interpolation.retiming.large_motion import DRAWN, Treatment
+from gen_inbetween.interpolation.retiming.workers import in_order
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.runtime.progress import track
 
@@ -36,6 +39,8 @@ def retime_pairs(
     passthrough: bool = True,
     iters: int = 1,
     treatment: Treatment = DRAWN,
+    workers: int = 0,
+    on_first: Callable[[float], object] | None = None,
 ) -> Iterator[Pixels]:
     """The frames shown at `times`; pairs are read as they are needed, and no further than the last time.
 
@@ -47,12 +52,18 @@ def retime_pairs(
             that no frame is sharper than its neighbours.
         iters: for the "+ref" kinds, steps from one frame to the next, or from the source frame to the first.
         treatment: of pairs whose motion is doubtful.
+        workers: threads that draw pairs ahead, side by side; 0: each frame is drawn when it is asked for.
+        on_first: called with the seconds that the first frame took to be drawn.
 
     Raises:
         InterpolatorError: while reading: frames as in `frame_pairs`, times that fall.
     """
-    rising = _check_rising(times)
-    source = _Source(interpolator, passthrough, iters, treatment)
+    parts = _parts(pairs, _check_rising(times), _Source(interpolator, passthrough, iters, treatment, on_first))
+    yield from in_order(parts, workers) if workers else itertools.chain.from_iterable(parts)
+
+
+def _parts(pairs: Iterable[FramePair], rising: Iterator[float], source: _Source) -> Iterator[Iterator[Pixels]]:
+    """The frames within each pair, and those after the last one."""
     time: float | None = None
     for number, pair in enumerate(pairs):
         time = next(rising, None) if number == 0 else time
@@ -61,12 +72,10 @@ def retime_pairs(
         while time is not None and time < pair.last.seconds - MEETS * length:
             shares.append((time - pair.first.seconds) / length)
             time = next(rising, None)
-        yield from _within(pair, shares, source)
+        yield _within(pair, shares, source)
         if time is None:
             return
-    while time is not None:  # at the last frame and after it
-        yield source(pair.last.pixels)
-        time = next(rising, None)
+    yield (source(pair.last.pixels) for _ in itertools.chain([time], rising))
 
 
 def retime_in_any_order(
@@ -78,13 +87,14 @@ def retime_in_any_order(
     iters: int,
     progress: bool,
     treatment: Treatment = DRAWN,
+    workers: int = 0,
 ) -> list[Pixels]:
     """The frames of `retime_pairs` at times (N,) that may turn back; each different one is drawn once.
 
     The stream runs forwards; its frames are then put wherever they are wanted. progress: show a bar on stderr.
     """
     forwards, order = np.unique(times, return_inverse=True)
-    options: dict[str, Any] = {"passthrough": passthrough, "iters": iters, "treatment": treatment}
+    options: dict[str, Any] = {"passthrough": passthrough, "iters": iters, "treatment": treatment, "workers": workers}
     frames = retime_pairs(pairs, forwards.tolist(), interpolator, **options)
     drawn = list(track(frames, interpolator.info.name, len(forwards), shown=progress))
     return [drawn[number] for number in order]
@@ -108,8 +118,16 @@ def _check_rising(times: Iterable[float]) -> Iterator[float]:
 class _Source:
     """Source frames as they are to appear. The last one passed through is kept: held frames come often."""
 
-    def __init__(self, interpolator: FrameInterpolator, passthrough: bool, iters: int, treatment: Treatment) -> None:
+    def __init__(
+        self,
+        interpolator: FrameInterpolator,
+        passthrough: bool,
+        iters: int,
+        treatment: Treatment,
+        on_first: Callable[[float], object] | None = None,
+    ) -> None:
         self.interpolator, self.passthrough, self.iters, self.treatment = interpolator, passthrough, iters, treatment
+        self.on_first = on_first
         self._last: tuple[Pixels, Pixels] | None = None
 
     def __call__(self, pixels: Pixels) -> Pixels:
@@ -139,7 +157,12 @@ def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[P
         def walk(a: Tensor, b: Tensor) -> Iterator[Tensor]:
             return _walk(a, b, inside, source.interpolator, source.iters)
 
-        yield from draw_between(*ends, walk, device)
+        begun = perf_counter()
+        for pixels in draw_between(*ends, walk, device):
+            on_first, source.on_first = source.on_first, None
+            if on_first:
+                on_first(perf_counter() - begun)
+            yield pixels
 
 
 def _walk(a: Tensor, b: Tensor, shares: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:

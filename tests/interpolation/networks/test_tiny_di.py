@@ -75,6 +75,23 @@ def test_the_matches_of_a_pair_are_found_once_and_serve_every_time(monkeypatch: 
     assert len(forwards) == 1 and all(map(torch.equal, together, alone))
 
 
+@pytest.mark.parametrize("size", [(64, 48), (368, 368), (16, 400)])
+def test_frames_are_drawn_as_the_whole_estimate_has_them(size: tuple[int, int]) -> None:
+    """The fast way, every block at its own scale, against the plain one at full size; the weights are the bundled."""
+    network = load_interpolator("tiny-di").network
+    small = torch.rand(2, 1, 3, size[0] // 8, size[1] // 8, generator=torch.Generator().manual_seed(0))
+    a, b = (torch.nn.functional.interpolate(frame, size, mode="bicubic").clamp(0, 1) for frame in small)
+    times = torch.linspace(0.2, 0.8, size[1]).expand(1, 1, *size)  # a map: no number hides what it does to one
+    index = torch.cat((times, torch.zeros_like(times), a), 1)
+    with torch.no_grad():
+        whole = network(a, b, index)
+        drawn = network(a, b, index, **network.prepare(a, b))
+    apart = (whole.frame - drawn.frame).abs()
+    assert apart.mean() < 0.02 / 255 and apart.max() < 2 / 255
+    assert (whole.flows[-1] - drawn.flows[-1]).abs().mean() < 0.01
+    assert (whole.masks[-1] - drawn.masks[-1]).abs().mean() < 1e-3
+
+
 def test_a_few_steps_of_training_bring_the_loss_down(triplets: Triplets) -> None:
     torch.manual_seed(0)
     network = TinyDI(**TINY)
