@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 from typing import Any
 
 from comfy_api.latest import io
@@ -11,6 +12,8 @@ from .conversion import mask_of, outputs_of, pictures_of
 from .folders import interpolator_source
 from .inputs import CATEGORY, clip_outputs, curve_input, interpolator_input
 from .running import film_device, working
+
+log = logging.getLogger("gen_inbetween")
 
 
 class EditMotion(io.ComfyNode):
@@ -55,12 +58,16 @@ class EditMotion(io.ComfyNode):
     ) -> io.NodeOutput:
         """The edited clip."""
         from gen_inbetween.interpolation.editing.edit_motion import edit_motion
+        from gen_inbetween.interpolation.editing.masks import mask_notices
         from gen_inbetween.interpolation.editing.retime_objects import retime_objects
 
         pictures = pictures_of(images)
         painted: list[Any] = [mask_of(mask) for mask in masks.values() if mask is not None]
         if empty := next((number for number, mask in enumerate(painted, 1) if mask is None), None):
             raise ValueError(f"mask {empty}: expected a thing painted in the first frame, got nothing")
+        for number, mask in enumerate(painted, 1):
+            for notice in mask_notices(mask):
+                log.warning("mask %d: %s", number, notice)
         lines = [line.strip() for line in curves.splitlines() if line.strip()]
         settings: dict[str, Any] = {"background": background, "fps": fps, "device": film_device(), "progress": False}
         if num_frames:

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import logging
 import re
 from collections.abc import Sequence
 from pathlib import Path
@@ -31,6 +32,8 @@ if TYPE_CHECKING:
     from gen_inbetween.media.source import Source
     from gen_inbetween.media.tracks.tracks import Tracks
     from gen_inbetween.media.writing.options import VideoOptions
+
+log = logging.getLogger("gen_inbetween")
 
 POINT = r"\s*\d+(\.\d+)?,\d+(\.\d+)?\s*"
 CLICK = re.compile(rf"{POINT}(\+{POINT})*")
@@ -75,9 +78,18 @@ def edit(
     ] = None,
     iters: Annotated[int | None, typer.Option(help="A pair: steps along references. [default: 2]")] = None,
     feather: Annotated[int | None, typer.Option(help="A pair: odd width of the blur of the map, pixels.")] = None,
+    sam: Annotated[
+        bool, typer.Option("--sam", help="Clicks by SAM, whose weights must be here; without it no weights are needed.")
+    ] = False,
+    sam_model: Annotated[
+        str | None, typer.Option(metavar="MODEL", help="SAM or SAM 2, a folder or a hub id; means --sam too.")
+    ] = None,
     masks_out: Annotated[
         Path | None, typer.Option("--show-masks", help="Also write a picture of the things, to be looked at.")
     ] = None,
+    masks_only: Annotated[
+        bool, typer.Option("--masks-only", help="Write the masks to OUT, a folder (one mask: a .png), and stop there.")
+    ] = False,
     audio: Annotated[
         str | None,
         typer.Option(metavar="keep|stretch|drop", help="A clip's sound. [default: it goes with the pictures]"),
@@ -102,24 +114,33 @@ def edit(
 
     inputs = with_images([*frames, interpolator, *(thing for thing in things or () if not CLICK.fullmatch(thing))])
     video = VideoOptions(codec, crf, pix_fmt)
-    check_output(out, inputs, overwrite=overwrite, video=video)
-    check_report(report, place_of(out), inputs, overwrite=overwrite)
+    if masks_only:
+        _check_masks(out, things or (), inputs, film=len(frames) == 1, overwrite=overwrite, report=report)
+    else:
+        check_output(out, inputs, overwrite=overwrite, video=video)
+        check_report(report, place_of(out), inputs, overwrite=overwrite)
     if masks_out is not None:
         _check_picture(masks_out, [*inputs, out], overwrite)
     curves = list(curve or ())
-    if len(curves) != len(things or ()):
+    if len(curves) != len(things or ()) and not masks_only:
         raise ValueError(f"say one --curve for each --mask or --click; got {len(curves)} for {len(things or ())}")
+    weights = _sam_weights(sam, sam_model, things or ())
     rate = None if fps is None else float(exact_rate(fps))
     settings: dict[str, Any] = {"background": background, "num_frames": num_frames, "fps": rate}
     settings |= {"interpolator": interpolator, "device": device}
     settings |= {"iters": iters, "feather": feather}
     settings = {key: value for key, value in settings.items() if value is not None}
-    _check_settings(frames, out, settings, audio)
+    if not masks_only:
+        _check_settings(frames, out, settings, audio)
     source, first, film = _source(frames)
-    tracks = None if film is None else _tracks(source, film, out, settings, audio)
-    masks = _masks(first, things or (), off or ())
+    tracks = None if film is None or masks_only else _tracks(source, film, out, settings, audio)
+    masks = _masks(first, things or (), off or (), weights, device)
+    _tell(masks, things or ())
     if masks_out is not None:
         _show(first, masks, masks_out)
+    if masks_only:
+        _write_masks(frames, source, masks, {"things": things, "off": off, "sam": weights and weights.name}, out)
+        return
     with reserved(place_of(out)):
         edited = _edit_source(source, masks, curves, settings)
         name = " and ".join(path.name for path in frames)
@@ -198,20 +219,49 @@ def _edit_source(source: Any, masks: Any, curves: list[str], settings: dict[str,
     return retime_objects(source, masks, curves, **settings)
 
 
-def _masks(first: Image.Image, things: Sequence[str], off: Sequence[str]) -> np.ndarray:
+def _sam_weights(sam: bool, model: str | None, things: Sequence[str]) -> Path | None:
+    """The folder of SAM's weights, found before the work; None: clicks go without SAM."""
+    if not sam and model is None:
+        return None
+    if not any(CLICK.fullmatch(thing) for thing in things):
+        raise ValueError("--sam says what makes a mask of a --click; there is no --click")
+    from gen_inbetween.interpolation.editing.sam import find_sam
+
+    return find_sam(model)
+
+
+def _masks(
+    first: Image.Image, things: Sequence[str], off: Sequence[str], sam: Path | None, device: str | None
+) -> np.ndarray:
     """The masks of files and of clicks, in the order they were given."""
     import numpy as np
 
-    from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+    from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
     from gen_inbetween.interpolation.editing.masks import open_masks
+    from gen_inbetween.interpolation.editing.sam import masks_from_sam
 
     clicked = [_points(thing) for thing in things if CLICK.fullmatch(thing)]
     if off and not clicked:
         raise ValueError("--off says what a --click is not on; there is no --click")
     negative = [point for text in off for point in _points(text)]
-    clicked_masks = iter(masks_from_clicks(first, clicked, negative=negative) if clicked else ())
+    if not clicked:
+        clicked_masks = iter(())
+    elif sam is None:
+        clicked_masks = iter(masks_from_clicks(first, clicked, negative=negative))
+    else:
+        clicked_masks = iter(masks_from_sam(first, clicked, negative=negative, model=sam, device=device))
     masks = [next(clicked_masks) if CLICK.fullmatch(thing) else open_masks([thing], first.size)[0] for thing in things]
     return np.stack(masks) if masks else np.zeros((0, first.height, first.width), bool)
+
+
+def _tell(masks: np.ndarray, things: Sequence[str]) -> None:
+    """Say of which masks a person should have a look."""
+    from gen_inbetween.interpolation.editing.masks import mask_notices
+
+    for mask, thing in zip(masks, things, strict=True):
+        clicked = CLICK.fullmatch(thing) is not None
+        for notice in mask_notices(mask, clicked=clicked):
+            log.warning("the mask of %s: %s", f"--click {thing}" if clicked else thing, notice)
 
 
 def _points(text: str) -> list[tuple[float, float]]:
@@ -223,15 +273,43 @@ def _points(text: str) -> list[tuple[float, float]]:
 
 def _show(first: Image.Image, masks: np.ndarray, path: Path) -> None:
     """The first frame, dim, beside each thing in its own light."""
-    import numpy as np
-    from PIL import Image as Images
-
+    from gen_inbetween.interpolation.editing.mask_files import things_sheet
     from gen_inbetween.media.clip import save_sheet
-    from gen_inbetween.media.contact_sheet import contact_sheet
 
-    pixels = np.asarray(first)
-    lit = [Images.fromarray(np.where(mask[..., None], pixels, pixels // 4)) for mask in masks]
-    save_sheet(path, contact_sheet({"the first frame, and each thing": [first, *lit]}, columns=len(lit) + 2))
+    save_sheet(path, things_sheet({"the first frame, and each thing": first}, [masks]))
+
+
+def _check_masks(
+    out: Path, things: Sequence[str], inputs: Sequence[Any], *, film: bool, overwrite: bool, report: Path | None
+) -> None:
+    from gen_inbetween.interpolation.editing.mask_files import check_masks_output
+
+    if not things:
+        raise ValueError("--masks-only: say which with --click or --mask")
+    if report is not None:
+        raise ValueError("--report tells of a clip; --masks-only draws none")
+    check_masks_output(out, len(things), inputs, film=film, overwrite=overwrite)
+
+
+def _write_masks(paths: Sequence[Path], source: Any, masks: np.ndarray, asked: dict[str, Any], out: Path) -> None:
+    """The masks of the first frame, or of each frame of a clip, in which they follow the things."""
+    from gen_inbetween.interpolation.editing.mask_files import save_masks
+    from gen_inbetween.interpolation.editing.mask_propagation import follow_things
+    from gen_inbetween.media.image import load_image
+    from gen_inbetween.runtime import manifest as manifests
+    from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
+
+    settings: dict[str, Any] = {"method": "masks"} | {key: value for key, value in asked.items() if value}
+    if isinstance(source, tuple):
+        frames, followed, records = [source[0]], [masks], [{} for _ in masks]
+    else:
+        frames, (followed, records) = list(source.frames), follow_things(source, masks)
+    settings["masks"] = [{"sha256": mask_sha256(mask), **lost} for mask, lost in zip(masks, records, strict=True)]
+    record = {"frame0": {"path": str(paths[0].resolve()), "sha256": image_sha256(frames[0])}}
+    seen = [load_image(frame) for frame in frames]
+    see = save_masks(out, seen, followed, manifests.record(frames=record, settings=settings))
+    count = len(masks) * len(followed)
+    say(out, f"{out}: {count} mask{'s' * (count > 1)}, {frames[0].width}x{frames[0].height}", see=see)
 
 
 def _check_picture(path: Path, inputs: Sequence[str | Path | None], overwrite: bool) -> None:
@@ -260,5 +338,6 @@ Curves: linear, ease-in, ease-out, ease-in-out, hold-start, hold-end, bounce, th
 \b
 Examples:
   inbetween edit a.png b.png --mask car.png --curve ease-in --mask dog.png --curve 0:0,0.5:0.8,1:1 -o clip.mp4
-  inbetween edit a.png b.png --click 320,200 --curve hold-start --show-masks masks.png -o clip.mp4
+  inbetween edit a.png b.png --click 320,200 --off 400,90 --masks-only -o masks   # look first, then:
+  inbetween edit a.png b.png --click 320,200 --off 400,90 --curve hold-start -o clip.mp4
   inbetween edit clip.mp4 --click 320,200+350,260 --off 400,90 --curve hold-end -o clip_edited.mp4"""

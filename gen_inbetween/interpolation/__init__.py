@@ -13,8 +13,8 @@ from typing import TYPE_CHECKING
 import lazy_loader
 
 if TYPE_CHECKING:
+    from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
     from gen_inbetween.interpolation.editing.edit_motion import edit_motion
-    from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
     from gen_inbetween.interpolation.editing.masks import MaskError
     from gen_inbetween.interpolation.editing.retime_objects import retime_objects
     from gen_inbetween.interpolation.editing.sam import masks_from_sam
@@ -65,7 +65,7 @@ __getattr__, __dir__, _ = lazy_loader.attach(
     __name__,
     submod_attrs={
         "editing.edit_motion": ["edit_motion"],
-        "editing.grabcut": ["masks_from_clicks"],
+        "editing.clicks": ["masks_from_clicks"],
         "editing.masks": ["MaskError"],
         "editing.retime_objects": ["retime_objects"],
         "editing.sam": ["masks_from_sam"],

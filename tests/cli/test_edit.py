@@ -157,3 +157,66 @@ def test_an_edited_clip_has_a_page_with_the_manifest_s_figures(folder):
     assert run(folder, *words[:-1], str(folder / "clip" / "0.png")).exit_code == 2
     assert run(folder, "a.png", "b.png", *words[1:-1], str(folder / "pair.html")).exit_code == 0
     assert "a.png and b.png" in (folder / "pair.html").read_text()
+
+
+def masks_of(folder, *words: str, out: str = "masks"):
+    """What `edit --masks-only` says; names of the folder, and options as they are."""
+    named = [str(folder / word) if (folder / word).exists() else word for word in words]
+    return CliRunner().invoke(app, ["edit", *named, "--masks-only", "-o", str(folder / out)])
+
+
+def test_masks_only_writes_them_and_stops(folder):
+    done = masks_of(folder, "a.png", "b.png", "--click", "32,32", "--mask", "m.png")
+    assert done.exit_code == 0 and "2 masks, 96x64" in done.output, done.output
+    names = sorted(path.name for path in (folder / "masks").iterdir())
+    assert names == ["inbetween.json", "mask1.png", "mask2.png", "things.png"]
+    clicked, drawn = (np.asarray(Image.open(folder / "masks" / f"mask{k}.png")) > 127 for k in (1, 2))
+    assert (clicked & drawn).sum() > 0.9 * (clicked | drawn).sum()
+    made = json.loads((folder / "masks" / "inbetween.json").read_text())["settings"]
+    assert made["method"] == "masks" and made["masks"][1]["sha256"] == mask_sha256(drawn)
+    again = masks_of(folder, "a.png", "b.png", "--click", "32,32")
+    assert again.exit_code == 0 and not (folder / "masks" / "mask2.png").exists(), again.output
+
+
+def test_one_mask_of_a_picture_may_be_one_file(folder):
+    done = masks_of(folder, "a.png", "b.png", "--click", "32,32", out="one.png")
+    assert done.exit_code == 0 and np.asarray(Image.open(folder / "one.png")).max() == 255, done.output
+
+
+def test_masks_of_a_film_are_one_a_frame_and_say_where_the_thing_is_lost(folder, caplog):
+    ground = np.random.default_rng(0).normal((60, 100, 50), 6, (64, 96, 3)).clip(0, 255).astype(np.uint8)
+    Image.fromarray(ground).save(folder / "clip" / "3.png")
+    with caplog.at_level("WARNING", "gen_inbetween"):
+        done = masks_of(folder, "clip", "--click", "32,32")
+    assert done.exit_code == 0 and "4 masks" in done.output, done.output
+    assert (folder / "masks" / "mask1_00003.png").is_file() and "thing 1 is lost from frame 3" in caplog.text
+    made = json.loads((folder / "masks" / "inbetween.json").read_text())["settings"]
+    assert made["masks"][0]["lost"][0]["frames"] == [3, 3]
+
+
+@pytest.mark.parametrize(
+    ("words", "message"),
+    [
+        (["a.png", "b.png", "--masks-only", "-o", "m"], "say which with --click or --mask"),
+        (["a.png", "b.png", "--click", "5,5", "--masks-only", "--report", "r.html", "-o", "m"], "--report tells of a"),
+        (["a.png", "b.png", "--click", "5,5", "--masks-only", "-o", "m.mp4"], "writes PNG files: name a folder"),
+        (["clip", "--click", "5,5", "--masks-only", "-o", "m1.png"], "the masks of a film are more than one picture"),
+        (["a.png", "b.png", "--mask", "m.png", "--masks-only", "-o", "m.png"], "m.png is an input"),
+        (["a.png", "b.png", "--click", "5,5", "--masks-only", "-o", "clip"], "gen_inbetween did not make"),
+        (["a.png", "b.png", "--mask", "m.png", "--curve", "linear", "--sam", "-o", "c.gif"], "there is no --click"),
+        (["a.png", "b.png", "--click", "5,5", "--curve", "linear", "--sam", "-o", "c.gif"], "SAM needs weights"),
+        (["a.png", "b.png", "--click", "5,5", "--curve", "linear", "--sam-model", "a/b", "-o", "c.gif"], "'a/b' is on"),
+    ],
+)
+def test_what_masks_are_refused_for(folder, monkeypatch, words, message):
+    monkeypatch.setenv("HF_HUB_CACHE", str(folder / "none"))
+    monkeypatch.setenv("GEN_INBETWEEN_MODELS", str(folder / "none"))
+    monkeypatch.chdir(folder)
+    done = CliRunner().invoke(app, ["edit", *words])
+    assert done.exit_code == 2 and message in " ".join(done.output.split()), done.output
+
+
+def test_a_mask_that_looks_wrong_is_said(folder, caplog):
+    with caplog.at_level("WARNING", "gen_inbetween"):
+        done = run(folder, "a.png", "b.png", "--click", "80,10", "--curve", "linear", "--frames", "3")
+    assert done.exit_code == 0 and "the mask of --click 80,10: this is the background" in caplog.text

@@ -25,7 +25,7 @@ from gen_inbetween.cli.app import app
 from gen_inbetween.diffusion import pipeline
 from gen_inbetween.generation import batch, demo, generate, replay, sample
 from gen_inbetween.interpolation import registry
-from gen_inbetween.interpolation.editing import edit_motion, grabcut, retime_objects
+from gen_inbetween.interpolation.editing import clicks, edit_motion, retime_objects
 from gen_inbetween.interpolation.retiming import retime_video
 from gen_inbetween.models import loading
 from gen_inbetween.runtime import files
@@ -39,7 +39,7 @@ LOADED = (
     sample,
     registry,
     edit_motion,
-    grabcut,
+    clicks,
     retime_objects,
     retime_video,
     loading,

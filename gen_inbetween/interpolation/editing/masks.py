@@ -17,6 +17,9 @@ Mask: TypeAlias = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.
 Bool: TypeAlias = NDArray[np.bool_]
 
 BLACK = (0, 0, 0)  # what is transparent in a mask is not of the object
+TINY, HUGE = 0.001, 0.5  # of the picture: shares that are seldom one thing
+EDGE_SHARE = 0.02  # of a side of the picture: a mask that covers less of it does not count as touching it
+SURROUNDING = 0.4  # of the picture's border: a mask of a click that covers as much of it is the background
 
 
 class MaskError(ValueError):
@@ -42,6 +45,26 @@ def open_masks(masks: Sequence[Mask] | np.ndarray | torch.Tensor, size: tuple[in
         raise MaskError("expected a list of masks, one for each object; got a single one: put it into a list")
     opened = [_open(mask, f"mask {number}", size) for number, mask in enumerate(masks, 1)]
     return np.stack(opened) if opened else np.zeros((0, size[1], size[0]), bool)
+
+
+def mask_notices(mask: Bool, *, clicked: bool = False) -> list[str]:
+    """What a person should be told about a mask (H, W) before work goes into it; [] where it looks like a thing.
+
+    clicked: it comes from a click, which may have been on the background.
+    """
+    share = float(mask.mean())
+    sides = {"left": mask[:, 0], "right": mask[:, -1], "top": mask[0], "bottom": mask[-1]}
+    touched = [name for name, side in sides.items() if side.mean() > EDGE_SHARE]
+    if clicked and (np.concatenate(list(sides.values())).mean() > SURROUNDING or len(touched) == 4):
+        return ["this is the background, it seems: it covers most of the picture's border; click on the thing itself"]
+    notices = []
+    if share < TINY:
+        notices.append(f"it is tiny, {100 * share:.2g} % of the picture: a part of the thing, perhaps")
+    if share > HUGE:
+        notices.append(f"it is huge, {100 * share:.0f} % of the picture: more than the thing, perhaps")
+    if touched:
+        notices.append(f"it touches the picture's border ({', '.join(touched)}): what lies beyond stays unseen")
+    return notices
 
 
 def uncovered(masks: Bool) -> Bool:

@@ -29,7 +29,7 @@ from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grow_mask
 from gen_inbetween.interpolation.editing.edit_motion import edit_record
 from gen_inbetween.interpolation.editing.index_maps import Curve, layer_positions
-from gen_inbetween.interpolation.editing.mask_propagation import masks_between, propagate_masks
+from gen_inbetween.interpolation.editing.mask_propagation import follow_things, masks_between
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
 from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
@@ -82,7 +82,8 @@ def retime_objects(
     filmed stays missing, also where it would now be seen; so does what was outside of the picture in the first frame.
     The background must be one plane, or far away: with a near and a far part under a moving camera, what fills holes is
     displaced. What no frame shows is painted over, blurred. Masks follow by flow and colour: of a thing that turns, or
-    has the colours of its surroundings, parts are lost on the way.
+    has the colours of its surroundings, parts are lost on the way. Where a thing is lost altogether, the log says so,
+    and the manifest: frames and seconds.
 
     Returns:
         The clip, with its manifest.
@@ -110,7 +111,7 @@ def retime_objects(
     positions = _frames_at(shares, old).tolist()
     draw = open_interpolator(interpolator, device)
     seen = [load_image(frame) for frame in old]
-    propagated = list(track(propagate_masks(seen, opened), "follow", len(old), shown=progress))
+    propagated, losses = follow_things(old, opened, progress=progress)
 
     def compose(pictures: list[Image.Image]) -> list[Image.Image]:
         layers = _Layers(pictures, seen, propagated, draw)
@@ -119,7 +120,7 @@ def retime_objects(
     frames = draw_parts(compose, old.frames)
     settings = {
         "method": "retime-objects",
-        "masks": [{"sha256": mask_sha256(mask)} for mask in opened],
+        "masks": [{"sha256": mask_sha256(mask), **lost} for mask, lost in zip(opened, losses, strict=True)],
         "curves": [asdict(parse_curve(curve)) for curve in curves],
         "background": asdict(parse_curve(background)),
         "num_frames": count,

@@ -1,7 +1,7 @@
-"""Masks from points and boxes by SAM (Segment Anything, ICCV 2023).
+"""Masks from points and boxes by SAM (Segment Anything, ICCV 2023) and SAM 2.
 
 SAM comes through transformers and is loaded when called, never before. The image is embedded once; each prompt is then
-one call of the mask decoder, which gives up to three masks with a predicted IoU each. `grabcut.py` needs no weights.
+one call of the mask decoder, which gives up to three masks with a predicted IoU each. `clicks.py` needs no weights.
 """
 
 from __future__ import annotations
@@ -15,16 +15,31 @@ import numpy as np
 import torch
 from PIL import Image
 
-from gen_inbetween.interpolation.editing.grabcut import Point, points_of_objects
+from gen_inbetween.interpolation.editing.clicks import Point, points_of_objects
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError
 from gen_inbetween.media.image import Frame, load_image
 from gen_inbetween.runtime.devices import open_device
-from gen_inbetween.runtime.hub import MODELS_VARIABLE, ModelError, models_folder
+from gen_inbetween.runtime.files import read_kept
+from gen_inbetween.runtime.hub import MODELS_VARIABLE, ModelError, find_file, models_folder
 from gen_inbetween.runtime.messages import silence_torchvision_notice
 
 Box = tuple[float, float, float, float]  # left, top, right, bottom in pixels
 
-SAM = "facebook/sam-vit-base"
+SAMS = (  # looked for in this order where none is named: the best that computes fast comes first
+    "facebook/sam2.1-hiera-small",
+    "facebook/sam2.1-hiera-base-plus",
+    "facebook/sam2.1-hiera-tiny",
+    "facebook/sam2.1-hiera-large",
+    "facebook/sam-vit-base",
+    "facebook/sam-vit-large",
+    "facebook/sam-vit-huge",
+)
+CLASSES = {  # model_type in config.json -> the class in transformers
+    "sam": "SamModel",
+    "sam2": "Sam2Model",
+    "sam2_video": "Sam2Model",  # SAM 2's weights say so; single pictures use a part of them
+}
+IMAGENET_MEAN, IMAGENET_STD = (0.485, 0.456, 0.406), (0.229, 0.224, 0.225)
 
 
 def masks_from_sam(
@@ -33,7 +48,7 @@ def masks_from_sam(
     *,
     boxes: Sequence[Box] | None = None,
     negative: Sequence[Point] = (),
-    model: str | os.PathLike[str] = SAM,
+    model: str | os.PathLike[str] | None = None,
     device: str | torch.device | None = None,
 ) -> Bool:
     """Masks of objects that are pointed at, or boxed in, by SAM.
@@ -43,8 +58,9 @@ def masks_from_sam(
         points: one entry for each object: (x, y) in pixels, or several such points on the one object.
         boxes: one (left, top, right, bottom) for each object, in pixels; with points too, the box of each entry.
         negative: points that belong to none of the objects.
-        model: a folder with SAM's weights and preprocessor_config.json, or a hub id that is on this machine: in
-            $GEN_INBETWEEN_MODELS/<last part of the id>, or in the hub's cache. Nothing is downloaded.
+        model: a folder with weights and preprocessor_config.json of SAM or SAM 2, or a hub id that is on this machine:
+            in $GEN_INBETWEEN_MODELS/<last part of the id>, or in the hub's cache. Nothing is downloaded. None: the
+            first of SAMS that is here.
         device: where SAM computes; None: the best there is.
 
     Returns:
@@ -104,9 +120,8 @@ def _predict(sam: Any, processor: Any, picture: Image.Image, embedding: torch.Te
     inputs = processor(picture, return_tensors="pt", **prompt)
     prompts = {name: inputs[name].to(sam.device, _dtype_of(inputs[name])) for name in prompt}
     output = sam(image_embeddings=embedding, multimask_output=True, **prompts)
-    masks = processor.post_process_masks(
-        output.pred_masks.cpu(), inputs["original_sizes"].cpu(), inputs["reshaped_input_sizes"].cpu()
-    )[0][0]
+    sizes = [inputs[name].cpu() for name in ("original_sizes", "reshaped_input_sizes") if name in inputs]
+    masks = processor.post_process_masks(output.pred_masks.cpu(), *sizes)[0][0]
     return np.asarray(masks[int(output.iou_scores[0, 0].argmax())].numpy(), bool)
 
 
@@ -114,23 +129,77 @@ def _dtype_of(values: torch.Tensor) -> torch.dtype:
     return torch.float32 if values.is_floating_point() else values.dtype  # coordinates come in float64
 
 
-def _load_sam(model: str | os.PathLike[str], device: torch.device) -> tuple[Any, Any]:
-    silence_torchvision_notice()
-    from transformers import SamModel, SamProcessor
+def find_sam(model: str | os.PathLike[str] | None = None) -> Path:
+    """The folder of this model, or of the first of SAMS, on this machine; ModelError: it is not here."""
+    for name in [model] if model else SAMS:
+        folder = Path(os.path.expanduser(name))
+        if found := folder if folder.is_dir() else models_folder(folder.name) or _cached(str(name)):
+            return found
+    missing = f"{model!r} is" if model else f"none of {', '.join(Path(name).name for name in SAMS)} is"
+    place = f"${MODELS_VARIABLE}/{Path(model or SAMS[0]).name}"
+    raise ModelError(
+        f"SAM needs weights, and {missing} on this machine. Get them with `hf download {SAMS[0]}` (184 MB) or "
+        "`hf download facebook/sam-vit-base` (375 MB), or put config.json, preprocessor_config.json and "
+        f"model.safetensors into {place}; clicks without SAM (masks_from_clicks) need none"
+    )
 
-    folder = Path(os.path.expanduser(model))
-    source = folder if folder.is_dir() else models_folder(folder.name) or str(model)
-    try:
-        processor = SamProcessor.from_pretrained(source, local_files_only=True)
-        sam: Any = SamModel.from_pretrained(source, local_files_only=True)
-    except (OSError, ValueError) as error:  # transformers wraps what the hub and the files say into these
-        if isinstance(source, Path):
-            raise ModelError(
-                f"{source} holds no SAM that transformers can open: {str(error).splitlines()[0]}"
-            ) from error
+
+def _cached(name: str) -> Path | None:
+    """The folder of a hub id in the hub's cache."""
+    file = find_file(name, ["config.json"])
+    return file.parent if file else None
+
+
+def _load_sam(model: str | os.PathLike[str] | None, device: torch.device) -> tuple[Any, Any]:
+    silence_torchvision_notice()
+    folder = find_sam(model)
+    kind = read_kept(folder / "config.json").get("model_type")
+    if kind not in CLASSES:
         raise ModelError(
-            f"SAM's weights {source!r} are not on this machine. Get them with `hf download {SAM}`, or put config.json, "
-            f"preprocessor_config.json and model.safetensors into a folder, say ${MODELS_VARIABLE}/{Path(SAM).name}, "
-            "and give it as model; masks_from_clicks needs no weights"
-        ) from error
+            f"{folder} holds no SAM that can be opened: its config.json says model_type {kind!r}, "
+            f"expected one of {', '.join(CLASSES)}"
+        )
+    import transformers
+
+    if not hasattr(transformers, CLASSES[kind]):
+        raise ModelError(f"{folder} is of kind {kind}, which transformers {transformers.__version__} does not know")
+    try:
+        processor = transformers.SamProcessor.from_pretrained(folder) if kind == "sam" else Sam2Pictures(folder)
+        sam: Any = getattr(transformers, CLASSES[kind]).from_pretrained(folder, local_files_only=True)
+    except (OSError, ValueError, ImportError) as error:  # transformers wraps what the files say into these
+        raise ModelError(f"{folder} holds no SAM that can be opened: {str(error).splitlines()[0]}") from error
     return sam.to(device).eval(), processor
+
+
+class Sam2Pictures:
+    """Pictures, points and boxes as SAM 2 takes them, and its masks in pixels of the picture.
+
+    What `Sam2Processor` does, which needs torchvision: the picture is squeezed into a square, and so are the points.
+    """
+
+    def __init__(self, folder: Path) -> None:
+        said = read_kept(folder / "processor_config.json").get("image_processor", {})
+        said = {**read_kept(folder / "preprocessor_config.json"), **said}
+        size = said.get("size") or {"height": 1024, "width": 1024}
+        self.size = int(size["height"]), int(size["width"])
+        self.mean, self.std = (
+            torch.tensor(said.get(name) or default).view(3, 1, 1)
+            for name, default in (("image_mean", IMAGENET_MEAN), ("image_std", IMAGENET_STD))
+        )
+
+    def __call__(self, picture: Image.Image, return_tensors: str = "pt", **prompt: Any) -> dict[str, torch.Tensor]:
+        """pixel_values (1, 3, H, W), original_sizes (1, 2), and the prompts as tensors, their places in the square."""
+        pixels = torch.from_numpy(np.array(picture)).permute(2, 0, 1)[None].float() / 255
+        square = torch.nn.functional.interpolate(pixels, self.size, mode="bilinear", antialias=True)
+        inputs = {name: torch.tensor(value) for name, value in prompt.items()}
+        scale = torch.tensor([self.size[1] / picture.width, self.size[0] / picture.height])
+        for name, repeats in (("input_points", 1), ("input_boxes", 2)):
+            if name in inputs:
+                inputs[name] = inputs[name] * scale.repeat(repeats)
+        inputs["original_sizes"] = torch.tensor([[picture.height, picture.width]])
+        return {"pixel_values": (square - self.mean) / self.std, **inputs}
+
+    def post_process_masks(self, masks: torch.Tensor, sizes: torch.Tensor) -> list[torch.Tensor]:
+        """Masks (1, objects, choices, h, w) of the mask decoder as bool (objects, choices, H, W)."""
+        size = int(sizes[0, 0]), int(sizes[0, 1])
+        return [torch.nn.functional.interpolate(masks[0], size, mode="bilinear") > 0]

@@ -7,7 +7,7 @@ import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween.interpolation.editing.masks import MaskError, open_masks, uncovered
+from gen_inbetween.interpolation.editing.masks import MaskError, mask_notices, open_masks, uncovered
 
 SIZE = (80, 64)  # width, height
 
@@ -62,3 +62,27 @@ def test_what_is_listed_first_is_on_top():
     assert parts[0].sum() == 256 and parts[1].sum() == 128 and not (parts[0] & parts[1]).any()
     with pytest.raises(MaskError, match="mask 2 lies wholly under"):
         uncovered(np.stack([under, under]))
+
+
+def boxed(top: int, bottom: int, left: int, right: int) -> np.ndarray:
+    mask = np.zeros((100, 200), bool)
+    mask[top:bottom, left:right] = True
+    return mask
+
+
+@pytest.mark.parametrize(
+    ("mask", "clicked", "told"),
+    [
+        (boxed(20, 60, 30, 90), True, []),
+        (boxed(20, 23, 30, 33), True, ["tiny, 0.045 %"]),
+        (boxed(5, 95, 10, 190), True, ["huge, 81 %"]),
+        (boxed(0, 40, 0, 50), True, ["border (left, top)"]),
+        (boxed(10, 90, 198, 200), False, ["border (right)"]),
+        (~boxed(20, 60, 30, 90), True, ["the background"]),
+        (~boxed(20, 60, 30, 90), False, ["huge, 88 %", "border (left, right, top, bottom)"]),
+        (boxed(0, 100, 0, 100), True, ["the background"]),
+    ],
+)
+def test_what_a_person_should_look_at_is_told(mask, clicked, told):
+    notices = mask_notices(mask, clicked=clicked)
+    assert len(notices) == len(told) and all(part in notice for part, notice in zip(told, notices, strict=True))

@@ -22,12 +22,15 @@ from gen_inbetween.app.page.controls import (
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.painting import BRUSHES, dots_of, painted_masks, picture_of
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
 from gen_inbetween.interpolation.editing.edit_motion import MAP_TAKERS, edit_motion
-from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+from gen_inbetween.interpolation.editing.masks import mask_notices
+from gen_inbetween.interpolation.editing.sam import find_sam, masks_from_sam
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.runtime.hub import ModelError
 
 TAB = "things"
-WHOLE, DOTS = "whole things", "a dot on each: find the rest"
+WHOLE, DOTS, SAM = "whole things", "a dot on each: find the rest", "a dot on each: SAM finds the rest"
 HINT = "Drop two pictures, paint over a thing in the first one, choose how it moves, then press the button."
 
 
@@ -45,7 +48,7 @@ def build(page: Page) -> None:
                 )  # fmt: skip
                 with gr.Column(scale=2, min_width=160):
                     last = picture_zone("Last picture", f"{TAB}-last", height=330)
-            painted = gr.Radio([WHOLE, DOTS], value=WHOLE, label="I painted", elem_id=f"{TAB}-painted")
+            painted = gr.Radio(ways(), value=WHOLE, label="I painted", elem_id=f"{TAB}-painted")
             with gr.Row():
                 curves = {name: curve_control(f"The {name} thing", f"{TAB}-{name}", "ease-in-out") for name in BRUSHES}
             bar = run_bar("Move them", TAB, HINT)
@@ -78,7 +81,7 @@ def build(page: Page) -> None:
             raise ValueError("drop the first picture first")
         (second,) = open_pictures([last], page.settings, "the last picture")
         second = second.convert("RGB")
-        masks = things_of(editor, picture, painted)
+        masks = things_of(editor, picture, painted, page.settings.device)
         by_colour = dict(zip(BRUSHES, (orange, blue, green), strict=True))
         yield Step("found the things; ", 0, None, {found: shown(picture, masks)})
         settings: dict[str, Any] = {"background": background, "num_frames": int(frames or 25), "fps": fps or 7}
@@ -101,9 +104,8 @@ def build(page: Page) -> None:
                 made = progress.clip or made
                 yield Step("redrawing, ", progress.step, progress.steps or None, shows)
         saved = save(made, page.new_folder(), "moved")
-        yield Step(
-            f"Done: {saved.words}.", shows={strip: strip_of(made), clip: str(saved.path), **files.of(saved.path)}
-        )
+        said = f"Done: {saved.words}. {doubts(masks, painted)}".rstrip()
+        yield Step(said, shows={strip: strip_of(made), clip: str(saved.path), **files.of(saved.path)})
 
     inputs = [
         first,
@@ -122,13 +124,31 @@ def build(page: Page) -> None:
     wire(page, TAB, bar, make, inputs, [strip, clip, found, files.clip, files.manifest])
 
 
-def things_of(editor: Mapping[str, Any], picture: Image.Image, painted: str) -> dict[str, NDArray[np.bool_]]:
+def ways() -> list[str]:
+    """How things can be painted on: SAM's way only where its weights are."""
+    try:
+        find_sam()
+    except ModelError:
+        return [WHOLE, DOTS]
+    return [WHOLE, DOTS, SAM]
+
+
+def things_of(
+    editor: Mapping[str, Any], picture: Image.Image, painted: str, device: str | None = None
+) -> dict[str, NDArray[np.bool_]]:
     """The masks of the things by colour; of dots, what was found around them."""
     masks = painted_masks(editor)
     if painted == WHOLE:
         return masks
-    found = masks_from_clicks(picture, [dots_of(mask) for mask in masks.values()])
+    dots = [dots_of(mask) for mask in masks.values()]
+    found = masks_from_sam(picture, dots, device=device) if painted == SAM else masks_from_clicks(picture, dots)
     return dict(zip(masks, found, strict=True))
+
+
+def doubts(masks: Mapping[str, NDArray[np.bool_]], painted: str) -> str:
+    """What a person should look at in the masks, as a sentence for each; empty where all look like things."""
+    notices = {name: mask_notices(mask, clicked=painted != WHOLE) for name, mask in masks.items()}
+    return " ".join(f"The {name} thing: {notice}." for name, said in notices.items() for notice in said)
 
 
 def shown(picture: Image.Image, masks: Mapping[str, NDArray[np.bool_]]) -> Image.Image:

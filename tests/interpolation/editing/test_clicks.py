@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.interpolation.editing.grabcut import masks_from_clicks
+from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
 from gen_inbetween.interpolation.editing.masks import MaskError
 
 
