@@ -64,12 +64,12 @@ def copy_pages(app: Sphinx) -> None:
         target = DOCS / name
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
-        for path in sorted({*source.glob(pattern), *source.glob("stylize.md")}):
+        for path in sorted({*source.glob(pattern), *source.glob("stylize.md"), *source.glob("clicks.md")}):
             shutil.copy(path, target / path.name)
             pictures = source / path.stem
             if pictures.is_dir():
                 shutil.copytree(pictures, target / path.stem, ignore=shutil.ignore_patterns("*.html", "*.mp4"))
-        for picture in source.glob("*.png"):
+        for picture in (*source.glob("*.png"), *source.glob("*.jpg")):
             shutil.copy(picture, target / picture.name)
 
 
