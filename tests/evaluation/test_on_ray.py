@@ -9,6 +9,7 @@ import sys
 from pathlib import Path
 
 import pytest
+from ray_cases import QUICK
 
 ROOT = Path(__file__).resolve().parents[2]
 FEWER = ["limit=2", "methods={fade: {baseline: crossfade}}", "reference=fade"]
@@ -22,7 +23,7 @@ def test_a_cluster_gives_the_rows_of_one_process(tmp_path):
         out = tmp_path / engine
         command = [sys.executable, "eval/evaluate.py", "--config", "configs/eval/quick.yaml", f"output={out}", *FEWER]
         ran = subprocess.run(
-            [*command, "--engine", engine], cwd=ROOT, env={**os.environ}, capture_output=True, text=True
+            [*command, "--engine", engine], cwd=ROOT, env={**os.environ, **QUICK}, capture_output=True, text=True
         )
         assert ran.returncode == 0 and "0 failures" in ran.stdout, ran.stderr
         rows[engine] = [json.loads(line) for line in (out / "results.jsonl").read_text().splitlines()]

@@ -9,6 +9,7 @@ import numpy as np
 import prepare_clips
 import pytest
 from PIL import Image
+from ray_cases import QUICK
 
 from gen_inbetween.data.clips import ClipFolder
 from gen_inbetween.media.video_writer import write_video
@@ -31,8 +32,12 @@ def folder(tmp_path: Path) -> Path:
 
 
 @pytest.mark.slow
-def test_a_cluster_writes_the_files_of_one_process(folder: Path, tiny_folder: Path, tmp_path: Path, capsys) -> None:
+def test_a_cluster_writes_the_files_of_one_process(
+    folder: Path, tiny_folder: Path, tmp_path: Path, capsys, monkeypatch
+) -> None:
     ray = pytest.importorskip("ray", reason="ray is not installed")
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
     caches = {}
     try:
         for engine in ("local", "ray"):
