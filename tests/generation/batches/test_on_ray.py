@@ -170,7 +170,7 @@ def test_bad_rows_are_rows_of_the_report_and_poison_is_set_aside(tmp_path, monke
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     with pytest.MonkeyPatch.context() as other, cluster_of(other, 1) as poisoned:
         driver = start_driver(poisoned, pairs, tmp_path / "out", log=tmp_path / "log")
-        assert driver.wait(timeout=400) == 1
+        assert driver.wait(timeout=1000) == 1
     made, there, failed = numbers((tmp_path / "log").read_text())
     assert (made + there, failed) == (19, 4)  # rows made before the poison are there when it is tried again
     rows = (
