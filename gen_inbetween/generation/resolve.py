@@ -29,6 +29,7 @@ from gen_inbetween.models.configs import ModelConfigs
 from gen_inbetween.models.registry import size_of_configs
 from gen_inbetween.runtime.devices import default_dtype, open_device
 from gen_inbetween.runtime.hub import MOTION_FILE, find_file
+from gen_inbetween.runtime.messages import warn_once
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -76,6 +77,8 @@ def resolve_run(
     """
     device = open_device(settings.device)
     dtype = default_dtype(device) if settings.dtype is None else getattr(torch, settings.dtype)
+    if device.type == "cpu" and dtype is torch.float16:
+        warn_once("float16 takes a CPU many times as long as float32, which it takes unless dtype says otherwise")
     method = choose_method(settings.method, has_motion)
     if method.needs_motion and not has_motion:
         raise MissingMotionError(configs.name, find_file(configs.name, [MOTION_FILE]))

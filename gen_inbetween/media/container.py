@@ -27,11 +27,10 @@ from gen_inbetween.media.frames.colour import FilmColour, colour_of
 from gen_inbetween.media.frames.conversion import fitted, pixels_of
 from gen_inbetween.media.frames.light import dynamic_metadata, light_of
 from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
-from gen_inbetween.media.frames.pixels import limit_decoder
 from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, sixteen_bit, with_alpha
 from gen_inbetween.media.frames.siting import SILENT, sited
 from gen_inbetween.media.packets import whole_frames
-from gen_inbetween.media.reading.decoding import Interlaced, alpha_decoder, deinterlaced
+from gen_inbetween.media.reading.decoding import Interlaced, alpha_decoder, deinterlaced, limit_decoder
 from gen_inbetween.media.reading.decord_frames import check_decord, decord_frames
 from gen_inbetween.media.reading.sizes import SizeWatch
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError

@@ -135,7 +135,7 @@ def _deep(path: Path) -> Pixels | None:
     if problem := too_many_pixels(path, pixels_said(path)):
         raise FrameError(problem)
     try:
-        return read_deep(path)
+        return read_deep(path, most_pixels())
     except (OSError, ValueError, IndexError) as error:
         if path.suffix.lower() == ".exr":
             raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error

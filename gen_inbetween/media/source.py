@@ -122,6 +122,8 @@ class Source(ABC):
     def between(self, start: float | None = None, stop: float | None = None) -> TimedVideo:
         """The frames that begin in start <= time < stop seconds from the first one, each shown whole.
 
+        A picture that stands (a pause) is shown as far as it lies in the range, also where it began before.
+
         Raises:
             VideoError: an impossible range, or no frame in it.
         """
@@ -130,18 +132,22 @@ class Source(ABC):
             raise VideoError(f"expected 0 <= start < stop in seconds; got start={start}, stop={stop}")
         line = self.timeline
         first, last = np.searchsorted(self.times, (low - 1e-9, high - 1e-9))  # 1.2 s is meant, whatever 36 / 30 is
+        holds = find_holds(line.times)
+        paused = first > 0 and bool(holds[first - 1]) and low < line.times[first] - 1e-9
+        first -= paused
         if first == last:
             part = f"from {low:g} s on" if stop is None else f"from {low:g} to {high:g} s"
             raise VideoError(f"{self.path} has no frame {part}; it lasts {line.times[-1]:.3f} s")
-        begin, duration = float(line.times[first]), float(line.times[last] - line.times[first])
-        times, stands = line.times[first:last] - begin, find_holds(line.times)[first:last]
-        self._note_holds(np.diff(line.times)[first:last][stands])
+        begin = low if paused else float(line.times[first])
+        end = min(high, float(line.times[last])) if holds[last - 1] else float(line.times[last])
+        times, stands, duration = (line.times[first:last] - begin).clip(0), holds[first:last], end - begin
+        self._note_holds(np.diff(np.append(times, duration))[stands])
         return TimedVideo(
             self,
             slice(int(first), int(last)),
             times,
             duration,
-            line.rate or mean_rate(line.times[first : last + 1]),
+            line.rate or mean_rate(line.times if stands.all() else line.times[first : last + 1]),
             line.variable,
             line.origin + begin,
             self.sample_aspect,

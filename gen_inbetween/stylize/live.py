@@ -16,8 +16,8 @@ import torch
 from PIL import Image
 
 from gen_inbetween.interpolation.dis_flow import opencv
-from gen_inbetween.media.frames.pixels import limit_decoder
 from gen_inbetween.media.image import FrameError
+from gen_inbetween.media.reading.decoding import limit_decoder
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import save_image
 from gen_inbetween.stylize.examples import carried

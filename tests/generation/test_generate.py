@@ -15,9 +15,10 @@ from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import SamplerOptions
-from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.generate import Own, inbetween, open_source
 from gen_inbetween.generation.replay import replay
-from gen_inbetween.generation.resolve import approximations
+from gen_inbetween.generation.resolve import approximations, resolve_run
+from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.models.loading import open_pipeline
@@ -192,6 +193,14 @@ def test_an_overlarge_run_is_announced(make, caplog):
     assert any("expect it to run out of memory" in line for line in caplog.messages)
     assert clip.manifest["memory"]["split_guidance"] is True
     assert clip.manifest["memory"]["offload"] == "none"  # of a CPU to itself
+
+
+def test_half_precision_on_a_cpu_is_warned_of(tiny_folder, caplog):
+    configs = open_source(Settings(model=str(tiny_folder)), Own()).configs
+    resolve_run(Settings(dtype="float32"), configs, has_motion=False)
+    assert "float16" not in caplog.text
+    resolve_run(Settings(dtype="float16", device="cpu"), configs, has_motion=False)
+    assert "float16 takes a CPU many times as long" in caplog.text
 
 
 def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):

@@ -7,11 +7,8 @@ allows more.
 from __future__ import annotations
 
 import os
-from typing import Any
 
 from PIL import Image
-
-from gen_inbetween.media.frames.errors import VideoError
 
 PIXELS_VARIABLE = "GEN_INBETWEEN_MAX_PIXELS"
 ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
@@ -34,11 +31,3 @@ def too_many_pixels(name: object, pixels: int | None) -> str | None:
         f"{name} has {size}; at most {most / 1e6:.0f} million are read, because a small file can hide a picture that "
         f"fills the memory: make it smaller, or set {PIXELS_VARIABLE}={pixels or 10**9}"
     )
-
-
-def limit_decoder(name: object, context: Any) -> Any:
-    """A decoder of FFmpeg's, told to refuse larger frames. VideoError: its header asks for one already."""
-    if problem := too_many_pixels(name, context.width * context.height):
-        raise VideoError(problem)
-    context.options = {**context.options, "max_pixels": str(most_pixels() + ALIGNED)}
-    return context

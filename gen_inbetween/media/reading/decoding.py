@@ -7,12 +7,21 @@ from typing import Any, Literal, TypeAlias
 
 import av
 
-from gen_inbetween.media.frames.pixels import limit_decoder
+from gen_inbetween.media.frames.errors import VideoError
+from gen_inbetween.media.frames.pixels import ALIGNED, most_pixels, too_many_pixels
 
 Interlaced: TypeAlias = Literal["deinterlace", "keep"]
 
 _ALPHA_DECODERS = {"vp8": "libvpx", "vp9": "libvpx-vp9"}  # FFmpeg's own ones decode colour alone
 _DEINTERLACER = "mode=send_frame:parity=auto:deint=interlaced"  # one frame for each; what is not interlaced stays
+
+
+def limit_decoder(name: object, context: Any) -> Any:
+    """A decoder of FFmpeg's, told to refuse larger frames. VideoError: its header asks for one already."""
+    if problem := too_many_pixels(name, context.width * context.height):
+        raise VideoError(problem)
+    context.options = {**context.options, "max_pixels": str(most_pixels() + ALIGNED)}
+    return context
 
 
 def alpha_decoder(stream: Any) -> Any | None:

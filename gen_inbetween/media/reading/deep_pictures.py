@@ -15,9 +15,6 @@ import av
 import numpy as np
 from numpy.typing import NDArray
 
-from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.pixels import limit_decoder, too_many_pixels
-
 if TYPE_CHECKING:
     from gen_inbetween.media.frames.screen import Pixels
 
@@ -27,25 +24,28 @@ _TIFF = (b"II*\0", b"MM\0*")
 _EXR = b"\x76\x2f\x31\x01"
 _HEADER = 65536  # bytes in which the header of an EXR is
 _ALPHA = re.compile(rb"(?<=[\0.])A\0")  # the name of a channel, also in a layer
+_ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
 _SAMPLES = 277  # the tag of TIFF that counts the values of a pixel
 
 
-def read_deep(path: Path) -> Pixels | None:
+def read_deep(path: Path, most: int = 2**30) -> Pixels | None:
     """A picture as uint16 (H, W, 3), or (H, W, 4) with straight alpha; None where it is of another kind.
 
     Light of an EXR is given sRGB's curve; what is brighter than white is white.
 
+    most: how many pixels it may have.
+
     Raises:
-        ValueError: it is of such a kind, and cannot be decoded.
+        ValueError: it is of such a kind, and cannot be decoded, or has more.
     """
     with path.open("rb") as file:
         head = file.read(26)
     if head.startswith(_EXR):
-        return _exr(path)
+        return _exr(path, most)
     if head.startswith(_PNG) and head[24] == 16 and head[25] in _COLOURS:
-        return _integers(_decoded(path, "png"))
+        return _integers(_decoded(path, "png", most))
     if head.startswith(_TIFF):
-        frame = _decoded(path, "tiff", lenient=True)
+        frame = _decoded(path, "tiff", most, lenient=True)
         return None if frame is None or not frame.format.name.startswith(("rgb48", "rgba64")) else _integers(frame)
     return None
 
@@ -81,8 +81,9 @@ def pixels_said(path: Path) -> int:
     return max(0, right - left + 1) * max(0, bottom - top + 1)
 
 
-def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:
-    context: Any = limit_decoder(path, av.CodecContext.create(codec, "r"))
+def _decoded(path: Path, codec: str, most: int, lenient: bool = False) -> Any:
+    context: Any = av.CodecContext.create(codec, "r")
+    context.options = {"max_pixels": str(most + _ALIGNED)}
     try:
         frames = [*context.decode(av.Packet(path.read_bytes())), *context.decode(None)]
     except av.FFmpegError as error:
@@ -91,8 +92,8 @@ def _decoded(path: Path, codec: str, lenient: bool = False) -> Any:
         raise ValueError(f"{error.strerror}") from error
     if not frames and not lenient:
         raise ValueError("no picture in it")
-    if frames and (problem := too_many_pixels(path, frames[0].width * frames[0].height)):
-        raise VideoError(problem)
+    if frames and frames[0].width * frames[0].height > most:
+        raise ValueError("too many pixels")
     return frames[0] if frames else None
 
 
@@ -102,8 +103,8 @@ def _integers(frame: Any) -> Pixels:
     return pixels
 
 
-def _exr(path: Path) -> Pixels:
-    frame = _decoded(path, "exr")
+def _exr(path: Path, most: int) -> Pixels:
+    frame = _decoded(path, "exr", most)
     name = frame.format.name
     if name.startswith("gray"):
         light = np.repeat(frame.reformat(format="grayf32le").to_ndarray()[..., None], 3, axis=2)

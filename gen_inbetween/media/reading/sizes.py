@@ -10,7 +10,7 @@ from typing import Any
 
 import av
 
-from gen_inbetween.media.frames.pixels import limit_decoder
+from gen_inbetween.media.reading.decoding import limit_decoder
 
 _LOOKED_AT = 4096  # bytes of a packet in which its header stands
 _MOST = 16  # key frames that are decoded

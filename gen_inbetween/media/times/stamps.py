@@ -32,7 +32,7 @@ class Stamps(NamedTuple):
     last_ticks: int  # how long the last frame is shown; 0: not said
     usual_ticks: int  # how long a frame is usually shown; 0: not said
     counted: bool  # frames are numbered as they come: packets without a time of display
-    silent: bool  # the packets say no times at all, so that `ticks` are numbers
+    silent: bool  # the packets say no times at all, or one for all, so that `ticks` are numbers
 
 
 def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], None] | None = None) -> Stamps:
@@ -53,13 +53,13 @@ def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], N
         log.warning("%s is damaged or cut off: it holds %d of %d frames", path, packets, stream.frames)
     counted = container.format.name in COUNTING or len(shown) < len(durations)
     chosen = decoded if counted else shown
-    silent = len(chosen) < len(durations)
+    silent = len(chosen) < len(durations) or len(set(chosen)) == 1 < len(durations)  # all alike: they say nothing
     ticks = np.arange(len(durations)) if silent else np.frombuffer(chosen, dtype=np.int64)
     usual = int(np.median(np.frombuffer(durations, np.int64))) if len(durations) else 0
     last = durations[int(np.argmax(ticks))] if len(durations) else 0
     if packets == stream.frames and stream.duration and not counted:  # where pictures are stored out of order, ...
         last = max(0, (stream.start_time or 0) + stream.duration - int(ticks.max())) or last  # ... as the whole says
-    return Stamps(np.sort(ticks).astype(np.int64), last, usual, counted, silent)
+    return Stamps(np.sort(ticks).astype(np.int64), last, usual, counted or silent, silent)
 
 
 def spread_equal(ticks: NDArray[np.int64]) -> NDArray[np.float64]:

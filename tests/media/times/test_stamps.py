@@ -76,6 +76,13 @@ def test_equal_stamps_share_the_time_until_the_next() -> None:
     assert (np.diff(spread_equal(np.array([5, 5, 5]))) > 0).all()
 
 
+def test_one_stamp_for_all_says_nothing(tmp_path: Path, caplog: pytest.LogCaptureFixture) -> None:
+    source = write_film(tmp_path / "d.mkv", film(12), ticks=[0] * 12, unit=Fraction(1, 24), bf=0)
+    made = retime_video(source, tmp_path / "out.mp4", fps=24, **NEAREST)
+    assert (made.source_frames, made.damaged) == (12, 0) and numbers(tmp_path / "out.mp4") == list(range(12))
+    assert "has no times of its frames: all 12 follow each other" in caplog.text
+
+
 # Pictures that stand
 
 
@@ -90,6 +97,20 @@ def test_a_picture_that_stands_for_seconds_is_not_drawn_on(tmp_path: Path, caplo
     assert np.array_equal(shown[132], own[6]) and not np.array_equal(shown[133], own[6])  # then it moves again
     retime_video(source, tmp_path / "bent", fps=60, curve="0:0,1:1", loop=True, interpolator="blend", progress=False)
     assert all(np.array_equal(frame, own[5]) for frame in read_frames(tmp_path / "bent").frames[12:130])
+
+
+def test_a_part_shows_of_a_picture_that_stands_what_lies_in_it(tmp_path: Path) -> None:
+    """A pause of an hour does not make half a second of film an hour long, and is there where a part begins in it."""
+    ticks = [n + (30 * 3600 if n > 5 else 0) for n in range(12)]
+    source = write_film(tmp_path / "screen.mkv", film(12), ticks=ticks, unit=Fraction(1, 30))
+    made = retime_video(source, tmp_path / "o.mp4", fps=30, stop=1, **NEAREST)
+    assert (made.written, made.duration) == (30, 1.0)
+    assert numbers(tmp_path / "o.mp4") == [0, 1, 2, 3, 4, *[5] * 25]
+    made = retime_video(source, tmp_path / "o.mp4", fps=30, start=3600, **NEAREST)
+    shown = numbers(tmp_path / "o.mp4")
+    assert (made.source_frames, made.written) == (7, 12) and shown[:6] == [5] * 6 and shown[6:] == list(range(6, 12))
+    part = open_source(source).between(10, 20)
+    assert (part.chosen, part.duration, list(part.times), part.rate) == (slice(5, 6), 10, [0], 30)
 
 
 def test_a_pause_is_told_by_the_usual_step() -> None:
