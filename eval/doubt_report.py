@@ -12,7 +12,6 @@ from __future__ import annotations
 
 import argparse
 import shlex
-import sys
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
@@ -84,7 +83,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for trial in each
     )
     write_json_lines(folder / "trials.jsonl", rows)
-    write_text(chosen.output, page(trials, folder.name))
+    write_text(chosen.output, page(trials, folder.name, command_of(chosen)))
     print(chosen.output)
 
 
@@ -107,8 +106,14 @@ def read_sets(chosen: argparse.Namespace) -> dict[str, list[Moment]]:
     return sets
 
 
-def page(trials: Trials, folder: str) -> str:
-    command = shlex.join(["python", "eval/doubt_report.py", *sys.argv[1:]])
+def command_of(chosen: argparse.Namespace) -> str:
+    """The line that makes the same report, without the places of this machine."""
+    films = ["--films", "FOLDER", "--film-windows", str(chosen.film_windows)] if chosen.films else []
+    sizes = ["--windows", str(chosen.windows), "--worlds", str(chosen.worlds)]
+    return shlex.join(["python", "eval/doubt_report.py", *films, *sizes])
+
+
+def page(trials: Trials, folder: str, command: str) -> str:
     versions = ", ".join(f"{name} {version}" for name, version in manifest.versions(["opencv-python-headless"]).items())
     reading = HERE / "readings" / "doubt.md"
     parts = [

@@ -10,7 +10,7 @@ from typing import Any
 from gen_inbetween.interpolation.faults.doubt import clock
 
 WIDTH, LEFT, RIGHT = 960, 52, 12
-CURVE, STRIP, GAP = 130, 20, 26  # heights: of a curve, of the strip of what is not drawn, between them
+CURVE, STRIP, GAP = 130, 20, 32  # heights: of a curve, of the strip of what is not drawn, between them
 TICKS = 8
 
 

@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gen_inbetween.interpolation.faults.doubt import clock
+from gen_inbetween.interpolation.faults.doubt import SAID_SPANS, clock, join_nearest
 from gen_inbetween.interpolation.film_page.charts import film_chart
 from gen_inbetween.interpolation.film_page.moments import Moment, Pictures
 from gen_inbetween.interpolation.film_page.style import STYLE
@@ -99,12 +99,10 @@ def _verdict(quality: Mapping[str, Any], way: str) -> str:
         "hold": "the nearer source frame is shown there",
         "generate": "frames there are generated",
     }[way]
-    listed = ", ".join(f"{clock(begin)}-{clock(end)}" for begin, end in quality["spans"]["doubtful"][:6])
-    more = ", ..." if len(quality["spans"]["doubtful"]) > 6 else ""
-    return (
-        f'<p class="verdict doubtful"><strong>{doubtful:g} of {until:g} s have motion too large to follow</strong>; '
-        f"{shown}: {listed}{more}.</p>"
-    )
+    spans = join_nearest([(begin, end) for begin, end in quality["spans"]["doubtful"]], SAID_SPANS)
+    listed = ", ".join(f"{clock(begin)}-{clock(end)}" for begin, end in spans)
+    words = f"<strong>{doubtful:.3g} of {until:.3g} s have motion too large to follow</strong>; {shown}: {listed}."
+    return f'<p class="verdict doubtful">{words}</p>'
 
 
 def _tiles(manifest: Mapping[str, Any]) -> str:
@@ -196,7 +194,7 @@ def _plain(value: Any) -> str:
     if isinstance(value, bool):
         return "yes" if value else "no"
     if isinstance(value, float):
-        return f'<data value="{value!r}">{value:.6g}</data>'
+        return f'<data value="{value!r}">{value:.5g}</data>'
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(name))}: {_plain(part)}" for name, part in value.items() if part is not None)
     text = str(value)
