@@ -9,6 +9,7 @@ from dataclasses import dataclass, field, replace
 from gen_inbetween.interpolation.faults.doubt import FilmQuality, PairKind, PairQuality
 from gen_inbetween.interpolation.faults.pair_meter import PairMeter
 from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, FramePair, TimedFrame, frame_pairs
+from gen_inbetween.interpolation.retiming.workers import one_thread_each
 
 
 @dataclass
@@ -56,7 +57,10 @@ def noted_pairs(
         notes.duplicates += left_out + (kind == "repeat" and pair.last.seconds != seam)
         notes.cuts += pair.cut
         notes.changes += [0.0] * left_out + [pair.change]
-        measured = meter.measure(pair.first.pixels, pair.last.pixels) if kind == "drawn" else (0.0, 0.0)
+        measured = 0.0, 0.0
+        if kind == "drawn":
+            with one_thread_each():  # for the same figures, whether a run goes on or begins, and whoever draws
+                measured = meter.measure(pair.first.pixels, pair.last.pixels)
         quality = PairQuality(seconds(pair.first.seconds), seconds(pair.last.seconds), kind, *measured)
         notes.quality.add(quality)
         yield replace(pair, doubtful=notes.quality.is_doubtful(quality))
