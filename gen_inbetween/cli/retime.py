@@ -215,7 +215,7 @@ def _generator(
         if unheard := [name for name, value in said.items() if value]:
             raise ValueError(f"{', '.join(unheard)}: for --large-motion generate only")
         return None
-    from gen_inbetween.generation.film_pairs import open_generator_for
+    from gen_inbetween.generation.films.pair_generator import open_generator_for
 
     return open_generator_for(settings_of(config, overrides, model=model, device=device))
 

@@ -37,7 +37,7 @@ WHOLE = 1e-4  # of a step: as near as this to a frame that the model made it is 
 
 
 class PairGenerator(Protocol):
-    """A diffusion model set to make the frames between two (`generation.film_pairs.open_pair_generator`)."""
+    """A diffusion model set to make the frames between two (`generation.films.pair_generator.open_pair_generator`)."""
 
     @property
     def record(self) -> dict[str, Any]:

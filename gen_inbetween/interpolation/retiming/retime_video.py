@@ -324,7 +324,7 @@ def _streamed_frames(drawing: Drawing, done: int, notes: Notes) -> Iterator[Pixe
             log.info("%s", describe_cost(count, seconds, workers))
 
     times = map(drawing.time, range(begin, drawing.total))
-    more: dict[str, Any] = {"workers": workers, "on_first": announce} | drawing.options
+    more: dict[str, Any] = {"workers": workers, "on_first": announce if workers else None} | drawing.options
     drawn = retime_pairs(itertools.chain([pair], pairs), times, drawing.interpolator, **more)
     yield from itertools.islice(drawn, done - begin, None)
 

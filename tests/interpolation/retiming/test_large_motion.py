@@ -10,13 +10,13 @@ import pytest
 from doubt_cases import JUMP, jumping, jumping_film
 from PIL import Image
 
-from gen_inbetween.generation.film_pairs import open_pair_generator
+from gen_inbetween.generation.films import pair_generator
+from gen_inbetween.generation.films.pair_generator import open_pair_generator
 from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media import segments
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.models import registry
 
 OPTIONS = {"fps": 20, "interpolator": "dis-splat", "progress": False}
 MIDDLE = 2 * JUMP + 1  # the frame of the output that is drawn in the jump
@@ -156,8 +156,7 @@ def test_what_cannot_be_is_refused_before_the_work(film, tmp_path, monkeypatch):
         retime_video(film, out, large_motion="generate", **OPTIONS)
     with pytest.raises(InterpolatorError, match="leave one away"):
         retime_video(film, out, generator=Painter(), **OPTIONS)
-    monkeypatch.setattr("gen_inbetween.generation.film_pairs.lacking_for_svd", lambda: "no GPU and no svd-xt weights")
-    assert registry.SVD_REMEDY
+    monkeypatch.setattr(pair_generator, "lacking_for_svd", lambda: "no GPU and no svd-xt weights")
     with pytest.raises(ValueError, match="cannot be generated: there is no GPU and no svd-xt weights here; svd-xt"):
         open_pair_generator()
     with pytest.raises(ValueError, match="method that samples, got interpolate"):

@@ -1,0 +1,1 @@
+"""Generated frames of films."""
