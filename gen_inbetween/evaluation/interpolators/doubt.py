@@ -27,7 +27,7 @@ from scipy import stats
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.data.worlds import make_world_clip
-from gen_inbetween.evaluation.interpolators.film_windows import LENGTH, LONGEST, thumbnail_changes, window_starts
+from gen_inbetween.evaluation.interpolators.film_windows import LENGTH, THUMBNAIL, window_starts
 from gen_inbetween.evaluation.interpolators.gaps import Frames, Moment
 from gen_inbetween.evaluation.report.statistics import LEVEL, RESAMPLES, SEED, Estimate
 from gen_inbetween.interpolation.faults.pair_meter import PairMeter
@@ -37,6 +37,7 @@ from gen_inbetween.interpolation.warping import warp
 from gen_inbetween.media.video import stream_frames
 
 GAPS = (2, 4, 8)
+LOOKED_AT = 240  # frames at the beginning of each film
 HEIGHT = 360  # pixels of frames that are drawn, at most
 WORLD = 256  # pixels of a side of a synthetic world
 APART, WRONG, WINDOW = 32.0, 16.0, 5  # grey levels, grey levels, pixels
@@ -62,15 +63,16 @@ class DoubtTrial:
 
 
 def doubt_windows(path: Path, count: int) -> list[Moment]:
-    """Up to `count` windows of LENGTH frames of one film, at most HEIGHT high, none over a cut, read in one go.
+    """Up to `count` windows of LENGTH frames, none over a cut, out of the first LOOKED_AT of a film; HEIGHT at most.
 
     VideoError: the file cannot be read.
     """
-    starts = window_starts(thumbnail_changes(path), count)
-    wanted = {number for start in starts for number in range(start, start + LENGTH)}
-    frames, _ = stream_frames(path, stop=min(max(wanted, default=0) + 1, LONGEST))
-    kept = {number: np.asarray(shrunk(frame)) for number, frame in enumerate(frames) if number in wanted}
-    return [Moment(path.stem, np.stack([kept[start + step] for step in range(LENGTH)])) for start in starts]
+    frames, _ = stream_frames(path, stop=LOOKED_AT)
+    kept = [shrunk(frame) for frame in frames]
+    small = [np.asarray(frame.resize(THUMBNAIL, Image.Resampling.BOX), np.float64) for frame in kept]
+    changes = np.array([np.abs(after - before).mean() for before, after in zip(small, small[1:], strict=False)])
+    starts = window_starts(changes, count)
+    return [Moment(path.stem, np.stack([np.asarray(f) for f in kept[start : start + LENGTH]])) for start in starts]
 
 
 def shrunk(frame: Image.Image) -> Image.Image:
