@@ -22,6 +22,7 @@ from gen_inbetween.runtime.traces.labels import write_label
 
 SUFFIXES = (".html", ".htm")
 LONGEST_VALUE = 300  # characters of a setting
+MOST_KNOTS = 6  # of a curve
 BETWEEN = {
     "draw": "drawn in between",
     "blend": "cross-faded in between",
@@ -175,19 +176,18 @@ def _rows(manifest: Mapping[str, Any]) -> Iterator[tuple[str, str]]:
     yield "interpolator", escape(f"{info['name']} ({info['architecture']}, {info['version']})")
     for name, value in manifest["settings"].items():
         if value is not None:
-            yield escape(name), _curve_words(value) if _is_curve(value) else _plain(value)
+            yield escape(name), _plain(value)
     if source := (manifest.get("source") or {}).get("sha256"):
         yield "sha256 of the source", escape(str(source))
 
 
-def _is_curve(value: Any) -> bool:
-    return isinstance(value, Mapping) and value.keys() == {"knots", "kind"}
-
-
 def _curve_words(curve: Mapping[str, Any]) -> str:
-    """A curve as the command takes it: its knots, and how it runs between them."""
-    knots = ", ".join(f"{time:g}:{value:g}" for time, value in curve["knots"])
-    return f"{knots} ({escape(str(curve['kind']))})"
+    """A curve as the command takes it, or how many knots it has where they are many."""
+    knots = curve["knots"]
+    shown = knots if len(knots) <= MOST_KNOTS else (knots[0], knots[-1])
+    words = ", ".join(f"{time:g}:{value:g}" for time, value in shown)
+    many = "" if shown is knots else f", {len(knots)} knots"
+    return f"{words}{many} ({escape(str(curve['kind']))})"
 
 
 def _plain(value: Any) -> str:
@@ -195,6 +195,10 @@ def _plain(value: Any) -> str:
         return "yes" if value else "no"
     if isinstance(value, float):
         return f'<data value="{value!r}">{value:.5g}</data>'
+    if isinstance(value, Mapping) and value.keys() == {"knots", "kind"}:
+        return _curve_words(value)
+    if isinstance(value, (list, tuple)):
+        return "; ".join(map(_plain, value)) or "none"
     if isinstance(value, Mapping):
         return ", ".join(f"{escape(str(name))}: {_plain(part)}" for name, part in value.items() if part is not None)
     text = str(value)

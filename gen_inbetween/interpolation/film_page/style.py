@@ -49,7 +49,7 @@ figcaption { font-size: .85rem; color: var(--soft); margin-top: .3rem; }
 table { border-collapse: collapse; font-size: .92rem; font-variant-numeric: tabular-nums; }
 th, td { text-align: left; padding: .3rem 1.25rem .3rem 0; border-bottom: 1px solid var(--line); vertical-align: top;
   overflow-wrap: anywhere; }
-th { font-weight: 500; color: var(--soft); }
+th { font-weight: 500; color: var(--soft); overflow-wrap: normal; }
 ul { padding-left: 1.2rem; } li { margin: .25rem 0; max-width: 52rem; overflow-wrap: anywhere; }
 summary { cursor: pointer; color: var(--motion); margin: .75rem 0; }
 footer { margin-top: 3rem; padding-top: 1rem; border-top: 1px solid var(--line); color: var(--soft);

@@ -59,10 +59,10 @@ class Treatment:
         """For the settings in a manifest."""
         return {"large_motion": self.way} | ({"generator": self.generator.record} if self.generator else {})
 
-    @property
-    def notice(self) -> str:
-        """What doubtful seconds show, to be said after they are named."""
-        return NOTICES[self.way]
+    def notice_for(self, interpolator: FrameInterpolator) -> str:
+        """What doubtful seconds show, to be said after they are named. "nearest" draws nothing twice: it holds."""
+        held = self.way == "draw" and interpolator.info.name == "nearest"
+        return NOTICES["hold" if held else self.way]
 
     def frames(
         self, first: Pixels, last: Pixels, shares: Shares, interpolator: FrameInterpolator

@@ -125,7 +125,7 @@ def retime(
     options: dict[str, Any] = {"passthrough": passthrough, "iters": steps, "treatment": treatment}
     drawn = retime_in_any_order(_told_cuts(pairs), positions, opened, progress=progress, **options)
     if doubtful := notes.quality.notice():
-        log.warning("%s%s", doubtful, treatment.notice)
+        log.warning("%s%s", doubtful, treatment.notice_for(opened))
     frames = [Image.fromarray(pixels) for pixels in drawn]
     settings = {
         "method": "retime",

@@ -272,7 +272,7 @@ def retime_video(
     if (place := place_of(out)).is_file():
         manifests.write(record(), path_beside(place))
     if doubtful := notes.quality.notice():
-        log.warning("%s: %s%s", given.name, doubtful, treatment.notice)
+        log.warning("%s: %s%s", given.name, doubtful, treatment.notice_for(opened))
     if cadence := cadence_of(notes.changes):
         treated = (
             "" if duplicates == "replace" else "; --cadence smooth (duplicates=replace) draws between the drawings"
