@@ -25,6 +25,7 @@ from gen_inbetween.media.image import Frame, FrameError, load_image, open_images
 from gen_inbetween.media.tracks.listing import list_tracks
 from gen_inbetween.media.video import open_source as open_video_source
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.checks import check_switch
 from gen_inbetween.runtime.hashing import images_sha256
 from gen_inbetween.runtime.manifest import ManifestError
 
@@ -80,6 +81,7 @@ def bridge(
         JoinError: a clip shorter than its context, two sizes, two rates, a window that the model cannot do.
         VideoError, FrameError: a clip cannot be read. ValueError, TypeError: a setting, as `inbetween`.
     """
+    check_switches(match_colour=match_colour, carry_pace=carry_pace)
     a, b = open_clip(clip_a), open_clip(clip_b)
     if a.fps != b.fps:
         raise JoinError(f"expected two clips of one rate, got {a.fps:g} and {b.fps:g} fps: retime one of them first")
@@ -121,6 +123,7 @@ def loop(
     Raises:
         As `bridge`; JoinError: no frame left for the gap, or a picture by method "interpolate", which cannot move it.
     """
+    check_switches(match_colour=match_colour, carry_pace=carry_pace, even_pace=even_pace)
     maker = open_maker(settings, progress)
     clip, picture = open_loop_source(source, settings)
     values: dict[str, Any] = {"context": context, "match_colour": match_colour, "carry_pace": carry_pace}
@@ -164,6 +167,7 @@ def retake(
     Raises:
         As `bridge`; JoinError: a stretch that is not inside the clip. MaskError: a mask of another size.
     """
+    check_switches(match_colour=match_colour, carry_pace=carry_pace)
     opened = open_clip(clip)
     maker = open_maker(settings, progress)
     values: dict[str, Any] = {"context": context, "match_colour": match_colour, "carry_pace": carry_pace}
@@ -172,6 +176,12 @@ def retake(
     if mask is not None:
         sources["mask"] = {"path": path_of(mask)}
     return finish("retake", frames, opened.fps, parts, sources, values | {"start": start, "end": end}, maker)
+
+
+def check_switches(**values: Any) -> None:
+    """ValueError: one of them is neither True nor False."""
+    for name, value in values.items():
+        check_switch(name, value)
 
 
 def open_clip(source: ClipSource) -> Clip:

@@ -178,6 +178,8 @@ def plan_output(
         VideoError: fps outside 0.1..1000, options the output has no use for; and what `check_video_output` finds.
         OutputError: as there.
     """
+    if not isinstance(options, VideoOptions):
+        raise VideoError(f"expected VideoOptions (codec, crf, pix_fmt, background), got {options!r}")
     check_video_output(path)
     rate = exact_rate(fps)
     output = OUTPUTS[suffix_of(path)]

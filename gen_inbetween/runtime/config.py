@@ -138,6 +138,7 @@ def ill_typed(hint: Any, value: Any, key: str = "") -> str | None:
         return next(filter(None, (ill_typed(items, item, f"{prefix}{i}") for i, item in enumerate(value))), None)
     plain = {choice if isinstance(choice, type) else type(choice) for choice in choices}
     given = bool if isinstance(value, bool) else float if isinstance(value, int | float) else type(value)
+    given = str if given in (bytes, bytearray) else given  # which pydantic would read as well
     if Any in choices or given not in (bool, float, str) or given in plain or (given is float and int in plain):
         return None
     if given is str and not plain <= {int, float, bool, type(None)}:

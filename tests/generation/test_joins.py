@@ -179,6 +179,15 @@ def test_settings_that_a_join_has_no_use_for_are_refused(clips, tiny_folder):
         retake(clips[0], 2, 4, context=1, mask=np.ones((8, 8)), model=tiny_folder, **STEPS)
 
 
+def test_switches_are_true_or_false(clips):
+    with pytest.raises(ValueError, match="carry_pace as True or False, got 'no'"):
+        bridge(*clips, method="interpolate", carry_pace="no")
+    with pytest.raises(ValueError, match="even_pace as True or False"):
+        loop(clips[0], method="interpolate", even_pace=1)
+    with pytest.raises(ValueError, match="match_colour as True or False"):
+        retake(clips[0], 1, 2, method="interpolate", match_colour=None)
+
+
 def test_colours_come_back_from_a_known_change():
     rng = np.random.default_rng(0)
     true = [Image.fromarray(rng.integers(30, 200, (16, 16, 3), dtype=np.uint8)) for _ in range(3)]

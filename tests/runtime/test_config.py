@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from dataclasses import dataclass, field
 from typing import Literal
 
@@ -66,6 +67,18 @@ def test_null_override_clears_a_value(tmp_path):
 def test_errors_say_what_and_where(tmp_path, text, overrides, message):
     with pytest.raises(ConfigError, match=message):
         load(Training, write(tmp_path, text), overrides)
+
+
+@pytest.mark.parametrize("value", [b"3", bytearray(b"3"), math.inf, math.nan])
+def test_bytes_and_what_never_ends_are_no_numbers(value):
+    @dataclass(frozen=True)
+    class Numbers:
+        steps: int = 1
+        lr: float = 1.0
+
+    for name in ("steps", "lr"):
+        with pytest.raises(ConfigError, match=name):
+            from_mapping(Numbers, {name: value})
 
 
 def test_missing_file_is_named(tmp_path):

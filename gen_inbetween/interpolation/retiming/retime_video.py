@@ -17,6 +17,7 @@ from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, replace
 from fractions import Fraction
 from functools import cache, partial
+from numbers import Real
 from pathlib import Path
 from typing import Any
 
@@ -51,6 +52,7 @@ from gen_inbetween.media.video_writer import plan_output, write_planned
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.checks import check_switch
 from gen_inbetween.runtime.messages import collected_notices, collecting_notices
 from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
 from gen_inbetween.runtime.progress import track
@@ -211,6 +213,8 @@ def retime_video(
     asked, slowing, bent = None if fps is None else exact_rate(fps), _slowing(scale), parse_curve(curve)
     check_duplicates(duplicates)
     check_phase(phase)
+    for name, value in (("loop", loop), ("cuts", cuts), ("passthrough", passthrough), ("resume", resume)):
+        check_switch(name, value)
     treatment = plan_treatment(large_motion, generator)
     check_workers(workers)
     plan_output(out, asked or DEFAULT_RATE, options=video)
@@ -385,6 +389,6 @@ def _read_all(drawing: Drawing) -> tuple[list[Pixels], list[float]]:
 
 
 def _slowing(scale: float) -> Fraction:
-    if not 0.001 <= scale <= 1000:
-        raise VideoError(f"scale is between 0.001 and 1000 times as long; got {scale:g}")
+    if isinstance(scale, bool) or not isinstance(scale, Real) or not 0.001 <= scale <= 1000:
+        raise VideoError(f"scale is between 0.001 and 1000 times as long; got {scale!r}")
     return Fraction(scale).limit_denominator(1000)

@@ -9,6 +9,7 @@ from __future__ import annotations
 import math
 import re
 from fractions import Fraction
+from numbers import Real
 
 from gen_inbetween.media.frames.errors import VideoError
 
@@ -68,9 +69,9 @@ def parse_seconds(value: float | str | None, name: str) -> float | None:
     Raises:
         VideoError: anything else; it is called `name`.
     """
-    if value is None or isinstance(value, int | float):
+    if value is None or (isinstance(value, Real) and not isinstance(value, bool)):
         return None if value is None else float(value)
-    match = _TIMECODE.fullmatch(value.strip())
+    match = _TIMECODE.fullmatch(value.strip()) if isinstance(value, str) else None
     if match is None:
         raise VideoError(f"{name} is a time in seconds or as a timecode, such as 62.5 or 00:01:02.5; got {value!r}")
     hours, minutes, seconds = match.groups()

@@ -417,6 +417,13 @@ def test_what_cannot_be_retimed_is_said(tmp_path):
     ("wrong", "message"),
     [
         ({"scale": float("nan")}, "scale is between"),
+        ({"scale": True}, "scale is between"),
+        ({"scale": "2"}, "scale is between"),
+        ({"start": True}, "start is a time"),
+        ({"stop": [1]}, "stop is a time"),
+        ({"loop": 1}, "expected loop as True or False"),
+        ({"cuts": b"1"}, "expected cuts as True or False"),
+        ({"video": {"crf": 3}}, "expected VideoOptions"),
         ({"fps": 1e9}, "fps is between"),
         ({"phase": 1.0}, "phase from 0"),
         ({"duplicates": "drop"}, "duplicates is keep or replace"),
