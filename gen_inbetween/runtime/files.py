@@ -48,6 +48,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {address}: it is an address; expected the name of a file or a folder")
     path = Path(path)
     place = real_place(path).absolute()
+    if os.path.islink(place):
+        raise OutputError(f"cannot write {path}: it is a symbolic link that leads to itself; name another output")
     ancestor = next(folder for folder in place.parents if os.path.exists(folder))  # False, too, for too long a name
     if not ancestor.is_dir():
         raise OutputError(f"cannot write {path}: {ancestor} is a file, expected a folder")
@@ -110,7 +112,7 @@ def short_name(name: str) -> str:
 
 def real_place(path: Path) -> Path:
     """Where what is written to `path` stands: a symbolic link stays one, and what it points to is replaced."""
-    return path.resolve() if os.path.islink(path) else path
+    return Path(os.path.realpath(path)) if os.path.islink(path) else path
 
 
 @contextmanager

@@ -193,7 +193,7 @@ def reserved(path: str | os.PathLike[str]) -> Iterator[None]:
 
     BusyError: another run writes it now. OutputError: its folder cannot be written in.
     """
-    place = Path(path).resolve()
+    place = Path(os.path.realpath(path))
     if place in _reserved.get() or os.fspath(path) == STDOUT:
         yield
         return

@@ -40,7 +40,8 @@ LINES = [
     "run a.png b.png -o out.xyz", "run a.png b.png -o text.png/out.gif",
     "retime film.mp4 --fps 20 -o out.xyz", "edit a.png b.png -o out.xyz", "run a.png b.png -o folder",
     f"run a.png b.png -o {'x' * 300}.gif",
-    "run a.png b.png -o .gif", "retime film.mp4 --fps 20 -o .mp4", "edit a.png b.png -o .png",
+    "run a.png b.png -o .gif", "retime film.mp4 --fps 20 -o loop.mp4", "run a.png b.png -o loop.mp4",
+    "retime film.mp4 --fps 20 -o .mp4", "edit a.png b.png -o .png",
     # numbers
     f"{RUN} --seed -1", f"{RUN} --seed 99999999999999999999", f"{RUN} --set seed=true", f"{RUN} --set seed='7'",
     f"{RUN} --set seed=1.5", f"{RUN} --frames 0", f"{RUN} --frames 1", f"{RUN} --frames -3", f"{RUN} --frames 1000",
@@ -132,6 +133,7 @@ def folder(tmp_path_factory: pytest.TempPathFactory) -> Path:
     (folder / "empty.png").write_bytes(b"")
     (folder / "folder").mkdir()
     (folder / "folder" / "notes.txt").write_text("kept")
+    (folder / "loop.mp4").symlink_to("loop.mp4")
     (folder / "list.jsonl").write_text(json.dumps({"frame0": "a.png", "frame1": "b.png"}))
     (folder / "number.json").write_text("3")
     (folder / "clip.json").write_text(json.dumps({"format": 2}))
@@ -154,13 +156,13 @@ def no_model(monkeypatch: pytest.MonkeyPatch) -> None:
 def test_bad_input_is_one_line_and_status_2(line, folder, inbetween, no_model, monkeypatch):
     monkeypatch.chdir(folder)
     monkeypatch.setenv("GEN_INBETWEEN_MODELS", str(folder / "models"))
-    before = {path: path.stat().st_mtime_ns for path in folder.rglob("*")}
+    before = {path: path.lstat().st_mtime_ns for path in folder.rglob("*")}
     status, out, err = inbetween(*words_of(line))
     said = [row for row in err.splitlines() if row.startswith("error: ")]
     assert status == 2, (status, out, err)
     assert "Traceback" not in err and (len(said) == 1 or line == ""), err
     assert not said or (said[0] == err.splitlines()[-1] and len(said[0]) < 700), err
-    assert {path: path.stat().st_mtime_ns for path in folder.rglob("*")} == before
+    assert {path: path.lstat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
 def test_what_is_far_too_large_for_this_machine_is_refused(folder, tiny_folder, inbetween, no_model, monkeypatch):
