@@ -25,6 +25,8 @@ from gen_inbetween.cli.options import (
 from gen_inbetween.runtime.messages import collecting_notices
 
 if TYPE_CHECKING:
+    import os
+
     import numpy as np
     from PIL import Image
 
@@ -139,7 +141,9 @@ def edit(
     if masks_out is not None:
         _show(first, masks, masks_out)
     if masks_only:
-        _write_masks(frames, source, masks, {"things": things, "off": off, "sam": weights and weights.name}, out)
+        asked = {"things": things, "off": off, "sam": weights and weights.name}
+        with reserved(out):
+            _write_masks(frames, source, masks, asked, out, inputs, overwrite)
         return
     with reserved(place_of(out)):
         edited = _edit_source(source, masks, curves, settings)
@@ -291,7 +295,15 @@ def _check_masks(
     check_masks_output(out, len(things), inputs, film=film, overwrite=overwrite)
 
 
-def _write_masks(paths: Sequence[Path], source: Any, masks: np.ndarray, asked: dict[str, Any], out: Path) -> None:
+def _write_masks(
+    paths: Sequence[Path],
+    source: Any,
+    masks: np.ndarray,
+    asked: dict[str, Any],
+    out: Path,
+    inputs: Any,
+    overwrite: bool,
+) -> None:
     """The masks of the first frame, or of each frame of a clip, in which they follow the things."""
     from gen_inbetween.interpolation.editing.mask_files import save_masks
     from gen_inbetween.interpolation.editing.mask_propagation import follow_things
@@ -299,6 +311,7 @@ def _write_masks(paths: Sequence[Path], source: Any, masks: np.ndarray, asked: d
     from gen_inbetween.runtime import manifest as manifests
     from gen_inbetween.runtime.hashing import image_sha256, mask_sha256
 
+    records: list[dict[str, Any]]
     settings: dict[str, Any] = {"method": "masks"} | {key: value for key, value in asked.items() if value}
     if isinstance(source, tuple):
         frames, followed, records = [source[0]], [masks], [{} for _ in masks]
@@ -307,12 +320,13 @@ def _write_masks(paths: Sequence[Path], source: Any, masks: np.ndarray, asked: d
     settings["masks"] = [{"sha256": mask_sha256(mask), **lost} for mask, lost in zip(masks, records, strict=True)]
     record = {"frame0": {"path": str(paths[0].resolve()), "sha256": image_sha256(frames[0])}}
     seen = [load_image(frame) for frame in frames]
-    see = save_masks(out, seen, followed, manifests.record(frames=record, settings=settings))
+    manifest = manifests.record(frames=record, settings=settings)
+    see = save_masks(out, seen, followed, manifest, inputs, overwrite=overwrite)
     count = len(masks) * len(followed)
     say(out, f"{out}: {count} mask{'s' * (count > 1)}, {frames[0].width}x{frames[0].height}", see=see)
 
 
-def _check_picture(path: Path, inputs: Sequence[str | Path | None], overwrite: bool) -> None:
+def _check_picture(path: Path, inputs: Sequence[str | os.PathLike[str] | None], overwrite: bool) -> None:
     """Raise OutputError, before the work, unless the picture of the things may be written."""
     from gen_inbetween.runtime.outputs import check_output
 

@@ -181,6 +181,7 @@ def test_masks_only_writes_them_and_stops(folder):
 def test_one_mask_of_a_picture_may_be_one_file(folder):
     done = masks_of(folder, "a.png", "b.png", "--click", "32,32", out="one.png")
     assert done.exit_code == 0 and np.asarray(Image.open(folder / "one.png")).max() == 255, done.output
+    assert json.loads((folder / "one.png.inbetween.json").read_text())["settings"]["method"] == "masks"
 
 
 def test_masks_of_a_film_are_one_a_frame_and_say_where_the_thing_is_lost(folder, caplog):

@@ -167,7 +167,7 @@ def draw_clicks(
             if mask.mean() >= LEAST:
                 row = named | {"object": thing, "click": _click_inside(mask, rng)}
                 rows.append({"id": f"{kind}-{seed}-{thing}", **row})
-        free = ~masks.any(0)
+        free = np.asarray(~masks.any(0))
         if number % 3 == 0:
             rows.append({"id": f"{kind}-{seed}-off", **named, "object": None, "click": _click_inside(free, rng)})
     return rows

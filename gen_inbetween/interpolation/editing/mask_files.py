@@ -12,6 +12,7 @@ from PIL import Image
 
 from gen_inbetween.interpolation.editing.masks import Bool
 from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import replace_folder, replaced
 from gen_inbetween.runtime.outputs import Paths, check_output, embed, path_beside, reserved
 
@@ -33,22 +34,31 @@ def check_masks_output(path: Path, count: int, inputs: Paths, *, film: bool, ove
     check_output(path, inputs, overwrite=overwrite)
 
 
-def save_masks(path: Path, frames: Sequence[Image.Image], masks: Sequence[Bool], manifest: dict[str, Any]) -> Path:
-    """Write masks (M, H, W) of each frame to `path`, as `check_masks_output` takes it.
+def save_masks(
+    path: Path,
+    frames: Sequence[Image.Image],
+    masks: Sequence[Bool],
+    manifest: dict[str, Any],
+    inputs: Paths = (),
+    *,
+    overwrite: bool = False,
+) -> Path:
+    """Write masks (M, H, W) of each frame to `path`, as `check_masks_output` takes it; where its manifest stands.
 
     Of one frame mask1.png, mask2.png, ...; of several mask1_00000.png and so on. White is the thing.
     """
     with reserved(path):
+        check_output(path, inputs, overwrite=overwrite)
         if path.suffix.lower() == ".png" and not path.is_dir():
             with replaced(path) as temporary:
                 _picture(masks[0][0]).save(temporary)
                 embed(manifest, temporary)
-        else:
-            with replaced(path, replace_folder) as temporary:
-                temporary.mkdir()
-                _fill(temporary, frames, masks)
-                embed(manifest, temporary)
-    return path_beside(path)
+            return manifests.write_beside(manifest, path)
+        with replaced(path, replace_folder) as temporary:
+            temporary.mkdir()
+            _fill(temporary, frames, masks)
+            embed(manifest, temporary)
+        return path_beside(path)
 
 
 def _fill(folder: Path, frames: Sequence[Image.Image], masks: Sequence[Bool]) -> None:
