@@ -28,7 +28,7 @@ from gen_inbetween.data.synthetic import HELD_OUT_SEED
 from gen_inbetween.evaluation.masks.click_list import BACKDROPS, Row, picture_of, read_clicks, truth_of
 from gen_inbetween.evaluation.masks.following import Moment, films, follow, said_of_lost
 from gen_inbetween.evaluation.masks.scores import correcting_click, grouped_interval, iou
-from gen_inbetween.evaluation.report.tables import table
+from gen_inbetween.evaluation.report.tables import NOTHING, table
 from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
 from gen_inbetween.interpolation.editing.masks import MaskError, mask_notices
 from gen_inbetween.runtime import manifest
@@ -197,8 +197,8 @@ def film_tables(moments: Sequence[Moment]) -> str:
         lines.append(
             [kind, str(len({moment.film for moment in group})), str(len(group)),
              f"{estimate.mean:.2f} [{estimate.low:.2f}, {estimate.high:.2f}]",
-             f"{np.mean([moment.iou for moment in seen if moment.frame == FRAMES - 1] or [np.nan]):.2f}",
-             f"{said['true']}", f"{said['said']}", f"{said['precision']:.2f}", f"{said['recall']:.2f}"]
+             figure(np.mean([moment.iou for moment in seen if moment.frame == FRAMES - 1] or [np.nan])),
+             f"{said['true']}", f"{said['said']}", figure(said["precision"]), figure(said["recall"])]
         )  # fmt: skip
     said = said_of_lost(moments)
     rank = spearman([moment.likeness for moment in moments], [0 if moment.gone else moment.iou for moment in moments])
@@ -207,7 +207,7 @@ def film_tables(moments: Sequence[Moment]) -> str:
         "film cuts to another scene, so that the thing is gone. Not followed: IoU below 0.5, or less than 8 % of the "
         'thing in sight. "Lost" is what the notice and the manifest say. The interval draws whole films.\n\n'
     )
-    header = ["films", "films", "things x frames", "IoU", "IoU in the last frame", "not followed", "said lost",
+    header = ["kind", "films", "things x frames", "IoU", "IoU in the last frame", "not followed", "said lost",
               "precision", "recall"]  # fmt: skip
     end = (
         f"\nIn all: of {said['true']} masks that do not show their thing {said['right']} are said to be lost (recall "
@@ -217,6 +217,10 @@ def film_tables(moments: Sequence[Moment]) -> str:
     return text + table(header, lines) + end
 
 
+def figure(value: float) -> str:
+    return NOTHING if np.isnan(value) else f"{value:.2f}"
+
+
 def spearman(one: Sequence[float], other: Sequence[float]) -> float:
     from scipy.stats import spearmanr
 
@@ -224,8 +228,7 @@ def spearman(one: Sequence[float], other: Sequence[float]) -> float:
 
 
 def facts(rows: Sequence[Row], scored: Sequence[Row]) -> str:
-    missing = sorted({row["picture"] for row in rows} - {score["row"].get("picture") for score in scored}
-                     if len(scored) < len(rows) else set())  # fmt: skip
+    missing = sorted({row["picture"] for row in rows if "picture" in row} - {s["row"].get("picture") for s in scored})
     versions = manifest.versions()
     lines = [
         "- `python eval/click_report.py`",

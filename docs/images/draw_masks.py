@@ -22,7 +22,7 @@ FOLDER = Path(__file__).resolve().parent
 HEIGHT = 200
 ON, OFF = (60, 220, 60), (230, 40, 40)
 SPOON, SAUCER = (370, 290), (195, 294)
-SHUTTLE, HELMET = (392, 160), (380, 400)
+EYES = [(150, 110), (330, 130)]
 
 
 def lit(picture: Image.Image, mask: np.ndarray, on: list, off: list = []) -> Image.Image:  # noqa: B006
@@ -37,13 +37,13 @@ def lit(picture: Image.Image, mask: np.ndarray, on: list, off: list = []) -> Ima
 
 
 def clicks() -> Image.Image:
-    coffee, astronaut = Image.fromarray(data.coffee()), Image.fromarray(data.astronaut())
+    coffee, cat = Image.fromarray(data.coffee()), Image.fromarray(data.chelsea())
     first = lit(coffee, masks_from_clicks(coffee, [SPOON])[0], [SPOON])
     second = lit(coffee, masks_from_clicks(coffee, [SPOON], negative=[SAUCER])[0], [SPOON], [SAUCER])
-    both = masks_from_clicks(astronaut, [HELMET, SHUTTLE])
+    eyes = masks_from_clicks(cat, EYES)
     rows = {
         "--click 370,290                                                   and --off 195,294": [first, second],
-        "--click 380,400 --click 392,160": [lit(astronaut, both[0], [HELMET]), lit(astronaut, both[1], [SHUTTLE])],
+        "--click 150,110 --click 330,130": [lit(cat, mask, [eye]) for mask, eye in zip(eyes, EYES, strict=True)],
     }
     return contact_sheet(rows, columns=2)
 
