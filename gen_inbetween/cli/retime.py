@@ -74,6 +74,7 @@ Fps = Annotated[
     typer.Option(metavar="FPS", help="Frames a second of the output: 60, 29.97, 60000/1001. [default: the source's]"),
 ]
 Interlaced = Annotated[str, typer.Option(metavar="deinterlace|keep", help="Interlaced film.")]
+Overlays = Annotated[str, typer.Option(metavar="ignore|hold", help="Logos, titles and subtitles that stand still.")]
 Workers = Annotated[int | None, typer.Option(help="Pairs drawn side by side, a core each. [default: as many cores]")]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
@@ -102,6 +103,7 @@ def retime(
     interlaced: Interlaced = "deinterlace",
     device: Device = None,
     workers: Workers = None,
+    overlays: Overlays = "ignore",
     resume: Resume = True,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -118,7 +120,7 @@ def retime(
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
     generating = {"model": model, "config": config, "overrides": overrides, "device": device}
-    options["workers"] = workers
+    options |= {"workers": workers, "overlays": overlays}
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options, generating)
 
@@ -148,6 +150,7 @@ def slowmo(
     interlaced: Interlaced = "deinterlace",
     device: Device = None,
     workers: Workers = None,
+    overlays: Overlays = "ignore",
     resume: Resume = True,
     overwrite: Overwrite = False,
     report: Report = None,
@@ -162,7 +165,7 @@ def slowmo(
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
     generating = {"model": model, "config": config, "overrides": overrides, "device": device}
-    options["workers"] = workers
+    options |= {"workers": workers, "overlays": overlays}
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options, generating)
 

@@ -19,6 +19,7 @@ from typing import Literal, TypeAlias, get_args
 import numpy as np
 
 from gen_inbetween.interpolation.interpolator import SMALLEST, InterpolatorError
+from gen_inbetween.media.frames.overlays import Mask, OverlayFinder
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.scenes import NEIGHBOURS, is_cut, thumbnail
 
@@ -55,6 +56,7 @@ class FramePair:
     cut: bool = False  # hold because another scene begins
     change: float = 0.0  # of the most changed cell of a thumbnail, values in [0, 1]; of a merged pair, its last step's
     doubtful: bool = False  # its motion is larger than can be followed (`noted_pairs.py`)
+    overlay: Mask | None = None  # what stands while all around it moves, and is not drawn but held
 
 
 @dataclass(frozen=True)
@@ -102,6 +104,14 @@ def frame_pairs(
             yield from map(_pair, (*run, step))
         run = []
     yield from map(_pair, run)
+
+
+def with_overlays(pairs: Iterable[FramePair]) -> Iterator[FramePair]:
+    """The pairs, each with what is known of overlays by then."""
+    finder = OverlayFinder()
+    for pair in pairs:
+        mask = finder.see(pair.first.pixels, pair.last.pixels)
+        yield pair if pair.hold else replace(pair, overlay=mask)
 
 
 def check_duplicates(duplicates: str) -> None:

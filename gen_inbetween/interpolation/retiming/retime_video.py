@@ -32,12 +32,19 @@ from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.cadence import cadence_of
 from gen_inbetween.interpolation.retiming.cost import describe_cost, frames_between, usual_workers
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
-from gen_inbetween.interpolation.retiming.frame_pairs import Duplicates, TimedFrame, check_duplicates
+from gen_inbetween.interpolation.retiming.frame_pairs import (
+    Duplicates,
+    FramePair,
+    TimedFrame,
+    check_duplicates,
+    with_overlays,
+)
 from gen_inbetween.interpolation.retiming.large_motion import LargeMotion, PairGenerator, Treatment, plan_treatment
 from gen_inbetween.interpolation.retiming.noted_pairs import Notes, noted_pairs
 from gen_inbetween.interpolation.retiming.stream import MEETS, draws_at, retime_in_any_order, retime_pairs
 from gen_inbetween.interpolation.retiming.timing import check_phase, plan_times
 from gen_inbetween.interpolation.retiming.workers import check_workers
+from gen_inbetween.media.frames.overlays import Overlays, check_overlays
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.reading.decoding import Interlaced
 from gen_inbetween.media.reading.pipes import is_pipe, stored_input
@@ -78,6 +85,7 @@ class Drawing:
     phase: float  # which part of its step each frame shows, 0 to below 1
     treatment: Treatment  # of pairs whose motion is doubtful
     workers: int | None = None  # threads that draw; None: `usual_workers`
+    overlays: Overlays = "ignore"
 
     def workers_for(self, pixels: Pixels) -> int:
         """How many threads draw frames like this one; 0: none, where a diffusion model wants all cores at once."""
@@ -110,6 +118,10 @@ class Drawing:
     def pairing(self) -> dict[str, Any]:
         """How pairs are read, for `noted_pairs`."""
         return {"cuts": self.cuts, "duplicates": self.duplicates}
+
+    def overlaid(self, pairs: Iterator[FramePair]) -> Iterator[FramePair]:
+        """The pairs, with their overlays where those are held."""
+        return with_overlays(pairs) if self.overlays == "hold" else pairs
 
     @property
     def options(self) -> dict[str, Any]:
@@ -159,6 +171,7 @@ def retime_video(
     interlaced: Interlaced = "deinterlace",
     device: str | torch.device | None = None,
     workers: int | None = None,
+    overlays: Overlays = "ignore",
     resume: bool = True,
     overwrite: bool = False,
     report: str | os.PathLike[str] | None = None,
@@ -194,6 +207,8 @@ def retime_video(
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         workers: how many pairs are drawn side by side, each on a core of its own; None: one a core, as far as the
             memory goes. The frames are the same whatever it is.
+        overlays: "hold" what stands while all around it moves, such as logos and subtitles: it is taken from the source
+            and not drawn. It is known after ten steps of the film.
         resume: go on where a run with the same source and settings was stopped; False begins anew.
         overwrite: replace a file that was not written by this package, too; never the source.
         report: write a page of HTML there: curves of motion and doubt, the moments to look at, settings and notices.
@@ -217,6 +232,7 @@ def retime_video(
         check_switch(name, value)
     treatment = plan_treatment(large_motion, generator)
     check_workers(workers)
+    check_overlays(overlays)
     plan_output(out, asked or DEFAULT_RATE, options=video)
     check_audio(audio, out, bent=bent != LINEAR)
     path = stored_input() if is_pipe(path) else given
@@ -235,13 +251,14 @@ def retime_video(
     settings |= treatment.record
     folder_fps = None if folder_rate is None else float(exact_rate(folder_rate, "folder_rate"))
     settings |= {"start": start, "stop": stop, "folder_rate": folder_fps, "interlaced": interlaced}
+    settings |= {"overlays": overlays} if overlays != "ignore" else {}
     settings |= {"video": asdict(video)} if video != PLAIN else {}
     identity = {
         "source": {"path": "-" if path != given else str(path.resolve()), "sha256": source_sha256(path)},
         "interpolator": asdict(opened.info),
         "settings": settings,
     }
-    drawing = Drawing(source, rate, slowing, opened, treatment=treatment, **options, workers=workers)
+    drawing = Drawing(source, rate, slowing, opened, treatment=treatment, **options, workers=workers, overlays=overlays)
     plan.announce()
     parts = (
         Segments(plan, drawing.total, identity | {"versions": manifests.versions()}) if plan.output.resumable else None
@@ -313,7 +330,7 @@ def _streamed_frames(drawing: Drawing, done: int, notes: Notes) -> Iterator[Pixe
     """
     holds, notes.number_at = drawing.source.holds, drawing.number_at
     frames = (TimedFrame(pixels, seconds, seconds in holds) for pixels, seconds in drawing.source.frames())
-    pairs = noted_pairs(frames, notes, drawing.draws, **drawing.pairing)
+    pairs = drawing.overlaid(noted_pairs(frames, notes, drawing.draws, **drawing.pairing))
     for pair in pairs:
         length = pair.last.seconds - pair.first.seconds
         if drawing.time(done) < pair.last.seconds - MEETS * length:
@@ -365,6 +382,7 @@ def _curved_frames(
         seam=float(end) if loop else None,
         seconds=lambda number: float(shown[int(number)]),
     )
+    pairs = drawing.overlaid(pairs)
     workers = drawing.workers_for(images[0])
     drawn = retime_in_any_order(
         pairs, positions, drawing.interpolator, progress=progress, workers=workers, **drawing.options

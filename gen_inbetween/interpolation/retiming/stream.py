@@ -25,6 +25,7 @@ from gen_inbetween.interpolation.retiming.curves import Array
 from gen_inbetween.interpolation.retiming.frame_pairs import FramePair
 from gen_inbetween.interpolation.retiming.large_motion import DRAWN, Treatment
 from gen_inbetween.interpolation.retiming.workers import in_order
+from gen_inbetween.media.frames.overlays import held
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.runtime.progress import track
 
@@ -147,22 +148,31 @@ def _within(pair: FramePair, shares: list[float], source: _Source) -> Iterator[P
         turn = 1 if pair.first.stands else 0.5
         yield from (source(pair.first.pixels if share < turn else pair.last.pixels) for share in inside)
     elif inside:
-        ends = pair.first.pixels, pair.last.pixels
-        treated = source.treatment.frames(*ends, inside, source.interpolator) if pair.doubtful else None
-        if treated is not None:
-            yield from treated
-            return
-        device = source.interpolator.device
+        drawn = _drawn(pair, inside, source)
+        if pair.overlay is None:
+            yield from drawn
+        else:
+            ends = pair.first.pixels, pair.last.pixels
+            yield from (held(each, *ends, share, pair.overlay) for each, share in zip(drawn, inside, strict=True))
 
-        def walk(a: Tensor, b: Tensor) -> Iterator[Tensor]:
-            return _walk(a, b, inside, source.interpolator, source.iters)
 
-        begun = perf_counter()
-        for pixels in draw_between(*ends, walk, device):
-            on_first, source.on_first = source.on_first, None
-            if on_first:
-                on_first(perf_counter() - begun)
-            yield pixels
+def _drawn(pair: FramePair, shares: list[float], source: _Source) -> Iterator[Pixels]:
+    """The frames at `shares` in (0, 1) of a pair's time."""
+    ends = pair.first.pixels, pair.last.pixels
+    treated = source.treatment.frames(*ends, shares, source.interpolator) if pair.doubtful else None
+    if treated is not None:
+        yield from treated
+        return
+
+    def walk(a: Tensor, b: Tensor) -> Iterator[Tensor]:
+        return _walk(a, b, shares, source.interpolator, source.iters)
+
+    begun = perf_counter()
+    for pixels in draw_between(*ends, walk, source.interpolator.device):
+        on_first, source.on_first = source.on_first, None
+        if on_first:
+            on_first(perf_counter() - begun)
+        yield pixels
 
 
 def _walk(a: Tensor, b: Tensor, shares: list[float], interpolator: FrameInterpolator, iters: int) -> Iterator[Tensor]:
