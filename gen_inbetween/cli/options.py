@@ -127,6 +127,21 @@ def check_service(models: Sequence[str], device: str | None) -> None:
     open_device(device)
 
 
+def check_address(host: str, port: int) -> None:
+    """ValueError, before anything is opened for it, unless a service can listen there."""
+    import socket
+
+    if not host.strip():
+        raise ValueError("--host: expected an address, such as 127.0.0.1, or 0.0.0.0 for all of this machine")
+    try:
+        family, kind, _, _, address = socket.getaddrinfo(host, port, type=socket.SOCK_STREAM)[0]
+        with socket.socket(family, kind) as probe:
+            probe.setsockopt(socket.SOL_SOCKET, socket.SO_REUSEADDR, 1)  # as servers do, for a port just left
+            probe.bind(address)
+    except OSError as error:
+        raise ValueError(f"cannot listen at {host}:{port}: {error.strerror or error}; choose another --port") from error
+
+
 def check_picture(path: Path, option: str) -> None:
     """ValueError unless a picture can be written under this name."""
     from PIL import Image

@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import Device, Overrides, check_service
+from gen_inbetween.cli.options import Device, Overrides, check_address, check_service
 
 LOGIN_VARIABLE = "GEN_INBETWEEN_LOGIN"
 HERE = ("127.0.0.1", "localhost", "::1")
@@ -42,6 +42,7 @@ def page(
     from gen_inbetween.app.page.settings import PageSettings
 
     settings = from_mapping(PageSettings, values, where="options")
+    check_address(host, port)
     check_service(settings.models, settings.device)
     from gen_inbetween.app.page.page import serve
 

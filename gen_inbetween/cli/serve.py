@@ -9,7 +9,7 @@ from typing import Annotated
 import typer
 
 from gen_inbetween.cli.errors import report_errors
-from gen_inbetween.cli.options import ConfigFile, Device, Overrides, check_service
+from gen_inbetween.cli.options import ConfigFile, Device, Overrides, check_address, check_service
 
 TOKEN_VARIABLE = "GEN_INBETWEEN_TOKEN"
 
@@ -45,6 +45,7 @@ def serve(
     from gen_inbetween.runtime.outputs import reserved
 
     settings = from_mapping(ServiceSettings, values, where="options" if config is None else str(config))
+    check_address(host, port)
     check_service(settings.models, settings.device)
     token = os.environ.get(TOKEN_VARIABLE) or None
     with reserved(settings.folder / "service"):

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import socket
 from pathlib import Path
 
 import numpy as np
@@ -105,6 +106,7 @@ LINES = [
     "serve --folder jobs --model svd-tx", "serve --folder jobs --model folder", "serve --folder jobs --device meta",
     "serve --folder jobs --set models=[]", "serve --folder jobs --device cuda", "app --folder page --model svd-tx",
     "app --folder page --device meta", "app --folder page --set models=[]", "app --folder page --set max_mb=.nan",
+    "serve --folder jobs --host ''", "serve --folder jobs --host no.such.host.invalid", "app --folder page --host ''",
     # planning, lists, weights, the demonstration
     "plan --size 100x100", "plan --method magic", "plan --model svd-tx", "plan --frames 0", "plan --frames -1",
     "plan --steps 0", "plan --vram-gb 0", "plan --vram-gb nan", "plan --size 0x0",
@@ -163,6 +165,16 @@ def test_bad_input_is_one_line_and_status_2(line, folder, inbetween, no_model, m
     assert "Traceback" not in err and (len(said) == 1 or line == ""), err
     assert not said or (said[0] == err.splitlines()[-1] and len(said[0]) < 700), err
     assert {path: path.lstat().st_mtime_ns for path in folder.rglob("*")} == before
+
+
+@pytest.mark.parametrize("command", ["serve", "app"])
+def test_a_port_that_is_taken_is_told_at_once(command, inbetween):
+    with socket.socket() as taken:
+        taken.bind(("127.0.0.1", 0))
+        taken.listen()
+        port = taken.getsockname()[1]
+        status, _, err = inbetween(command, "--folder", "jobs", "--port", str(port))
+    assert status == 2 and f"error: cannot listen at 127.0.0.1:{port}: Address already in use" in err
 
 
 def test_what_is_far_too_large_for_this_machine_is_refused(folder, tiny_folder, inbetween, no_model, monkeypatch):
