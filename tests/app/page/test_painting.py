@@ -11,6 +11,7 @@ from gen_inbetween.app.page.painting import (
     drawn_curve,
     painted_masks,
 )
+from gen_inbetween.app.page.tabs import things
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 
 
@@ -61,3 +62,15 @@ def test_half_a_line_is_refused():
         drawn_curve(editor(lambda draw: draw.line([(0, 20), (20, 20)], fill="black")))
     with pytest.raises(PaintingError, match="from the left edge"):
         drawn_curve(None)
+
+
+def test_dots_find_things_and_doubtful_masks_are_told(monkeypatch, tmp_path):
+    monkeypatch.setenv("HF_HUB_CACHE", str(tmp_path))
+    monkeypatch.setenv("GEN_INBETWEEN_MODELS", str(tmp_path))
+    assert things.ways() == [things.WHOLE, things.DOTS]  # SAM's way only where its weights are
+    picture = Image.new("RGB", (60, 40), (60, 110, 60))
+    ImageDraw.Draw(picture).rectangle([20, 10, 39, 29], fill=(200, 40, 40))
+    dotted = editor(lambda draw: draw.ellipse([27, 17, 31, 21], fill=BRUSHES["orange"]))
+    (mask,) = things.things_of(dotted, picture, things.DOTS).values()
+    assert 320 <= mask.sum() <= 480 and things.doubts({"orange": mask}, things.DOTS) == ""
+    assert things.doubts({"orange": ~mask}, things.DOTS).startswith("The orange thing: this is the background")
