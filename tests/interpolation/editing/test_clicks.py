@@ -6,7 +6,9 @@ import numpy as np
 import pytest
 
 from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
+from gen_inbetween.interpolation.editing.mask_choice import distinct, measure, tidied
 from gen_inbetween.interpolation.editing.masks import MaskError
+from gen_inbetween.interpolation.editing.regions import region_masks
 
 
 def picture(height: int = 120, width: int = 160) -> tuple[np.ndarray, np.ndarray]:
@@ -56,3 +58,36 @@ def test_a_background_click_keeps_something_out():
 def test_clicks_that_cannot_be(clicks, message):
     with pytest.raises(MaskError, match=message):
         masks_from_clicks(picture()[0], clicks)
+
+
+def test_a_mask_with_a_speck_of_a_hole_at_a_negative_click_is_no_candidate():
+    whole = np.zeros((60, 80), bool)
+    whole[10:50, 10:70] = True
+    speck, half = whole.copy(), whole.copy()
+    speck[28:31, 53:56] = False
+    half[:, 40:] = False
+    kept = distinct([speck, half], [(20, 30)], [(54, 29)])
+    assert len(kept) == 1 and (kept[0] == half).all()
+
+
+def test_regions_of_a_click_and_of_a_negative_one_are_never_merged():
+    image, _ = picture()
+    evidence = measure(image)
+    on, off = [(45, 66)], [(115, 50)]
+    masks = list(region_masks(evidence.regions, evidence.distances, on, off))
+    assert len(masks) > 20 and all(mask[66, 45] and not mask[50, 115] for mask in masks)
+
+
+def test_clicks_give_the_same_masks_again():
+    image, _ = picture()
+    assert (masks_from_clicks(image, [(45, 66)]) == masks_from_clicks(image, [(45, 66)])).all()
+
+
+def test_a_hole_is_filled_but_for_a_negative_click():
+    ring = np.zeros((40, 40), bool)
+    ring[5:35, 5:35] = True
+    ring[15:25, 15:25] = False
+    assert tidied(ring, [(8, 8)], [])[20, 20] and not tidied(ring, [(8, 8)], [(20, 20)])[20, 20]
+    far = ring.copy()
+    far[37:39, 37:39] = True
+    assert not tidied(far, [(8, 8)], [])[38, 38]  # a piece that was not clicked on
