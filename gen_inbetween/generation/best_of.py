@@ -57,7 +57,7 @@ def judge(
     """A clip's candidate; `frames` from before the keyframes are put back. ends: the keyframes there, if any."""
     keyframes = [None if frame is None else np.asarray(frame) for frame in ends]
     found = find_faults(np.stack([np.asarray(frame) for frame in frames]), keyframes)
-    faults = {name: None if math.isnan(value) else round(value, 6) for name, value in found.items()}
+    faults = {name: None if math.isnan(found[name]) else round(found[name], 6) for name in WEIGHTS}
     return Candidate(seed, faults, round(badness(faults), 6), unet_passes)
 
 

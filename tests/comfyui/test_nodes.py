@@ -120,6 +120,58 @@ def test_a_video_in_memory_is_retimed_too(execute, comfy):
     assert len(Clip.open(made.get_stream_source())) == 6
 
 
+class TrimmedVideo:
+    """A VIDEO of which ComfyUI's Trim Video left a part: its stream is the whole film, `save_to` writes the part."""
+
+    def __init__(self, file, start, duration):
+        self.file, self.start, self.duration = str(file), start, duration
+
+    def get_stream_source(self):
+        return self.file
+
+    def get_active_trim_window(self):
+        return self.start, self.duration
+
+    def save_to(self, path):
+        frames = Clip.open(self.file)
+        first = round(self.start * frames.fps)
+        Clip(list(frames)[first : first + round(self.duration * frames.fps)], frames.fps).save(path)
+
+
+def test_of_a_trimmed_video_only_the_part_is_retimed(execute, folders, film_with_sound):
+    video = TrimmedVideo(film_with_sound, 0.2, 0.4)
+    made, _ = execute("GenInbetweenRetimeVideo", video=video, fps=20.0, interpolator="blend")
+    assert len(Clip.open(made.get_stream_source())) == 8
+    assert not list((folders / "temp").rglob("source*"))  # the part that was written for it has gone
+
+
+def test_pictures_with_alpha(execute, model):
+    """LoadImage drops alpha, other nodes hand it on: what is transparent stays so in IMAGE, a VIDEO is opaque."""
+    clear = torch.cat([image(1, 2), torch.ones(2, 64, 64, 1)], dim=-1)
+    clear[:, :, :20, 3] = 0
+    frames, video, _, _ = execute("GenInbetweenInterpolate", images=clear, interpolator="blend")
+    assert frames.shape == (3, 64, 64, 4) and not frames[1, :, :16, 3].any() and frames[1, :, 24:, 3].all()
+    assert video.get_components().images.shape == (3, 64, 64, 3)
+    pair = {"keyframes.keyframe0": clear[:1], "keyframes.keyframe1": clear[1:]}
+    frames, *_ = execute("GenInbetween", model=model, num_frames=3, **pair, **FEW)
+    assert frames.shape[:3] == (3, 64, 64)
+    text, _, sheet = execute("GenInbetweenReport", images=torch.cat([clear, clear]))
+    assert "badness" in text and sheet.shape[-1] == 3
+
+
+def test_keep_loaded_leaves_the_model_and_the_next_run_gives_it_back(execute, model, comfy, monkeypatch):
+    pair = {"keyframes.keyframe0": image(1), "keyframes.keyframe1": image(2), "num_frames": 3, **FEW}
+    emptied = []
+    monkeypatch.setattr(comfy.model_management, "soft_empty_cache", lambda *_: emptied.append(1))
+    (kept,) = execute("GenInbetweenLoadModel", model="pocket", keep_loaded=True)
+    execute("GenInbetween", model=kept, **pair)
+    assert loading._open.cache_info().currsize == 1 and not emptied
+    execute("GenInbetween", model=kept, **pair)
+    assert loading._open.cache_info().hits >= 1 and loading._open.cache_info().currsize == 1  # opened once
+    execute("GenInbetween", model=model, **pair)
+    assert not loading._open.cache_info().currsize and emptied
+
+
 def test_loop_and_bridge_by_the_model_and_without_one(execute, model, heard):
     frames, _, manifest = execute(
         "GenInbetweenLoop", model=model, images=image(*range(6)), context=2, num_frames=9, **FEW

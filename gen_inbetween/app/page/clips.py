@@ -11,12 +11,12 @@ from typing import Any
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.app.page.words import faults_in_words
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import lacking_model
 from gen_inbetween.generation.settings import DIFFUSION_ONLY, Settings
 from gen_inbetween.generation.stream import Progress, stream
 from gen_inbetween.interpolation.faults.faults import find_faults
+from gen_inbetween.interpolation.faults.words import faults_in_words
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.models.registry import SVD_REMEDY
 
@@ -42,7 +42,7 @@ def settle(pictures: Sequence[Image.Image], settings: dict[str, Any]) -> tuple[d
     if lacking is None:
         return settings, ""
     kept = {name: value for name, value in settings.items() if name not in DIFFUSION_ONLY and name != "model"}
-    sentence = f"Interpolated, since there is {lacking} here. For generated motion: {SVD_REMEDY}."
+    sentence = f"Interpolated, since there is {lacking} here; {SVD_REMEDY}."
     return kept | {"method": INTERPOLATE}, sentence
 
 

@@ -2,26 +2,30 @@
 
 from __future__ import annotations
 
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from functools import cache
 from pathlib import Path
 from typing import Any
 
 import gradio as gr
 from PIL import Image
 
+from gen_inbetween.app.page.numbers import USUAL, NumberField, run_numbers
 from gen_inbetween.app.page.painting import drawn_curve
+from gen_inbetween.app.page.runs import Page
 from gen_inbetween.app.page.settings import PageSettings
+from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.demo import keyframes
 from gen_inbetween.interpolation.registry import INTERPOLATORS
 from gen_inbetween.interpolation.retiming.curves import EASES
+from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import FrameError, open_image
 from gen_inbetween.runtime.outputs import path_beside
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
-USUAL = "usual"  # of a setting that is left to the program
 
 
 def picture_zone(label: str, elem_id: str, height: int = 240) -> Any:
@@ -36,6 +40,22 @@ def bundled(pair: str) -> tuple[Image.Image, Image.Image]:
     """The keyframes of a pair of the demo: as pictures, for files outside of the page's folder are not served."""
     first, last = keyframes(pair)
     return open_image(first), open_image(last)
+
+
+@cache
+def drawn_frames() -> tuple[Image.Image, ...]:
+    """Two balls that fall and roll, 256 x 256 pixels, for somebody who has no film at hand."""
+    clip = make_clip(5, num_frames=24, size=256, kind="ball", num_objects=2)
+    return tuple(Image.fromarray(frame) for frame in clip.frames)
+
+
+def example_film(page: Page, film: Any, elem_id: str) -> None:
+    """A button that puts a drawn film into its place."""
+
+    def draw() -> str:
+        return str(Clip(list(drawn_frames()), 12).save(page.new_folder() / "drawn.mp4"))
+
+    gr.Button("Try a drawn film", size="sm", elem_id=elem_id).click(draw, None, film, **PRIVATE)
 
 
 def open_pictures(paths: Sequence[str | None], settings: PageSettings, wanted: str) -> list[Image.Image]:
@@ -63,7 +83,10 @@ def curve_control(label: str, elem_id: str, value: str = "linear", *, visible: b
 def drawing_board(curves: dict[str, Any], elem_id: str) -> None:
     """A board on which a curve is drawn as a line, and a button for each curve that takes it."""
     with gr.Accordion("Draw a curve", open=False):
-        gr.Markdown("From left to right is time, from bottom to top how far the motion is. One line, edge to edge.")
+        gr.Markdown(
+            "Take the brush at the left of the board, then draw one line from edge to edge: time goes to the right, the "
+            "motion upwards."
+        )
         board = gr.Sketchpad(
             label="Board", type="pil", image_mode="RGBA", layers=False, canvas_size=(360, 200), height=330,
             brush=gr.Brush(default_size=6, colors=["#e8590c"], color_mode="fixed"), elem_id=elem_id, buttons=[],
@@ -84,24 +107,17 @@ def take_curve(board: dict[str, Any] | None) -> tuple[Any, str]:
 
 def model_settings(settings: PageSettings) -> dict[str, Any]:
     """Controls of the settings that a run has, by the command's names, in the order they are to be read."""
-    methods = [AUTO, *METHODS, INTERPOLATE]
+    methods, numbers = [AUTO, *METHODS, INTERPOLATE], run_numbers(settings)
     with gr.Row():
         model = gr.Dropdown(list(settings.models), value=settings.models[0], label="--model")
         method = gr.Dropdown([USUAL, *methods], value=USUAL, label="--method")
         interpolator = interpolator_control()
     with gr.Row():
-        frames = gr.Number(None, label="--frames", precision=0, minimum=2, maximum=settings.max_frames)
-        steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=settings.max_steps)
-        seed = gr.Number(0, label="--seed", precision=0, minimum=0)
-        fps = gr.Number(7, label="--fps", minimum=0.1, maximum=240)
+        typed = {name: numbers[name].control() for name in ("num_frames", "num_inference_steps", "seed", "fps")}
     with gr.Row():
-        width = gr.Number(None, label="--set width=", precision=0, minimum=16, maximum=4096)
-        height = gr.Number(None, label="--set height=", precision=0, minimum=16, maximum=4096)
+        typed |= {name: numbers[name].control() for name in ("width", "height")}
         fit = gr.Dropdown(["crop", "pad", "stretch"], value="crop", label="--fit")
-    return {
-        "model": model, "method": method, "interpolator": interpolator, "num_frames": frames,
-        "num_inference_steps": steps, "seed": seed, "fps": fps, "width": width, "height": height, "fit": fit,
-    }  # fmt: skip
+    return {"model": model, "method": method, "interpolator": interpolator, **typed, "fit": fit}
 
 
 def interpolator_control() -> Any:
@@ -109,10 +125,11 @@ def interpolator_control() -> Any:
     return gr.Dropdown([USUAL, *INTERPOLATORS], value=USUAL, label="--interpolator")
 
 
-def chosen(values: dict[str, Any]) -> dict[str, Any]:
-    """The settings somebody chose, without those left as usual; fields that are empty, or 0 where 0 says nothing."""
+def chosen(values: dict[str, Any], numbers: Mapping[str, NumberField] | None = None) -> dict[str, Any]:
+    """The settings somebody chose, without those left as usual. ValueError: a field that holds no number."""
     said = {name: value for name, value in values.items() if value not in (None, "", USUAL)}
-    return {name: value for name, value in said.items() if value != 0 or name == "seed"}
+    said |= {name: field.read(said[name]) for name, field in (numbers or {}).items() if name in said}
+    return {name: value for name, value in said.items() if value is not None}
 
 
 @dataclass(frozen=True)

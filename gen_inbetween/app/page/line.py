@@ -84,5 +84,5 @@ class Line:
             waiting = len(self.tickets) - working
         words = [f"At work: {working}"] * bool(working) + [f"Waiting: {waiting}"] * bool(waiting)
         if own is not None:
-            words[-1] += f" ({own} before yours)"
-        return ", ".join(words) or "Nothing at work"
+            words[-1] += f" ({own} before yours)" if own else " (yours is next)"
+        return ", ".join(words) or "The machine is free"

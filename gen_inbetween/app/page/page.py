@@ -10,6 +10,7 @@ os.environ["GRADIO_ANALYTICS_ENABLED"] = "False"  # before Gradio is imported, w
 
 import gradio as gr
 from gradio.themes import Base, Default
+from starlette.middleware import Middleware
 
 from gen_inbetween.app.page.runs import Page
 from gen_inbetween.app.page.settings import PageSettings
@@ -25,15 +26,27 @@ TABS: dict[str, Any] = {
 }
 REFRESH = 2.0  # seconds between two looks at the line
 
+# A browser fetches nothing from elsewhere, whatever a part of Gradio would like (the player's scissors: a library).
+POLICY = b"default-src 'self' 'unsafe-inline' 'unsafe-eval' data: blob:"
 CSS = """
 .gradio-container > main { width: 100% !important; max-width: 1280px !important; margin: auto; }
 .run-status { padding: 6px 2px; font-size: 1.0rem; line-height: 1.35; }
-.run-status progress { width: 100%; height: 10px; display: block; margin-bottom: 4px; accent-color: #0b5cad; }
-.run-status.error { color: #a4161a; font-weight: 600; }
-.dark .run-status.error { color: #ffb3b3; }
+.run-status progress { width: 100%; height: 10px; display: block; margin-bottom: 4px; appearance: none; border: 0; }
+.run-status progress, .run-status progress::-webkit-progress-bar { background: #d1d5db; border-radius: 5px; }
+.run-status progress::-webkit-progress-value { background: #0b5cad; border-radius: 5px; }
+.run-status progress::-moz-progress-bar { background: #0b5cad; border-radius: 5px; }
+.run-status.error span { color: #a4161a !important; font-weight: 600; }
+.dark .run-status.error span { color: #ffb3b3 !important; }
 .run-status.done { color: inherit; }
 .image-frame img { width: 100%; height: 100%; object-fit: contain; }
 video { width: 100%; height: 100%; object-fit: contain; }
+.cards .grid-wrap { padding-top: 32px; }
+.cards .fixed-height { min-height: 0 !important; max-height: none !important; }
+.cards .thumbnail-lg img { padding-bottom: 2.4rem; box-sizing: border-box; }
+.cards .caption-label { left: 0; right: 0; bottom: 0; max-width: 100%; white-space: normal; border-radius: 0; }
+@media (max-width: 640px) { .cards .grid-container { grid-template-columns: repeat(2, 1fr) !important; } }
+button[aria-label^="Trim video"], button[aria-label^="Reset video"] { display: none; }
+#film-slider img { object-fit: contain !important; }
 #head p { margin: 0; }
 #line { text-align: right; }
 """
@@ -66,6 +79,23 @@ def build_page(settings: PageSettings) -> tuple[gr.Blocks, Page]:
         blocks.unload(desert)
     blocks.queue(max_size=settings.queue + 5, default_concurrency_limit=4)
     return blocks, page
+
+
+class OwnSourcesOnly:
+    """ASGI: every answer tells the browser to fetch from this page alone."""
+
+    def __init__(self, app: Any) -> None:
+        self.app = app
+
+    async def __call__(self, scope: Any, receive: Any, send: Any) -> None:
+        """Pass a request on, and add the policy to the head of its answer."""
+
+        async def send_with_policy(message: Any) -> None:
+            if message["type"] == "http.response.start":
+                message["headers"] = [*message.get("headers", []), (b"content-security-policy", POLICY)]
+            await send(message)
+
+        await self.app(scope, receive, send_with_policy)
 
 
 def theme() -> Base:
@@ -111,6 +141,7 @@ def serve(
         server_name=host, server_port=port, share=False, auth=auth, inbrowser=browser, quiet=True, ssr_mode=False,
         allowed_paths=[], blocked_paths=[str(page.files.parent / ".inbetween-folder.json")],
         max_file_size=int(settings.max_mb * 1e6), enable_monitoring=False, footer_links=[], show_error=False,
-        run_history=False, mcp_server=False, theme=theme(), css=CSS, prevent_thread_lock=not wait,
+        run_history=False, mcp_server=False, app_kwargs={"middleware": [Middleware(OwnSourcesOnly)]},
+        theme=theme(), css=CSS, prevent_thread_lock=not wait,
     )  # fmt: skip
     return blocks

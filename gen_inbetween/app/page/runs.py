@@ -16,22 +16,28 @@ import gradio as gr
 
 from gen_inbetween.app.page.line import Line
 from gen_inbetween.app.page.settings import PageSettings
-from gen_inbetween.app.page.words import Clock, error_in_words, progress_in_words, status
+from gen_inbetween.app.page.words import Clock, error_in_words, progress_in_words, sentence, status
 
 log = logging.getLogger("gen_inbetween")
 
 FILES = "files"  # in the folder of the page: uploads and results, all that is served
+REFUSED = "One of the values cannot be taken: the note in the corner says which, and why."
 PREVIEW_EVERY = 0.5  # seconds between two updates of a page at most, lest a fast run waits for the browser
 
 
 @dataclass(frozen=True)
 class Step:
-    """How far a run is, and what is new on the page. text: what is done ("clip 2 of 4: "), or the end's sentence."""
+    """How far a run is, and what is new on the page.
+
+    text: what is done ("clip 2 of 4, "), or the end's sentence, where done is None. unit: what is counted; "": the text
+    says all.
+    """
 
     text: str = ""
     done: int | None = None
     total: int | None = None
     shows: dict[Any, Any] = field(default_factory=dict)
+    unit: str = "step"
 
 
 Make: TypeAlias = Callable[..., Generator[Step, None, None]]
@@ -85,7 +91,7 @@ def wire(page: Page, tab: str, bar: RunBar, make: Make, inputs: Sequence[Any], o
             before = page.line.join(key_of(request, tab))
         except ValueError as error:
             return {bar.status: status(error_in_words(error), kind="error")}
-        text = f"Waiting: {before} before yours" if before else "Beginning; the first time it opens the model"
+        text = f"Waiting: {before} before yours" if before else "Beginning; the first run takes longer"
         return {bar.status: status(text, kind="working"), bar.go: gr.Button(interactive=False),
                 bar.stop: gr.Button(interactive=True)}  # fmt: skip
 
@@ -116,12 +122,19 @@ def wire(page: Page, tab: str, bar: RunBar, make: Make, inputs: Sequence[Any], o
         return {bar.status: status("Stopped before it began", kind="done"), bar.go: gr.Button(interactive=True),
                 bar.stop: gr.Button(interactive=False)}  # fmt: skip
 
-    private: dict[str, Any] = {"api_visibility": "private"}
-    bar.go.click(begin, None, buttons, queue=False, show_progress="hidden", **private).then(
-        run, list(inputs), [*outputs, *buttons], concurrency_id="work", concurrency_limit=1,
-        show_progress="hidden", **private,
+    def refused(request: gr.Request) -> dict[Any, Any]:
+        """Gradio refused a value, such as a number out of its range, before `run` was called."""
+        page.line.leave(key_of(request, tab))
+        return {bar.status: status(REFUSED, kind="error"), bar.go: gr.Button(interactive=True),
+                bar.stop: gr.Button(interactive=False)}  # fmt: skip
+
+    private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
+    begun = bar.go.click(begin, None, buttons, queue=False, **private)
+    ended = begun.then(
+        run, list(inputs), [*outputs, *buttons], concurrency_id="work", concurrency_limit=1, **private
     )  # fmt: skip
-    bar.stop.click(stop, None, buttons, queue=False, show_progress="hidden", **private)
+    ended.failure(refused, None, buttons, queue=False, **private)
+    bar.stop.click(stop, None, buttons, queue=False, **private)
 
 
 def key_of(request: gr.Request, tab: str) -> tuple[str, str]:
@@ -149,10 +162,11 @@ def steps_of(steps: Generator[Step, None, None], stopped: Any) -> Generator[tupl
                 yield status(step.text, kind="done"), step.shows
             elif step.shows or now - last > PREVIEW_EVERY:
                 last = now
-                if step.total is None and not step.done:
-                    text = f"{step.text}at work for {now - begun:.0f} s"
+                left = clock.left(step.done, step.total)
+                if not step.unit:
+                    text = step.text
+                elif step.total is None and not step.done:
+                    text = sentence(f"{step.text}at work for {now - begun:.0f} s")
                 else:
-                    text = progress_in_words(
-                        step.text, "step", step.done, step.total, clock.left(step.done, step.total)
-                    )
+                    text = progress_in_words(step.text, step.unit, step.done, step.total, left)
                 yield status(text, kind="working", done=step.done, total=step.total), step.shows

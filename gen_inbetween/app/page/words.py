@@ -1,33 +1,13 @@
-"""Progress, faults and errors in words."""
+"""Progress and errors in words."""
 
 from __future__ import annotations
 
 import html
 import time
-from collections.abc import Iterable, Mapping
+from collections.abc import Iterable
 from pathlib import Path
 
 from gen_inbetween.media.image import FrameError
-
-# From where on a fault is named: between the figures of drawn clips with the fault and without (a walk that turns back
-# has a bounce of 0.56, an even one 0.01; a cross-fade a ghosting of 0.38, true motion 0.03).
-FAULTS: dict[str, tuple[float, str]] = {
-    "bounce": (0.15, "turns back"),
-    "ghosting": (0.2, "two copies"),
-    "freeze": (0.25, "stands still in places"),
-    "flicker": (4.0, "flickers"),
-    "pace": (0.8, "uneven pace"),
-}
-
-
-def faults_in_words(faults: Mapping[str, float | None]) -> str:
-    """What is wrong with a clip, as far as figures tell.
-
-    >>> faults_in_words({"bounce": 0.4, "ghosting": None})
-    'turns back'
-    """
-    seen = [word for name, (limit, word) in FAULTS.items() if (faults.get(name) or 0) > limit]
-    return ", ".join(seen) or "no fault found"
 
 
 def time_in_words(seconds: float) -> str:
@@ -70,10 +50,19 @@ def status(text: str, *, kind: str = "idle", done: int | None = None, total: int
 
 
 def progress_in_words(what: str, unit: str, done: int, total: int | None, left: float | None) -> str:
-    """ "Frame 3 of 12, about 8 s left"."""
+    """A line on how far it is; a total of None or 0 is not known yet.
+
+    >>> progress_in_words("clip 2 of 4, ", "step", 3, 12, 7.2)
+    'Clip 2 of 4, step 3 of 12, about 8 s left'
+    """
     of = f" of {total}" if total else ""
     remaining = "" if left is None else f", about {time_in_words(left)} left"
-    return f"{what}{unit} {done}{of}{remaining}"
+    return sentence(f"{what}{unit} {done}{of}{remaining}")
+
+
+def sentence(text: str) -> str:
+    """A text that begins with a capital letter."""
+    return text[:1].upper() + text[1:]
 
 
 def error_in_words(error: BaseException, paths: Iterable[str | None] = ()) -> str:
@@ -88,5 +77,5 @@ def error_in_words(error: BaseException, paths: Iterable[str | None] = ()) -> st
         text = error.strerror or text
     if not isinstance(error, ValueError | OSError | ImportError):
         return f"This failed ({type(error).__name__}), and the fault is ours: the log of the program says where."
-    sentence = text or type(error).__name__
-    return sentence[0].upper() + sentence[1:] + ("" if sentence[-1] in ".!?" else ".")
+    said = text or type(error).__name__
+    return sentence(said) + ("" if said[-1] in ".!?" else ".")

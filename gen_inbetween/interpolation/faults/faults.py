@@ -11,7 +11,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gen_inbetween.interpolation.faults.clip_flow import ClipFlow, average_cells, compute_clip_flow, warp
-from gen_inbetween.interpolation.faults.ghosting import blended_energy
+from gen_inbetween.interpolation.faults.ghosting import blending
 from gen_inbetween.interpolation.reversals import bounce
 
 STILL = 0.1  # pixels of 64 a frame: a step in which no cell moves as much is frozen
@@ -27,9 +27,9 @@ def find_faults(frames: NDArray[np.uint8], keyframes: Sequence[NDArray[np.uint8]
 
     Returns:
         bounce: the share of the motion that runs back along its own way. ghosting: how far frames are two pictures laid
-        over each other, 0 to 1. freeze: the share of steps in which nothing moves. flicker: trembling of brightness,
-        grey levels. endpoint_error: mean difference of its ends from the keyframes, grey levels. pace: how uneven the
-        motion is, standard deviation of a step over their mean.
+        over each other, 0 to 1; ghost_depth: how strongly, grey levels. freeze: the share of steps in which nothing
+        moves. flicker: trembling of brightness, grey levels. endpoint_error: mean difference of its ends from the
+        keyframes, grey levels. pace: how uneven the motion is, standard deviation of a step over their mean.
     """
     motion = compute_clip_flow(frames)
     off = [
@@ -37,9 +37,11 @@ def find_faults(frames: NDArray[np.uint8], keyframes: Sequence[NDArray[np.uint8]
         for end, keyframe in zip((0, -1), keyframes, strict=True)
         if keyframe is not None
     ]
+    blend = blending(motion)
     return {
         "bounce": turning_back(motion),
-        "ghosting": blended_energy(motion),
+        "ghosting": blend.share,
+        "ghost_depth": blend.depth,
         "freeze": standing_still(motion),
         "flicker": trembling(motion),
         "endpoint_error": float(np.mean(off)) if off else float("nan"),

@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import math
+from dataclasses import dataclass
+
 import cv2
 import numpy as np
 
@@ -11,8 +14,32 @@ from gen_inbetween.interpolation.faults.clip_flow import ClipFlow, Image, to_gre
 WINDOW = 7  # pixels along a side over which one blend weight is sought
 
 
+@dataclass(frozen=True)
+class Blending:
+    """Squared grey levels that a blend of the keyframes explains, those it could, and over how many values."""
+
+    gained: float
+    possible: float
+    count: int
+
+    @property
+    def share(self) -> float:
+        """0 to 1; NaN where both keyframes, moved to fit, are the same."""
+        return self.gained / self.possible if self.possible else float("nan")
+
+    @property
+    def depth(self) -> float:
+        """Grey levels (RMS): little where both fit so well that nobody sees two, whatever the share of it is."""
+        return math.sqrt(self.gained / self.count)
+
+
 def blended_energy(motion: ClipFlow) -> float:
-    """How far the inner frames are blends of the two keyframes, moved to fit: see evaluation.metrics.motion.Ghosting.
+    """The share of `blending`, the metric: see evaluation.metrics.motion.Ghosting."""
+    return blending(motion).share
+
+
+def blending(motion: ClipFlow) -> Blending:
+    """How far the inner frames are blends of the two keyframes, moved to fit.
 
     In each window W0 and W1 are the keyframes warped onto frame I by the flow from I to them. The best weight of
     I = a W1 + (1 - a) W0 is found by least squares, a in [0, 1]. What counts is the squared error that it takes away
@@ -22,7 +49,7 @@ def blended_energy(motion: ClipFlow) -> float:
     inner = range(1, len(pixels) - 1)
     to_first = grey_dis_flows([grey[t] for t in inner], [grey[0]] * len(inner), "ultrafast")
     to_last = grey_dis_flows([grey[t] for t in inner], [grey[-1]] * len(inner), "ultrafast")
-    gained = possible = 0.0
+    gained, possible, count = 0.0, 0.0, max(1, len(inner) * pixels[0].size)
     for t, back, ahead in zip(inner, to_first, to_last, strict=True):
         first, last = warp(pixels[0], back), warp(pixels[-1], ahead)
         apart, off = last - first, pixels[t] - first
@@ -32,7 +59,7 @@ def blended_energy(motion: ClipFlow) -> float:
         blended = error - 2 * weight * along + weight**2 * spread
         gained += float(np.maximum(nearer - blended, 0).sum())  # below 0 by rounding alone
         possible += float(spread.sum()) / 4
-    return gained / possible if possible else float("nan")
+    return Blending(gained, possible, count)
 
 
 def in_window(products: Image) -> Image:

@@ -10,6 +10,7 @@ from page_cases import (
     drop,
     film_of_scene,
     pair_of_pictures,
+    put_on_easel,
     served,
     shot,
     status_of,
@@ -59,7 +60,7 @@ def test_the_bundled_model_runs_to_its_end_and_goes_on(address, context, tmp_pat
     page.click("#between-example")
     page.wait_for_selector("#between-last img")
     page.click("#between-go")
-    wait_for_status(page, "between", "step 1", "step 2", "step 3")
+    wait_for_status(page, "between", "Step 1", "Step 2", "Step 3")
     page.wait_for_selector("#between-strip img")
     wait_for_status(page, "between", "Done", seconds=600)
     clip = Clip.open(download(page, "#between-download", tmp_path / "clip.mp4"))
@@ -76,7 +77,7 @@ def test_stop_stops_at_the_next_step_and_two_people_take_turns(address, tmp_path
         long.click("#between-example")
         long.wait_for_selector("#between-last img")
         long.click("#between-go")
-        wait_for_status(long, "between", "step ")
+        wait_for_status(long, "between", "Step ")
         drop(short, "between-first", first)
         drop(short, "between-last", last)
         short.click("#between-go")
@@ -94,10 +95,10 @@ def test_a_browser_that_is_closed_gives_the_machine_back(address, tmp_path):
         page.click("#between-example")
         page.wait_for_selector("#between-last img")
         page.click("#between-go")
-        wait_for_status(page, "between", "step ")
+        wait_for_status(page, "between", "Step ")
     with browser(tmp_path / "two") as other:
         page = visit(other, address)
-        page.wait_for_function("document.querySelector('#line').innerText.includes('Nothing at work')")
+        page.wait_for_function("document.querySelector('#line').innerText.includes('The machine is free')")
 
 
 def test_a_film_of_five_seconds_is_retimed(address, context, tmp_path):
@@ -119,7 +120,7 @@ def test_a_film_of_five_seconds_is_retimed(address, context, tmp_path):
 def test_a_thing_is_painted_by_mouse_and_moves(address, context, tmp_path):
     first, last = pair_of_pictures(tmp_path)
     page = visit(context, address, "Move things")
-    drop(page, "things-first", first)
+    put_on_easel(page, "things-first", first)
     drop(page, "things-last", last)
     page.wait_for_timeout(2000)
     page.locator("#things-first button[aria-label*='rush' i]").first.click()

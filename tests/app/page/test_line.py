@@ -13,7 +13,7 @@ def test_a_run_waits_for_those_before_it():
     assert line.start(ANN) is not None
     assert line.told("eve") == "At work: 1, Waiting: 2 (2 before yours)"
     line.leave(ANN)
-    assert line.told("bob") == "Waiting: 2 (0 before yours)"
+    assert line.told("bob") == "Waiting: 2 (yours is next)"
 
 
 def test_a_full_line_takes_nobody_and_a_tab_has_one_run():

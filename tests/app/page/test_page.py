@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import http.client
 import re
+from pathlib import Path
 
 import httpx
 import pytest
@@ -10,9 +12,27 @@ from page_cases import pair_of_pictures, served
 
 
 @pytest.fixture(scope="module")
-def address(tmp_path_factory):
-    with served(tmp_path_factory.mktemp("page"), max_mb=1) as where:
+def folder(tmp_path_factory):
+    return tmp_path_factory.mktemp("page")
+
+
+@pytest.fixture(scope="module")
+def address(folder):
+    with served(folder, max_mb=1) as where:
         yield where
+
+
+def status_of_path(address, path):
+    """The status of a request whose path goes over the wire as it is written, dots and all."""
+    host, _, port = address.removeprefix("http://").partition(":")
+    connection = http.client.HTTPConnection(host, int(port), timeout=60)
+    connection.request("GET", path)
+    return connection.getresponse().status
+
+
+def test_the_browser_is_told_to_fetch_nothing_from_elsewhere(address):
+    policy = httpx.get(address, timeout=60).headers["content-security-policy"]
+    assert policy.startswith("default-src 'self'") and "http" not in policy
 
 
 def test_the_page_names_no_other_host_to_fetch_from(address):
@@ -24,6 +44,49 @@ def test_the_page_names_no_other_host_to_fetch_from(address):
 @pytest.mark.parametrize("path", ["/etc/passwd", "pyproject.toml", __file__])
 def test_only_its_own_files_are_served(address, path):
     assert httpx.get(f"{address}/gradio_api/file={path}", timeout=180).status_code in (403, 404)
+
+
+@pytest.mark.parametrize(
+    "path",
+    [
+        "{files}/../.inbetween-folder.json",
+        "{files}/../../page.txt",
+        "{files}/%2e%2e/.inbetween-folder.json",
+        "{files}/..%2f.inbetween-folder.json",
+        "{files}/link.txt",
+        "../../../../../../etc/passwd",
+        "..%2f..%2f..%2fetc%2fpasswd",
+        "//etc/passwd",
+        "file:///etc/passwd",
+        "/proc/self/environ",
+    ],
+)
+def test_no_way_leads_out_of_the_folder(address, folder, path):
+    (folder.parent / "page.txt").write_text("secret")
+    link = folder / "files" / "link.txt"
+    if not link.is_symlink():
+        link.symlink_to(folder.parent / "page.txt")
+    for route in ("file=", "file/"):
+        where = f"/gradio_api/{route}{path.format(files=folder / 'files')}"
+        assert status_of_path(address, where) in (400, 403, 404, 405), where
+
+
+@pytest.mark.parametrize("route", ["proxy=http://127.0.0.1:1/", "stream/a/b/c/playlist.m3u8", "monitoring"])
+def test_nothing_else_of_gradio_gives_anything_out(address, route):
+    assert status_of_path(address, f"/gradio_api/{route}") >= 400
+
+
+@pytest.mark.parametrize(
+    "path", ["/static/..%2f..%2froutes.py", "/assets/..%2f..%2f..%2froutes.py", "/static/../../routes.py"]
+)
+def test_the_parts_of_gradio_itself_stay_where_they_are(address, path):
+    assert status_of_path(address, path) >= 400
+
+
+def test_an_upload_lands_in_the_folder_whatever_it_is_called(address, folder):
+    files = {"files": ("../../../escaped.png", b"0")}
+    (path,) = httpx.post(f"{address}/gradio_api/upload", files=files, timeout=60).json()
+    assert Path(path).resolve().is_relative_to(folder / "files")
 
 
 def test_an_upload_has_a_limit(address):

@@ -5,7 +5,10 @@ import pytest
 from page_cases import scene
 
 from gen_inbetween.app.page.clips import judged
-from gen_inbetween.app.page.words import Clock, error_in_words, faults_in_words, status
+from gen_inbetween.app.page.words import Clock, error_in_words, status
+from gen_inbetween.generation.demo import keyframes
+from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.interpolation.faults.words import faults_in_words
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import FrameError
 
@@ -55,3 +58,9 @@ def test_a_cross_fade_is_two_copies():
     first, last = (np.asarray(scene(place)).astype(float) for place in (0, 3))
     frames = [((1 - share) * first + share * last).round().astype(np.uint8) for share in np.linspace(0, 1, 14)]
     assert judged(Clip(frames, 7)) == "two copies"
+
+
+def test_an_interpolated_photograph_is_whole_though_it_is_made_of_two():
+    """Both keyframes, moved to fit, are the same to the eye: a blend of them is no second copy."""
+    clip = inbetween(*keyframes("photo"), method="interpolate", interpolator="dis-splat", num_frames=9, progress=False)
+    assert judged(clip) == "no fault found"

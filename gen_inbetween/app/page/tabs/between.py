@@ -18,12 +18,17 @@ from gen_inbetween.app.page.controls import (
     open_pictures,
     picture_zone,
 )
+from gen_inbetween.app.page.numbers import run_numbers
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.app.page.words import status
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.models.registry import lacking_for_svd
 
 TAB = "between"
-POCKET, EXAMPLE_STEPS = "pocket-2", 10
+POCKET, EXAMPLE_STEPS = "pocket-2", "10"
 HINT = "Drop the first and the last picture, then press the button."
+READY = "The pictures are in place: press the button."
+ONWARD = "Now drop the next last picture, then press the button."
 
 
 def build(page: Page) -> None:
@@ -44,9 +49,9 @@ def build(page: Page) -> None:
                     scale=2,
                 )
                 with gr.Column(scale=1, min_width=150):
-                    example = gr.Button("Try two drawings", size="sm", elem_id=f"{TAB}-example")
                     photos = gr.Button("Try two photographs", size="sm", elem_id=f"{TAB}-photos")
-            bar = run_bar("Make the clip", TAB, HINT)
+                    example = gr.Button("Try two drawings", size="sm", elem_id=f"{TAB}-example")
+            bar = run_bar("Make the clip", TAB, f"{HINT} {what_is_here()}".strip())
             with gr.Accordion("Settings, named as in the command", open=False):
                 controls = model_settings(page.settings)
                 loop = gr.Checkbox(False, label="--loop: from the last frame it goes on to the first")
@@ -60,38 +65,38 @@ def build(page: Page) -> None:
             )
             clip = clip_zone("Clip", f"{TAB}-clip")
             gallery = gr.Gallery(
-                label="Click the one you like", type="filepath", columns=4, height=190, visible=False,
-                allow_preview=False, elem_id=f"{TAB}-tries", buttons=[], interactive=False,
+                label="Click the one you like", type="filepath", columns=4, fit_columns=False, visible=False,
+                object_fit="contain", allow_preview=False, elem_id=f"{TAB}-tries", elem_classes="cards", buttons=[],
+                interactive=False,
             )  # fmt: skip
             files = downloads(TAB)
-            onward = gr.Button("Go on: last frame as the next first picture", size="sm", elem_id=f"{TAB}-onward")
+            onward = gr.Button(
+                "Go on: last frame as the next first picture", size="sm", interactive=False, elem_id=f"{TAB}-onward"
+            )
     names = list(controls)
 
     def make(first: Any, last: Any, tries: Any, more: Any, loop: bool, *values: Any) -> Generator[Step, None, None]:
         between = [item[0] if isinstance(item, tuple) else item for item in more or []]
         pictures = open_pictures([first, *between, last], page.settings, "the first and the last picture")
-        settings = chosen(dict(zip(names, values, strict=True))) | {"device": page.settings.device}
-        settings |= {"loop": True} if loop else {}
+        settings = chosen(dict(zip(names, values, strict=True)), run_numbers(page.settings))
+        settings |= {"device": page.settings.device, **({"loop": True} if loop else {})}
         settings, sentence = settle(pictures, settings)
         seeds = 1 if settings.get("method") == INTERPOLATE else int(tries)
         results: list[Saved] = []
         folder = page.new_folder()
+        unit = "frame" if settings.get("method") == INTERPOLATE else "step"
         for number, progress in clips_of(pictures, seeds, settings):
-            what = f"clip {number + 1} of {seeds}: " if seeds > 1 else ""
-            shows: dict[Any, Any] = {}
-            if progress.preview is not None:
-                shows[strip] = shrunk(progress.preview)
-            if progress.clip is not None:
-                yield Step(
-                    f"{what}writing the clip, after ",
-                    progress.step,
-                    progress.steps or None,
-                    {strip: strip_of(progress.clip)},
-                )
-                name = f"clip_seed{settings.get('seed', 0) + number}" if seeds > 1 else "clip"
-                results.append(save(progress.clip, folder, name))
-                shows = show(results, len(results) - 1)
-            yield Step(what, progress.step, progress.steps or None, shows)
+            what = f"clip {number + 1} of {seeds}, " if seeds > 1 else ""
+            done, total = number * progress.steps + progress.step, seeds * progress.steps or None
+            if progress.clip is None:
+                shows = {} if progress.preview is None else {strip: shrunk(progress.preview)}
+                yield Step(what, done, total, shows, unit)
+                continue
+            saying = f"{what}writing the clip".capitalize()
+            yield Step(saying, done, total, {strip: strip_of(progress.clip)}, unit="")
+            name = f"clip_seed{settings.get('seed', 0) + number}" if seeds > 1 else "clip"
+            results.append(save(progress.clip, folder, name))
+            yield Step(saying, done, total, show(results, len(results) - 1), unit="")
         words = results[0].words if len(results) == 1 else "click the one you like best"
         yield Step(f"Done: {words}. {sentence}".strip())
 
@@ -99,30 +104,36 @@ def build(page: Page) -> None:
         items = [(str(each.thumb), f"{k + 1}: {each.words}") for k, each in enumerate(results)]
         seen = gr.Gallery(value=items, visible=len(items) > 1, selected_index=number)
         return {clip: str(results[number].path), gallery: seen, saved: list(results), picked: number,
-                **files.of(results[number].path)}  # fmt: skip
+                onward: gr.Button(interactive=True), **files.of(results[number].path)}  # fmt: skip
 
     def pick(results: list[Saved], event: gr.SelectData) -> dict[Any, Any]:
         return {clip: str(results[event.index].path), picked: event.index, **files.of(results[event.index].path)}
 
-    results = [clip, gallery, saved, picked, files.clip, files.manifest]
+    results = [clip, gallery, saved, picked, onward, files.clip, files.manifest]
     wire(page, TAB, bar, make, [first, last, tries, more, loop, *controls.values()], [strip, *results])
     gallery.select(pick, saved, [clip, picked, files.clip, files.manifest], **PRIVATE)
-    onward.click(go_on, [saved, picked], [first, last], **PRIVATE)
-    pair = [first, last, controls["model"], controls["num_inference_steps"]]
+    onward.click(go_on, [saved, picked], [first, last, bar.status], **PRIVATE)
+    pair = [first, last, controls["model"], controls["num_inference_steps"], bar.status]
     example.click(drawings, None, pair, **PRIVATE)
     photos.click(photographs, None, pair, **PRIVATE)
 
 
-def go_on(results: list[Saved], number: int) -> tuple[Any, Any]:
+def what_is_here() -> str:
+    """What becomes of photographs on this machine, said before anybody waits for it."""
+    lacking = lacking_for_svd()
+    return f"On this machine photographs are interpolated: there is {lacking}." if lacking else ""
+
+
+def go_on(results: list[Saved], number: int) -> tuple[Any, ...]:
     """The last frame of the chosen clip as the first picture, and an empty place for the next."""
-    return (str(results[number].last), None) if results else (gr.skip(), gr.skip())
+    return str(results[number].last), None, status(ONWARD)
 
 
 def drawings() -> tuple[Any, ...]:
     """Two bundled drawings of 64 x 64 pixels, the bundled model, which knows such, and few steps for a CPU."""
-    return (*bundled("walker"), POCKET, EXAMPLE_STEPS)
+    return (*bundled("walker"), POCKET, EXAMPLE_STEPS, status(READY))
 
 
 def photographs() -> tuple[Any, ...]:
     """Two bundled photographs, and the model left open."""
-    return (*bundled("photo"), AUTO, None)
+    return (*bundled("photo"), AUTO, "", status(READY))

@@ -9,10 +9,19 @@ from typing import Any
 import gradio as gr
 
 from gen_inbetween.app.page.clips import clips_of, save
-from gen_inbetween.app.page.controls import PRIVATE, bundled, clip_zone, downloads, open_pictures, picture_zone
+from gen_inbetween.app.page.controls import (
+    PRIVATE,
+    bundled,
+    chosen,
+    clip_zone,
+    downloads,
+    open_pictures,
+    picture_zone,
+)
+from gen_inbetween.app.page.numbers import run_numbers
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.diffusion.methods import METHODS
-from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import lacking_model
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.clip import Clip
@@ -33,31 +42,36 @@ def build(page: Page) -> None:
             with gr.Row():
                 first = picture_zone("First picture", f"{TAB}-first", 220)
                 last = picture_zone("Last picture", f"{TAB}-last", 220)
-            example = gr.Button("Take two drawings", size="sm", elem_id=f"{TAB}-example")
-            methods = gr.CheckboxGroup(CHOICES, value=CHOICES[:2], label="Methods", elem_id=f"{TAB}-methods")
+            with gr.Row():
+                photos = gr.Button("Try two photographs", size="sm", elem_id=f"{TAB}-photos")
+                example = gr.Button("Try two drawings", size="sm", elem_id=f"{TAB}-example")
+            methods = gr.CheckboxGroup(
+                CHOICES, value=CHOICES[:2], label="Methods", elem_id=f"{TAB}-methods",
+                info="Those that interpolate are quick and take any pictures. The others sample the diffusion model.",
+            )  # fmt: skip
             bar = run_bar("Compare", TAB, HINT)
             with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
                 model = gr.Dropdown(list(page.settings.models), value=page.settings.models[0], label="--model")
-                frames = gr.Number(None, label="--frames", precision=0, minimum=2, maximum=page.settings.max_frames)
-                steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=page.settings.max_steps)
-                seed = gr.Number(0, label="--seed", precision=0, minimum=0)
+                names = ("num_frames", "num_inference_steps", "seed")
+                numbers = {name: run_numbers(page.settings)[name] for name in names}
+                frames, steps, seed = (field.control() for field in numbers.values())
         with gr.Column(scale=3):
             gallery = gr.Gallery(
-                label="Clips: click one to see it large", type="filepath", columns=3, height=300, interactive=False,
-                allow_preview=False, elem_id=f"{TAB}-clips", buttons=[],
+                label="Clips: click one to see it large", type="filepath", columns=3, fit_columns=False,
+                object_fit="contain", interactive=False, allow_preview=False, elem_id=f"{TAB}-clips",
+                elem_classes="cards", buttons=[],
             )  # fmt: skip
             clip = clip_zone("Clip", f"{TAB}-clip", 260)
             files = downloads(TAB)
             sheet = gr.Image(label="Frame by frame", interactive=False, elem_id=f"{TAB}-sheet", buttons=["fullscreen"])
 
-    def make(
-        first: Any, last: Any, methods: list[str], model: str, frames: Any, steps: Any, seed: Any
-    ) -> Generator[Step, None, None]:
+    def make(first: Any, last: Any, methods: list[str], model: str, *typed: str) -> Generator[Step, None, None]:
         pictures = open_pictures([first, last], page.settings, "the first and the last picture")
         check_methods(methods, model, pictures)
+        sampling = {"model": model, **chosen(dict(zip(numbers, typed, strict=True)), numbers)}
         folder, clips, items, results = page.new_folder(), dict[str, Clip](), list[tuple[str, str]](), list[str]()
         for number, name in enumerate(methods):
-            settings = settings_of(name, model, frames, steps, int(seed or 0)) | {"device": page.settings.device}
+            settings = settings_of(name, sampling) | {"device": page.settings.device}
             for _, progress in clips_of(pictures, 1, settings):
                 shows: dict[Any, Any] = {}
                 if progress.clip is not None:
@@ -66,7 +80,9 @@ def build(page: Page) -> None:
                     items.append((str(saved.thumb), f"{name}: {saved.words}"))
                     results.append(str(saved.path))
                     shows = {gallery: list(items), paths: list(results)}
-                yield Step(f"{name} ({number + 1} of {len(methods)}): ", progress.step, progress.steps or None, shows)
+                unit = "frame" if name.startswith(BY) else "step"
+                what = f"{name} ({number + 1} of {len(methods)}), "
+                yield Step(what, progress.step, progress.steps or None, shows, unit)
         rows = {name: [frame.convert("RGB") for frame in each] for name, each in clips.items()}
         shows = {sheet: contact_sheet(rows), clip: results[0], **files.of(Path(results[0]))}
         yield Step("Done: click a clip to see it large.", shows=shows)
@@ -83,9 +99,9 @@ def build(page: Page) -> None:
         [gallery, paths, clip, sheet, files.clip, files.manifest],
     )
     gallery.select(pick, paths, [clip, files.clip, files.manifest], **PRIVATE)
-    example.click(
-        lambda: (*bundled("walker"), "pocket-2", 10), None, [first, last, model, steps], **PRIVATE
-    )  # fmt: skip
+    pair = [first, last, model, steps]
+    example.click(lambda: (*bundled("walker"), "pocket-2", "10"), None, pair, **PRIVATE)
+    photos.click(lambda: (*bundled("photo"), AUTO, ""), None, pair, **PRIVATE)
 
 
 def check_methods(methods: list[str], model: str, pictures: Any) -> None:
@@ -101,11 +117,9 @@ def check_methods(methods: list[str], model: str, pictures: Any) -> None:
         )
 
 
-def settings_of(name: str, model: str, frames: Any, steps: Any, seed: int) -> dict[str, Any]:
-    """The settings of one of CHOICES."""
-    length = {"num_frames": int(frames)} if frames else {}
-    if name.startswith(BY):
-        return {"method": INTERPOLATE, "interpolator": name.removeprefix(BY), **length}
-    return {"method": name, "model": model, "seed": seed, **length} | (
-        {"num_inference_steps": int(steps)} if steps else {}
-    )
+def settings_of(name: str, sampling: dict[str, Any]) -> dict[str, Any]:
+    """The settings of one of CHOICES; sampling: those of a diffusion model."""
+    if not name.startswith(BY):
+        return {"method": name, **sampling}
+    length = {key: value for key, value in sampling.items() if key == "num_frames"}
+    return {"method": INTERPOLATE, "interpolator": name.removeprefix(BY), **length}

@@ -15,10 +15,12 @@ from gen_inbetween.app.page.controls import (
     curve_control,
     downloads,
     drawing_board,
+    example_film,
     film_zone,
     interpolator_control,
 )
 from gen_inbetween.app.page.follow import follow
+from gen_inbetween.app.page.numbers import NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
 from gen_inbetween.media.source import VideoError
@@ -26,6 +28,7 @@ from gen_inbetween.media.video import open_source
 
 TAB = "film"
 RATE, SLOW, CURVE, LOOP = "Smoother: more frames a second", "Slow motion", "Its pace along a curve", "A loop"
+SCALE = NumberField("Times as long (--scale)", 0.1, 100, whole=False)
 HINT = "Drop a film, say what it shall become, then press the button."
 
 
@@ -35,10 +38,11 @@ def build(page: Page) -> None:
     with gr.Row():
         with gr.Column():
             film = film_zone("Film", f"{TAB}-film")
+            example_film(page, film, f"{TAB}-example")
             what = gr.Radio([RATE, SLOW, CURVE, LOOP], value=RATE, label="What it shall become", elem_id=f"{TAB}-what")
             with gr.Row():
                 fps = gr.Textbox("60", label="Frames a second (--fps)", max_lines=1, elem_id=f"{TAB}-fps")
-                scale = gr.Number(4, label="Times as long (--scale)", minimum=0.1, maximum=100, visible=False)
+                scale = SCALE.control("4", visible=False)
                 curve = curve_control("Curve (--curve)", f"{TAB}-curve", "ease-in-out", visible=False)
             with gr.Column(visible=False) as board:
                 drawing_board({"the film": curve}, f"{TAB}-board")
@@ -57,20 +61,16 @@ def build(page: Page) -> None:
             files = downloads(TAB, "film")
             seconds = gr.Slider(0, 1, 0, step=0.01, label="Before and after, at second", elem_id=f"{TAB}-second")
             slider = gr.ImageSlider(
-                label="Before | after",
-                type="filepath",
-                interactive=False,
-                height=260,
-                elem_id=f"{TAB}-slider",
+                label="Before | after", type="filepath", interactive=False, height=260, elem_id=f"{TAB}-slider",
                 buttons=[],
-            )
+            )  # fmt: skip
 
     def fields(what: str) -> dict[Any, Any]:
-        return {fps: gr.Textbox(visible=what == RATE), scale: gr.Number(visible=what == SLOW),
+        return {fps: gr.Textbox(visible=what == RATE), scale: gr.Textbox(visible=what == SLOW),
                 curve: gr.Dropdown(visible=what == CURVE), board: gr.Column(visible=what == CURVE)}  # fmt: skip
 
     def make(
-        film: str | None, what: str, fps: str, scale: float, curve: str, start: str, stop: str, interpolator: str,
+        film: str | None, what: str, fps: str, scale: str, curve: str, start: str, stop: str, interpolator: str,
         duplicates: str, audio: str, cuts: bool,
     ) -> Generator[Step, None, None]:  # fmt: skip
         if not film:
@@ -82,10 +82,10 @@ def build(page: Page) -> None:
         out = page.new_folder() / f"{Path(film).stem[:80]}_new.mp4"
         for look in follow(lambda show: retime_video(film, out, progress=False, **settings)):
             if look.result is None:
-                yield Step("frames: ", look.done, look.total)
+                yield Step("", look.done, look.total, unit="frame")
                 continue
             made: RetimedVideo = look.result[0]
-            slowing = scale if what == SLOW else 1.0
+            slowing = settings.get("scale", 1.0)
             shown = gr.Slider(maximum=round(made.duration, 2), value=round(made.duration / 2, 2))
             both = (str(film), str(out), slowing)
             shows = {clip: str(out), pair: both, seconds: shown, slider: compared(both, made.duration / 2)}
@@ -98,15 +98,17 @@ def build(page: Page) -> None:
     seconds.release(compared, [pair, seconds], slider, **private)
 
 
-def asked(what: str, fps: str, scale: float, curve: str) -> dict[str, Any]:
+def asked(what: str, fps: str, scale: str, curve: str) -> dict[str, Any]:
     """What was asked for, as `retime_video` takes it. ValueError: a field is empty."""
-    rate = {"fps": fps.strip()} if fps.strip() else {}
-    if what == RATE and not rate:
-        raise ValueError("say how many frames a second, such as 60")
-    if what == SLOW and not scale:
-        raise ValueError("say how many times as long, such as 4")
-    special: dict[str, dict[str, Any]] = {SLOW: {"scale": scale}, CURVE: {"curve": curve}, LOOP: {"loop": True}}
-    return (rate if what == RATE else {}) | special.get(what, {})
+    if what == RATE:
+        if not fps.strip():
+            raise ValueError("say how many frames a second, such as 60")
+        return {"fps": fps.strip()}
+    if what == SLOW:
+        if not scale.strip():
+            raise ValueError("say how many times as long, such as 4")
+        return {"scale": SCALE.read(scale)}
+    return {"curve": curve} if what == CURVE else {"loop": True}
 
 
 def sentence(made: RetimedVideo) -> str:

@@ -9,8 +9,15 @@ from typing import Any
 import gradio as gr
 from PIL import Image
 
-from gen_inbetween.app.page.controls import PRIVATE, clip_zone, downloads, film_zone
+from gen_inbetween.app.page.controls import (
+    PRIVATE,
+    clip_zone,
+    downloads,
+    example_film,
+    film_zone,
+)
 from gen_inbetween.app.page.follow import follow
+from gen_inbetween.app.page.numbers import SEED, NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.app.page.tabs.film import frame_at
 from gen_inbetween.app.page.words import error_in_words, status
@@ -19,7 +26,9 @@ from gen_inbetween.stylize.settings import Look, StyleSettings
 from gen_inbetween.stylize.stylize import stylize_video
 
 TAB = "style"
-HINT = "Drop a film, take a frame, paint over it, keep it, then press the button: the film follows."
+MINUTES = NumberField("--minutes of learning, at most", 0.05, 240, whole=False)
+STEPS = NumberField("--steps", 1, 100_000)
+HINT = "Drop a film, take a frame, paint over it by the brush at its left, keep it, then press the button."
 
 
 def build(page: Page) -> None:
@@ -29,6 +38,7 @@ def build(page: Page) -> None:
     with gr.Row():
         with gr.Column():
             film = film_zone("Film", f"{TAB}-film", 190)
+            example_film(page, film, f"{TAB}-example")
             with gr.Row():
                 second = gr.Slider(0, 1, 0, step=0.01, label="Frame to paint, at second", scale=3)
                 take = gr.Button("1. Take this frame", size="sm", elem_id=f"{TAB}-take", scale=1)
@@ -40,14 +50,13 @@ def build(page: Page) -> None:
             keep = gr.Button("2. Keep this painted frame", size="sm", elem_id=f"{TAB}-keep")
             bar = run_bar("3. Spread the style over the film", TAB, HINT)
             with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
-                minutes = gr.Number(3, label="--minutes of learning, at most", minimum=0.05, maximum=240)
-                steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=100000)
-                seed = gr.Number(0, label="--seed", precision=0, minimum=0)
+                minutes, steps, seed = MINUTES.control("3"), STEPS.control(), SEED.control()
                 guides = gr.Checkbox(True, label="--guides")
         with gr.Column():
             kept = gr.Gallery(
-                label="Painted frames that are learnt", type="filepath", columns=4, height=150, interactive=False,
-                allow_preview=False, elem_id=f"{TAB}-keys", buttons=[],
+                label="Painted frames that are learnt", type="filepath", columns=4, fit_columns=False,
+                object_fit="contain", interactive=False, allow_preview=False, elem_id=f"{TAB}-keys",
+                elem_classes="cards", buttons=[],
             )  # fmt: skip
             clear = gr.Button("Forget them", size="sm")
             look = gr.Image(
@@ -57,20 +66,21 @@ def build(page: Page) -> None:
             files = downloads(TAB, "film")
 
     def make(
-        film: str | None, keys: dict[int, str], minutes: Any, steps: Any, seed: Any, guides: bool
+        film: str | None, keys: dict[int, str], minutes: str, steps: str, seed: str, guides: bool
     ) -> Generator[Step, None, None]:
         if not film:
             raise ValueError("drop a film first")
         if not keys:
             raise ValueError("keep a painted frame first: take a frame, paint over it, then Keep")
-        settings = StyleSettings(minutes=float(minutes or 3), steps=int(steps or StyleSettings.steps), guides=guides)
+        wanted = {"minutes": MINUTES.read(minutes), "steps": STEPS.read(steps), "guides": guides}
+        settings = StyleSettings(**{name: value for name, value in wanted.items() if value is not None})
         out = page.new_folder() / f"{Path(film).stem[:80]}_styled.mp4"
 
         def work(show: Callable[[Any], None]) -> Any:
             def on_look(state: Look, picture: Callable[[], Image.Image]) -> None:
                 show((state, picture()))
 
-            options: dict[str, Any] = {"device": page.settings.device, "seed": int(seed or 0), "progress": False}
+            options: dict[str, Any] = {"device": page.settings.device, "seed": SEED.read(seed) or 0, "progress": False}
             return stylize_video(film, out, dict(keys), settings=settings, on_look=on_look, **options)
 
         limit = settings.minutes * 60
@@ -80,10 +90,10 @@ def build(page: Page) -> None:
                 yield Step(f"Done: learnt in {learnt['steps']} steps.", shows={clip: str(out), **files.of(out)})
             elif event.news is not None:
                 state, picture = event.news
-                text = f"learning, {state.seconds:.0f} s of {limit:.0f} at most: "
-                yield Step(text, state.step, settings.steps, {look: picture})
+                text = f"Learning, step {state.step}, {state.seconds:.0f} s of {limit:.0f} at most"
+                yield Step(text, int(state.seconds), int(limit), {look: picture}, unit="")
             else:
-                yield Step("frames and steps: ", event.done, event.total)
+                yield Step("", event.done, event.total, unit="step")
 
     def take_frame(film: str | None, second: float) -> dict[Any, Any]:
         if not film:

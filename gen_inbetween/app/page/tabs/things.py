@@ -12,14 +12,18 @@ from PIL import Image
 
 from gen_inbetween.app.page.clips import clips_of, save, shrunk, strip_of
 from gen_inbetween.app.page.controls import (
+    PRIVATE,
+    chosen,
     clip_zone,
     curve_control,
     downloads,
     drawing_board,
+    drawn_frames,
     open_pictures,
     picture_zone,
 )
 from gen_inbetween.app.page.follow import follow
+from gen_inbetween.app.page.numbers import USUAL, run_numbers
 from gen_inbetween.app.page.painting import BRUSHES, dots_of, painted_masks, picture_of
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
@@ -31,11 +35,15 @@ from gen_inbetween.runtime.hub import ModelError
 
 TAB = "things"
 WHOLE, DOTS, SAM = "whole things", "a dot on each: find the rest", "a dot on each: SAM finds the rest"
-HINT = "Drop two pictures, paint over a thing in the first one, choose how it moves, then press the button."
+HINT = (
+    "Drop two pictures, take the brush at the left of the first one, paint over a thing, choose how it moves, then "
+    "press the button."
+)
 
 
 def build(page: Page) -> None:
     """The tab's controls and what they do."""
+    numbers = run_numbers(page.settings)
     with gr.Row():
         with gr.Column():
             with gr.Row():
@@ -48,6 +56,7 @@ def build(page: Page) -> None:
                 )  # fmt: skip
                 with gr.Column(scale=2, min_width=160):
                     last = picture_zone("Last picture", f"{TAB}-last", height=330)
+            example = gr.Button("Try two drawings", size="sm", elem_id=f"{TAB}-example")
             painted = gr.Radio(ways(), value=WHOLE, label="I painted", elem_id=f"{TAB}-painted")
             with gr.Row():
                 curves = {name: curve_control(f"The {name} thing", f"{TAB}-{name}", "ease-in-out") for name in BRUSHES}
@@ -55,15 +64,14 @@ def build(page: Page) -> None:
             drawing_board({f"the {name} thing": curve for name, curve in curves.items()}, f"{TAB}-board")
             with gr.Accordion("Settings, named as in the command", open=False):
                 with gr.Row():
-                    frames = gr.Number(25, label="--frames", precision=0, minimum=2, maximum=page.settings.max_frames)
-                    fps = gr.Number(7, label="--fps", minimum=0.1, maximum=240)
-                    interpolator = gr.Dropdown(["usual", *MAP_TAKERS], value="usual", label="--interpolator")
+                    frames, fps = numbers["num_frames"].control("25"), numbers["fps"].control()
+                    interpolator = gr.Dropdown([USUAL, *MAP_TAKERS], value=USUAL, label="--interpolator")
                     background = curve_control("--background", f"{TAB}-background")
                 draft = gr.Checkbox(False, label="Then as --draft: the diffusion model makes the clip anew along it")
                 with gr.Row():
                     model = gr.Dropdown(list(page.settings.models), value=page.settings.models[0], label="--model")
                     strength = gr.Slider(0.1, 1, 0.6, step=0.05, label="--draft-strength")
-                    steps = gr.Number(None, label="--steps", precision=0, minimum=1, maximum=page.settings.max_steps)
+                    steps = numbers["num_inference_steps"].control()
         with gr.Column():
             strip = gr.Image(label="The clip", interactive=False, height=110, elem_id=f"{TAB}-strip", buttons=[])
             clip = clip_zone("Clip", f"{TAB}-clip")
@@ -73,32 +81,33 @@ def build(page: Page) -> None:
             files = downloads(TAB)
 
     def make(
-        editor: dict[str, Any] | None, last: str | None, painted: str, orange: str, blue: str, green: str, frames: Any,
-        fps: float, interpolator: str, background: str, draft: bool, model: str, strength: float, steps: Any,
+        editor: dict[str, Any] | None, last: str | None, painted: str, orange: str, blue: str, green: str, frames: str,
+        fps: str, interpolator: str, background: str, draft: bool, model: str, strength: float, steps: str,
     ) -> Generator[Step, None, None]:  # fmt: skip
         picture = picture_of(editor)
         if picture is None or editor is None:
             raise ValueError("drop the first picture first")
         (second,) = open_pictures([last], page.settings, "the last picture")
         second = second.convert("RGB")
+        typed = chosen({"num_frames": frames, "fps": fps, "num_inference_steps": steps}, numbers)
+        sampled = {name: typed.pop(name) for name in ("num_inference_steps",) if name in typed}
         masks = things_of(editor, picture, painted, page.settings.device)
         by_colour = dict(zip(BRUSHES, (orange, blue, green), strict=True))
-        yield Step("found the things; ", 0, None, {found: shown(picture, masks)})
-        settings: dict[str, Any] = {"background": background, "num_frames": int(frames or 25), "fps": fps or 7}
-        settings |= {} if interpolator == "usual" else {"interpolator": interpolator}
+        yield Step("the things are found, ", 0, None, {found: shown(picture, masks)})
+        settings = {"background": background, **typed, **chosen({"interpolator": interpolator})}
         settings |= {"device": page.settings.device, "progress": False}
         moving = [by_colour[name] for name in masks]
         made: Clip | None = None
         for look in follow(lambda show: edit_motion(picture, second, list(masks.values()), moving, **settings)):
             if look.result is None:
-                yield Step("moved, ", look.done, look.total)
+                yield Step("moving them, ", look.done, look.total, unit="frame")
             else:
                 made = look.result[0]
         assert made is not None
         if draft:
-            yield Step("the draft is made; ", 0, None, {strip: strip_of(made)})
-            sampling = {"model": model, "draft": made, "draft_strength": strength, "num_frames": len(made), "fps": fps}
-            sampling |= {"num_inference_steps": int(steps)} if steps else {}
+            yield Step("the draft is made, ", 0, None, {strip: strip_of(made)})
+            sampling = {"model": model, "draft": made, "draft_strength": strength, "num_frames": len(made)}
+            sampling |= {"fps": made.fps, **sampled}
             for _, progress in clips_of([picture, second], 1, sampling | {"device": page.settings.device}):
                 shows = {} if progress.preview is None else {strip: shrunk(progress.preview)}
                 made = progress.clip or made
@@ -122,6 +131,13 @@ def build(page: Page) -> None:
         steps,
     ]
     wire(page, TAB, bar, make, inputs, [strip, clip, found, files.clip, files.manifest])
+    example.click(drawings, None, [first, last], **PRIVATE)
+
+
+def drawings() -> tuple[dict[str, Any], Image.Image]:
+    """The first and the last frame of the drawn film."""
+    frames = drawn_frames()
+    return {"background": frames[0], "layers": [], "composite": frames[0]}, frames[-1]
 
 
 def ways() -> list[str]:
