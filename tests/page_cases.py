@@ -91,9 +91,10 @@ def drop(page, element, path):
 
 
 def put_on_easel(page, element, path):
-    """Choose a picture in an editor, which keeps it in the browser, and wait for its brush."""
-    page.set_input_files(f"#{element} input[type=file]", str(path))
+    """Choose a picture in an editor, which keeps it in the browser; before its tools are there it would be lost."""
     page.wait_for_selector(f"#{element} button[aria-label='Brush']")
+    page.set_input_files(f"#{element} input[type=file]", str(path))
+    page.wait_for_selector(f"#{element} :text('Upload an image')", state="hidden")
 
 
 def shot(page, name):

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
+import os
 import re
+from pathlib import Path
 from typing import Any
 
 import comfyui_cases as workflows
@@ -11,12 +13,14 @@ import tomllib
 import torch
 from comfyui_cases import PACK, expand
 from film_cases import write_film
-from PIL import Image
+from PIL import Image, ImageOps
 
 from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.media.clip import Clip
 
 FLOWS = sorted((PACK / "example_workflows").glob("*.json"))
 QUICK = {"method.num_inference_steps": 2, "method.renoise_steps": 0, "minutes": 0.2, "steps": 2}
+PICTURES = os.environ.get("GEN_INBETWEEN_SCREENS")  # a folder: run at full length and draw the examples' pictures there
 TINY = "tiny"  # the random model of the tests, as a folder of models/diffusers
 flows = pytest.mark.parametrize("path", FLOWS, ids=lambda path: path.stem)
 
@@ -74,7 +78,8 @@ def files(tmp_path_factory):
     drawn = [Image.fromarray(frame) for frame in make_clip(HELD_OUT_SEED + 3, num_frames=14, size=64).frames]
     for name, frames in (("film.mp4", drawn[:6]), ("film_2.mp4", drawn[8:])):
         write_film(folder / name, frames, tone=0.2)
-    pictures = {"first.png": drawn[0], "last.png": drawn[-1], "painted.png": drawn[0].convert("L").convert("RGB")}
+    painted = ImageOps.colorize(drawn[0].convert("L"), "#1b2a6b", "#ffe2ae", mid="#c2453c")
+    pictures = {"first.png": drawn[0], "last.png": drawn[-1], "painted.png": painted}
 
     def open_file(name: str) -> Any:
         if name not in pictures:
@@ -100,23 +105,42 @@ def test_they_run(path, nodes, comfy, folders, files, tiny_folder):
         known = nodes[node["type"]]
         live = live_of(flow, node, nodes, comfy.io)
         live = {name: put_out[each[1]][each[2]] if isinstance(each, list) else each for name, each in live.items()}
-        live |= {name: value for name, value in QUICK.items() if name in live}
-        live |= (
-            {"num_frames": min(live["num_frames"], 12)} if "num_frames" in live else {}
-        )  # the tiny model does no more
-        live |= {"model": TINY} if node["type"] == "GenInbetweenLoadModel" else {}
-        if live.get("method") in (
-            "default",
-            "gi",
-        ):  # gi needs a motion, and 700 passes
-            live = {name: value for name, value in live.items() if not name.startswith("method")}
-            live |= {"method": "vibid", "method.num_inference_steps": 2}
+        live = live if PICTURES else hurried(node["type"], live)
         with torch.inference_mode():
             put_out[node["id"]] = known.EXECUTE_NORMALIZED(**expand(comfy.io, known, live)).args
     (saved,) = (node for node in flow["nodes"] if node["type"] == "SaveVideo")
     (source,) = (link for link in flow["links"] if link[3] == saved["id"])
     video = put_out[source[1]][source[2]]
-    assert getattr(video, "file", None) or len(video.get_components().images) > 5
+    frames = list(Clip.open(video.file)) if hasattr(video, "file") else pictures_of(video.get_components().images)
+    assert len(frames) > 5
+    if PICTURES:
+        draw_row(frames).save(Path(PICTURES) / f"{path.stem}.jpg", quality=88)
+
+
+def hurried(kind: str, live: dict[str, Any]) -> dict[str, Any]:
+    """The inputs of a node so that its run takes a second or so."""
+    live = live | {name: value for name, value in QUICK.items() if name in live}
+    if kind == "GenInbetweenLoadModel":
+        live["model"] = TINY
+    if "num_frames" in live:  # the tiny model does no more
+        live["num_frames"] = min(live["num_frames"], 12)
+    if live.get("method") in ("default", "gi"):  # gi needs a motion, and takes 700 passes
+        live = {name: value for name, value in live.items() if not name.startswith("method")}
+        live |= {"method": "vibid", "method.num_inference_steps": 2}
+    return live
+
+
+def pictures_of(images: torch.Tensor) -> list[Image.Image]:
+    return [Image.fromarray(each) for each in (images * 255).round().to(torch.uint8).numpy()]
+
+
+def draw_row(frames: list[Image.Image], count: int = 8, side: int = 192, gap: int = 6) -> Image.Image:
+    """Frames in a row, as the example workflows show what comes of them."""
+    row = Image.new("RGB", (count * (side + gap) - gap, side), "white")
+    for place in range(count):
+        frame = frames[round(place * (len(frames) - 1) / (count - 1))]
+        row.paste(frame.convert("RGB").resize((side, side), Image.Resampling.BICUBIC), (place * (side + gap), 0))
+    return row
 
 
 @flows

@@ -84,8 +84,8 @@ def drawing_board(curves: dict[str, Any], elem_id: str) -> None:
     """A board on which a curve is drawn as a line, and a button for each curve that takes it."""
     with gr.Accordion("Draw a curve", open=False):
         gr.Markdown(
-            "Take the brush at the left of the board, then draw one line from edge to edge: time goes to the right, the "
-            "motion upwards."
+            "Take the brush at the left of the board, then draw one line from edge to edge: time goes to the right, "
+            "the motion upwards."
         )
         board = gr.Sketchpad(
             label="Board", type="pil", image_mode="RGBA", layers=False, canvas_size=(360, 200), height=330,

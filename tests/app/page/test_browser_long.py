@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import json
 
+import numpy as np
 import pytest
 from page_cases import (
     browser,
@@ -44,15 +45,20 @@ def download(page, element, path):
 
 
 def paint(page, element, start, end, size):
-    """A stroke by the mouse, from one point of the picture to another; size: of the picture."""
+    """A stroke by the mouse, from one point of the picture to another, as slow as a hand's; size: of the picture."""
     canvas = page.locator(f"#{element} canvas").first.bounding_box()
     scale = min(canvas["width"] / size[0], canvas["height"] / size[1])
     left = canvas["x"] + (canvas["width"] - scale * size[0]) / 2
     top = canvas["y"] + (canvas["height"] - scale * size[1]) / 2
     page.mouse.move(left + scale * start[0], top + scale * start[1])
+    page.wait_for_timeout(200)
     page.mouse.down()
-    page.mouse.move(left + scale * end[0], top + scale * end[1], steps=8)
+    for part in np.linspace(0, 1, 6):
+        at = [(1 - part) * a + part * b for a, b in zip(start, end, strict=True)]
+        page.mouse.move(left + scale * at[0], top + scale * at[1])
+        page.wait_for_timeout(60)
     page.mouse.up()
+    page.wait_for_timeout(200)
 
 
 def test_the_bundled_model_runs_to_its_end_and_goes_on(address, context, tmp_path):
@@ -123,7 +129,8 @@ def test_a_thing_is_painted_by_mouse_and_moves(address, context, tmp_path):
     put_on_easel(page, "things-first", first)
     drop(page, "things-last", last)
     page.wait_for_timeout(2000)
-    page.locator("#things-first button[aria-label*='rush' i]").first.click()
+    page.locator("#things-first button[aria-label='Brush']").first.click()
+    page.wait_for_timeout(1000)
     for row in range(34, 70, 6):
         paint(page, "things-first", (24, row), (58, row), (192, 128))
     page.wait_for_timeout(1000)
