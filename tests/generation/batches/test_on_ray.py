@@ -59,24 +59,29 @@ def test_twenty_kills_of_two_thousand_pairs(cluster, tmp_path):
     assert numbers((tmp_path / "log").read_text())[2] == 0
 
 
-STUB = """
+NOTHING = """
+from gen_inbetween.generation.batches.rows import MADE, Report, RowMaker
+
+RowMaker.__call__ = lambda self, number, row: Report("", str(row.get("out")), MADE)
+"""
+SLEEP = """
 import os, time
 from gen_inbetween.generation import batch
 
 def sleep(pair, device, overwrite):
     with open(os.environ["TIMES"], "a") as file:
         begun = time.time()
-        time.sleep({seconds})
-        file.write(f"{{os.getpid()}} {{begun}} {{time.time()}}\\n")
+        time.sleep(1)
+        file.write(f"{os.getpid()} {begun} {time.time()}\\n")
     return "made"
 
 batch.make_pair = sleep
 """
 
 
-def stubbed(tmp_path, monkeypatch, seconds):
-    """Every process from now on makes no clip, takes so long for it, and writes down when: the file of that."""
-    (tmp_path / "sitecustomize.py").write_text(STUB.format(seconds=seconds))
+def stubbed(tmp_path, monkeypatch, code):
+    """Every process from now on runs this code first; the file to which it may write."""
+    (tmp_path / "sitecustomize.py").write_text(code)
     monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
     monkeypatch.setenv("TIMES", str(tmp_path / "times"))
     return tmp_path / "times"
@@ -84,7 +89,7 @@ def stubbed(tmp_path, monkeypatch, seconds):
 
 @pytest.mark.slow
 def test_the_driver_holds_as_much_for_a_hundred_times_the_rows(tmp_path, monkeypatch):
-    stubbed(tmp_path, monkeypatch, 0)
+    stubbed(tmp_path, monkeypatch, NOTHING)
     most = {}
     with cluster_of(monkeypatch, 1, cpus=4) as cluster:
         for count in (2_000, 200_000):
@@ -100,7 +105,7 @@ def test_the_driver_holds_as_much_for_a_hundred_times_the_rows(tmp_path, monkeyp
 
 @pytest.mark.slow
 def test_rows_of_a_second_wait_for_little_else(tmp_path, monkeypatch):
-    times, workers = stubbed(tmp_path, monkeypatch, 1), 4
+    times, workers = stubbed(tmp_path, monkeypatch, SLEEP), 4
     pairs = write_pairs(tmp_path / "in", 256)
     few = write_pairs(tmp_path / "few", 64)
     said = [f"--set={name}={value}" for name, value in COMMON.items()]
@@ -166,8 +171,7 @@ def test_bad_rows_are_rows_of_the_report_and_poison_is_set_aside(tmp_path, monke
     pairs = write_pairs(tmp_path / "in", 20)
     bad = [{"frame0": "gone.png", "frame1": "1.png", "out": "x.mp4"}, {"frame0": "1.png", "out": "y.mp4"}]
     pairs.write_text(pairs.read_text() + "{\n" + "".join(json.dumps(row) + "\n" for row in bad))
-    (tmp_path / "sitecustomize.py").write_text(POISON)
-    monkeypatch.setenv("PYTHONPATH", str(tmp_path), prepend=os.pathsep)
+    stubbed(tmp_path, monkeypatch, POISON)
     with pytest.MonkeyPatch.context() as other, cluster_of(other, 1) as poisoned:
         driver = start_driver(poisoned, pairs, tmp_path / "out", log=tmp_path / "log")
         assert driver.wait(timeout=1000) == 1
