@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import os
+from importlib.util import find_spec
 from pathlib import Path
 from typing import Annotated
 
@@ -35,10 +36,8 @@ def page(
     given = {"folder": str(folder), "models": model, "device": device}
     values = apply_overrides({name: value for name, value in given.items() if value is not None}, override or ())
     login = read_login(os.environ.get(LOGIN_VARIABLE))
-    try:
-        import gradio  # noqa: F401
-    except ImportError as error:
-        raise ImportError('gradio is not installed: pip install "gen_inbetween[app]"') from error
+    if find_spec("gradio") is None:  # it is imported once all else is right: that takes long
+        raise ImportError('gradio is not installed: pip install "gen_inbetween[app]"')
     from gen_inbetween.app.page.settings import PageSettings
 
     settings = from_mapping(PageSettings, values, where="options")

@@ -35,18 +35,18 @@ def serve(
     given = {"folder": str(folder), "models": model, "workers": workers, "allow_url": allow_url, "device": device}
     values |= {name: value for name, value in given.items() if value is not None}
     values = apply_overrides(values, override or ())
-    try:
-        import uvicorn
-
-        from gen_inbetween.app.service.api import create_app
-    except ImportError as error:
-        raise ImportError(f'{error.name} is not installed: pip install "gen_inbetween[serve]"') from error
     from gen_inbetween.app.service.settings import ServiceSettings
     from gen_inbetween.runtime.outputs import reserved
 
     settings = from_mapping(ServiceSettings, values, where="options" if config is None else str(config))
     check_address(host, port)
     check_service(settings.models, settings.device)
+    try:
+        import uvicorn
+
+        from gen_inbetween.app.service.api import create_app
+    except ImportError as error:
+        raise ImportError(f'{error.name} is not installed: pip install "gen_inbetween[serve]"') from error
     token = os.environ.get(TOKEN_VARIABLE) or None
     with reserved(settings.folder / "service"):
         app = create_app(settings, token=token)
