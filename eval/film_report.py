@@ -139,12 +139,12 @@ def facts(methods: dict[str, FrameInterpolator], starts: dict[str, float]) -> st
 
 
 def by_film(rows: Sequence[dict[str, Any]], method: str, key: str) -> np.ndarray:
-    """The mean of each film's windows, films in the order of their names."""
-    values: dict[str, list[float]] = {}
+    """The mean of each film's windows, films in the order of their names; NaN where the method drew none."""
+    values: dict[str, list[float]] = {row["film"]: [] for row in rows}
     for row in rows:
         if row["method"] == method:
-            values.setdefault(row["film"], []).append(row[key])
-    return np.array([np.mean(values[film]) for film in sorted(values)])
+            values[row["film"]].append(row[key])
+    return np.array([np.mean(values[film]) if values[film] else np.nan for film in sorted(values)])
 
 
 def section(title: str, size: str, rows: Sequence[dict[str, Any]]) -> str:
@@ -159,9 +159,9 @@ def section(title: str, size: str, rows: Sequence[dict[str, Any]]) -> str:
         gain = bootstrap_interval(values["psnr"] - usual["psnr"])
         cells = [estimate(bootstrap_interval(values[key]), digits) for key, digits in (("psnr", 2), ("ssim", 4))]
         gained = "-" if name == FILTER else estimate(gain, 2, signed=True)
-        lines.append([name, *cells, gained, *(figure(float(np.median(values[key])), 2) for key in ("wall", "cpu"))])
+        lines.append([name, *cells, gained, *(figure(float(np.nanmedian(values[key])), 2) for key in ("wall", "cpu"))])
         if name in DEFAULTS:
-            slower = [key for key in ("wall", "cpu") if np.median(values[key]) > np.median(usual[key])]
+            slower = [key for key in ("wall", "cpu") if np.nanmedian(values[key]) > np.nanmedian(usual[key])]
             words = f"slower ({' and '.join(slower)})" if slower else "faster"
             judged = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no different within the interval"
             verdicts.append(f"{name}, a default: {words} and {judged} than {FILTER}.")
@@ -171,7 +171,9 @@ def section(title: str, size: str, rows: Sequence[dict[str, Any]]) -> str:
 
 
 def draw_picture(film: Path, methods: dict[str, FrameInterpolator], path: Path) -> Path:
-    """The middle of a film's first window by each method, cropped to what moves most."""
+    """The middle of a film's first window by each method, cropped to what moves most; drawn once."""
+    if path.is_file():
+        return path
     moment = film_windows(film, 1, SIZES["360p"])[0]
     truth = moment.frames[3]
     drawn = {name: draw(name, moment, methods).frames[1] for name in (FILTER, *methods)}

@@ -15,7 +15,7 @@ from gen_inbetween.runtime.devices import free_cores, free_memory
 
 BASE = 400e6  # bytes of a process with torch, OpenCV and PyAV, before any frame
 # Bytes a pixel while a pair is drawn, both frames counted; measured at 1280x720 and 1920x1080, as a process's peak.
-BYTES_PER_PIXEL = {"blend": 75, "nearest": 75, "dis": 260, "dis-splat": 270, "tiny-di": 550}
+BYTES_PER_PIXEL = {"blend": 75, "nearest": 75, "dis": 260, "dis-splat": 270, "tiny-di": 550, "rife": 460}
 UNKNOWN = 1500  # of networks from files
 SPARE = 0.5  # of the free memory that workers may take
 
