@@ -29,7 +29,7 @@ from gen_inbetween.evaluation.settings import EvalRun
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.outputs import claim_folder
 from gen_inbetween.runtime.processes import raise_on_signals
-from gen_inbetween.runtime.ray_engine import add_options, cluster_of
+from gen_inbetween.runtime.remote.ray_engine import add_options, cluster_of
 
 NAMED = 20  # failures that are printed
 

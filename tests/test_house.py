@@ -19,7 +19,7 @@ ROOMS = (
     "runtime media diffusion data models interpolation stylize memory generation training evaluation app cli"
 ).split()  # each may import from those before it, and from itself where that makes no circle
 
-LONGEST_CHAIN = 15  # of modules that import each other, one after another
+LONGEST_CHAIN = 14  # of modules that import each other, one after another
 
 
 def modules() -> dict[str, ast.Module]:
@@ -89,9 +89,9 @@ def test_imports_follow_the_order_of_rooms_without_circles():
 def test_folders_and_chains_of_imports_grow_no_further():
     """At most 12 modules a folder, but those that have more already; the longest way down from any module."""
     larger = {
-        "runtime": 17,
+        "runtime": 14,
         "cli": 14,
-        "generation": 15,
+        "generation": 14,
         "interpolation": 14,
         "stylize": 14,
         "diffusion": 13,

@@ -21,7 +21,7 @@ from gen_inbetween.data.clips import ClipFolder, Clips
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import ConfigError, load
 from gen_inbetween.runtime.devices import default_device
-from gen_inbetween.runtime.ray_engine import Cluster, add_options, cluster_of
+from gen_inbetween.runtime.remote.ray_engine import Cluster, add_options, cluster_of
 from gen_inbetween.training.latents import Encoder, open_latents
 from gen_inbetween.training.latents_on_ray import open_latents_on_ray
 from gen_inbetween.training.settings import Run

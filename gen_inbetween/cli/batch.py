@@ -36,8 +36,8 @@ def batch(
 ) -> None:
     """Make many clips; a second run goes on where the first stopped. Exit status 1 if a line failed."""
     from gen_inbetween.generation.batch import parse_shard
-    from gen_inbetween.runtime.ray_engine import Cluster, parse_workers
-    from gen_inbetween.runtime.stores import local_or_address
+    from gen_inbetween.runtime.remote.ray_engine import Cluster, parse_workers
+    from gen_inbetween.runtime.remote.stores import local_or_address
 
     chosen, cluster = parse_shard(shard), Cluster(address, parse_workers(workers), gpus)
     if engine not in ("local", "ray"):
@@ -80,7 +80,7 @@ def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool
     from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
     from gen_inbetween.generation.batches.rows import RowMaker, run_rows
     from gen_inbetween.runtime.lists import read_rows
-    from gen_inbetween.runtime.stores import DoneIndex, Store, local_or_address
+    from gen_inbetween.runtime.remote.stores import DoneIndex, Store, local_or_address
 
     path, address = local_or_address(pairs)
     target = local_or_address(out)[1]

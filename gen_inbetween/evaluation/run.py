@@ -28,7 +28,7 @@ from gen_inbetween.evaluation.set_distances import SetComparison, compare_sets, 
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.runtime.processes import gather, share_of
-from gen_inbetween.runtime.ray_engine import Cluster, spread_numbers
+from gen_inbetween.runtime.remote.ray_engine import Cluster, spread_numbers
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.methods import Method

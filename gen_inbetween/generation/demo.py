@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Iterator
-from importlib import resources
 from pathlib import Path
 from typing import Any
 
@@ -16,23 +15,11 @@ from gen_inbetween.media.clip import check_output, save_sheet
 from gen_inbetween.media.contact_sheet import contact_sheet, side_by_side
 from gen_inbetween.media.fit import crossfade
 from gen_inbetween.media.video_writer import write_video
+from gen_inbetween.models.demo_pairs import KNOWN, PAIRS, keyframes
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.hub import BUNDLED
 
 log = logging.getLogger("gen_inbetween")
-
-PAIRS = ("walker", "photo")
-KNOWN: dict[str, dict[str, Any]] = {"walker": {"fps": 8, "motion_bucket_id": 180}}  # of drawn pairs: their clips' own
-
-
-def keyframes(pair: str) -> tuple[Path, Path]:
-    """The two image files of a bundled pair; ValueError where this installation has none."""
-    folder = Path(str(resources.files("gen_inbetween.models") / ("pocket_2" if pair in KNOWN else "pocket") / "demo"))
-    first, last = folder / f"{pair}_first.png", folder / f"{pair}_last.png"
-    for path in (first, last):
-        if not path.is_file():
-            raise ValueError(f"the demo's keyframe {path.name} is not installed: install from a full clone")
-    return first, last
 
 
 def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterator[Path]:

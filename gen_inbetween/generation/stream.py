@@ -26,11 +26,7 @@ from gen_inbetween.generation.timeline.keyframe import Keyframe
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame
 from gen_inbetween.runtime.checks import check_whole
-from gen_inbetween.runtime.progress import listening
-
-
-class StoppedError(Exception):
-    """Raised in a run whose stream was closed."""
+from gen_inbetween.runtime.progress import StoppedError, listening
 
 
 @dataclass(frozen=True)

@@ -88,7 +88,7 @@ class Segments:
         """Write the frames after the first `done`, which `frames` begins with. VideoError: it ends early."""
         try:
             for number in range(math.ceil(done / FRAMES), len(self.paths)):
-                self._write_piece(number, frames)
+                self.write_piece(number, frames)
             deque(frames, maxlen=0)  # none should be left; what it does at its end is done
         except BaseException:  # Ctrl-C and a full disk too
             if kept := self._finished():
@@ -97,7 +97,8 @@ class Segments:
                 shutil.rmtree(self.folder, ignore_errors=True)
             raise
 
-    def _write_piece(self, number: int, frames: Iterator[Pixels]) -> None:
+    def write_piece(self, number: int, frames: Iterator[Pixels]) -> None:
+        """Write one piece of the next frames. VideoError: they end early."""
         count = 0
 
         def counted() -> Iterator[Pixels]:

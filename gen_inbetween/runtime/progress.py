@@ -16,6 +16,11 @@ from tqdm import tqdm
 Item = TypeVar("Item")
 Listener: TypeAlias = Callable[[int, "int | None"], object]  # (items done, of how many; None: nobody knows)
 
+
+class StoppedError(Exception):
+    """Raised in work that nobody waits for any more."""
+
+
 _listener: ContextVar[Listener | None] = ContextVar("listener", default=None)
 
 

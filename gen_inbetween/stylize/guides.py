@@ -19,15 +19,9 @@ from dataclasses import dataclass
 from typing import TypeAlias
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 
-from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.dis_flow import grey_dis_flows, opencv
-from gen_inbetween.interpolation.film import film_tensor
-from gen_inbetween.interpolation.interpolator import InterpolatorError
-from gen_inbetween.interpolation.registry import load_interpolator
-from gen_inbetween.stylize.settings import DIS, StyleError
 
 Picture = NDArray[np.uint8]  # (H, W, 3)
 Flow = NDArray[np.float32]  # (H, W, 2) pixels, x and y
@@ -38,31 +32,6 @@ GRID = 4  # pixels between the kept values of a flow: it is smooth, and points a
 TRIES = 40_000  # points that are proposed for a picture; those too near to earlier ones are left out
 NO_FLOW = np.zeros((0, 0, 2), np.float32)
 CUTOFF = 3.0  # sigmas within which a dot is drawn
-
-
-def open_estimator(name: str) -> Estimator:
-    """Optical flow by DIS, "dis", or as an interpolator has it: a name, or a file of weights, as `load_interpolator`.
-
-    StyleError: an interpolator that knows no motion, or only that at the middle of two frames. InterpolatorError: none
-    of that name.
-    """
-    if name == DIS:
-        return flow_between
-    interpolator = load_interpolator(name)
-    if isinstance(interpolator, Still):
-        raise StyleError(f"optical_flow {name}: it knows no motion; take dis, rife or another interpolator")
-
-    @torch.no_grad()
-    def estimate(source: Picture, target: Picture) -> Flow:
-        a, b = (film_tensor(picture, interpolator.device) for picture in (source, target))
-        return interpolator.flows(a, b, 0.0).to1[0].permute(1, 2, 0).cpu().numpy()
-
-    blank = np.zeros((64, 64, 3), np.uint8)
-    try:
-        estimate(blank, blank)
-    except InterpolatorError as error:
-        raise StyleError(f"optical_flow {name}: no motion from one frame to the next: {error}; take dis") from error
-    return estimate
 
 
 def flow_between(source: Picture, target: Picture) -> Flow:

@@ -7,15 +7,20 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
 from PIL import Image
 
+from gen_inbetween.interpolation.baselines import Still
+from gen_inbetween.interpolation.film import film_tensor
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.stylize.examples import AWAY, ENOUGH, Example, Judge, carried, network_input
-from gen_inbetween.stylize.guides import GuidePoints, carry_points, filter_in_time, open_estimator
+from gen_inbetween.stylize.guides import Estimator, Flow, GuidePoints, carry_points, filter_in_time, flow_between
 from gen_inbetween.stylize.network import StyleNetwork, translate
 from gen_inbetween.stylize.sequence import Film, PaintedKey, Picture
-from gen_inbetween.stylize.settings import StyleError, StyleSettings
+from gen_inbetween.stylize.settings import DIS, StyleError, StyleSettings
 
 log = logging.getLogger("gen_inbetween")
 
@@ -110,6 +115,31 @@ def filtered(
     return filter_in_time(
         film.pictures(), radius, temporal, colour, needed, estimate=open_estimator(settings.optical_flow)
     )
+
+
+def open_estimator(name: str) -> Estimator:
+    """Optical flow by DIS, "dis", or as an interpolator has it: a name, or a file of weights, as `load_interpolator`.
+
+    StyleError: an interpolator that knows no motion, or only that at the middle of two frames. InterpolatorError: none
+    of that name.
+    """
+    if name == DIS:
+        return flow_between
+    interpolator = load_interpolator(name)
+    if isinstance(interpolator, Still):
+        raise StyleError(f"optical_flow {name}: it knows no motion; take dis, rife or another interpolator")
+
+    @torch.no_grad()
+    def estimate(source: Picture, target: Picture) -> Flow:
+        a, b = (film_tensor(picture, interpolator.device) for picture in (source, target))
+        return interpolator.flows(a, b, 0.0).to1[0].permute(1, 2, 0).cpu().numpy()
+
+    blank = np.zeros((64, 64, 3), np.uint8)
+    try:
+        estimate(blank, blank)
+    except InterpolatorError as error:
+        raise StyleError(f"optical_flow {name}: no motion from one frame to the next: {error}; take dis") from error
+    return estimate
 
 
 def draw(network: StyleNetwork, frame: Picture, guide: Picture | None, tile: int) -> Picture:

@@ -8,7 +8,7 @@ from functools import partial
 from gen_inbetween.data.clips import DataError
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.devices import default_device
-from gen_inbetween.runtime.ray_engine import Cluster, spread_numbers
+from gen_inbetween.runtime.remote.ray_engine import Cluster, spread_numbers
 from gen_inbetween.training.latents import CachedClips, Encoder, count_shards, identity_of, open_latents, write_shard
 from gen_inbetween.training.settings import Run
 from gen_inbetween.training.setup import base_record, fill_shape, open_base_model, open_clips

@@ -16,7 +16,6 @@ from gen_inbetween.cli.app import app
 from gen_inbetween.generation import batch
 from gen_inbetween.generation import generate as generation
 from gen_inbetween.generation.auto import measure_motion
-from gen_inbetween.generation.demo import keyframes as demo_keyframes
 from gen_inbetween.generation.generate import describe_plan, inbetween
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.settings import Settings
@@ -30,6 +29,7 @@ from gen_inbetween.interpolation import (
 )
 from gen_inbetween.interpolation.pairs import interpolations
 from gen_inbetween.media.fit import crossfade, fit_pair
+from gen_inbetween.models.demo_pairs import keyframes as demo_keyframes
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.manifest import FORMAT, ManifestError
 from gen_inbetween.runtime.messages import warn_once

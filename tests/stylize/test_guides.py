@@ -6,7 +6,8 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
-from gen_inbetween.stylize.guides import carry_points, filter_in_time, open_estimator, strew
+from gen_inbetween.stylize.guides import carry_points, filter_in_time, strew
+from gen_inbetween.stylize.lesson import open_estimator
 from gen_inbetween.stylize.settings import StyleError
 
 

@@ -18,11 +18,13 @@ from gen_inbetween.app.page.settings import PageSettings
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
-from gen_inbetween.generation.demo import keyframes
 from gen_inbetween.interpolation.registry import INTERPOLATORS
 from gen_inbetween.interpolation.retiming.curves import EASES
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import FrameError, open_image
+from gen_inbetween.media.source import VideoError
+from gen_inbetween.media.video import open_source
+from gen_inbetween.models.demo_pairs import keyframes
 from gen_inbetween.runtime.outputs import path_beside
 
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
@@ -169,3 +171,14 @@ def clip_zone(label: str, elem_id: str, height: int = 300) -> Any:
 def film_zone(label: str, elem_id: str, height: int = 300) -> Any:
     """A drop zone for a film, which plays there."""
     return gr.Video(label=label, sources=["upload"], height=height, elem_id=elem_id, buttons=[])
+
+
+def frame_at(path: str, second: float) -> Image.Image:
+    """The frame of a film that is shown at this second, the nearest there is; only what leads to it is decoded."""
+    source = open_source(path)
+    times = source.times
+    number = max(0, int((times <= second + 1e-6).sum()) - 1)
+    try:
+        return next(source.frames(number, number + 1))
+    except VideoError:
+        return next(source.frames(0, 1))

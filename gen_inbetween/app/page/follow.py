@@ -9,8 +9,7 @@ from contextlib import closing
 from dataclasses import dataclass
 from typing import Any
 
-from gen_inbetween.generation.stream import StoppedError
-from gen_inbetween.runtime.progress import listening
+from gen_inbetween.runtime.progress import StoppedError, listening
 
 EVERY = 0.2  # seconds between two looks
 

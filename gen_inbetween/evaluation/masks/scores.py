@@ -1,4 +1,4 @@
-"""Scores of masks: overlap with the truth, intervals over pictures, corrections by a second click."""
+"""Scores of masks: overlap with the truth, and corrections by a second click."""
 
 from __future__ import annotations
 

@@ -23,8 +23,8 @@ import numpy as np
 from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
 from gen_inbetween.generation.batches.rows import FAILED, MADE, SKIPPED, RowMaker
 from gen_inbetween.runtime.lists import DELIMITERS, Row, column_names, json_row, row_of_cells
-from gen_inbetween.runtime.ray_engine import SET_ASIDE, Cluster, Result, Work, connect, rows_of, spread
-from gen_inbetween.runtime.stores import DoneIndex, Store, key_of, local_or_address
+from gen_inbetween.runtime.remote.ray_engine import SET_ASIDE, Cluster, Result, Work, connect, rows_of, spread
+from gen_inbetween.runtime.remote.stores import DoneIndex, Store, key_of, local_or_address
 
 if TYPE_CHECKING:
     from ray.data import Dataset

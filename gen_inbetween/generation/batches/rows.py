@@ -28,7 +28,7 @@ from gen_inbetween.runtime.files import OutputError, address_of
 from gen_inbetween.runtime.lists import Row
 from gen_inbetween.runtime.outputs import ENDING, BusyError, path_beside, reserved
 from gen_inbetween.runtime.processes import gather, launched_processes, share_of
-from gen_inbetween.runtime.stores import DoneIndex, Store, StoreError, key_of, local_or_address
+from gen_inbetween.runtime.remote.stores import DoneIndex, Store, StoreError, key_of, local_or_address
 from gen_inbetween.runtime.trust.limits import shorten
 
 log = logging.getLogger("gen_inbetween")

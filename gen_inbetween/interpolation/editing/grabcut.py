@@ -1,4 +1,4 @@
-"""GrabCut (Rother et al., SIGGRAPH 2004) around clicks, and along the outline of a mask.
+"""GrabCut (Rother et al., SIGGRAPH 2004), around clicks and along outlines.
 
 GrabCut needs to be told how large the thing is. What lies within some radius of the clicks is taken to be the thing,
 what lies beyond FAR times that radius not to be; each of RADII gives a candidate among which `mask_choice.py` chooses.

@@ -1,4 +1,4 @@
-"""Masks written as pictures: one a thing, or one a thing and frame of a film."""
+"""Masks written as pictures, by thing, and by frame of a film."""
 
 from __future__ import annotations
 

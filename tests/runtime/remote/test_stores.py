@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.runtime.stores import EVERY, DoneIndex, Store, StoreError, key_of, local_or_address
+from gen_inbetween.runtime.remote.stores import EVERY, DoneIndex, Store, StoreError, key_of, local_or_address
 
 
 @pytest.fixture

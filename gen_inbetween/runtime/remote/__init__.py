@@ -1,0 +1,1 @@
+"""Object stores, wheels of a package index, and Ray clusters."""
