@@ -76,7 +76,8 @@ def main() -> None:
         "## What was run\n\n" + facts(methods, starts),
         "## Quality and cost\n\n" + READ,
         *(section(title, size, rows) for title in dict.fromkeys(row["set"] for row in rows) for size in SIZES),
-        f"## In pictures\n\nThe middle frame of a window, drawn by each.\n\n![frames]({folder.name}/{picture.name})",
+        f"## In pictures\n\nThe middle frame of a window of {CLIPS[-1].label} ({CLIPS[-1].license}), drawn by each.\n\n"
+        f"![frames]({folder.name}/{picture.name})",
     ]
     write_text(given.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
     print(given.output)
