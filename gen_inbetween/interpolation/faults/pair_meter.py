@@ -36,8 +36,8 @@ class PairMeter:
         a = known[1] if known is not None and known[0] is first else small_rgb(first)
         b = small_rgb(last)
         self._last = last, b
-        grey = [[cv2.cvtColor(each, cv2.COLOR_RGB2GRAY)] for each in (a, b)]
-        flow = next(grey_dis_flows(*grey, "ultrafast", finest_scale=1))
+        one, other = (np.asarray(cv2.cvtColor(each, cv2.COLOR_RGB2GRAY), np.uint8) for each in (a, b))
+        flow = next(grey_dis_flows([one], [other], "ultrafast", finest_scale=1))
         length = np.linalg.norm(flow[::SPARSE, ::SPARSE], axis=-1)
         motion = float(np.percentile(length, FASTEST)) * HEIGHT / len(a)
         return round(motion, 2), round(left_over(a, b, flow), 2)
@@ -57,10 +57,9 @@ def left_over(one: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArray[np
 def small_rgb(pixels: Pixels) -> NDArray[np.uint8]:
     """A film frame as (h, w, 3) of 8 bits, HEIGHT high at most, its colours multiplied by alpha."""
     height, width = pixels.shape[:2]
-    if height > HEIGHT:
-        size = max(1, round(width * HEIGHT / height)), HEIGHT
-        pixels = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA)
-    levels = pixels if pixels.dtype == np.uint8 else (pixels // 257).astype(np.uint8)
+    size = max(1, round(width * HEIGHT / height)), HEIGHT
+    small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if height > HEIGHT else pixels
+    levels = np.asarray(small if small.dtype == np.uint8 else small // 257, np.uint8)
     if levels.shape[2] == 3:
         return levels
     return (levels[..., :3].astype(np.uint16) * levels[..., 3:] // 255).astype(np.uint8)
