@@ -134,7 +134,7 @@ def page(trials: Trials, folder: str, command: str) -> str:
         f"that does; recall, the share of all that do. The limit in use is {DOUBTFUL:g}.",
         limits(trials),
     ]
-    return "\n\n".join(part for part in parts if part) + "\n"
+    return "\n\n".join(part.strip() for part in parts if part) + "\n"
 
 
 def correlations(trials: Trials) -> str:
