@@ -24,6 +24,13 @@ class Done:
     result: tuple[Any] | None = None
 
 
+@dataclass(frozen=True)
+class Ended:
+    """The work's result, told apart from news of any kind."""
+
+    result: Any
+
+
 class Worker(threading.Thread):
     """A function in a thread that is listened to."""
 
@@ -37,7 +44,7 @@ class Worker(threading.Thread):
         """The work, then its result or its error as the last event."""
         try:
             with listening(self.count):
-                self.events.put((self.work(self.show),))
+                self.events.put(Ended(self.work(self.show)))
         except StoppedError:
             pass
         except BaseException as error:  # of a thread nobody would see it
@@ -80,7 +87,7 @@ def follow(work: Callable[[Callable[[Any], None]], Any]) -> Generator[Done, None
                 continue
             if isinstance(event, BaseException):
                 raise event
-            if isinstance(event, tuple):
-                yield Done(worker.latest.done, worker.latest.total, result=event)
+            if isinstance(event, Ended):
+                yield Done(worker.latest.done, worker.latest.total, result=(event.result,))
                 return
             yield Done(worker.latest.done, worker.latest.total, news=event)

@@ -29,6 +29,16 @@ def test_progress_news_and_the_result(monkeypatch):
     assert "half" in [event.news for event in events]
 
 
+def test_news_may_be_a_tuple():
+    def work(show):
+        show(("look", "picture"))
+        return "film"
+
+    events = list(follow(work))
+    assert ("look", "picture") in [event.news for event in events]
+    assert [event.result for event in events if event.result is not None] == [("film",)]
+
+
 def test_closing_stops_the_work_at_the_next_item(monkeypatch):
     monkeypatch.setattr(module, "EVERY", 0.01)
     done, first = [], threading.Event()
