@@ -160,7 +160,14 @@ def slowmo(
     background: Background = None,
 ) -> None:
     """Slow motion: the frame rate stays, and the video lasts longer; the sound is stretched at its own pitch."""
-    options = {"fps": fps, "scale": scale, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
+    options: dict[str, Any] = {
+        "fps": fps,
+        "scale": scale,
+        "curve": curve,
+        "loop": loop,
+        "passthrough": passthrough,
+        "cuts": cuts,
+    }
     options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}

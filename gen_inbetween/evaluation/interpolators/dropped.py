@@ -88,5 +88,5 @@ def scores(drawn: Frames, truth: Frames) -> dict[str, float]:
     """Mean PSNR in dB and SSIM of frames (F, H, W, 3) by their luma."""
     first, second = (torch.from_numpy(frames @ LUMA)[:, None] for frames in (drawn, truth))
     errors = (first - second).square().mean((1, 2, 3)).clamp(min=1e-4)
-    similar = structural_similarity_index_measure(first, second, data_range=255.0, reduction="none")
+    similar: Any = structural_similarity_index_measure(first, second, data_range=255.0, reduction="none")
     return {"psnr": float((10 * torch.log10(255**2 / errors)).mean()), "ssim": float(similar.mean())}

@@ -35,7 +35,7 @@ class FilmPairs:
 
     def __call__(self, first: Image.Image, last: Image.Image) -> list[Image.Image]:
         """See `PairGenerator`."""
-        return generate_clip(first, last, self.settings, progress=False).frames
+        return list(generate_clip(first, last, self.settings, progress=False).frames)
 
 
 def open_pair_generator(model: str | os.PathLike[str] = "auto", **options: Any) -> FilmPairs:

@@ -107,7 +107,7 @@ def _ticks(most: float, count: int) -> list[float]:
     """Round numbers from 0 to `most`, about so many.
 
     >>> _ticks(12.4, 4)
-    [0.0, 5.0, 10.0]
+    [0, 5, 10]
     """
     rough = most / count
     power = 10 ** math.floor(math.log10(rough))

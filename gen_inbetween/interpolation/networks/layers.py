@@ -6,6 +6,7 @@ Sub-modules bear the names of the published files (hzwer/ECCV2022-RIFE and hzwer
 from __future__ import annotations
 
 from collections.abc import Sequence
+from typing import cast
 
 from torch import Tensor, nn, ones
 from torch.nn import functional
@@ -46,7 +47,8 @@ class Halving(nn.Module):
 
         A convolution of a few channels of a large picture needs no other order of them in memory, either.
         """
-        first, activation = self.conv1
+        first, activation = cast(nn.Conv2d, self.conv1[0]), self.conv1[1]
+        assert first.bias is not None
         weights = first.weight.split([part.shape[1] for part in parts], 1)
         sums = first.bias.view(1, -1, 1, 1)
         for part, weight in zip(parts, weights, strict=True):

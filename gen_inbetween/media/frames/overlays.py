@@ -6,7 +6,6 @@ it is none from the first step on that changes it. What is found depends on the 
 
 from __future__ import annotations
 
-from functools import reduce
 from typing import Literal, TypeAlias, get_args
 
 import cv2
@@ -53,15 +52,15 @@ class OverlayFinder:
 def held(drawn: Pixels, first: Pixels, last: Pixels, share: float, mask: Mask) -> Pixels:
     """A frame drawn at `share` of the time between two, what is of an overlay taken from them as it stands."""
     standing = first + np.float32(share) * (last.astype(np.float32) - first)
-    return np.rint(drawn + mask * (standing - drawn)).astype(drawn.dtype)
+    mixed = np.rint(drawn + mask * (standing - drawn))
+    return mixed.astype(np.uint8) if drawn.dtype == np.uint8 else mixed.astype(np.uint16)
 
 
 def _change(first: Pixels, last: Pixels) -> NDArray[np.uint8]:
     """(H, W) of 255: how much the most changed channel of each pixel has changed."""
     if first.dtype != np.uint8:
         first, last = ((frame >> 8).astype(np.uint8) for frame in (first, last))
-    change = cv2.absdiff(first, last)
-    return reduce(cv2.max, cv2.split(change))
+    return np.maximum.reduce(cv2.split(cv2.absdiff(first, last)))
 
 
 def _mask(found: NDArray[np.uint8]) -> Mask | None:
@@ -72,4 +71,5 @@ def _mask(found: NDArray[np.uint8]) -> Mask | None:
     if not large.any():
         return None
     kept = large[labels].astype(np.float32)
-    return cv2.GaussianBlur(cv2.dilate(kept, np.ones((3, 3), np.uint8)), (3, 3), 0)[..., None]
+    soft = cv2.GaussianBlur(cv2.dilate(kept, np.ones((3, 3), np.uint8)), (3, 3), 0)
+    return np.asarray(soft, np.float32)[..., None]
