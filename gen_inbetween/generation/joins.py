@@ -192,7 +192,7 @@ def open_clip(source: ClipSource) -> Clip:
         clip = Clip.open(source)
         tracks = [str(track) for track in list_tracks(open_video_source(source)).tracks if track.kind != "video"]
         if tracks:
-            log.warning("%s: %s do not go along: a gap has none", source, ", ".join(tracks))
+            log.warning("%s: left out: %s; a gap has none", source, ", ".join(tracks))
         return clip
     if isinstance(source, Sequence):
         return Clip(source, Settings.fps)

@@ -30,6 +30,7 @@ from pydantic import BeforeValidator, ConfigDict, Field, TypeAdapter, Validation
 
 from gen_inbetween.runtime.lists import read_text, read_yaml
 from gen_inbetween.runtime.messages import nearest_names
+from gen_inbetween.runtime.trust.limits import shorten
 
 Config = TypeVar("Config")
 Count = Annotated[int, Field(ge=1)]  # as the type of a setting
@@ -165,17 +166,17 @@ def _choices(hint: Any) -> Iterator[Any]:
 def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise ConfigError(f"override {override!r}: expected key=value, for example seed=3 or section.key=value")
+        raise ConfigError(f"override {shorten(override)!r}: expected key=value, for example seed=3 or section.key=value")
     *sections, last = key.strip().split(".")
     for section in sections:
         inner = values.setdefault(section, {})
         if not isinstance(inner, dict):
-            raise ConfigError(f"override {override!r}: {section!r} is a single value, not a section")
+            raise ConfigError(f"override {shorten(override)!r}: {shorten(section)!r} is a single value, not a section")
         values = inner
     try:
         values[last] = read_yaml(text)
     except yaml.YAMLError as error:
-        raise ConfigError(f"override {override!r}: {' '.join(str(error).split())}") from error
+        raise ConfigError(f"override {shorten(override)!r}: {' '.join(str(error).split())}") from error
 
 
 def _dataclasses_in(hint: Any) -> Iterator[Any]:

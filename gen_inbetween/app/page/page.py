@@ -51,6 +51,13 @@ button[aria-label^="Trim video"], button[aria-label^="Reset video"] { display: n
 #line { text-align: right; }
 """
 
+# Gradio names its empty places in a way that only something with a role may be named (aria-prohibited-attr).
+HEAD = """<script>
+const giveRoles = () => document.querySelectorAll('div[aria-label="Empty value"]:not([role])')
+  .forEach((place) => place.setAttribute("role", "img"));
+new MutationObserver(giveRoles).observe(document.documentElement, { childList: true, subtree: true });
+</script>"""
+
 
 def build_page(settings: PageSettings) -> tuple[gr.Blocks, Page]:
     """The page, not yet served.
@@ -142,6 +149,6 @@ def serve(
         allowed_paths=[], blocked_paths=[str(page.files.parent / ".inbetween-folder.json")],
         max_file_size=int(settings.max_mb * 1e6), enable_monitoring=False, footer_links=[], show_error=False,
         run_history=False, mcp_server=False, app_kwargs={"middleware": [Middleware(OwnSourcesOnly)]},
-        theme=theme(), css=CSS, prevent_thread_lock=not wait,
+        theme=theme(), css=CSS, head=HEAD, prevent_thread_lock=not wait,
     )  # fmt: skip
     return blocks
