@@ -190,9 +190,9 @@ def _export(film: Path, text: str, overwrite: bool) -> None:
     from gen_inbetween.stylize.sequence import parse_keys, place_in
 
     ((number, path),) = parse_keys([text], "--export").items()
-    check_picture(path, "--export")
     place = place_in(film, number)
     check_output(path, with_images([film]), overwrite=overwrite, manifest=False)
+    check_picture(path, "--export")
     export_frame(_film(film), place, path)
     typer.echo(f"{path}: frame {number}; paint over it, then --key {number}={path}")
 
@@ -208,8 +208,8 @@ def _previews(path: Path | None, inputs: list[Path | None], overwrite: bool) -> 
     from gen_inbetween.runtime.outputs import check_output
     from gen_inbetween.stylize.live import PREVIEW_EVERY
 
-    check_picture(path, "--preview")
     check_output(path, with_images(inputs), overwrite=overwrite, manifest=False)
+    check_picture(path, "--preview")
     last = -PREVIEW_EVERY
 
     def show(_: Any, picture: Any) -> None:
@@ -233,9 +233,9 @@ def _watch(
     from gen_inbetween.stylize.live import watch
 
     preview = preview or Path(f"{(out or film).stem}.preview.png")
-    check_picture(preview, "--preview")
     inputs = with_images([film, *keys.values(), *masks.values()])
     check_output(preview, [*inputs, out], overwrite=overwrite, manifest=False)
+    check_picture(preview, "--preview")
     if out is not None:
         check_output(out, inputs, overwrite=overwrite)
     opened = _film(film)

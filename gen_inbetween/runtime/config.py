@@ -166,7 +166,8 @@ def _choices(hint: Any) -> Iterator[Any]:
 def _apply(values: dict[str, Any], override: str) -> None:
     key, separator, text = override.partition("=")
     if not separator or not key.strip():
-        raise ConfigError(f"override {shorten(override)!r}: expected key=value, for example seed=3 or section.key=value")
+        said = shorten(override)
+        raise ConfigError(f"override {said!r}: expected key=value, for example seed=3 or section.key=value")
     *sections, last = key.strip().split(".")
     for section in sections:
         inner = values.setdefault(section, {})

@@ -15,6 +15,7 @@ from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.generation import demo
 from gen_inbetween.interpolation import load_interpolator, registry
+from gen_inbetween.models import demo_pairs
 from gen_inbetween.models import registry as models
 
 
@@ -208,6 +209,6 @@ def test_demo_shows_every_method_that_can_run(inbetween, pair, tiny_folder, monk
 
 
 def test_demo_without_its_keyframes_says_so(monkeypatch, tmp_path):
-    monkeypatch.setattr(demo.resources, "files", lambda package: tmp_path)
+    monkeypatch.setattr(demo_pairs.resources, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match="synthetic_first.png is not installed"):
-        demo.keyframes("synthetic")
+        demo_pairs.keyframes("synthetic")

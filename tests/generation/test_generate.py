@@ -150,7 +150,7 @@ def test_identical_keyframes_work_with_a_warning(make, keyframes):
         ({"method": "vibid", "renoise_steps": 2}, "vibid takes no renoise_steps"),
         ({"fit": "krop"}, "'crop', 'pad' or 'stretch'"),
         ({"seed": -1}, "'seed'"),
-        ({"max_guidance_scale": float("nan")}, "max_guidance_scale as a finite number"),
+        ({"max_guidance_scale": float("nan")}, "'max_guidance_scale': Input should be a finite number, got nan"),
         ({"device": "gpu"}, "expected cuda, cuda:1, mps or cpu"),
         ({"dtype": torch.int8}, "'dtype'"),
         ({"motion": "nowhere.safetensors"}, "nowhere.safetensors"),
