@@ -47,6 +47,8 @@ video { width: 100%; height: 100%; object-fit: contain; }
 @media (max-width: 640px) { .cards .grid-container { grid-template-columns: repeat(2, 1fr) !important; } }
 button[aria-label^="Trim video"], button[aria-label^="Reset video"] { display: none; }
 #film-slider img { object-fit: contain !important; }
+button[role="tab"][aria-selected="true"] { color: #0b5cad !important; }
+.dark button[role="tab"][aria-selected="true"] { color: #9cc4ec !important; }
 #head p { margin: 0; }
 #line { text-align: right; }
 """
