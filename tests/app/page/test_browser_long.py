@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import json
+import re
 
 import numpy as np
 import pytest
@@ -45,9 +46,13 @@ def download(page, element, path):
 
 
 def paint(page, element, start, end, size):
-    """A stroke by the mouse, from one point of the picture to another, as slow as a hand's; size: of the picture."""
+    """A stroke by the mouse, from one point of the picture to another, as slow as a hand's; size: of the picture.
+
+    The editor shows the picture in its middle, at the zoom it says; the tools stand at its left.
+    """
     canvas = page.locator(f"#{element} canvas").first.bounding_box()
-    scale = min(canvas["width"] / size[0], canvas["height"] / size[1])
+    zoom = page.locator(f"#{element}").get_by_text(re.compile(r"^\s*\d+%\s*$")).first.inner_text()
+    scale = int(zoom.strip().removesuffix("%")) / 100
     left = canvas["x"] + (canvas["width"] - scale * size[0]) / 2
     top = canvas["y"] + (canvas["height"] - scale * size[1]) / 2
     page.mouse.move(left + scale * start[0], top + scale * start[1])
