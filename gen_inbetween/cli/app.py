@@ -352,6 +352,7 @@ def retake(
 ) -> None:
     """Make a stretch of a clip anew; its other frames stay as they are."""
     from gen_inbetween.generation import joins
+    from gen_inbetween.generation.timeline.joining import check_stretch
 
     chosen = {"model": model, "method": method, "num_inference_steps": steps, "seed": seed, "device": device}
     settings = join_settings(config, override, codec=codec, crf=crf, pix_fmt=pix_fmt, **chosen)
@@ -359,8 +360,7 @@ def retake(
         if mask is None:
             raise ValueError("--show-masks shows the --mask of a retake; there is none")
         opened = joins.open_clip(clip)
-        if not 0 < start < end < len(opened):
-            raise ValueError(f"expected 0 < START < END < {len(opened)}, the frames; got {start} and {end}")
+        check_stretch(start, end, len(opened))
         show_region_of(opened[start], mask, masks_out, [clip])
         return
     with _writing(out, [clip, config, mask, *files_of(settings)], overwrite, settings.get("video")):

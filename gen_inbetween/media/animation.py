@@ -7,7 +7,6 @@ decoded, so the first look decodes all of them; they are kept for the reading th
 from __future__ import annotations
 
 import itertools
-import re
 from collections.abc import Iterator
 from contextlib import contextmanager
 from dataclasses import dataclass
@@ -19,7 +18,7 @@ import numpy as np
 from PIL import Image, ImageSequence
 
 from gen_inbetween.media.frames.colour import FilmColour
-from gen_inbetween.media.frames.pixels import most_pixels, too_many_pixels
+from gen_inbetween.media.frames.pixels import most_pixels, said_of_bomb
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.media.image import FrameError, open_image
 from gen_inbetween.media.source import Source, Timeline, VideoError
@@ -112,7 +111,6 @@ def _opened(path: Path) -> Iterator[Any]:
                 raise VideoError(f"{path} is a still image; expected a video, an animation or a folder of images")
             yield image
     except Image.DecompressionBombError as error:
-        count = re.search(r"\d+", str(error))
-        raise VideoError(too_many_pixels(path, int(count[0]) if count else None)) from error
+        raise VideoError(said_of_bomb(path, error)) from error
     except (OSError, SyntaxError, FrameError) as error:
         raise VideoError(f"{path} is not an animation that can be read, or is damaged: {error}") from error

@@ -5,7 +5,6 @@ from __future__ import annotations
 import importlib
 import importlib.util
 import os
-import re
 import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
@@ -17,7 +16,7 @@ import torch
 from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
-from gen_inbetween.media.frames.pixels import most_pixels, too_many_pixels
+from gen_inbetween.media.frames.pixels import most_pixels, said_of_bomb, too_many_pixels
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, is_opaque, over, sixteen_bit, with_alpha
 from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, pixels_said, read_deep
 from gen_inbetween.runtime.files import address_of, refused_address
@@ -164,8 +163,7 @@ def _load(path: Path) -> Image.Image:
             return Image.fromarray(eight_bit(pixels))
         raise FrameError(f"{path} is not an image Pillow can read; expected PNG, JPEG, WebP, TIFF, ...") from error
     except Image.DecompressionBombError as error:
-        count = re.search(r"\d+", str(error))
-        raise FrameError(too_many_pixels(path, int(count[0]) if count else None)) from error
+        raise FrameError(said_of_bomb(path, error)) from error
     except Exception as error:  # on damaged data Pillow's decoders raise almost anything, RuntimeError among it
         raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
 

@@ -36,6 +36,7 @@ class Lesson:
     judges: list[Judge]
     points: GuidePoints | None
     shown: list[tuple[Picture, Picture | None]]  # what a preview shows: frames as the network sees them, and guides
+    estimate: Estimator  # the optical flow along which frames are averaged
 
     def guide(self, number: int) -> Picture | None:
         """The guide picture of a frame, where guides are in use."""
@@ -55,18 +56,18 @@ def prepare(film: Film, keys: Sequence[PaintedKey], settings: StyleSettings, see
     learnt = [key for key in keys if key.number != hold_out]
     if hold_out is not None and (len(learnt) == len(keys) or not learnt):
         raise StyleError(f"expected to hold out one of two painted keyframes or more, got frame {hold_out}")
-    points = None
+    points, estimate = None, open_estimator(settings.optical_flow)
     if settings.guides:
         points = carry_points(
             film.pictures(), {key.number: key.mask for key in learnt}, distance=settings.guide_distance,
-            sigma=settings.guide_sigma, seed=seed, estimate=open_estimator(settings.optical_flow),
+            sigma=settings.guide_sigma, seed=seed, estimate=estimate,
         )  # fmt: skip
     near = {key.number + sign * away for key in keys for away in AWAY for sign in (1, -1)}
     shown = np.unique(np.linspace(0, film.count - 1, SHOWN).round().astype(int)).tolist()
     wanted = {key.number for key in keys} | near | set(shown)
-    needed = filtered(film, settings, wanted.__contains__)
+    needed = filtered(film, settings, estimate, wanted.__contains__)
     frames = {number: frame for number, frame in enumerate(needed) if number in wanted}
-    lesson = Lesson([], [], points, [])
+    lesson = Lesson([], [], points, [], estimate)
     place = _window_around(learnt[0].mask)
     for number in shown:
         guide = lesson.guide(number)
@@ -108,13 +109,11 @@ def _window_around(mask: NDArray[np.bool_]) -> tuple[slice, slice]:
 
 
 def filtered(
-    film: Film, settings: StyleSettings, needed: Callable[[int], bool] = lambda number: True
+    film: Film, settings: StyleSettings, estimate: Estimator, needed: Callable[[int], bool]
 ) -> Iterator[Picture]:
     """The frames as the network sees them; those that are not needed as they are."""
     radius, temporal, colour = settings.temporal_radius, settings.temporal_sigma, settings.colour_sigma
-    return filter_in_time(
-        film.pictures(), radius, temporal, colour, needed, estimate=open_estimator(settings.optical_flow)
-    )
+    return filter_in_time(film.pictures(), radius, temporal, colour, needed, estimate)
 
 
 def open_estimator(name: str) -> Estimator:
@@ -160,7 +159,7 @@ def translated(
     film: Film, network: StyleNetwork, lesson: Lesson, settings: StyleSettings, begin: int = 0
 ) -> Iterator[Pixels]:
     """All frames from `begin` on in the style, (H, W, 3 or 4) uint8; what is transparent stays so."""
-    frames = filtered(film, settings, lambda number: number >= begin)
+    frames = filtered(film, settings, lesson.estimate, lambda number: number >= begin)
     for number, (frame, (_, alpha)) in enumerate(zip(frames, film.with_alpha(), strict=True)):
         if number < begin:
             continue

@@ -40,7 +40,7 @@ from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
 from gen_inbetween.runtime.progress import track
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.learning import OnLook, learn
-from gen_inbetween.stylize.lesson import Lesson, prepare, translated
+from gen_inbetween.stylize.lesson import Lesson, open_estimator, prepare, translated
 from gen_inbetween.stylize.model_file import open_style
 from gen_inbetween.stylize.sequence import Film, Keys, PaintedKey, Sequence256, read_keys, sequence_of
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
@@ -181,7 +181,8 @@ def restyle_video(
     work = _Work(path, out, video, folder_rate, interlaced)
     if said["film"] != work.sha256:
         log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
-    draw = partial(translated, work.film, network, Lesson([], [], None, []), said["settings"])
+    lesson = Lesson([], [], None, [], open_estimator(said["settings"].optical_flow))
+    draw = partial(translated, work.film, network, lesson, said["settings"])
     digest = _best_sha256(network.state_dict())
     style = {"film": said["film"], "keys": said["keys"], "steps": said["step"], "sha256": digest}
     return work.write(draw, {"style": style, "settings": asdict(said["settings"])}, progress)

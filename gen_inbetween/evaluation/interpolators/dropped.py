@@ -62,8 +62,7 @@ def drawn_by_filter(given: Frames) -> Drawn:
     frames = [av.VideoFrame.from_ndarray(frame, format="rgb24").reformat(format="yuv420p") for frame in given]
     for number, frame in enumerate(frames):
         frame.pts, frame.time_base = number, CLOCK
-    drawn = _timed(lambda: (each for each in _filtered(frames, source, sink) if each.pts % 2))
-    return Drawn(drawn.frames, drawn.wall, drawn.cpu)
+    return _timed(lambda: (each for each in _filtered(frames, source, sink) if each.pts % 2))
 
 
 def _filtered(frames: Sequence[Any], source: Any, sink: Any) -> Iterator[Any]:

@@ -104,8 +104,7 @@ def fill_gap(
     total = len(before) + count + len(after)
     ends, background = (before[-1], after[0]), maker.settings.background
     samples = maker.settings.method != INTERPOLATE
-    if samples:
-        before, after = ([load_image(frame, background=background) for frame in side] for side in (before, after))
+    before, after = (as_seen(side, maker.settings) for side in (before, after))
     maker.check_window(total, f"{count} frames with {len(before)} and {len(after)} frames of context")
     size = before[0].size
     kept = dict(enumerate(before)) | dict(enumerate(after, start=total - len(after)))
@@ -126,6 +125,13 @@ def fill_gap(
     if samples and ends[0].mode == "RGBA":
         gap = alpha_between(gap, ends, (before[-1], after[0]), background)
     return gap, parts | {"join": join}
+
+
+def as_seen(frames: Sequence[Image.Image], settings: Settings) -> list[Image.Image]:
+    """The frames as the method sees them: a model knows colour alone, over the background."""
+    if settings.method == INTERPOLATE:
+        return list(frames)
+    return [load_image(frame, background=settings.background) for frame in frames]
 
 
 @dataclass(frozen=True)
@@ -231,13 +237,7 @@ def retake_clip(
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The clip with the frames start .. end - 1 made anew; see `joins.retake`."""
     check_context(context, {})
-    check_count("start", start)
-    check_count("end", end)
-    if not (0 < start < end < len(clip)):
-        raise JoinError(
-            f"expected 0 < start < end < {len(clip)} (the frames start to end - 1 are made anew, and one at least is "
-            f"kept on either side), got start {start} and end {end} of {len(clip)} frames"
-        )
+    check_stretch(start, end, len(clip))
     before, after = list(clip)[max(start - context, 0) : start], list(clip)[end : end + context]
     taken = list(clip)[start:end]
     motion = measure_motion(clip[:start], clip[end:], maker) if carry_pace else None
@@ -261,12 +261,20 @@ def replace_window(maker: Maker, scene: Sequence[Image.Image], region: Any) -> M
     """The maker of windows that change inside a region only: outside it they keep the scene."""
 
     def make(window: Timeline, settings: Settings) -> tuple[list[Image.Image], dict[str, Any]]:
-        seen = scene
-        if settings.method != INTERPOLATE:
-            seen = [load_image(frame, background=settings.background) for frame in scene]
-        return maker.make(replace(window, scene=tuple(seen), redraw=region), settings)
+        return maker.make(replace(window, scene=tuple(as_seen(scene, settings)), redraw=region), settings)
 
     return replace(maker, make=make)
+
+
+def check_stretch(start: int, end: int, length: int) -> None:
+    """JoinError for a stretch that is not inside a clip of so many frames, with one at least on either side."""
+    check_count("start", start)
+    check_count("end", end)
+    if not (0 < start < end < length):
+        raise JoinError(
+            f"expected 0 < start < end < {length} (the frames start to end - 1 are made anew, and one at least is "
+            f"kept on either side), got start {start} and end {end} of {length} frames"
+        )
 
 
 def check_count(name: str, value: Any, least: int | None = None) -> None:

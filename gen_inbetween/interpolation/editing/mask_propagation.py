@@ -73,7 +73,8 @@ def propagate_masks(frames: Sequence[Image.Image], masks: Bool) -> Iterator[Foll
     for frame in frames[1:]:
         after = frame_tensor(frame, CPU)
         warped = warp(torch.from_numpy(current).float()[None], dis_flow(after, before))[0].numpy() > 0.5
-        pixels, codes = np.asarray(frame), _codes(np.asarray(frame))
+        pixels = np.asarray(frame)
+        codes = _codes(pixels)
         redrawn = [
             _redraw(pixels, codes, *pair) if pair[0].any() else pair[0] for pair in zip(warped, colours, strict=True)
         ]

@@ -121,10 +121,8 @@ class _Merger:
 
     def __init__(self, regions: Superpixels, tree: Tree, on: set[int], off: set[int]) -> None:
         self.tree, self.on, self.off = tree, on, off
-        self.sizes, self.colours = (
-            regions.sizes.tolist(),
-            regions.colours.tolist(),
-        )  # plain numbers: far faster one by one
+        # plain numbers: far faster one by one
+        self.sizes, self.colours = regions.sizes.tolist(), regions.colours.tolist()
         self.members = {number: [number] for number in range(len(self.sizes))}
         self.borders: dict[int, dict[int, tuple[float, float]]] = {number: {} for number in self.members}
         self.version = [0] * len(self.sizes)

@@ -236,8 +236,9 @@ def retime_video(
     plan_output(out, asked or DEFAULT_RATE, options=video)
     check_audio(audio, out, bent=bent != LINEAR)
     path = stored_input() if is_pipe(path) else given
-    check_output(place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
-    check_report(report, place_of(out), inputs_of(path, interpolator), overwrite=overwrite)
+    inputs = inputs_of(path, interpolator)
+    check_output(place_of(out), inputs, overwrite=overwrite)
+    check_report(report, place_of(out), inputs, overwrite=overwrite)
     source = open_source(path, folder_rate=folder_rate, interlaced=interlaced).between(start, stop)
     rate = asked or exact_rate(source.rate)
     plan = plan_output(out, rate, options=video, colour=source.colour, sample_aspect=source.sample_aspect)

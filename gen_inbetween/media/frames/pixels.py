@@ -7,11 +7,11 @@ allows more.
 from __future__ import annotations
 
 import os
+import re
 
 from PIL import Image
 
 PIXELS_VARIABLE = "GEN_INBETWEEN_MAX_PIXELS"
-ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
 
 
 def most_pixels() -> int:
@@ -31,3 +31,9 @@ def too_many_pixels(name: object, pixels: int | None) -> str | None:
         f"{name} has {size}; at most {most / 1e6:.0f} million are read, because a small file can hide a picture that "
         f"fills the memory: make it smaller, or set {PIXELS_VARIABLE}={pixels or 10**9}"
     )
+
+
+def said_of_bomb(name: object, error: Image.DecompressionBombError) -> str:
+    """`too_many_pixels` of what Pillow refuses, whose message counts the pixels."""
+    count = re.search(r"\d+", str(error))
+    return too_many_pixels(name, int(count[0]) if count else None) or str(error)

@@ -8,7 +8,8 @@ from typing import Any, Literal, TypeAlias
 import av
 
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.pixels import ALIGNED, most_pixels, too_many_pixels
+from gen_inbetween.media.frames.pixels import most_pixels, too_many_pixels
+from gen_inbetween.media.reading.deep_pictures import ALIGNED
 
 Interlaced: TypeAlias = Literal["deinterlace", "keep"]
 

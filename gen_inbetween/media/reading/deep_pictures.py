@@ -24,7 +24,7 @@ _TIFF = (b"II*\0", b"MM\0*")
 _EXR = b"\x76\x2f\x31\x01"
 _HEADER = 65536  # bytes in which the header of an EXR is
 _ALPHA = re.compile(rb"(?<=[\0.])A\0")  # the name of a channel, also in a layer
-_ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
+ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
 _SAMPLES = 277  # the tag of TIFF that counts the values of a pixel
 
 
@@ -83,7 +83,7 @@ def pixels_said(path: Path) -> int:
 
 def _decoded(path: Path, codec: str, most: int, lenient: bool = False) -> Any:
     context: Any = av.CodecContext.create(codec, "r")
-    context.options = {"max_pixels": str(most + _ALIGNED)}
+    context.options = {"max_pixels": str(most + ALIGNED)}
     try:
         frames = [*context.decode(av.Packet(path.read_bytes())), *context.decode(None)]
     except av.FFmpegError as error:

@@ -83,9 +83,8 @@ def is_pattern(path: Path) -> bool:
 def check_suffix(path: str | os.PathLike[str], *, sheet: bool = False) -> None:
     """Raise VideoError unless the path's ending is that of an output; sheet: .png is one as well, a contact sheet."""
     suffix, name = suffix_of(path), Path(path).name
-    if name.lower() in {".png", *OUTPUTS, *FILES} - {""} and not os.path.isdir(
-        path
-    ):  # as of "$name.gif" without a name
+    # as of "$name.gif" without a name
+    if name.lower() in {".png", *OUTPUTS, *FILES} - {""} and not os.path.isdir(path):
         raise VideoError(f"cannot write {path}: that is an ending alone; expected a name before it, as in clip{name}")
     if suffix in OUTPUTS or (sheet and suffix == ".png"):
         return
