@@ -296,7 +296,7 @@ def main() -> None:
     key = f"{options.model} {model}, {options.method}, {options.steps} steps"
     settings = {"model": options.model, "method": options.method, "num_inference_steps": options.steps}
     if options.method == "gi":  # what the report on samplers found best for its passes
-        settings |= {"fusion": "linear", "renoise_steps": 0}
+        settings |= {"preset": "published", "fusion": "linear", "renoise_steps": 0}
     rows = read_rows(key)
     for index in range(0 if options.report else options.clips):
         for question in options.questions:

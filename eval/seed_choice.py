@@ -1,13 +1,14 @@
 """How well the faults that can be seen choose the best of several seeds, on the bundled model against the exact truth.
 
-    python eval/seed_choice.py                        # writes eval/seed_choice.json; an hour on a core
-    python eval/seed_choice.py --pairs 16 --seeds 4 --out /tmp/quick.json
+    python eval/seed_choice.py                        # writes eval/seed_choice.json; half an hour on a core
+    python eval/seed_choice.py --pairs 16 --seeds 4 --out quick.json
 
 Held-out synthetic pairs, several seeds each. On half of the pairs the weights of `generation.best_of` are fitted: least
 squares, none negative, of the trajectory error on the faults, both without their mean over the seeds of a pair, since
 only seeds of one pair are ever compared. On the other half the choice is judged: the error of the kept seed against the
 mean over all seeds, and how much that is of what an oracle that knows the truth would gain, with bootstrap intervals
-over pairs.
+over pairs. The denoised estimate halfway is searched for the same faults: what `stop_hopeless`, which breaks off a seed
+that is worse halfway than the best one before it was, saves and costs.
 """
 
 from __future__ import annotations
@@ -25,10 +26,12 @@ from scipy.optimize import nnls
 from tqdm import tqdm
 
 from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
+from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.evaluation.metrics.clip_metric import Sample
 from gen_inbetween.evaluation.metrics.truth import TrajectoryError
-from gen_inbetween.generation.best_of import WEIGHTS, badness
+from gen_inbetween.generation.best_of import WEIGHTS, badness, halfway_step
 from gen_inbetween.interpolation.faults.faults import find_faults
+from gen_inbetween.media.image import to_pixels
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.manifest import versions
@@ -43,20 +46,22 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--pairs", type=int, default=128, help="half of them to fit, half to judge")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=6)
+    parser.add_argument("--model", default="pocket-2")
+    parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
     parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
     given = parser.parse_args(arguments)
-    faults, errors = measure(given.pairs, given.seeds, given.steps)
+    faults, halfway, errors = measure(given)
     half = given.pairs // 2
     weights = fit(faults[:half], errors[:half])
+    ours = np.array([WEIGHTS[name] for name in NAMES])
     report = {
-        "pairs": given.pairs,
-        "seeds": given.seeds,
-        "steps": given.steps,
+        **{name: getattr(given, name) for name in ("model", "dtype", "pairs", "seeds", "steps")},
         "versions": versions(),
         "fitted": {name: round(float(weight), 4) for name, weight in zip(NAMES, weights, strict=True)},
         "fitted weights, judged on the other half": judge(scores_of(faults[half:], weights), errors[half:]),
-        "the library's weights, judged on the other half": judge(
-            scores_of(faults[half:], np.array([WEIGHTS[name] for name in NAMES])), errors[half:]
+        "the library's weights, judged on the other half": judge(scores_of(faults[half:], ours), errors[half:]),
+        "stop_hopeless, the library's weights, the other half": race(
+            scores_of(faults[half:], ours), scores_of(halfway[half:], ours), errors[half:]
         ),
     }
     print(json.dumps(report, indent=2))
@@ -64,32 +69,42 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     return report
 
 
-def measure(pairs: int, seeds: int, steps: int) -> tuple[Array, Array]:
-    """(pairs, seeds, faults) and (pairs, seeds): the faults of every clip, NaN for none, and its trajectory error."""
-    pipe = open_pipeline("pocket", device="cpu", dtype=torch.float32, shared=False)
+def measure(given: argparse.Namespace) -> tuple[Array, Array, Array]:
+    """Faults of every clip and of its denoised estimate halfway, each (pairs, seeds, faults), NaN for none; and the
+    trajectory error (pairs, seeds)."""
+    pipe = open_pipeline(given.model, device="cpu", dtype=getattr(torch, given.dtype), shared=False)
     pipe.set_progress_bar_config(disable=True)
     metric = TrajectoryError()
-    faults, errors = np.full((pairs, seeds, len(NAMES)), np.nan), np.full((pairs, seeds), np.nan)
-    for pair in tqdm(range(pairs)):
+    faults = np.full((2, given.pairs, given.seeds, len(NAMES)), np.nan)
+    errors = np.full((given.pairs, given.seeds), np.nan)
+    for pair in tqdm(range(given.pairs)):
         truth = make_clip(HELD_OUT_SEED + pair)
-        first, last = truth.frames[0], truth.frames[-1]
-        generators = [torch.Generator().manual_seed(1000 * pair + seed) for seed in range(seeds)]
+        ends = truth.frames[0], truth.frames[-1]
+        estimates: list[Array] = []
+
+        def look(_: Any, step: int, __: Any, tensors: dict[str, Any], kept: list[Array] = estimates) -> dict[str, Any]:
+            if step == halfway_step(given.steps):
+                kept += list(to_pixels(decode_latents(pipe.vae, tensors["denoised"])))
+            return {}
+
         made = pipe(
-            first,
-            last,
+            *ends,
             method="gi",
-            num_inference_steps=steps,
+            num_inference_steps=given.steps,
             renoise_steps=0,
-            generator=generators,
+            generator=[torch.Generator().manual_seed(1000 * pair + seed) for seed in range(given.seeds)],
             output_type="np",
             num_frames=len(truth.frames),
             motion_bucket_id=truth.motion_bucket_id,
+            callback_on_step_end=look,
+            callback_on_step_end_tensor_inputs=["denoised"],
         ).frames
         for seed, clip in enumerate((made * 255).round().astype(np.uint8)):
-            found = find_faults(clip, (first, last))
-            faults[pair, seed] = [found[name] for name in NAMES]
+            for moment, frames in enumerate((clip, estimates[seed])):
+                found = find_faults(frames, ends)
+                faults[moment, pair, seed] = [found[name] for name in NAMES]
             errors[pair, seed] = metric.score(Sample(clip, truth=truth.frames, synthetic=truth))
-    return faults, errors
+    return faults[0], faults[1], errors
 
 
 def fit(faults: Array, errors: Array) -> Array:
@@ -127,6 +142,23 @@ def judge(scores: Array, errors: Array) -> dict[str, Any]:
         "gain": interval((anyone - kept).mean(), gains),
         "share of the oracle's gain": interval((anyone - kept).mean() / (anyone - oracle).mean(), gains / best),
     }
+
+
+def race(scores: Array, halfway: Array, errors: Array) -> dict[str, Any]:
+    """What breaking off saves, as a share of all passes, and costs: `judge` of the seeds that ran to their end."""
+    finished = np.array([run_race(*pair) for pair in zip(scores, halfway, strict=True)])
+    saved = 0.5 * (1 - finished.mean())
+    return {"passes saved": round(float(saved), 3), **judge(np.where(finished, scores, np.inf), errors)}
+
+
+def run_race(scores: Array, halfway: Array) -> list[bool]:
+    """Which seeds of a pair run to their end: those no worse halfway than the best of the earlier ones was."""
+    best, finished = 0, [True]
+    for seed in range(1, len(scores)):
+        finished.append(bool(halfway[seed] <= halfway[best]))
+        if finished[seed] and scores[seed] < scores[best]:
+            best = seed
+    return finished
 
 
 def interval(value: float, draws: Array) -> dict[str, Any]:

@@ -33,8 +33,9 @@ from gen_inbetween.runtime.messages import nearest_names, warn_once
 
 @dataclass(frozen=True)
 class Method:
-    """A way to sample; `defaults` has a value, the one its authors found good, for every option it takes.
+    """A way to sample; `published` has a value, the one its authors found good, for every option it takes.
 
+    better: what this library takes in place of them: as good by `eval/frontier_pocket.md`, in a fraction of the passes.
     motions: what denoises. "rotated": both motions fused, backward through the rotated attention map (needs a tuned
         update); "reversed": both fused, stock SVD each way; "sequential": each way in turn; "forward": frame0 only.
     order: (num_inference_steps, those of ORDER_OPTIONS that it has) -> the order of the steps.
@@ -45,7 +46,13 @@ class Method:
     motions: Literal["rotated", "reversed", "sequential", "forward"]
     sample: Callable[..., Tensor]
     order: Callable[..., list[int]]
-    defaults: SamplerOptions
+    published: SamplerOptions
+    better: SamplerOptions = SamplerOptions()
+
+    @property
+    def defaults(self) -> SamplerOptions:
+        """A value for every option it takes: the library's where it has one, else the published."""
+        return replace(self.published, **self.better.chosen())  # type: ignore[arg-type]
 
     @property
     def needs_motion(self) -> bool:
@@ -54,18 +61,24 @@ class Method:
     @property
     def distils(self) -> bool:
         """Whether early steps may distil the forward motion."""
-        return self.defaults.mpd_ratio is not None
+        return self.published.mpd_ratio is not None
 
     def resolve(self, options: SamplerOptions | None = None) -> SamplerOptions:
-        """Every option of this method: the chosen value, or the default; None for those it does not take.
+        """Every option of this method: the chosen value, or the preset's; None for those it does not take.
+
+        A budget of passes is kept to from the published steps and repeats down, so that a larger one buys more of them.
 
         Raises:
             ValueError: an option that this method does not take (switched off is let pass); a budget of passes that it
                 cannot keep to.
         """
-        defaults = self.defaults.chosen()
         chosen = {} if options is None else options.chosen()
-        starts = {name: chosen[name] for name in STARTS if name in chosen}
+        published, defaults = self.published.chosen(), self.defaults.chosen()
+        if chosen.get("preset") == "published":
+            defaults = published
+        elif chosen.get("passes"):
+            defaults |= {name: published[name] for name in COUNTS if name in published}
+        starts = {name: chosen[name] for name in (*STARTS, "preset") if name in chosen}
         for name, value in chosen.items():
             if name not in defaults and name not in starts and value:
                 raise ValueError(f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(defaults)}")
@@ -79,12 +92,11 @@ class Method:
         fixed: options that were asked for and stay.
         """
         while sum(self.step_passes(options)) > (options.passes or 0):
-            lowest = {"renoise_steps": 0, "num_inference_steps": 1}
-            counts = {name: getattr(options, name) for name in lowest if name not in fixed}
-            name = next((name for name, count in counts.items() if count and count > lowest[name]), None)
+            counts = {name: getattr(options, name) for name in COUNTS if name not in fixed}
+            name = next((name for name, count in counts.items() if count and count > COUNTS[name]), None)
             if name is None:
                 needed = sum(self.step_passes(options))
-                asked = "".join(f", {each}={getattr(options, each)}" for each in lowest if each in fixed)
+                asked = "".join(f", {each}={getattr(options, each)}" for each in COUNTS if each in fixed)
                 raise ValueError(f"passes={options.passes}{asked}: method {self.name} takes at least {needed}")
             options = replace(options, **{name: counts[name] - 1})
         return options
@@ -146,6 +158,7 @@ class Method:
         return largest // 2 if self.motions == "sequential" else largest
 
 
+COUNTS = {"renoise_steps": 0, "num_inference_steps": 1}  # what a budget of passes takes from, in order: the least
 ORDER_OPTIONS = ("renoise_steps", "renoise_ratio", "renoise_span", "mpd_ratio", "mpd_repeats")
 
 
@@ -184,6 +197,7 @@ METHODS: dict[str, Method] = {
                 ),
                 repeats=True,
             ),
+            better=SamplerOptions(num_inference_steps=25, renoise_steps=0, fusion="linear", solver="dpmpp_2m"),
         ),
         Method(
             "trf",

@@ -15,6 +15,7 @@ Solver = Literal["euler", "dpmpp_2m", "gradient"]
 GuidanceShape = Literal["ramp", "triangle"]
 GuidanceMode = Literal["cfg", "apg"]
 MpdShift = Literal["constant", "ramp"]
+Preset = Literal["published"]
 EVERYWHERE = 1e6  # a noise level beyond any model's first; infinity has no place in JSON
 
 
@@ -26,6 +27,7 @@ class SamplerOptions:
         ValueError: a value out of its range.
     """
 
+    preset: Preset | None = None  # every method: published: what is not said is its authors' value, not this library's
     num_inference_steps: int | None = None  # noise levels, at least 1
     min_guidance_scale: float | None = None  # classifier-free guidance at the keyframe a direction starts from ...
     max_guidance_scale: float | None = None  # ... rising to this at its far end
@@ -95,8 +97,9 @@ class SamplerOptions:
         return {name: value for name, value in values.items() if value is not None}
 
     def deciding(self) -> dict[str, int | float | str | bool]:
-        """Those that decide the clip: `chosen` without what is switched off."""
-        return {name: value for name, value in self.chosen().items() if name not in OFF or value != OFF[name]}
+        """Those that decide the clip: `chosen` without what is switched off and the preset, which fills in others."""
+        off = {**OFF, "preset": self.preset}
+        return {name: value for name, value in self.chosen().items() if name not in off or value != off[name]}
 
 
 MINIMUM_COUNTS = {
@@ -123,6 +126,7 @@ RANGES: dict[str, tuple[float, float]] = {
     "mpd_strength": (0, 1),
 }
 CHOICES = {
+    "preset": Preset,
     "fusion": Fusion,
     "solver": Solver,
     "guidance_shape": GuidanceShape,

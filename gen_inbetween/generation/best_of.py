@@ -9,17 +9,22 @@ whose shorter side is 64) a unit of each fault stands for. A fault that does not
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import asdict, dataclass, replace
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
+from numpy.typing import ArrayLike
 from PIL import Image
 
 from gen_inbetween.interpolation.faults.faults import find_faults
+from gen_inbetween.media.image import to_pixels
 
 if TYPE_CHECKING:
     from gen_inbetween.generation.resolve import SamplingRun
+
+Ends: TypeAlias = "tuple[Image.Image | None, Image.Image | None]"  # the keyframes at a clip's ends, if any
+Made: TypeAlias = "tuple[list[Image.Image], dict[str, Any]]"  # frames, and the parts of the manifest that they know
 
 WEIGHTS: dict[str, float] = {  # set by hand: the full run of eval/seed_choice.py, which fits them, is to come
     "bounce": 4.0,
@@ -36,9 +41,53 @@ class Candidate:
     """One seed of several: its faults, what they come to, and what it cost."""
 
     seed: int
-    faults: Mapping[str, float | None]  # None where it does not apply
-    badness: float
+    faults: Mapping[str, float | None]  # None where it does not apply; of the estimate halfway where it was broken off
+    badness: float | None  # None: broken off halfway
     unet_passes: int
+    halfway: float | None = None  # what the faults of its denoised estimate halfway came to; None: not looked at
+
+
+class HopelessSeedError(Exception):
+    """A seed that was worse halfway than the best one so far had been; `candidate` is what is known of it."""
+
+    def __init__(self, candidate: Candidate) -> None:
+        super().__init__(f"seed {candidate.seed} was broken off halfway")
+        self.candidate = candidate
+
+
+class Halfway:
+    """Callback of a pipeline that looks at the denoised estimate after half of a run's steps.
+
+    rival: what the best seed so far came to there; HopelessSeedError is raised where this one is worse. None: none yet.
+    """
+
+    only_looks = True
+
+    def __init__(self, run: SamplingRun, rival: float | None, ends: Ends) -> None:
+        self.run, self.rival, self.ends = run, rival, ends
+        self.passes = run.method.step_passes(run.sampler)
+        self.badness: float | None = None
+
+    def __call__(self, pipe: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if step != halfway_step(len(self.passes)):
+            return {}
+        from gen_inbetween.diffusion.decoding.latents import decode_latents  # here: diffusers is slow to import
+
+        frames = to_pixels(decode_latents(pipe.vae, tensors["denoised"])[0].cpu())
+        candidate = judge(frames, self.ends, self.run.settings.seed, sum(self.passes[: step + 1]))
+        self.badness = candidate.badness
+        if self.rival is not None and candidate.badness is not None and candidate.badness > self.rival:
+            raise HopelessSeedError(replace(candidate, badness=None, halfway=self.badness))
+        return {}
+
+
+def halfway_step(steps: int) -> int:
+    """The number of the step after which half of them are done, as callbacks count them.
+
+    >>> halfway_step(6), halfway_step(1)
+    (2, 0)
+    """
+    return max(steps // 2 - 1, 0)
 
 
 def badness(faults: Mapping[str, float | None], weights: Mapping[str, float] = WEIGHTS) -> float:
@@ -51,35 +100,43 @@ def badness(faults: Mapping[str, float | None], weights: Mapping[str, float] = W
     return sum(weights[name] * value for name, value in values.items() if value is not None and not math.isnan(value))
 
 
-def judge(
-    frames: list[Image.Image], ends: tuple[Image.Image | None, Image.Image | None], seed: int, unet_passes: int
-) -> Candidate:
-    """A clip's candidate; `frames` from before the keyframes are put back. ends: the keyframes there, if any."""
+def judge(frames: Iterable[ArrayLike], ends: Ends, seed: int, unet_passes: int) -> Candidate:
+    """A clip's candidate; `frames` from before the keyframes are put back, pictures or (H, W, 3) of 0 to 255."""
     keyframes = [None if frame is None else np.asarray(frame) for frame in ends]
     found = find_faults(np.stack([np.asarray(frame) for frame in frames]), keyframes)
     faults = {name: None if math.isnan(found[name]) else round(found[name], 6) for name in WEIGHTS}
     return Candidate(seed, faults, round(badness(faults), 6), unet_passes)
 
 
-def sample_seeds(
-    run: SamplingRun, sample: Callable[[SamplingRun], tuple[list[Image.Image], dict[str, Any]]]
-) -> list[tuple[list[Image.Image], dict[str, Any]]]:
-    """The frames and manifest parts of every seed of a run, the best first.
+def sample_seeds(run: SamplingRun, sample: Callable[[SamplingRun, float | None], Made]) -> list[Made]:
+    """The frames and manifest parts of every seed of a run that was not broken off, the best first.
+
+    One after the other, since a batch of them would differ from each alone in the last bits, and a replay makes one.
 
     Args:
-        run: `run.settings.best_of` seeds from `run.settings.seed` on.
-        sample: of a run with one seed; where there are several, "candidate" is among the parts.
+        run: `run.settings.best_of` seeds from `run.settings.seed` on; `stop_hopeless` breaks off some.
+        sample: of a run with one seed, and what the best seed so far came to halfway; where there are several,
+            "candidate" is among the parts.
 
     The parts of each have "best_of" then, all candidates in the order of seeds, and settings that make that clip alone.
     """
     first, count = run.settings.seed, run.settings.best_of
-    results = [sample(replace(run, settings=replace(run.settings, seed=first + k))) for k in range(count)]
     if count == 1:
-        return results
-    candidates = [parts.pop("candidate") for _, parts in results]
-    order = sorted(range(count), key=lambda k: (candidates[k].badness, k))
-    record = {"kept": candidates[order[0]].seed, "candidates": [asdict(candidate) for candidate in candidates]}
-    for _, parts in results:
+        return [sample(run, None)]
+    results: list[tuple[Candidate, Made]] = []
+    candidates: list[Candidate] = []
+    for seed in range(first, first + count):
+        rival = results[0][0].halfway if results else None
+        try:
+            frames, parts = sample(replace(run, settings=replace(run.settings, seed=seed)), rival)
+        except HopelessSeedError as stopped:
+            candidates.append(stopped.candidate)
+            continue
+        candidate = parts.pop("candidate")
+        candidates.append(candidate)
+        results = sorted([*results, (candidate, (frames, parts))], key=lambda each: (each[0].badness, each[0].seed))
+    record = {"kept": results[0][0].seed, "candidates": [asdict(candidate) for candidate in candidates]}
+    for _, (__, parts) in results:
         parts["best_of"] = record
-        parts["settings"] = {**parts["settings"], "best_of": 1}
-    return [results[k] for k in order]
+        parts["settings"] = {**parts["settings"], "best_of": 1, "stop_hopeless": False}
+    return [made for _, made in results]

@@ -31,7 +31,7 @@ from gen_inbetween.generation.auto import (
     say_large_motion,
     stand_in,
 )
-from gen_inbetween.generation.best_of import judge, sample_seeds
+from gen_inbetween.generation.best_of import Halfway, judge, sample_seeds
 from gen_inbetween.generation.interpolate import LENGTH, describe_interpolation, interpolate_timeline, open_for
 from gen_inbetween.generation.resolve import Places, SamplingRun, approximations, check_fields, configs_of, resolve_run
 from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, SAMPLING_FIELDS, Settings, reset
@@ -317,7 +317,7 @@ def make_candidates(
         timeline = replace(timeline, draft=tuple(draft))
     with loading_bars(progress):
         pipe, run, weights = open_run(settings, source, own, timeline.places, earlier)
-    candidates = sample_seeds(run, lambda each: sample_timeline(timeline, pipe, each, own, progress))
+    candidates = sample_seeds(run, lambda each, rival: sample_timeline(timeline, pipe, each, own, progress, rival))
     if source.spec is not None:
         check_unchanged(pipe)
     return [(frames, more | weights) for frames, more in candidates]
@@ -341,6 +341,8 @@ def check_own(settings: Settings, own: Own) -> None:
                 raise ValueError(f"{name} belongs to opening a model, and this pipeline is open: leave one away")
     if settings.best_of > 1 and (generator is not None or own.callback_on_step_end is not None):
         raise ValueError("best_of takes seeds, one after the other: leave generator and callback away")
+    if settings.stop_hopeless and settings.best_of == 1:
+        raise ValueError("stop_hopeless is for several seeds: say best_of too, or leave it away")
     if settings.method == INTERPOLATE and own.samples:
         raise ValueError("pipeline, generator, callbacks and drafts belong to sampling, got method interpolate")
 
@@ -424,25 +426,36 @@ def describe_motion(pipe: InbetweenPipeline) -> dict[str, Any] | None:
 
 
 def sample_timeline(
-    timeline: Timeline, pipe: InbetweenPipeline, run: SamplingRun, own: Own, progress: bool
+    timeline: Timeline,
+    pipe: InbetweenPipeline,
+    run: SamplingRun,
+    own: Own,
+    progress: bool,
+    rival: float | None = None,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
-    """The frames of a clip, sampled, and the parts of its manifest that sampling knows."""
+    """The frames of a clip, sampled, and the parts of its manifest that sampling knows.
+
+    rival: of several seeds with `stop_hopeless`, what the best so far came to halfway.
+    """
     from gen_inbetween.generation.sample import sample  # here: what is interpolated waits for no diffusers
 
     settings = run.settings
     timeline, geometry = timeline.fit(settings.width or 0, settings.height or 0, settings.fit)
+    callback, tensors = own.callback_on_step_end, own.callback_on_step_end_tensor_inputs
+    halfway = Halfway(run, rival, timeline.ends) if settings.stop_hopeless else None
+    if halfway is not None:
+        callback, tensors = halfway, ("denoised",)
     clip = sample(
         pipe,
         run,
         timeline,
         generator=own.generator,
-        callback_on_step_end=own.callback_on_step_end,
-        callback_on_step_end_tensor_inputs=own.callback_on_step_end_tensor_inputs,
+        callback_on_step_end=callback,
+        callback_on_step_end_tensor_inputs=tensors,
         progress=progress,
         ranks=own.ranks,
     )
     frames = timeline.put_back(clip.frames, exact=settings.exact_ends)
-    callback = own.callback_on_step_end
     interference: dict[str, Any] = (
         {} if callback is None or getattr(callback, "only_looks", False) else {"callback": True}
     )
@@ -451,7 +464,8 @@ def sample_timeline(
     if clip.unet_passes < planned and not run.sampler.renoise_tolerance:
         interference["interrupted"] = True
     if settings.best_of > 1:
-        interference["candidate"] = judge(clip.frames, timeline.ends, settings.seed, clip.unet_passes)
+        candidate = judge(clip.frames, timeline.ends, settings.seed, clip.unet_passes)
+        interference["candidate"] = replace(candidate, halfway=halfway.badness if halfway else None)
     record = {name: getattr(settings, name) for name in SAMPLING_FIELDS}
     if own.pipeline is not None:
         record |= {"model": None, "motion": None}  # nothing was opened by a name

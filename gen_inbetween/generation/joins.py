@@ -16,7 +16,7 @@ from typing import TYPE_CHECKING, Any, TypeAlias, Union
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.generate import Own, check_own, make_candidates, open_source, read_settings
 from gen_inbetween.generation.resolve import check_fields
-from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, Settings, reset
+from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, Settings, reset, settings_of_manifest
 from gen_inbetween.generation.timeline.inputs import path_of
 from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_clips, close_loop, retake_clip
 from gen_inbetween.generation.timeline.timeline import Timeline
@@ -322,7 +322,7 @@ def replay_join(
     given = [each and (manifests.find_file(each, path) or each) for each in named] if clips is None else list(clips)
     if len(given) != len(names) or any(each is None for each in given):
         raise ManifestError(f"{path}: made from {len(names)} clips, given in memory: pass them again (clips=[...])")
-    chosen = {name: value for name, value in manifest["settings"].items() if name not in NOT_OF_A_JOIN}
+    chosen = {name: value for name, value in settings_of_manifest(manifest).items() if name not in NOT_OF_A_JOIN}
     chosen = {name: value for name, value in chosen.items() if name in DEFAULTS and value != DEFAULTS[name]}
     chosen = {name: value for name, value in chosen.items() if name not in SHAPE} | join["asked"]
     if "pipeline" in keywords:

@@ -10,7 +10,7 @@ from typing import TYPE_CHECKING, Any
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.earlier import EarlierClip
 from gen_inbetween.generation.generate import Own, generate_clip
-from gen_inbetween.generation.settings import DEFAULTS, Settings
+from gen_inbetween.generation.settings import DEFAULTS, Settings, settings_of_manifest
 from gen_inbetween.generation.timeline.keyframe import Keyframe
 from gen_inbetween.interpolation.registry import INTERPOLATORS
 from gen_inbetween.media.clip import Clip
@@ -92,7 +92,7 @@ def settings_of(
     """
     interpolated = earlier.compared == "frames"
     earlier.check()
-    settings = {**earlier.manifest["settings"], "fps": DEFAULTS["fps"] if interpolated else earlier.fps}
+    settings = settings_of_manifest(earlier.manifest) | {"fps": DEFAULTS["fps"] if interpolated else earlier.fps}
     settings |= {"still": None} | ({} if settings.get("draft") == INTERPOLATE else {"draft": None})  # found by path
     if interpolated:
         name = settings.get("interpolator") or earlier.manifest["interpolator"]["name"]

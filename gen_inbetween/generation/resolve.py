@@ -197,12 +197,12 @@ def approximations(method: Method, sampler: SamplerOptions, memory: MemoryOption
 
     sampler: as `Method.resolve` completes it.
     """
-    published: Mapping[str, Any] = method.defaults.chosen()
+    published: Mapping[str, Any] = method.published.chosen()
     losses = [f"decode={memory.decode}"] if memory.decode in ("chunked", "preview") else []
     for name in ("num_inference_steps", "renoise_steps", "renoise_ratio"):
         value = getattr(sampler, name)
         if name in published and value < published[name]:
-            losses.append(f"{name}={value} (the method's own: {published[name]})")
+            losses.append(f"{name}={value} (published: {published[name]})")
     for name, value in sampler.deciding().items():
         if name in APPROXIMATE and value != published.get(name):
             losses.append(f"{name}={value}")

@@ -8,6 +8,7 @@ what was decided is in the manifest.
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
 from typing import Annotated, Any, Literal, TypeVar
 
@@ -46,6 +47,7 @@ class Settings(SamplerOptions, MemoryOptions):
     iters: Count | None = None  # interpolate, auto: steps to each frame, for interpolators with a reference; None: 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     best_of: Count = 1  # seeds, from `seed` on: the clip with the fewest faults is kept, see `generation.best_of`
+    stop_hopeless: bool = False  # best_of: break a seed off halfway where it looks worse than the best so far did
     num_frames: Count | None = None  # both keyframes included; None: what the model was trained on; interpolate: 25
     width: Side | None = None  # pixels; None: the model's own size; interpolate: frame0's own
     height: Side | None = None
@@ -102,3 +104,11 @@ DIFFUSION_ONLY = tuple(name for name in DEFAULTS if name not in (*INTERPOLATION_
 def reset(settings: Settings, names: tuple[str, ...]) -> Settings:
     """The settings with these back at their defaults."""
     return replace(settings, **{name: DEFAULTS[name] for name in names})
+
+
+def settings_of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
+    """The settings that a clip was made with. One that was sampled before there were presets had the published ones."""
+    settings = dict(manifest["settings"])
+    if settings.get("num_inference_steps") is not None:
+        settings.setdefault("preset", "published")
+    return settings

@@ -73,3 +73,33 @@ def test_a_fault_that_does_not_apply_is_null_and_costs_nothing():
 def test_what_cannot_be_is_refused(tiny_folder, keyframes, given):
     with pytest.raises(ValueError, match="best_of"):
         inbetween(*keyframes, model=tiny_folder, method="trf", num_inference_steps=1, progress=False, **given)
+
+
+def test_a_hopeless_seed_is_broken_off_halfway(tiny_folder, keyframes, monkeypatch, tmp_path):
+    settings = {"model": tiny_folder, "method": "trf", "num_inference_steps": 4, "renoise_steps": 0, "progress": False}
+    looks = iter([5.0, 3.0, 4.0, 6.0, 9.0])  # seed 5: halfway, end; seed 6: halfway, end; seed 7: halfway
+    monkeypatch.setattr("gen_inbetween.generation.best_of.badness", lambda faults: next(looks))
+    clip = inbetween(*keyframes, **settings, seed=5, best_of=3, stop_hopeless=True)
+    found = clip.manifest["best_of"]
+    assert [(each["halfway"], each["badness"]) for each in found["candidates"]] == [(5.0, 3.0), (4.0, 6.0), (9.0, None)]
+    assert [each["unet_passes"] for each in found["candidates"]] == [16, 16, 8]
+    assert found["kept"] == 5 and [other.manifest["settings"]["seed"] for other in clip.others] == [6]
+    assert "interrupted" not in clip.manifest and "callback" not in clip.manifest
+    alone = inbetween(*keyframes, **settings, seed=5)
+    assert alone.manifest["latents_sha256"] == clip.manifest["latents_sha256"]
+    clip.save(tmp_path / "clip.png")
+    assert replay(tmp_path / "clip.png", progress=False).manifest["replay"]["latents_equal"]
+
+
+def test_a_good_seed_is_held_against_the_best_so_far(tiny_folder, keyframes, monkeypatch):
+    settings = {"model": tiny_folder, "method": "trf", "num_inference_steps": 2, "renoise_steps": 0, "progress": False}
+    looks = iter([5.0, 3.0, 4.0, 2.0, 4.5])  # seed 1 wins, and seed 2 is held against its 4.0
+    monkeypatch.setattr("gen_inbetween.generation.best_of.badness", lambda faults: next(looks))
+    clip = inbetween(*keyframes, **settings, best_of=3, stop_hopeless=True)
+    assert clip.manifest["best_of"]["kept"] == 1
+    assert [each["badness"] for each in clip.manifest["best_of"]["candidates"]] == [3.0, 2.0, None]
+
+
+def test_stopping_is_for_several_seeds(tiny_folder, keyframes):
+    with pytest.raises(ValueError, match="say best_of too"):
+        inbetween(*keyframes, model=tiny_folder, method="trf", stop_hopeless=True, progress=False)

@@ -31,3 +31,11 @@ def test_scores_are_the_library_s():
     faults[0, 0, 0] = 0.5
     weights = np.array([seed_choice.WEIGHTS[name] for name in seed_choice.NAMES])
     assert seed_choice.scores_of(faults, weights)[0, 0] == pytest.approx(0.5 * weights[0])
+
+
+def test_a_race_breaks_off_who_is_behind_halfway():
+    assert seed_choice.run_race(np.array([3.0, 6.0, 1.0]), np.array([5.0, 4.0, 9.0])) == [True, True, False]
+    assert seed_choice.run_race(np.array([3.0, 2.0, 1.0]), np.array([5.0, 4.0, 4.5])) == [True, True, False]
+    errors = np.array([[1.0, 2.0, 0.5], [1.0, 2.0, 0.5]])
+    told = seed_choice.race(errors, np.array([[1.0, 2.0, 3.0], [3.0, 2.0, 1.0]]), errors)
+    assert told["passes saved"] == round(0.5 / 3, 3) and told["kept"] == 0.75

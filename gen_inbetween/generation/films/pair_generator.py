@@ -16,7 +16,7 @@ from gen_inbetween.models.loading import loading_bars
 from gen_inbetween.models.registry import SVD_REMEDY, lacking_for_svd
 from gen_inbetween.runtime.config import from_mapping
 
-OF_THE_FILM = ("fit", "exact_ends", "loop", "still", "draft", "best_of", "interpolator", "iters")
+OF_THE_FILM = ("fit", "exact_ends", "loop", "still", "draft", "best_of", "stop_hopeless", "interpolator", "iters")
 
 
 class FilmPairs:
