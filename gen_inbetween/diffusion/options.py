@@ -27,7 +27,6 @@ class SamplerOptions:
         ValueError: a value out of its range.
     """
 
-    preset: Preset | None = None  # every method: published: what is not said is its authors' value, not this library's
     num_inference_steps: int | None = None  # noise levels, at least 1
     min_guidance_scale: float | None = None  # classifier-free guidance at the keyframe a direction starts from ...
     max_guidance_scale: float | None = None  # ... rising to this at its far end
@@ -60,6 +59,7 @@ class SamplerOptions:
     mpd_symmetric: bool | None = None  # the mean of the clips distilled from either end: twice the distilling passes
     start_sigma: float | None = None  # every method: begin here, not at the model's 700, from the keyframes' mean
     draft_strength: float | None = None  # every method: share of the steps made from a draft, (0, 1]; 1 forgets it
+    preset: Preset | None = None  # published: what is not said is its authors' value, not this library's
 
     def __post_init__(self) -> None:
         for name, minimum in MINIMUM_COUNTS.items():

@@ -14,7 +14,7 @@ from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import ArrayLike
+from numpy.typing import NDArray
 from PIL import Image
 
 from gen_inbetween.interpolation.faults.faults import find_faults
@@ -100,7 +100,7 @@ def badness(faults: Mapping[str, float | None], weights: Mapping[str, float] = W
     return sum(weights[name] * value for name, value in values.items() if value is not None and not math.isnan(value))
 
 
-def judge(frames: Iterable[ArrayLike], ends: Ends, seed: int, unet_passes: int) -> Candidate:
+def judge(frames: Iterable[Image.Image | NDArray[np.uint8]], ends: Ends, seed: int, unet_passes: int) -> Candidate:
     """A clip's candidate; `frames` from before the keyframes are put back, pictures or (H, W, 3) of 0 to 255."""
     keyframes = [None if frame is None else np.asarray(frame) for frame in ends]
     found = find_faults(np.stack([np.asarray(frame) for frame in frames]), keyframes)

@@ -101,6 +101,7 @@ def test_sampled_latents(pipe, expected, case, monkeypatch, name, options):
         noise_aug_strength=case["noise_aug_strength"],
         latents=expected["sample.init_noise"],
         output_type="latent",
+        preset="published",
         **options,
     )
     close(output.latents, expected[f"sample.{name}.latents"])

@@ -114,7 +114,8 @@ PUBLISHED = {"gi": 700, "trf": 220, "vibid": 100, "mpd": 130, "mpd-parallel": 37
 
 
 def test_published_costs():
-    assert {name: method.unet_passes() for name, method in METHODS.items()} == PUBLISHED
+    published = SamplerOptions(preset="published")
+    assert {name: method.unet_passes(published) for name, method in METHODS.items()} == PUBLISHED
     gi = METHODS["gi"]
     assert gi.unet_passes(SamplerOptions(25, renoise_steps=0)) == 100
     assert gi.unet_passes(SamplerOptions(25, renoise_steps=0, max_guidance_scale=1.0)) == 50  # no unconditional half
@@ -149,6 +150,21 @@ def test_options_fill_in_defaults_and_let_off_switches_pass():
     assert METHODS["vibid"].resolve(options) == options
 
 
+def test_the_defaults_are_the_library_s_and_a_word_gives_the_published_ones():
+    gi = METHODS["gi"]
+    ours, published = gi.resolve(), gi.resolve(SamplerOptions(preset="published"))
+    assert (ours.num_inference_steps, ours.renoise_steps, ours.fusion, ours.solver) == (25, 0, "linear", "dpmpp_2m")
+    assert (published.num_inference_steps, published.renoise_steps) == (50, 5)
+    assert (published.fusion, published.solver) == ("average", "euler")
+    assert gi.unet_passes() == 100 and gi.unet_passes(published) == 700
+    mixed = gi.resolve(SamplerOptions(preset="published", solver="dpmpp_2m"))
+    assert mixed.solver == "dpmpp_2m" and mixed.renoise_steps == 5  # what is said wins
+    larger = gi.resolve(SamplerOptions(passes=300))  # a budget above the default's buys more
+    assert gi.unet_passes(larger) == 300 and larger.solver == "dpmpp_2m"
+    with pytest.raises(ValueError, match="preset out of published, got 'fast'"):
+        SamplerOptions(preset="fast")
+
+
 def test_an_unknown_method_names_the_nearest():
     assert find_method("trf") is METHODS["trf"]
     with pytest.raises(ValueError, match="got 'vibit'; did you mean 'vibid'"):
@@ -160,7 +176,7 @@ def run(unet, method, num_frames=14, holds=(), **given):
     x, keyframes = make_case(num_frames)
     sigmas = karras_sigmas(given["num_inference_steps"], 0.002, 700.0)
     method = METHODS[method]
-    options = method.resolve(SamplerOptions(**given))
+    options = method.resolve(SamplerOptions(**given, preset="published"))
     ends = noise(2, 1, 4, 4, 8, seed=5)
     denoisers = open_denoisers(method, unet, keyframes, options)
     pinned = [Holds.of_frames({0: ends[0], -1: ends[1]}, num_frames)] if options.pin_ends else []

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
+
 import pytest
 import torch
 from cases import fused, make_case, noise
 
-from gen_inbetween.diffusion.methods import METHODS
+from gen_inbetween.diffusion.methods import COUNTS, METHODS
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.samplers.guidance import GuidancePlan, Projection, guidance_scales
 from gen_inbetween.diffusion.samplers.orders import restart_order, stop_when_settled
@@ -140,8 +142,10 @@ def test_a_run_is_planned_to_its_budget(name, budget):
     options = method.resolve(SamplerOptions(passes=budget))
     used = method.unet_passes(options)
     assert used <= budget and method.resolve(options) == options
-    if method.unet_passes() <= budget:
-        assert options == method.resolve(SamplerOptions()).__class__(**{**method.defaults.chosen(), "passes": budget})
+    published = method.resolve(SamplerOptions(preset="published"))
+    if method.unet_passes(published) <= budget:
+        counts = {name: getattr(published, name) for name in COUNTS}
+        assert options == replace(method.defaults, **counts, passes=budget)
     else:
         assert used > 0.8 * budget  # what is allowed is made use of
 
