@@ -83,6 +83,7 @@ def inbetween(
     # the clip
     seed: int = 0,
     best_of: int = 1,
+    stop_hopeless: bool = False,
     num_frames: int | None = None,
     width: int | None = None,
     height: int | None = None,
@@ -126,7 +127,8 @@ def inbetween(
         draft: a rough clip as long as this one to start from, a Clip, its frames or its path, or "interpolate":
             `draft_strength` (0.6) says from how much noise on it: 0.3 stays near it, 1 forgets it.
         best_of: so many seeds from `seed` on; the clip with the fewest faults is kept (`generation.best_of`), what was
-            found in each is in its manifest, and the others are `clip.others`.
+            found in each is in its manifest, and the others are `clip.others`. stop_hopeless: a seed that is worse
+            halfway than the best so far was there is broken off.
         pipeline: an `InbetweenPipeline` of your own in place of model, motion, device, dtype and kernel. How it is
             offloaded stays as it is, unless `offload` asks for another way.
         generator: draws the noise in place of `seed`.
@@ -153,6 +155,7 @@ def inbetween(
             "iters": iters,
             "seed": seed,
             "best_of": best_of,
+            "stop_hopeless": stop_hopeless,
             "num_frames": num_frames,
             "width": width,
             "height": height,

@@ -19,6 +19,7 @@ from transformers import CLIPVisionConfig, CLIPVisionModelWithProjection
 from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.diffusion.decoding.modes import DecodeMode
 from gen_inbetween.diffusion.motion import add_backward_motion, set_direction
+from gen_inbetween.diffusion.samplers.step_cache import StepCache
 from gen_inbetween.memory.counter import Cost, Footprint, counted
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 from gen_inbetween.memory.forward_chunks import set_forward_chunking
@@ -45,15 +46,35 @@ def count_unet(
         height, width: of the latents.
         chunk: frames per feed-forward chunk; 0: whole.
     """
+    unet = build_unet(config, dtype, rotated)
+    set_forward_chunking(unet, chunk)
+    cost = count_pass(unet, unet_inputs(unet, batch, num_frames, height, width))
+    return footprint(unet, cost)
+
+
+@lru_cache
+def count_outer_unet(
+    config: str, dtype: torch.dtype, batch: int, num_frames: int, height: int, width: int, rotated: bool
+) -> Footprint:
+    """One pass over the UNet's outermost level alone, as `step_cache` makes them between whole ones."""
+    unet = build_unet(config, dtype, rotated)
+    inputs = unet_inputs(unet, batch, num_frames, height, width)
+    with StepCache(unet, 2) as cache, torch.no_grad():
+        cache.next("", 2.0)
+        unet(**inputs)
+        cache.next("", 1.0)
+        return footprint(unet, count_pass(unet, inputs))
+
+
+def build_unet(config: str, dtype: torch.dtype, rotated: bool) -> Any:
+    """A UNet on the meta device as it is run; rotated: with backward motion, for [forward; backward]."""
     with META:
         unet = build(UNetSpatioTemporalConditionModel, config, dtype)
         if rotated:
             add_backward_motion(unet)
             set_direction(unet, "both")
     install_constant_cross_attention(unet)
-    set_forward_chunking(unet, chunk)
-    cost = count_pass(unet, unet_inputs(unet, batch, num_frames, height, width))
-    return footprint(unet, cost)
+    return unet
 
 
 def unet_inputs(unet: Any, batch: int, num_frames: int, height: int, width: int) -> dict[str, torch.Tensor]:

@@ -29,7 +29,7 @@ from gen_inbetween.runtime.manifest import installed_version
 
 log = logging.getLogger("gen_inbetween")
 
-Stage = Literal["unet", "encode", "decode", "image_encoder"]
+Stage = Literal["unet", "outer_unet", "encode", "decode", "image_encoder"]
 SHIPPED = Path(__file__).parent / "footprints.json"
 PACKAGES = ("torch", "diffusers", "transformers", "gen_inbetween")
 # Of a configuration: what costs nothing, and what the classes assume where it is not said.
@@ -69,7 +69,7 @@ def count(stage: Stage, config: str, dtype: torch.dtype, *arguments: Any) -> Foo
 def footprint_key(stage: Stage, config: str, dtype: torch.dtype, *arguments: int | str) -> str:
     """The name of a figure: equal for configurations that cost the same."""
     said = {name: value for name, value in json.loads(config).items() if name[0] != "_" and name not in COSTLESS}
-    assumed = ASSUMED if stage in ("unet", "image_encoder") else VAE_ASSUMED
+    assumed = ASSUMED if stage in ("unet", "outer_unet", "image_encoder") else VAE_ASSUMED
     said = {name: value for name, value in said.items() if assumed.get(name, said) != value}
     return json_sha256([stage, said, str(dtype), *arguments])[:16]
 

@@ -16,8 +16,10 @@ from pathlib import Path
 import torch
 
 from gen_inbetween.diffusion.decoding.modes import DEFAULT_CHUNK_SIZE, DecodeMode
+from gen_inbetween.diffusion.edm import svd_sigmas
 from gen_inbetween.diffusion.methods import Method, find_method
 from gen_inbetween.diffusion.options import SamplerOptions
+from gen_inbetween.diffusion.samplers.step_cache import whole_steps
 from gen_inbetween.diffusion.windows.layout import SHORTEST, decode_spans, lay_windows
 from gen_inbetween.memory.counter import Footprint
 from gen_inbetween.memory.kept_footprints import footprint
@@ -68,6 +70,11 @@ class Workload:
         size = (self.num_frames, self.height, self.width)
         return footprint("unet", self.configs.unet, self.dtype, clips, *size, self.method.needs_motion, chunk)
 
+    def outer_unet(self, clips: int) -> Footprint:
+        """One pass over its outermost level alone, which `step_cache` makes between whole ones."""
+        size = (self.num_frames, self.height, self.width)
+        return footprint("outer_unet", self.configs.unet, self.dtype, clips, *size, self.method.needs_motion)
+
     def decode(self, mode: DecodeMode) -> Footprint:
         frames = self.decoded or self.num_frames
         return footprint("decode", self.configs.vae, self.dtype, frames, self.height, self.width, mode)
@@ -117,14 +124,23 @@ class Plan:
     workload: Workload
     vram_gb: float | None
     spans: int = 1  # stretches that are decoded one by one
+    outer: float = 0.0  # the share of passes that `step_cache` makes over the UNet's outermost level alone
 
     @property
     def flops(self) -> int:
         """Of the whole run: all UNet passes and the streamed decode."""
         windows = self.workload.windows or (self.workload.num_frames,)
-        one_pass = {length: replace(self.workload, num_frames=length).unet(self.clips).flops for length in set(windows)}
-        denoise = sum(one_pass[length] for length in windows) // self.clips * self.passes // len(windows)
-        return denoise + self.workload.decode("streamed").flops * self.spans
+        one_pass = {length: self.pass_flops(length) for length in set(windows)}
+        denoise = sum(one_pass[length] for length in windows) * self.passes / len(windows)
+        return round(denoise) + self.workload.decode("streamed").flops * self.spans
+
+    def pass_flops(self, num_frames: int) -> float:
+        """Of one clip of so many frames through the UNet, the mean over whole passes and those of `step_cache`."""
+        window = replace(self.workload, num_frames=num_frames)
+        flops = (1 - self.outer) * window.unet(self.clips).flops
+        if self.outer:
+            flops += self.outer * window.outer_unet(self.clips).flops
+        return flops / self.clips
 
     @property
     def candidates(self) -> tuple[MemoryCandidate, ...]:
@@ -210,7 +226,19 @@ def plan(
         workload=workload,
         vram_gb=vram_gb,
         spans=len(decoded),
+        outer=outer_share(workload.method, options),
     )
+
+
+def outer_share(method: Method, options: SamplerOptions) -> float:
+    """The share of a run's passes that `step_cache` makes over the UNet's outermost level alone."""
+    assert options.num_inference_steps is not None
+    if (every := options.step_cache or 1) == 1:
+        return 0.0
+    sigmas = svd_sigmas(options.num_inference_steps, options.start_sigma)
+    order, passes = method.step_order(options, sigmas), method.step_passes(options, sigmas)
+    whole = whole_steps([sigmas[i] for i in order], every)
+    return sum(count for count, entire in zip(passes, whole, strict=True) if not entire) / sum(passes)
 
 
 def split_clip(

@@ -44,7 +44,15 @@ def exact(split: bool = False, offload: str = "none", chunk: int = 0) -> MemoryO
 
 @pytest.fixture(scope="module")
 def svd_xt_plan() -> Plan:
-    return plan(SVD_XT, method="gi", vram_gb=16)
+    return plan(SVD_XT, method="gi", vram_gb=16, options=SamplerOptions(preset="published"))
+
+
+def test_what_step_cache_skips_is_counted() -> None:
+    """Every second pass over the outermost level alone: 0.42 of the FLOPs of a whole one."""
+    whole, cached = (plan(SVD_XT, method="gi", options=SamplerOptions(step_cache=every)) for every in (1, 2))
+    assert cached.passes == whole.passes and cached.outer == pytest.approx(12 / 25)
+    decode = whole.workload.decode("streamed").flops
+    assert (cached.flops - decode) / (whole.flops - decode) == pytest.approx(13 / 25 + 12 / 25 * 0.42, abs=0.02)
 
 
 def test_full_size_unet_has_the_published_counts() -> None:

@@ -12,12 +12,25 @@ activation of the outermost level.
 
 from __future__ import annotations
 
-from collections.abc import Callable
+from collections.abc import Callable, Iterable, Iterator
 from functools import partial
 from types import TracebackType
 from typing import Any
 
 from torch import Tensor, nn
+
+
+def whole_steps(sigmas: Iterable[float], every: int) -> Iterator[bool]:
+    """Which steps of a stream compute all of the UNet: every so many, and the first one after a re-noising.
+
+    >>> list(whole_steps([9, 8, 7, 6, 6, 5], every=2))
+    [True, False, True, False, True, False]
+    """
+    since, before = every - 1, float("inf")
+    for sigma in sigmas:
+        whole = since + 1 >= every or sigma >= before
+        since, before = 0 if whole else since + 1, sigma
+        yield whole
 
 
 class StepCache:

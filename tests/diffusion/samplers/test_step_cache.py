@@ -7,7 +7,7 @@ import torch
 from cases import fused, make_case, picture
 from diffusers import UNetSpatioTemporalConditionModel
 
-from gen_inbetween.diffusion.samplers.step_cache import StepCache
+from gen_inbetween.diffusion.samplers.step_cache import StepCache, whole_steps
 from gen_inbetween.memory.counter import counted
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 from gen_inbetween.memory.footprint import META, build, unet_inputs
@@ -42,11 +42,12 @@ def test_a_second_pass_over_the_same_input_is_exact_and_over_another_near(tiny_p
 def test_whole_passes_come_every_so_often_and_after_a_renoising(tiny_pipe):
     cache = StepCache(tiny_pipe().unet, 3)
     whole = []
-    for sigma in (9.0, 8.0, 7.0, 6.0, 5.0, 5.0, 4.0):
+    levels = (9.0, 8.0, 7.0, 6.0, 5.0, 5.0, 4.0)
+    for sigma in levels:
         cache.next("forward", sigma)
         cache.kept["forward"] = torch.zeros(1)
         whole.append(cache.whole)
-    assert whole == [True, False, False, True, False, True, False]
+    assert whole == [True, False, False, True, False, True, False] == list(whole_steps(levels, 3))
     cache.next("backward", 4.0)
     assert cache.whole
 
