@@ -18,7 +18,7 @@ from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.generation.generate import Own, inbetween, open_source
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.resolve import approximations, resolve_run
-from gen_inbetween.generation.settings import Settings
+from gen_inbetween.generation.settings import Settings, settings_of_manifest
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.models.loading import open_pipeline
@@ -386,13 +386,19 @@ def test_replay_warns_of_other_versions(saved, caplog):
 
 def test_only_what_departs_from_the_method_is_an_approximation():
     gi = METHODS["gi"]
-    assert approximations(gi, gi.resolve(), MemoryOptions(decode="streamed")) == []
-    fewer = gi.resolve(SamplerOptions(renoise_steps=0, num_inference_steps=25))
-    assert approximations(gi, fewer, MemoryOptions(decode="chunked")) == [
+    published = gi.resolve(SamplerOptions(preset="published"))
+    assert approximations(gi, published, MemoryOptions(decode="streamed")) == []
+    assert approximations(gi, gi.resolve(), MemoryOptions(decode="chunked")) == [
         "decode=chunked",
-        "num_inference_steps=25 (the method's own: 50)",
-        "renoise_steps=0 (the method's own: 5)",
+        "num_inference_steps=25 (published: 50)",
+        "renoise_steps=0 (published: 5)",
     ]
+
+
+def test_a_manifest_of_before_the_presets_keeps_the_published_values():
+    assert settings_of_manifest({"settings": {"num_inference_steps": 50}})["preset"] == "published"
+    assert settings_of_manifest({"settings": {"num_inference_steps": 50, "preset": None}})["preset"] is None
+    assert "preset" not in settings_of_manifest({"settings": {"method": "interpolate", "num_inference_steps": None}})
 
 
 def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):
