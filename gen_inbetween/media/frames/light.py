@@ -11,6 +11,8 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+from gen_inbetween.media.frames.side_data import side_data_of
+
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000  # steps of 0.00002 of CIE 1931, and of 0.0001 cd/m2, as ST 2086 counts
 _DYNAMIC = {
     "DOVI_RPU_BUFFER": "Dolby Vision", "DOVI_METADATA": "Dolby Vision", "DYNAMIC_HDR_PLUS": "HDR10+",
@@ -49,7 +51,7 @@ class Light:
 
 def light_of(frame: Any) -> Light | None:
     """The static metadata of a decoded PyAV frame; None: it has none."""
-    data = _side_data(frame)
+    data = side_data_of(frame)
     display, content = data.get("MASTERING_DISPLAY_METADATA"), data.get("CONTENT_LIGHT_LEVEL")
     light = Light(_display(display) if display else None, struct.unpack_from("=2I", content) if content else None)
     return light if light != Light() else None
@@ -57,11 +59,7 @@ def light_of(frame: Any) -> Light | None:
 
 def dynamic_metadata(frame: Any) -> list[str]:
     """The kinds of metadata that a decoded PyAV frame has for itself: Dolby Vision and the like."""
-    return list(dict.fromkeys(_DYNAMIC[name] for name in _side_data(frame) if name in _DYNAMIC))
-
-
-def _side_data(frame: Any) -> dict[str, bytes]:
-    return {data.type.name: bytes(data) for data in frame.side_data if hasattr(data.type, "name")}
+    return list(dict.fromkeys(_DYNAMIC[name] for name in side_data_of(frame) if name in _DYNAMIC))
 
 
 def _display(data: bytes) -> tuple[int, ...] | None:

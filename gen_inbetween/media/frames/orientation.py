@@ -11,17 +11,19 @@ from typing import Any
 
 import numpy as np
 
+from gen_inbetween.media.frames.side_data import side_data_of
+
 UPRIGHT = (False, False, False)
 
 
 def orientation_of(frame: Any) -> tuple[bool, bool, bool]:
     """(transpose, mirror left and right, mirror top and bottom), in this order, of a decoded PyAV frame."""
-    for data in frame.side_data:
-        if data.type.name == "DISPLAYMATRIX":
-            a, b, _, c, d = struct.unpack("=5i", bytes(data)[:20])
-            turned = abs(b) + abs(c) > abs(a) + abs(d)
-            return (True, c < 0, b < 0) if turned else (False, a < 0, d < 0)
-    return UPRIGHT
+    data = side_data_of(frame).get("DISPLAYMATRIX")
+    if data is None:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack("=5i", data[:20])
+    turned = abs(b) + abs(c) > abs(a) + abs(d)
+    return (True, c < 0, b < 0) if turned else (False, a < 0, d < 0)
 
 
 def turned_upright(pixels: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from fractions import Fraction
 from pathlib import Path
-from types import SimpleNamespace
 
 import av
 import numpy as np
@@ -14,6 +13,7 @@ from film_cases import film, tone_frame, write_film
 
 from gen_inbetween.interpolation.retiming import retime_video as module
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
+from gen_inbetween.media.frames import light
 from gen_inbetween.media.frames.errors import VideoError
 from gen_inbetween.media.frames.light import Light, dynamic_metadata, light_of
 from gen_inbetween.media.tracks.listing import list_tracks
@@ -174,17 +174,9 @@ def test_the_display_and_the_light_levels_of_hdr10_are_kept(tmp_path: Path, capl
     assert light_in(tmp_path / "s.avi") is None, "it is tone-mapped"
 
 
-def test_metadata_of_single_frames_is_named() -> None:
+def test_metadata_of_single_frames_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["DOVI_METADATA", "DOVI_RPU_BUFFER", "DYNAMIC_HDR_PLUS", "SEI_UNREGISTERED"]
-    frame = SimpleNamespace(side_data=[Data(name) for name in names])
+    monkeypatch.setattr(light, "side_data_of", lambda frame: dict.fromkeys(names, b""))
+    frame = av.VideoFrame(16, 16, "yuv420p")
     assert dynamic_metadata(frame) == ["Dolby Vision", "HDR10+"]
     assert light_of(frame) is None
-
-
-class Data(bytes):
-    """Side data of a frame, as PyAV gives it."""
-
-    def __new__(cls, name: str) -> Data:
-        data = super().__new__(cls, b"")
-        data.type = SimpleNamespace(name=name)  # type: ignore[attr-defined]
-        return data

@@ -1,0 +1,44 @@
+"""What frames carry beside their pixels is read, and the frames leave when nobody holds them."""
+
+from __future__ import annotations
+
+import gc
+from collections.abc import Iterator
+from pathlib import Path
+
+import av
+import pytest
+from film_cases import film, write_film
+
+from gen_inbetween.media.frames.light import dynamic_metadata, light_of
+from gen_inbetween.media.frames.orientation import orientation_of
+from gen_inbetween.media.video import open_source
+
+
+@pytest.fixture
+def no_collector() -> Iterator[None]:
+    """Without Python's search for circles, which a large program seldom makes."""
+    gc.collect()
+    gc.disable()
+    yield
+    gc.enable()
+
+
+def frames_held() -> int:
+    return sum(type(each) is av.VideoFrame for each in gc.get_objects())
+
+
+def test_a_frame_that_was_looked_at_leaves_at_once(no_collector: None) -> None:
+    before = frames_held()
+    for look in (orientation_of, light_of, dynamic_metadata):
+        look(av.VideoFrame(64, 48, "yuv420p"))
+    assert frames_held() == before
+
+
+@pytest.mark.parametrize(("name", "codec"), [("a.mp4", "libx264"), ("a.webm", "libvpx-vp9")])
+def test_a_film_is_read_without_being_kept(tmp_path: Path, no_collector: None, name: str, codec: str) -> None:
+    source = open_source(write_film(tmp_path / name, film(60), codec=codec))
+    before = frames_held()
+    for read in (source.frames(), source.between().frames()):
+        held = [frames_held() for number, _ in enumerate(read) if number == 59]
+        assert held[0] - before < 20, "the last ones come out of a decoder together"
