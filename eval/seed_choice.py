@@ -30,8 +30,7 @@ from gen_inbetween.evaluation.metrics.truth import TrajectoryError
 from gen_inbetween.generation.best_of import WEIGHTS, badness
 from gen_inbetween.interpolation.faults.faults import find_faults
 from gen_inbetween.models.loading import open_pipeline
-from gen_inbetween.runtime.files import write_json
-from gen_inbetween.runtime.manifest import versions
+from gen_inbetween.runtime.recipe import add_output, write_findings, writing_report
 
 NAMES = tuple(WEIGHTS)
 RESAMPLES = 2000
@@ -43,25 +42,30 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--pairs", type=int, default=128, help="half of them to fit, half to judge")
     parser.add_argument("--seeds", type=int, default=4)
     parser.add_argument("--steps", type=int, default=6)
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    add_output(parser, Path(__file__).with_suffix(".json").resolve(), "--out")
     given = parser.parse_args(arguments)
+    with writing_report(parser, given):
+        report = findings(given)
+        print(json.dumps(report, indent=2))
+        write_findings(given.output, report)
+    return report
+
+
+def findings(given: argparse.Namespace) -> dict[str, Any]:
+    """What the report says: the fitted weights, and how well these and the library's choose."""
     faults, errors = measure(given.pairs, given.seeds, given.steps)
     half = given.pairs // 2
     weights = fit(faults[:half], errors[:half])
-    report = {
+    return {
         "pairs": given.pairs,
         "seeds": given.seeds,
         "steps": given.steps,
-        "versions": versions(),
         "fitted": {name: round(float(weight), 4) for name, weight in zip(NAMES, weights, strict=True)},
         "fitted weights, judged on the other half": judge(scores_of(faults[half:], weights), errors[half:]),
         "the library's weights, judged on the other half": judge(
             scores_of(faults[half:], np.array([WEIGHTS[name] for name in NAMES])), errors[half:]
         ),
     }
-    print(json.dumps(report, indent=2))
-    write_json(given.out, report)
-    return report
 
 
 def measure(pairs: int, seeds: int, steps: int) -> tuple[Array, Array]:

@@ -7,7 +7,7 @@
     MP4, MOV      a box at the end of the file, of the UUID that XMP gives itself
     MKV, WebM     a tag GEN_INBETWEEN at the end of the segment
     AVI           an INFO list with a comment (ICMT) at the end of the file
-    HTML          a comment at the end of the page, with the hash of the page: once edited it is no longer ours
+    HTML, Markdown    a comment at the end of the page, with the hash of the page: once edited it is no longer ours
 
 Pixels and packets stay as they are, whoever wrote the file. A label says that a file is ours, and in most cases how it
 was made (`runtime.manifest`). Programs that write the file anew leave it away: what they write is no longer ours.
@@ -82,8 +82,8 @@ def format_of(file: BinaryIO) -> str | None:
         return "jpeg"
     if head.startswith(RIFF):
         return {b"WEBP": "webp", b"AVI ": "avi"}.get(head[8:12])
-    if head.lower().startswith(b"<!doctype html>"):
-        return "html"
+    if head.lower().startswith(b"<!doctype html>") or head.startswith(b"# "):  # a title, as our reports begin
+        return "page"
     if head[4:8] == b"ftyp":
         return "mp4"
     return "mkv" if head.startswith(EBML) else None
@@ -335,17 +335,17 @@ def _read_mkv(file: BinaryIO) -> bytes | None:
     return None
 
 
-# HTML: the page, then <!-- label sha256 -->
+# HTML and Markdown: the page, then <!-- label sha256 -->
 
 
-def _write_html(file: BinaryIO, label: bytes) -> bool:
+def _write_page(file: BinaryIO, label: bytes) -> bool:
     page = _at(file, 0, _length(file))
     shown = html.escape(label.decode()).replace("--", "&#45;&#45;").encode()
     _append(file, b"<!-- " + shown + b" " + hashlib.sha256(page).hexdigest().encode() + b" -->\n")
     return True
 
 
-def _read_html(file: BinaryIO) -> bytes | None:
+def _read_page(file: BinaryIO) -> bytes | None:
     page = _at(file, 0, _length(file))
     found = re.search(rb"<!-- ([^>]*) ([0-9a-f]{64}) -->\n\Z", page)
     if found is None or hashlib.sha256(page[: found.start()]).hexdigest().encode() != found[2]:
@@ -375,9 +375,9 @@ def from_xmp(packet: bytes) -> bytes | None:
 
 WRITERS: dict[str, Callable[[BinaryIO, bytes], bool]] = {
     "png": _write_png, "gif": _write_gif, "jpeg": _write_jpeg, "webp": _write_webp,
-    "avi": _write_avi, "mp4": _write_mp4, "mkv": _write_mkv, "html": _write_html,
+    "avi": _write_avi, "mp4": _write_mp4, "mkv": _write_mkv, "page": _write_page,
 }  # fmt: skip
 READERS: dict[str, Callable[[BinaryIO], bytes | None]] = {
     "png": _read_png, "gif": _read_gif, "jpeg": _read_jpeg, "webp": _read_webp,
-    "avi": _read_avi, "mp4": _read_mp4, "mkv": _read_mkv, "html": _read_html,
+    "avi": _read_avi, "mp4": _read_mp4, "mkv": _read_mkv, "page": _read_page,
 }  # fmt: skip
