@@ -59,7 +59,7 @@ def cluster_of(monkeypatch, nodes, cpus=2):
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": STORE}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     for _ in range(nodes):
         add_node(cluster, cpus)
     try:
@@ -68,11 +68,16 @@ def cluster_of(monkeypatch, nodes, cpus=2):
         cluster.shutdown()
 
 
-def add_node(cluster, cpus, attempts=3):
-    """One more node; on a busy machine it may not be up in time."""
+def add_node(cluster, cpus):
+    """One more node."""
+    return patiently(lambda: cluster.add_node(num_cpus=cpus, object_store_memory=STORE))
+
+
+def patiently(start, attempts=4):
+    """Call what starts a node; on a busy machine Ray gives up after half a minute."""
     for attempt in range(1, attempts + 1):
         try:
-            return cluster.add_node(num_cpus=cpus, object_store_memory=STORE)
+            return start()
         except Exception:
             if attempt == attempts:
                 raise

@@ -42,6 +42,7 @@ IN_FOLDER = "inbetween.json"  # the manifest in a folder of frames
 EARLIER = "manifest.json"  # its name before
 CLAIM = ".inbetween-folder.json"  # says that what a run fills is ours
 PASSING = ("created_at", "seconds", "peak_memory", "file_sha256")  # parts of a manifest that differ from run to run
+LONGEST_HEADER = 16 * 2**20  # bytes of it that are read; those of large models have 0.5 MB
 HEADERS = ("gen_inbetween", "backward_motion")  # keys of the header of our safetensors begin so
 
 STDOUT = "-"
@@ -356,7 +357,7 @@ def safetensors_header(path: Path) -> dict[str, str]:
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 100_000_000)))
+            header = json.loads(file.read(min(length, LONGEST_HEADER)))
     except (OSError, ValueError, struct.error, RecursionError, MemoryError):
         return {}
     metadata = header.get("__metadata__") if isinstance(header, dict) else None

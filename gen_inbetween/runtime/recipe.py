@@ -19,6 +19,7 @@ from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import PREFIX, replaced, write_json
 from gen_inbetween.runtime.manifest import versions
 from gen_inbetween.runtime.outputs import Inputs, Paths, check_output, claim_folder, embed, reserved
+from gen_inbetween.runtime.trust.limits import check_archive
 
 Run = TypeVar("Run")
 
@@ -145,6 +146,7 @@ def is_checkpoint(file: Path) -> bool:
     import torch
 
     try:
+        check_archive(file)
         return "step" in torch.load(file, map_location="meta", weights_only=True, mmap=True)
     except Exception:  # whatever stands there, it is none
         return False

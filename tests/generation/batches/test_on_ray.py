@@ -23,6 +23,7 @@ from ray_cases import (
     contents,
     kill_an_actor,
     numbers,
+    patiently,
     start_driver,
     write_pairs,
 )
@@ -46,16 +47,6 @@ def make_here(pairs, out):
     """The same list, in this process."""
     rows = read_rows(pairs, ("frame0", "frame1"), ("out",))
     return run_rows(RowMaker(str(pairs), str(out), COMMON), rows)
-
-
-def connect_patiently(cluster, attempts=4):
-    """Start a cluster; on a busy machine Ray gives up after half a minute."""
-    for attempt in range(1, attempts + 1):
-        try:
-            return connect(cluster)
-        except ConnectionError:
-            if attempt == attempts:
-                raise
 
 
 def test_a_cluster_that_does_not_start_is_one_line(monkeypatch):
@@ -89,7 +80,7 @@ def test_a_killed_actor_costs_no_row(tmp_path, monkeypatch):
     killer = Thread(target=kill, daemon=True)
     killer.start()
     try:
-        connect_patiently(Cluster())
+        patiently(lambda: connect(Cluster()))
         summary = run_on_ray(RayBatch(str(pairs), str(tmp_path / "out"), COMMON), Cluster())
     finally:
         ray.shutdown()

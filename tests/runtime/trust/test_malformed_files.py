@@ -18,6 +18,7 @@ import pytest
 import torch
 from cases import picture
 from interpolation_cases import TINY
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
@@ -26,6 +27,7 @@ from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.diffusion.motion_files import HEADER, MotionError
 from gen_inbetween.generation.earlier import EarlierClip
 from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
 from gen_inbetween.generation.replay import settings_of
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator, registry
 from gen_inbetween.interpolation.networks.ifnet import IFNet
@@ -33,6 +35,7 @@ from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
 from gen_inbetween.interpolation.weights.detect import detect_network, load_weights, on_meta
 from gen_inbetween.interpolation.weights.files import HEADER as RECORD
+from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime import manifest as manifests
@@ -277,3 +280,49 @@ def test_manifests(method, tiny_folder, tmp_path):
     read(json.dumps(whole))
     attempts = [lambda text=text: read(text) for text in list(variants(whole))[::3]]
     assert len(attempts) >= 200 and try_all(attempts, (ManifestError, ConfigError)) > 100
+
+
+def test_manifests_of_joins(tmp_path):
+    for number in (0, 1):
+        write_video([picture(7 * number + each, (32, 32)) for each in range(4)], tmp_path / str(number), 8)
+    a, b, path = tmp_path / "0", tmp_path / "1", tmp_path / "clip.inbetween.json"
+    drawn = {"method": "interpolate", "interpolator": "nearest", "progress": False}
+    joins = [bridge(a, b, num_frames=2, **drawn), loop(a, num_frames=6, **drawn), retake(a, 1, 3, **drawn)]
+    path.write_text(json.dumps(joins[0].manifest))
+
+    def again(text: str) -> None:
+        path.write_text(text)
+        replay_join(path, progress=False)
+
+    for join in joins:
+        whole = json.loads(json.dumps(join.manifest))
+        again(json.dumps(whole))
+        parts = {name: whole.pop(name) for name in ("join", "source", "frames_sha256", "settings")}
+        texts = [json.dumps(whole | json.loads(text)) for text in variants(parts) if is_object(text)]
+        attempts = [lambda text=text: again(text) for text in texts[::11]]
+        # what a setting refuses is a ValueError of its own
+        assert len(attempts) >= 40 and try_all(attempts, ValueError) > 10
+    del whole["source"], parts["source"]
+    with pytest.raises(ManifestError, match="source: Field required"):
+        again(json.dumps(whole | parts))
+
+
+def is_object(text: str) -> bool:
+    """Whether a text is a JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+@pytest.mark.parametrize("gone", ["clip", "mask"])
+def test_a_join_whose_file_is_gone_says_which(gone, tmp_path):
+    """It was made again without its mask."""
+    write_video([picture(each, (32, 32)) for each in range(5)], tmp_path / "clip", 8)
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    drawn = {"method": "interpolate", "interpolator": "nearest", "progress": False}
+    retake(tmp_path / "clip", 1, 3, mask=tmp_path / "mask.png", **drawn).save(tmp_path / "c.gif")
+    assert replay_join(tmp_path / "c.gif", progress=False).manifest["replay"]["frames_equal"]
+    (tmp_path / {"clip": "clip", "mask": "mask.png"}[gone]).rename(tmp_path / "moved")
+    with pytest.raises(ManifestError, match=f"its {gone} is no longer at .*pass it again"):
+        replay_join(tmp_path / "c.gif", progress=False)
