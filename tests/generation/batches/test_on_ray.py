@@ -254,12 +254,18 @@ def test_rows_of_one_size_and_length_have_one_group():
         ("a.csv", "a,b\n1,2\n", "expected frame0,frame1"),
         ("a.csv", "frame0;frame1;out\na;b;x\nc;d;x\n", "two rows have the same output"),
         ("a.jsonl", "\udc80", "not text in UTF-8"),
+        (
+            "a.jsonl",
+            '{"frame0": "a", "frame1": "b", "out": "c"}\n{"frame0": "./c"}\n',
+            "1 of its outputs would replace",
+        ),
+        ("a.csv", "frame0,frame1,out\na,b,x/../b\n", "1 of its outputs would replace"),
     ],
 )
 def test_lists_that_are_refused_before_the_work(tmp_path, name, text, words):
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=words):
-        check_list(str(tmp_path / name))
+        check_list(str(tmp_path / name), str(tmp_path))
 
 
 @pytest.mark.parametrize("lengths, several", [((9, 9), False), ((9, 5), True)])

@@ -25,6 +25,7 @@ from safetensors.torch import load_file, save_file
 from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
 from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.diffusion.motion_files import HEADER, MotionError
+from gen_inbetween.generation import batch
 from gen_inbetween.generation.earlier import EarlierClip
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
@@ -41,7 +42,9 @@ from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import ConfigError
 from gen_inbetween.runtime.hub import ModelError
-from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.manifest import ManifestError, embedded
+from gen_inbetween.runtime.outputs import path_beside
+from gen_inbetween.runtime.traces.labels import write_label
 
 WRONG: tuple[Any, ...] = (
     None, True, -1, 0, 10**30, 1.5, float("inf"), float("nan"), "", "x\0\n", "y" * 300, [], [[]], [None], {}, {"": {}},
@@ -302,7 +305,7 @@ def test_manifests_of_joins(tmp_path):
         attempts = [lambda text=text: again(text) for text in texts[::11]]
         # what a setting refuses is a ValueError of its own
         assert len(attempts) >= 40 and try_all(attempts, ValueError) > 10
-    del whole["source"], parts["source"]
+    del parts["source"]
     with pytest.raises(ManifestError, match="source: Field required"):
         again(json.dumps(whole | parts))
 
@@ -326,3 +329,28 @@ def test_a_join_whose_file_is_gone_says_which(gone, tmp_path):
     (tmp_path / {"clip": "clip", "mask": "mask.png"}[gone]).rename(tmp_path / "moved")
     with pytest.raises(ManifestError, match=f"its {gone} is no longer at .*pass it again"):
         replay_join(tmp_path / "c.gif", progress=False)
+
+
+def test_manifests_of_clips_that_a_batch_finds(tmp_path):
+    """One that is wrong has its clip made again, or the line refused; the clip is that of the line each time."""
+    for number in (0, 1):
+        picture(number, (32, 32)).save(tmp_path / f"{number}.png")
+    settings = {"method": "interpolate", "interpolator": "nearest", "num_frames": 3}
+    row = {"frame0": "0.png", "frame1": "1.png", "out": "c.gif"}
+    pair = batch.parse_row(row, 1, tmp_path / "pairs.jsonl", tmp_path, settings)
+    assert [batch.make_pair(pair, "cpu", False) for _ in range(2)] == ["made", "skipped"]
+    clip, beside = pair.out, path_beside(pair.out)
+    whole = json.loads(json.dumps(embedded(clip)))
+    parts = {name: whole.pop(name) for name in ("request", "frames", "settings")}
+
+    def again(text: str) -> None:
+        moving = [picture(number, (32, 32)) for number in (0, 1, 1)]
+        moving[0].save(clip, save_all=True, append_images=moving[1:])
+        beside.unlink(missing_ok=True)
+        write_label(clip, text)
+        batch.make_pair(pair, "cpu", False)
+
+    texts = [json.dumps(whole | json.loads(text)) for text in variants(parts) if is_object(text)]
+    attempts = [lambda text=text: again(text) for text in texts[::9]]
+    assert len(attempts) >= 40
+    try_all(attempts, (ManifestError, ConfigError))
