@@ -109,7 +109,7 @@ def find_source(name: str, manifest: dict[str, Any], path: str, option: str) -> 
     named = manifest["source"][name]["path"]
     if named is None:
         raise ManifestError(f"{path}: its {name} was given in memory: pass it again ({option})")
-    place = named if is_pattern(Path(named)) else find_file(named, path)
+    place: str | None = named if is_pattern(Path(named)) else find_file(named, path)
     if place is None:
         raise ManifestError(f"{path}: its {name} is no longer at {shorten(named, 300)}: pass it again ({option})")
     return place
