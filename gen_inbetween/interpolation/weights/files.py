@@ -138,7 +138,7 @@ def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
         with open_tensors(path) as file:
             text = (file.metadata() or {}).get(HEADER, "{}")
             state = {name.removeprefix("module."): file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, ValueError, OSError, RuntimeError, TypeError) as error:
+    except (SafetensorError, ValueError, OSError, RuntimeError, TypeError) as error:  # RuntimeError: no such dtype here
         raise InterpolatorError(f"{path} is not a safetensors file, or is cut off: {shorten(error, 300)}") from error
     with as_interpolator_errors():
         record = checked(RECORD_SHAPE, parse_object(text, f"{path}: its header"), f"{path}: its header")

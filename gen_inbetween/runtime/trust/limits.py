@@ -138,7 +138,10 @@ def _problem_of(tensor: Tensor) -> str | None:
     if not tensor.numel() or 0 in tensor.stride() or tensor.is_meta:
         # Nothing in it, or one number repeated: it takes no room in a file, and would in memory.
         tensor = tensor.flatten()[:1] if tensor.numel() and not tensor.is_meta else tensor.new_zeros(1, device="cpu")
-    largest = float(tensor.detach().float().abs().max())
+    try:
+        largest = float(tensor.detach().float().abs().max())
+    except RuntimeError:  # a packed type, such as float4, which torch can hold and not compute with
+        return f"holds {str(tensor.dtype).removeprefix('torch.')}"
     if not largest <= LARGEST_WEIGHT:  # written so that NaN is caught, too
         return f"holds {largest:g}" if largest == largest else "holds NaN"
     return None

@@ -138,6 +138,14 @@ def test_tensors_that_are_no_weights_are_named(tensor, message):
     assert "f.safetensors: layer.weight holds" in str(error.value)
 
 
+def test_a_type_that_torch_cannot_compute_with_is_named():
+    if not hasattr(torch, "float4_e2m1fn_x2"):
+        pytest.skip("this torch has no such type")
+    packed = torch.zeros(2, dtype=torch.uint8).view(torch.float4_e2m1fn_x2)
+    with pytest.raises(UntrustedError, match="holds float4_e2m1fn_x2"):
+        check_weights({"a": packed}, "f")
+
+
 @pytest.mark.parametrize("dtype", [torch.float16, torch.bfloat16, torch.float32, torch.float64])
 def test_weights_pass(dtype):
     check_weights({"a": torch.linspace(-90, 90, 7, dtype=dtype), "none": torch.empty(0, dtype=dtype)}, "f")
