@@ -32,7 +32,8 @@ from gen_inbetween.evaluation.report.tables import NOTHING, table
 from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
 from gen_inbetween.interpolation.editing.masks import MaskError, mask_notices
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import replaced, write_json_lines, write_text
+from gen_inbetween.runtime.files import write_json_lines
+from gen_inbetween.runtime.recipe import FINDINGS, add_output, labelled, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 KINDS = ("world", "plain", "photograph")
@@ -50,21 +51,28 @@ seconds on one thread. The method was developed on another list (`eval/lists/cli
 other photographs, collages), by which its weights were fitted; this one was only measured."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--output", type=Path, default=HERE / "clicks.md")
+    add_output(parser, HERE / "clicks.md")
     parser.add_argument("--fit", action="store_true", help="fit the weights on the development list, and print them")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     if given.fit:
         print(fit(read_clicks(DEVELOPMENT)))
         return
+    beside = [given.output.with_suffix(ending) for ending in (".jsonl", ".jpg")]
+    with writing_report(parser, given, reads=[FROZEN], beside=beside):
+        report(given.output)
+    print(given.output)
+
+
+def report(output: Path) -> None:
     rows = read_clicks(FROZEN)
     scored = [score for row in tqdm(rows, "clicks") if (score := scores_of(row, rows)) is not None]
     moments = [moment for film in tqdm(films(FILMS, FRAMES, SIZE, BACKDROPS), "films") for moment in follow(*film)]
-    write_json_lines(given.output.with_suffix(".jsonl"), [plain_row(score) for score in scored])
-    with replaced(given.output.with_suffix(".jpg")) as temporary:
+    write_json_lines(output.with_suffix(".jsonl"), [{"format": FINDINGS}, *map(plain_row, scored)])
+    with labelled(output.with_suffix(".jpg")) as temporary:
         sheet(scored).save(temporary, quality=82)
     reading = HERE / "readings" / "clicks.md"
     parts = [
@@ -75,10 +83,9 @@ def main() -> None:
         f"## A second click\n\n{second_table(scored)}",
         "## What is warned of\n\n" + warning_table(scored),
         f"## Along films\n\n{film_tables(moments)}",
-        f"## Pictures\n\n![Each click with the mask before, after, and the true one]({given.output.stem}.jpg)",
+        f"## Pictures\n\n![Each click with the mask before, after, and the true one]({output.stem}.jpg)",
     ]
-    write_text(given.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
-    print(given.output)
+    write_page(output, parts)
 
 
 def scores_of(row: Row, rows: Sequence[Row]) -> Row | None:

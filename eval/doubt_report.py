@@ -46,7 +46,8 @@ from gen_inbetween.evaluation.report.tables import estimate, figure, plain, tabl
 from gen_inbetween.interpolation import load_interpolator
 from gen_inbetween.interpolation.faults.doubt import DOUBTFUL
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import write_json_lines, write_text
+from gen_inbetween.runtime.files import write_json_lines
+from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 INTERPOLATORS = ("dis-splat", "tiny-di")
@@ -62,10 +63,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--windows", type=int, default=6, help="of each package film")
     parser.add_argument("--film-windows", type=int, default=3, help="of each film of --films")
     parser.add_argument("--worlds", type=int, default=24, help="synthetic worlds, a window each")
-    parser.add_argument("--output", type=Path, default=HERE / "doubt.md")
+    add_output(parser, HERE / "doubt.md")
     chosen = parser.parse_args(arguments)
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
+    with writing_report(parser, chosen, reads=[chosen.root, chosen.films], folders=[chosen.output.with_suffix("")]):
+        report(chosen)
+    print(chosen.output)
+
+
+def report(chosen: argparse.Namespace) -> None:
     interpolators = {name: load_interpolator(name) for name in INTERPOLATORS}
     trials: dict[str, dict[str, list[DoubtTrial]]] = {}
     for title, windows in read_sets(chosen).items():
@@ -83,8 +90,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
         for trial in each
     )
     write_json_lines(folder / "trials.jsonl", rows)
-    write_text(chosen.output, page(trials, folder.name, command_of(chosen)))
-    print(chosen.output)
+    write_page(chosen.output, [page(trials, folder.name, command_of(chosen))])
 
 
 def read_sets(chosen: argparse.Namespace) -> dict[str, list[Moment]]:

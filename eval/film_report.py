@@ -35,7 +35,8 @@ from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, lo
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.devices import free_cores
-from gen_inbetween.runtime.files import replaced, write_text
+from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 SIZES = {"360p": (640, 360), "720p": (1280, 720)}
@@ -50,14 +51,20 @@ interval (2,000 resamples, seed 0). PSNR in dB; seconds are of one drawn frame w
 and warms up a method told apart; `cpu` adds up all cores, and changes little when others use the machine."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("outputs/packages"), help="as eval/prepare.py leaves it")
     parser.add_argument("--films", type=Path, help="a folder of further films: measured, no picture of them is kept")
     parser.add_argument("--name", default="films of a folder", help="what they are called in the report")
     parser.add_argument("--windows", type=int, default=2, help="of each film and size")
-    parser.add_argument("--output", type=Path, default=HERE / "film_report.md")
-    given = parser.parse_args()
+    add_output(parser, HERE / "film_report.md")
+    given = parser.parse_args(arguments)
+    with writing_report(parser, given, reads=[given.root, given.films], folders=[given.output.with_suffix("")]):
+        report(given)
+    print(given.output)
+
+
+def report(given: argparse.Namespace) -> None:
     folder = given.output.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
     record, methods, starts = folder / "windows.jsonl", *opened()
@@ -79,8 +86,7 @@ def main() -> None:
         f"## In pictures\n\nThe middle frame of a window of {CLIPS[-1].label} ({CLIPS[-1].license}), drawn by each.\n\n"
         f"![frames]({folder.name}/{picture.name})",
     ]
-    write_text(given.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
-    print(given.output)
+    write_page(given.output, parts)
 
 
 def opened() -> tuple[dict[str, FrameInterpolator], dict[str, float]]:

@@ -13,7 +13,7 @@ no interval covers that. Writes <output>/claims.json and claims.md.
 from __future__ import annotations
 
 import argparse
-from collections.abc import Callable, Iterator
+from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -32,7 +32,7 @@ from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, lo
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.distance_index import estimate_distance_index
 from gen_inbetween.interpolation.pairs import frame_tensor
-from gen_inbetween.runtime.files import write_json, write_text
+from gen_inbetween.runtime.recipe import add_output, write_findings, write_page, writing_report
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
 from gen_inbetween.training.interpolator.video_triplets import UNSURE
 from gen_inbetween.training.sample_order import seeded
@@ -153,14 +153,21 @@ COMPARED = [
 ]
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--first", type=Path, default=Path("outputs/flow/tiny_di/interpolator.safetensors"))
     parser.add_argument("--twin", type=Path, default=Path("outputs/flow/tiny_di_time/interpolator.safetensors"))
     parser.add_argument("--film", type=Path, default=Path("outputs/packages"), help="as eval/prepare.py leaves it")
-    parser.add_argument("--output", type=Path, default=Path("outputs/flow"))
+    add_output(parser, Path("outputs/flow"))
     parser.add_argument("--count", type=int, default=256, help="drawn triplets of each kind")
-    given = parser.parse_args()
+    given = parser.parse_args(arguments)
+    page = given.output / "claims.md"
+    reads, beside = [given.first, given.twin, given.film], [given.output / "claims.json"]
+    with writing_report(parser, given, reads=reads, beside=beside, page=page):
+        print(report(given))
+
+
+def report(given: argparse.Namespace) -> str:
     who = answers(given.first, given.twin)
     sets = {
         "Drawn triplets, 64 px, uniform speed": drawn(given.count, 1.0),
@@ -169,10 +176,10 @@ def main() -> None:
         f"Real film, {SIDE} px, gap of {GAP} frames, maps estimated from the true frames": film(given.film),
     }
     scores = {name: ask(questions, who, name) for name, questions in sets.items()}
-    report = "\n\n".join(table(name, of_set, COMPARED) for name, of_set in scores.items()) + "\n"
-    write_json(given.output / "claims.json", scores)
-    write_text(given.output / "claims.md", report)
-    print(report)
+    tables = [table(name, of_set, COMPARED) for name, of_set in scores.items()]
+    write_findings(given.output / "claims.json", scores)
+    write_page(given.output / "claims.md", ["# What path distances buy", *tables])
+    return "\n\n".join(tables)
 
 
 if __name__ == "__main__":

@@ -13,6 +13,7 @@ from __future__ import annotations
 
 import argparse
 import platform
+import re
 import shlex
 import sys
 from collections.abc import Iterator, Mapping, Sequence
@@ -36,7 +37,7 @@ from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT
 from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.registry import DEFAULT
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import write_text
+from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("blend", "nearest", "dis", DEFAULT, "tiny-di", "rife")
@@ -50,14 +51,21 @@ Cells are `mean [low, high]`: the mean over moments and its 95 % percentile boot
 Differences are paired by moment, with p of Wilcoxon's signed-rank test after Holm's correction over the table."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("outputs/packages"), help="as eval/prepare.py leaves it")
     parser.add_argument("--films", type=Path, help="folder of films for the limits of auto [default: the root]")
     parser.add_argument("--clips", type=int, default=32, help="synthetic clips")
     parser.add_argument("--claims", type=Path, default=Path("outputs/flow/claims.md"), help="of eval/flow_claims.py")
-    parser.add_argument("--output", type=Path, default=HERE / "flow_report.md")
-    given = parser.parse_args()
+    add_output(parser, HERE / "flow_report.md")
+    given = parser.parse_args(arguments)
+    reads = [given.root, given.films, given.claims]
+    with writing_report(parser, given, reads=reads, folders=[given.output.with_suffix("")]):
+        report(given)
+    print(given.output)
+
+
+def report(given: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     found, missing = opened()
@@ -74,8 +82,7 @@ def main() -> None:
         "## Where flow can be trusted: the limits of method auto\n\n" + limits(found, films),
         "## Path distances against times\n\n" + claims(given.claims),
     ]
-    write_text(given.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
-    print(given.output)
+    write_page(given.output, parts)
 
 
 def opened() -> tuple[dict[str, FrameInterpolator], dict[str, str]]:
@@ -180,7 +187,8 @@ def limits(found: Mapping[str, FrameInterpolator], paths: Sequence[Path]) -> str
 def claims(path: Path) -> str:
     if not path.is_file():
         return f"Left out: no {path}; `python eval/flow_claims.py` writes it."
-    return path.read_text(encoding="utf-8")
+    text = path.read_text(encoding="utf-8").partition("\n\n")[2]  # its title is that of this section
+    return re.sub(r"<!-- made by [^>]*-->\n\Z", "", text)
 
 
 if __name__ == "__main__":

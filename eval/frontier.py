@@ -15,6 +15,7 @@ import shlex
 import shutil
 import sys
 from collections.abc import Sequence
+from contextlib import ExitStack
 from pathlib import Path
 
 from gen_inbetween.evaluation.report.frontier import frontier_figure, frontier_table
@@ -25,7 +26,7 @@ from gen_inbetween.evaluation.report.scores import read_scores
 from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.settings import EvalRun
 from gen_inbetween.runtime.config import load
-from gen_inbetween.runtime.files import write_text
+from gen_inbetween.runtime.recipe import add_output, labelled, one_line_errors, write_page, writing_report
 
 CONFIG = Path(__file__).parents[1] / "configs" / "eval" / "frontier_pocket.yaml"
 BUDGET = 100  # passes that count as cheap: a seventh of the published setting
@@ -34,43 +35,49 @@ BUDGET = 100  # passes that count as cheap: a seventh of the published setting
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=CONFIG)
-    parser.add_argument("--page", type=Path, help="also write the page here, its picture beside it")
+    add_output(parser, None, "--page", help="also write the page here, its picture beside it")
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
     typed = shlex.join(["python", "eval/frontier.py", *(sys.argv[1:] if arguments is None else arguments)])
-    try:
+    with one_line_errors(parser):
         run = load(EvalRun, given.config, given.overrides)
-        outcome = evaluate(run)
-        if outcome.clips is None:
-            return  # the main process speaks for all
-        write_report(run.output, run, typed)
-        page = write_page(run, typed)
-        if given.page is not None:
-            shutil.copyfile(page.with_suffix(".png"), given.page.with_suffix(".png"))
-            write_text(
-                given.page, page.read_text(encoding="utf-8").replace(page.stem + ".png", given.page.stem + ".png")
-            )
-    except (ValueError, OSError, ImportError) as error:  # what a person can mend
-        parser.exit(2, f"error: {error}\n")
+        with ExitStack() as permission:
+            if given.output is not None:
+                picture = given.output.with_suffix(".png")
+                reads = [given.config, run.pairs, run.report.reading]
+                permission.enter_context(writing_report(parser, given, reads=reads, beside=[picture]))
+            report(run, given.output, typed)
+
+
+def report(run: EvalRun, copy: Path | None, typed: str) -> None:
+    """Evaluate, and write the pages; copy: where the second page is written as well."""
+    outcome = evaluate(run)
+    if outcome.clips is None:
+        return  # the main process speaks for all
+    write_report(run.output, run, typed)
+    blocks, picture = second_page(run, typed), run.output / "frontier.png"
+    page = write_page(run.output / "frontier.md", [*blocks, f"![passes against each measure]({picture.name})"])
+    if copy is not None:
+        with labelled(copy.with_suffix(".png")) as temporary:
+            shutil.copyfile(picture, temporary)
+        write_page(copy, [*blocks, f"![passes against each measure]({copy.stem}.png)"])
     print(f"{page}: {outcome.clips} clips scored, {len(outcome.failures)} failures")
 
 
-def write_page(run: EvalRun, command: str) -> Path:
-    """frontier.md and frontier.png in the run's folder, read from its results."""
+def second_page(run: EvalRun, command: str) -> list[str]:
+    """The parts of frontier.md, read from the run's results; frontier.png is drawn into its folder."""
     scores = read_scores(run.output / "results.jsonl")
     infos = describe_metrics([name for name in run.metrics if name in scores.metrics])
     metrics, reference = list(infos.values()), run.reference or scores.methods[0]
-    picture = save(frontier_figure(scores, metrics, scores.methods), run.output / "frontier.png")
-    blocks = [
+    save(frontier_figure(scores, metrics, scores.methods), run.output / "frontier.png")
+    return [
         f"# {run.name}",
         f"```\n{command}\n```",
         f"{len(scores.pairs)} pairs, {len(scores.seeds)} seed(s) each.",
         *([] if run.report.reading is None else [run.report.reading.read_text(encoding="utf-8")]),
         *frontier_table(scores, metrics, scores.methods, reference, BUDGET),
-        f"![passes against each measure]({picture.name})",
     ]
-    return write_text(run.output / "frontier.md", "\n\n".join(blocks) + "\n")
 
 
 if __name__ == "__main__":

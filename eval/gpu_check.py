@@ -42,8 +42,8 @@ from gen_inbetween.memory.plan import GB, plan
 from gen_inbetween.models.configs import SVD_XT, ModelConfigs
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.devices import default_device
-from gen_inbetween.runtime.files import write_text
 from gen_inbetween.runtime.manifest import versions
+from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 OUT = Path(__file__).with_name("gpu_check.md")
 SMALL = replace(
@@ -72,8 +72,16 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--vram-gb", type=float, help="leave out memory options that are planned to need more")
     parser.add_argument("--passes", type=int, default=5, help="timed calls of each UNet")
     parser.add_argument("--small", action="store_true", help="a small UNet in place of SVD-XT's")
-    parser.add_argument("--out", type=Path, default=OUT)
+    add_output(parser, OUT, "--out")
     given = parser.parse_args(arguments)
+    with writing_report(parser, given):
+        passed = report(given)
+    print(given.output)
+    return int(not passed)
+
+
+def report(given: argparse.Namespace) -> bool:
+    """Write the page, part by part; whether all is as it should be."""
     device, configs = torch.device(given.device), SMALL if given.small else SVD_XT
     parts: dict[str, Callable[[], list[str]]] = {
         "Methods on the device against the CPU": lambda: check_methods(device),
@@ -90,9 +98,8 @@ def main(arguments: Sequence[str] | None = None) -> int:
         except Exception:  # one part must not cost the others; the page has what went wrong
             failed = True
             lines += ["FAILED", "", "```", traceback.format_exc().rstrip(), "```"]
-        write_text(given.out, "\n".join(lines) + "\n")
-    print(given.out)
-    return int(failed or any(line.endswith("| NO |") for line in lines))
+        write_page(given.output, ["\n".join(lines)])
+    return not failed and not any(line.endswith("| NO |") for line in lines)
 
 
 def describe_machine(device: torch.device, configs: ModelConfigs) -> list[str]:

@@ -12,6 +12,7 @@ costs only its own time. An interpolator that is not here is left out, and the r
 from __future__ import annotations
 
 import argparse
+import os
 import platform
 import shlex
 import statistics
@@ -36,7 +37,8 @@ from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, lo
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.runtime import manifest
-from gen_inbetween.runtime.files import save_image, write_text
+from gen_inbetween.runtime.files import save_image
+from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 NAMES = ("blend", "tiny-di", "dis", "dis-splat", "rife")
@@ -52,7 +54,7 @@ a cross-fade over a gap of 8 is worst. Sharpness is gradient energy over that of
 averaging two frames lowers it by their noise."""
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--films", type=Path, nargs="+", default=[Path("outputs/packages")], help="folders of films")
     parser.add_argument("--figures-only", type=Path, nargs="*", default=[], help="folders whose frames are not shown")
@@ -60,8 +62,16 @@ def main() -> None:
     parser.add_argument("--windows", type=int, default=2, help="of each film")
     parser.add_argument("--interpolators", nargs="+", default=list(NAMES), help="names or files of weights")
     parser.add_argument("--scores", type=Path, default=Path("outputs/interpolator_scores"), help="kept from run to run")
-    parser.add_argument("--output", type=Path, default=HERE / "interpolator_report.md")
-    options = parser.parse_args()
+    add_output(parser, HERE / "interpolator_report.md")
+    options = parser.parse_args(arguments)
+    reads = [*options.films, *options.figures_only, *filter(os.path.exists, options.interpolators)]
+    folders = [options.output.with_suffix(""), options.scores]
+    with writing_report(parser, options, reads=reads, folders=folders):
+        report(options)
+    print(options.output)
+
+
+def report(options: argparse.Namespace) -> None:
     torch.set_num_threads(1)
     cv2.setNumThreads(1)
     interpolators, missing = open_all(options.interpolators)
@@ -87,8 +97,7 @@ def main() -> None:
                 parts.append(sheets(title, windows, scores, interpolators, options.output.with_suffix(""), STEPS[size]))
     if large:
         parts.append("## Time at 1280 x 720\n\n" + times(large, interpolators))
-    write_text(options.output, "\n\n".join(part.strip("\n") for part in parts if part) + "\n")
-    print(options.output)
+    write_page(options.output, parts)
 
 
 def open_all(names: Sequence[str]) -> tuple[dict[str, FrameInterpolator], dict[str, str]]:

@@ -10,7 +10,7 @@ error after equally many steps is what the layers between cannot pass. Seeds of 
 from __future__ import annotations
 
 import argparse
-import json
+from collections.abc import Sequence
 from pathlib import Path
 from typing import Any
 
@@ -23,7 +23,7 @@ from gen_inbetween.diffusion.conditioning import encode_latents
 from gen_inbetween.diffusion.edm import denoise, edm_loss, sample_sigma
 from gen_inbetween.media.image import to_signal
 from gen_inbetween.models.loading import open_pipeline
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.recipe import add_output, write_findings, writing_report
 
 WIDTHS = (32, 64, 96)
 SIGMAS = (0.2, 1.0, 5.0, 100.0)
@@ -86,20 +86,24 @@ def learn(width: int, steps: int, training: Tensor, held_out: Tensor, lr: float)
     return errors
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--lr", type=float, default=2e-3)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    arguments = parser.parse_args()
+    add_output(parser, Path(__file__).with_suffix(".json").resolve())
+    given = parser.parse_args(arguments)
+    with writing_report(parser, given):
+        report(given.steps, given.lr, given.output)
+
+
+def report(steps: int, lr: float, output: Path) -> None:
     pipe = open_pipeline("pocket", motion=None)
     training, held_out = pictures(pipe, range(400)), pictures(pipe, range(HELD_OUT_SEED, HELD_OUT_SEED + 48))
     results: dict[str, dict[str, float]] = {}
     for width in WIDTHS:
-        results[str(width)] = learn(width, arguments.steps, training, held_out, arguments.lr)
+        results[str(width)] = learn(width, steps, training, held_out, lr)
         print(width, results[str(width)], flush=True)
-        with replaced(arguments.output) as temporary:
-            temporary.write_text(json.dumps({"steps": arguments.steps, "errors": results}, indent=1) + "\n")
+        write_findings(output, {"steps": steps, "errors": results})
 
 
 if __name__ == "__main__":

@@ -11,8 +11,7 @@ the frame and the rest; whole samples at several step counts and guidances. Need
 from __future__ import annotations
 
 import argparse
-import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -34,7 +33,7 @@ from gen_inbetween.diffusion.edm import denoise
 from gen_inbetween.evaluation.metrics.fidelity import gradient_energy
 from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.models.loading import open_pipeline
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.recipe import add_output, labelled, write_findings, writing_report
 
 SIGMAS = (0.02, 0.05, 0.1, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0, 700.0)
 SAMPLES: dict[str, dict[str, Any]] = {
@@ -157,7 +156,7 @@ def draw_curves(rows: dict[str, Any], path: Path) -> None:
     right.set(xlabel="sigma", title="decoded (lines: sharpness, dashes: flicker)", ylim=(0, 3))
     right.legend(fontsize=7)
     figure.tight_layout()
-    with replaced(path) as temporary:
+    with labelled(path) as temporary:
         figure.savefig(temporary, dpi=110, format="png")
     plt.close(figure)
 
@@ -173,23 +172,27 @@ def print_table(rows: dict[str, Any]) -> None:
         print(f"| {condition} | {' | '.join(cells)} |")
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--model", default="pocket")
     parser.add_argument("--clips", type=int, default=24)
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_suffix(".json"))
-    arguments = parser.parse_args()
-    pipe = open_pipeline(arguments.model)
+    add_output(parser, Path(__file__).with_suffix(".json").resolve())
+    given = parser.parse_args(arguments)
+    with writing_report(parser, given, reads=[given.model], beside=[given.output.with_suffix(".png")]):
+        report(given.model, given.clips, given.output)
+
+
+def report(model: str, clips: int, output: Path) -> None:
+    pipe = open_pipeline(model)
     pipe.set_progress_bar_config(disable=True)
 
     def decode(latents: Tensor) -> np.ndarray:
         decoded = pipe.vae.decode(latents / pipe.vae.config.scaling_factor, num_frames=len(latents)).sample
         return to_pixels(decoded.clamp(-1, 1))
 
-    rows = diagnose(pipe, still_clips(arguments.clips), decode)
-    with replaced(arguments.output) as temporary:
-        temporary.write_text(json.dumps({"clips": arguments.clips, "scores": rows}, indent=0) + "\n")
-    draw_curves(rows, arguments.output.with_suffix(".png"))
+    rows = diagnose(pipe, still_clips(clips), decode)
+    write_findings(output, {"clips": clips, "scores": rows})
+    draw_curves(rows, output.with_suffix(".png"))
     print_table(rows)
 
 

@@ -11,7 +11,7 @@ from __future__ import annotations
 
 import argparse
 import json
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +30,7 @@ from gen_inbetween.evaluation.metrics.objects import objects_of
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.recipe import add_output, labelled, write_findings, writing_report
 
 WORLDS: dict[str, tuple[str, Callable[..., SyntheticClip], dict[str, Any]]] = {  # method, generator, its arguments
     "plain": ("svd", make_clip, {}),
@@ -104,8 +105,7 @@ def run(model: str, path: Path, clips: int, steps: int, shown: int) -> dict[str,
     for world, index in tqdm(wanted, desc=path.stem):
         clip, frames = sample(pipe, world, index, steps)
         rows[f"{world}/{index}"] = score(frames, clip)
-        with replaced(path) as temporary:
-            temporary.write_text(json.dumps({"model": model, "steps": steps, "rows": rows}, indent=0) + "\n")
+        write_findings(path, {"model": model, "steps": steps, "rows": rows})
         if index < shown:
             clip_path = path.with_name(f"{path.stem}_{world}_{index}.npz")
             with replaced(clip_path) as temporary:
@@ -176,25 +176,36 @@ def write_sheet(paths: dict[str, Path], shown: int, output: Path) -> None:
             for name, path in paths.items():
                 with np.load(path.with_name(f"{path.stem}_{world}_{index}.npz")) as stored:
                     rows[f"{world} {index}: {name}"] = [Image.fromarray(frame) for frame in stored["frames"]]
-    with replaced(output) as temporary:
+    with labelled(output) as temporary:
         contact_sheet(rows).save(temporary)
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("models", nargs="+", metavar="NAME=MODEL", help="a label, and a named model or a folder")
     parser.add_argument("--clips", type=int, default=256, help="of each world")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--shown", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=Path("outputs/editions"))
-    arguments = parser.parse_args()
-    models = dict(entry.split("=", 1) for entry in arguments.models)
-    paths = {name: arguments.output / f"{name}.json" for name in models}
-    arguments.output.mkdir(parents=True, exist_ok=True)
-    results = {
-        name: run(models[name], path, arguments.clips, arguments.steps, arguments.shown) for name, path in paths.items()
-    }
-    write_sheet(paths, arguments.shown, arguments.output / "sheet.png")
+    add_output(parser, Path("outputs/editions"))
+    given = parser.parse_args(arguments)
+    models = dict(named_model(parser, entry) for entry in given.models)
+    sheet = given.output / "sheet.png"
+    with writing_report(parser, given, reads=models.values(), folders=[given.output], page=sheet):
+        report(given, models)
+
+
+def named_model(parser: argparse.ArgumentParser, entry: str) -> tuple[str, str]:
+    """("first", "pocket") of "first=pocket"; the label names files."""
+    name, equals, model = entry.partition("=")
+    if not equals or not model or Path(name).name != name or name.startswith("."):
+        parser.error(f"{entry!r}: expected NAME=MODEL, with a NAME that can be a file's")
+    return name, model
+
+
+def report(given: argparse.Namespace, models: dict[str, str]) -> None:
+    paths = {name: given.output / f"{name}.json" for name in models}
+    results = {name: run(models[name], path, given.clips, given.steps, given.shown) for name, path in paths.items()}
+    write_sheet(paths, given.shown, given.output / "sheet.png")
     print("\n".join([*table(results), "", *by_gap(results)]))
 
 

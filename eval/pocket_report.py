@@ -10,7 +10,7 @@ from __future__ import annotations
 
 import argparse
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -28,6 +28,7 @@ from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.runtime.recipe import add_output, labelled, write_page, writing_report
 
 NOSE_FIRST = 0.5  # an object goes nose-first when at least this share of its way leads towards its nose
 MOVED = 1.5  # pixels in the whole clip below which an object counts as frozen
@@ -160,26 +161,32 @@ def write_report(rows: list[Row], path: Path, command: str, steps: int) -> None:
         f"that it moves less than {MOVED} pixels in the whole clip. Background: grey levels of 255 (squared for the",
         "variance); flicker is the mean absolute second difference in time. Panning cameras give true clips theirs.",
     ]
-    path.write_text("\n".join(lines) + "\n", encoding="utf-8")
     shown: dict[str, list[Image.Image]] = {}
     for row in rows[:8]:
         for label, clip in zip(("true", "svd"), row.frames, strict=True):
             shown[f"{HELD_OUT_SEED + row.seed}: {label}"] = [Image.fromarray(frame) for frame in clip]
-    contact_sheet(shown).save(picture)
+    with labelled(picture) as temporary:
+        contact_sheet(shown).save(temporary)
+    write_page(path, ["\n".join(lines)])
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--clips", type=int, default=256)
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--model", default="pocket")
-    parser.add_argument("--output", type=Path, default=Path(__file__).with_name("pocket_report.md"))
-    arguments = parser.parse_args()
-    pipe = open_pipeline(arguments.model)
+    add_output(parser, Path(__file__).with_name("pocket_report.md").resolve())
+    given = parser.parse_args(arguments)
+    with writing_report(parser, given, reads=[given.model], beside=[given.output.with_suffix(".png")]):
+        report(given, ["python", "eval/pocket_report.py", *(sys.argv[1:] if arguments is None else arguments)])
+    print(given.output.read_text(encoding="utf-8"))
+
+
+def report(given: argparse.Namespace, command: Sequence[str]) -> None:
+    pipe = open_pipeline(given.model)
     pipe.set_progress_bar_config(disable=True)
-    rows = [measure(pipe, index, arguments.steps) for index in tqdm(range(arguments.clips), desc="clips")]
-    write_report(rows, arguments.output, " ".join(["python", "eval/pocket_report.py", *sys.argv[1:]]), arguments.steps)
-    print(arguments.output.read_text())
+    rows = [measure(pipe, index, given.steps) for index in tqdm(range(given.clips), desc="clips")]
+    write_report(rows, given.output, " ".join(command), given.steps)
 
 
 if __name__ == "__main__":

@@ -33,8 +33,7 @@ from gen_inbetween.generation.best_of import WEIGHTS, badness, halfway_step
 from gen_inbetween.interpolation.faults.faults import find_faults
 from gen_inbetween.media.image import to_pixels
 from gen_inbetween.models.loading import open_pipeline
-from gen_inbetween.runtime.files import write_json
-from gen_inbetween.runtime.manifest import versions
+from gen_inbetween.runtime.recipe import add_output, write_findings, writing_report
 
 NAMES = tuple(WEIGHTS)
 RESAMPLES = 2000
@@ -48,15 +47,23 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--steps", type=int, default=6)
     parser.add_argument("--model", default="pocket-2")
     parser.add_argument("--dtype", default="float32", choices=("float32", "bfloat16"))
-    parser.add_argument("--out", type=Path, default=Path(__file__).with_suffix(".json"))
+    add_output(parser, Path(__file__).with_suffix(".json").resolve(), "--out")
     given = parser.parse_args(arguments)
+    with writing_report(parser, given):
+        report = findings(given)
+        print(json.dumps(report, indent=2))
+        write_findings(given.output, report)
+    return report
+
+
+def findings(given: argparse.Namespace) -> dict[str, Any]:
+    """What the report says: the fitted weights, how well these and the library's choose, and what stopping early does."""
     faults, halfway, errors = measure(given)
     half = given.pairs // 2
     weights = fit(faults[:half], errors[:half])
     ours = np.array([WEIGHTS[name] for name in NAMES])
-    report = {
+    return {
         **{name: getattr(given, name) for name in ("model", "dtype", "pairs", "seeds", "steps")},
-        "versions": versions(),
         "fitted": {name: round(float(weight), 4) for name, weight in zip(NAMES, weights, strict=True)},
         "fitted weights, judged on the other half": judge(scores_of(faults[half:], weights), errors[half:]),
         "the library's weights, judged on the other half": judge(scores_of(faults[half:], ours), errors[half:]),
@@ -64,9 +71,6 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
             scores_of(faults[half:], ours), scores_of(halfway[half:], ours), errors[half:]
         ),
     }
-    print(json.dumps(report, indent=2))
-    write_json(given.out, report)
-    return report
 
 
 def measure(given: argparse.Namespace) -> tuple[Array, Array, Array]:

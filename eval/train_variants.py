@@ -19,6 +19,9 @@ from dataclasses import dataclass
 from pathlib import Path
 
 from gen_inbetween.runtime.config import ConfigError, load
+from gen_inbetween.runtime.hub import MOTION_FILE
+from gen_inbetween.runtime.outputs import check_output
+from gen_inbetween.runtime.recipe import one_line_errors
 from gen_inbetween.training.settings import Run
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -37,11 +40,14 @@ class Variants:
 
 
 def commands(asked: Variants, only: Sequence[str], settings: Sequence[str]) -> dict[str, list[str]]:
-    """Variant -> what starts (or resumes) its training; ConfigError before any of them, if one cannot be right.
+    """Variant -> what starts (or resumes) its training; before any of them what is wrong with one is an error.
 
     Args:
         only: the variants to train, none for all.
         settings: lines for all of them, which win over the file's.
+
+    Raises:
+        ConfigError: a setting cannot be right. OutputError: a file of somebody else stands where weights would.
     """
     unknown = set(only) - asked.variants.keys()
     if unknown:
@@ -49,7 +55,8 @@ def commands(asked: Variants, only: Sequence[str], settings: Sequence[str]) -> d
     found = {}
     for name in only or asked.variants:
         lines = [*asked.settings, f"output={asked.output / name}", *asked.variants[name], *settings]
-        load(Run, asked.base, lines)  # its errors now, not hours later
+        run = load(Run, asked.base, lines)  # its errors now, not hours later
+        check_output(run.output / MOTION_FILE, [asked.base], manifest=False)
         found[name] = [sys.executable, str(TRAINER), "--config", str(asked.base), "--resume", "latest", *lines]
     return found
 
@@ -61,11 +68,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--output", type=Path, help="instead of the configuration's")
     parser.add_argument("--set", nargs="+", default=[], metavar="key=value", help="settings of the trainer, for all")
     given = parser.parse_args(arguments)
-    try:
+    with one_line_errors(parser):
         asked = load(Variants, given.config, [f"output={given.output}"] if given.output else [])
         runs = commands(asked, given.only, given.set)
-    except ConfigError as error:
-        parser.exit(2, f"error: {error}\n")
     for number, (name, command) in enumerate(runs.items(), 1):
         print(f"{name} ({number} of {len(runs)}): {' '.join(asked.variants[name])}", flush=True)
         code = subprocess.run(command, check=False).returncode  # what went wrong, the trainer has said

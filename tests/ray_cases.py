@@ -27,13 +27,19 @@ QUICK = {  # nodes that are gone are noticed in seconds; workers are not slower 
 STORE = 200 * 10**6  # bytes of each node's object store
 
 
-def write_pairs(folder, count):
-    """A list of pairs that differ in pictures, sizes and lengths."""
+def write_pairs(folder, count, lengths=3):
+    """A list of pairs that differ in pictures, and are of several sizes and lengths."""
     folder.mkdir()
     for n in range(8):
         (folder / f"{n}.png").write_bytes(png(n, (16 + 2 * n, 16)))
     rows = [
-        {"frame0": f"{n % 8}.png", "frame1": f"{n % 7}.png", "num_frames": 2 + n % 3, "seed": n, "out": f"{n}.mp4"}
+        {
+            "frame0": f"{n % 8}.png",
+            "frame1": f"{n % 7}.png",
+            "num_frames": 2 + n % lengths,
+            "seed": n,
+            "out": f"{n}.mp4",
+        }
         for n in range(count)
     ]
     (folder / "pairs.jsonl").write_text("".join(json.dumps(row) + "\n" for row in rows))
@@ -53,7 +59,7 @@ def cluster_of(monkeypatch, nodes, cpus=2):
     from ray.cluster_utils import Cluster
 
     head = {"num_cpus": 2, "include_dashboard": False, "object_store_memory": STORE}
-    cluster = Cluster(initialize_head=True, head_node_args=head)
+    cluster = patiently(lambda: Cluster(initialize_head=True, head_node_args=head))
     for _ in range(nodes):
         add_node(cluster, cpus)
     try:
@@ -62,11 +68,16 @@ def cluster_of(monkeypatch, nodes, cpus=2):
         cluster.shutdown()
 
 
-def add_node(cluster, cpus, attempts=3):
-    """One more node; on a busy machine it may not be up in time."""
+def add_node(cluster, cpus):
+    """One more node."""
+    return patiently(lambda: cluster.add_node(num_cpus=cpus, object_store_memory=STORE))
+
+
+def patiently(start, attempts=4):
+    """Call what starts a node; on a busy machine Ray gives up after half a minute."""
     for attempt in range(1, attempts + 1):
         try:
-            return cluster.add_node(num_cpus=cpus, object_store_memory=STORE)
+            return start()
         except Exception:
             if attempt == attempts:
                 raise
@@ -87,9 +98,8 @@ def children_of(node):
             yield from psutil.Process(raylet.process.pid).children(recursive=True)
 
 
-def kill_an_actor(cluster, chance):
-    """SIGKILL to an actor that makes rows; False: there is none now."""
-    processes = [child for node in cluster.list_all_nodes() for child in children_of(node)]
+def kill_an_actor(processes, chance):
+    """SIGKILL to one of the processes that makes rows; False: there is none now."""
     actors = [process for process in processes if "MapWorker(MapBatches(Worker)" in name_of(process)]
     if actors:
         with suppress(psutil.NoSuchProcess):
@@ -134,6 +144,10 @@ class Torment:
     def start(self):
         self.driver = start_driver(self.cluster, self.pairs, self.out, "--workers", self.workers, log=self.log)
 
+    def processes(self):
+        """All that the cluster's nodes started."""
+        return [child for node in self.cluster.list_all_nodes() for child in children_of(node)]
+
     @property
     def clips(self):
         """How many stand."""
@@ -161,7 +175,7 @@ class Torment:
 
     def kill(self, kind):
         if kind == "actor":
-            self.wait_until(lambda: kill_an_actor(self.cluster, self.chance), "actor")
+            self.wait_until(lambda: kill_an_actor(self.processes(), self.chance), "actor")
         elif kind == "node":
             kill_a_node(self.cluster, self.chance)
         else:

@@ -24,6 +24,8 @@ from gen_inbetween.media.reading.sequences import IMAGE_SUFFIXES
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import resolve_model
+from gen_inbetween.runtime.outputs import check_output, reserved
+from gen_inbetween.runtime.recipe import one_line_errors
 from gen_inbetween.training.sample_order import NOISE, seeded
 
 
@@ -44,13 +46,17 @@ def find_pictures(folder: Path) -> list[Path]:
 
 def generate(pictures: Sequence[Path], out: Path, given: argparse.Namespace) -> list[str]:
     """Write a clip of each picture; returns a line for each that failed."""
+    targets = {path: out / f"{path.stem}_{given.seed}" for path in pictures}
+    for target in targets.values():
+        if not target.is_dir():  # a clip that is there is kept
+            check_output(target, pictures, manifest=False)
     spec = resolve_model(given.model)
     width, height = given.width or spec.width, given.height or spec.height
     pipe: Any = open_pipeline(given.model, motion=None)
     pipe.set_progress_bar_config(disable=True)
     faults = []
     for path in tqdm(pictures, unit="clip"):
-        target = out / f"{path.stem}_{given.seed}"
+        target = targets[path]
         if target.is_dir():
             continue
         try:
@@ -87,10 +93,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--seed", type=int, default=0)
     given = parser.parse_args(arguments)
     logging.basicConfig(format="%(message)s")
-    try:
+    with one_line_errors(parser), reserved(given.out / "clips"):
         faults = generate(find_pictures(given.folder), given.out, given)
-    except (ValueError, OSError) as error:  # what a person can mend
-        parser.exit(2, f"error: {error}\n")
     parser.exit(1 if faults else 0, "".join(f"not used: {fault}\n" for fault in faults))
 
 

@@ -36,7 +36,7 @@ from gen_inbetween.media.image import to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replaced
-from gen_inbetween.runtime.recipe import claim_run, training_alone
+from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone
 
 PATCH = 8
 STILL_VARIANCE = 1e-3  # over time, of latents whose mean square is one
@@ -262,7 +262,7 @@ def main() -> None:
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
     run = load(Run, arguments.config, arguments.overrides)
-    with training_alone(run.output):
+    with one_line_errors(parser), training_alone(run.output):
         claim_run(run.output, ["checkpoint.pt"], ["embeddings.safetensors", "sheets", "pipeline"])
         train(Trainer(run))
 

@@ -26,7 +26,8 @@ from torch import Tensor
 
 from gen_inbetween.media.image import to_signal
 from gen_inbetween.models.loading import open_pipeline
-from gen_inbetween.runtime.outputs import check_output
+from gen_inbetween.runtime.outputs import check_output, reserved
+from gen_inbetween.runtime.recipe import one_line_errors
 
 POSTERIOR = 0.05  # standard deviation that the VAE's posterior tells, as in configs/train/pocket_vae.yaml
 
@@ -113,7 +114,13 @@ def main() -> None:
     parser.add_argument("--base", default="pocket")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
-    check_output(arguments.output, [arguments.base], manifest=False)
+    with one_line_errors(parser), reserved(arguments.output):
+        check_output(arguments.output, [arguments.base], manifest=False)
+        widen(arguments)
+
+
+def widen(arguments: argparse.Namespace) -> None:
+    """Tell what more channels would keep, and write the model that has them."""
     pipe: Any = open_pipeline(arguments.base, motion=None, shared=False)
     signal = some_frames(arguments.clips)
     encode = LinearEncoder(pipe, ((signal[::2] + 1) * 127.5).round().byte().permute(0, 2, 3, 1))

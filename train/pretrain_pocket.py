@@ -45,7 +45,7 @@ from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replace_folder, replaced, save_image
-from gen_inbetween.runtime.recipe import claim_run, training_alone
+from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone
 
 
 @dataclass(frozen=True)
@@ -328,7 +328,7 @@ def main() -> None:
     run = load(Run, arguments.config, arguments.overrides)
     torch.manual_seed(run.seed)
     stage, written = STAGES[run.stage]
-    with training_alone(run.output):
+    with one_line_errors(parser), training_alone(run.output):
         claim_run(run.output, [f"{name}.checkpoint.pt" for name in STAGES], written)
         stage(run)
 

@@ -26,7 +26,7 @@ from gen_inbetween.interpolation.carried_motion import carried_to, pair_motion
 from gen_inbetween.interpolation.classical import dis_flow
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
 from gen_inbetween.runtime.files import replaced
-from gen_inbetween.runtime.recipe import claim_run, training_alone
+from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone
 from gen_inbetween.training.interpolator.film_crops import Crops, film_crops, joined, with_flows
 from gen_inbetween.training.interpolator.losses import laplacian
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
@@ -54,7 +54,7 @@ def main() -> None:
     parser.add_argument("--seed", type=int, default=0)
     parser.add_argument("--every", type=int, default=100, help="steps between checkpoints")
     options = parser.parse_args()
-    with training_alone(options.output):
+    with one_line_errors(parser), training_alone(options.output):
         claim_run(options.output, ["checkpoint.pt"], ["refinement.safetensors"])
         refine(options)
 

@@ -399,7 +399,7 @@ def replay(
     from gen_inbetween.runtime.outputs import reserved
 
     if out is not None:
-        said = inputs_of(read(manifest))
+        said = inputs_of(read(manifest), manifest)
         check_output(out, [manifest, frame0, frame1, *(keyframe or ()), interpolator, *said], overwrite=overwrite)
     from gen_inbetween.generation.joins import is_join, replay_join
     from gen_inbetween.generation.replay import replay as make_again

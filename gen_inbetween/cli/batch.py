@@ -78,7 +78,7 @@ def make_here(pairs: Path, out: Path, said: dict[str, Any], overwrite: bool, sha
 def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool, shard: tuple[int, int]) -> Summary:
     """From or to an object store."""
     from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
-    from gen_inbetween.generation.batches.rows import RowMaker, run_rows
+    from gen_inbetween.generation.batches.rows import Overlap, RowMaker, run_rows
     from gen_inbetween.runtime.lists import read_rows
     from gen_inbetween.runtime.remote.stores import DoneIndex, Store, local_or_address
 
@@ -92,6 +92,10 @@ def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool
         rows = read_rows(path, COLUMNS, ("out", *FILES), INSTEAD)
     if not rows:
         raise ValueError(f'{pairs}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
+    overlap = Overlap(pairs, out)
+    for _, row in rows:
+        overlap.add(row)
+    overlap.check()
     index = None if target is None else DoneIndex(Store(target), shard).load()
     maker = RowMaker(address or str(path), target or out, said, index=index, overwrite=overwrite)
     return run_rows(maker, rows, shard=shard, notify=lambda report: typer.echo(f"{report.state}: {report.out}"))

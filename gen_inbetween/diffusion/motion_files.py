@@ -19,7 +19,7 @@ from pathlib import Path
 from typing import Annotated, Any
 
 from pydantic import ConfigDict, Field, TypeAdapter
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from torch import Tensor
 from typing_extensions import NotRequired, TypedDict
 
@@ -30,6 +30,7 @@ from gen_inbetween.runtime.trust.limits import (
     UntrustedError,
     check_weights,
     checked,
+    open_tensors,
     parse_object,
     read_object,
     shorten,
@@ -111,9 +112,9 @@ def check_motion_file(source: str | Path) -> None:
 
 @contextmanager
 def open_weights(path: Path) -> Iterator[Any]:
-    """`safe_open` with one clear error for a file that is missing, truncated, or not safetensors at all."""
+    """`open_tensors` with one clear error for a file that is missing, truncated, or not safetensors at all."""
     try:
-        with safe_open(path, framework="pt") as weights:
+        with open_tensors(path) as weights:
             yield weights
     except (SafetensorError, OSError, RuntimeError, ValueError, TypeError) as error:  # safetensors' own among them
         if isinstance(error, MotionError):

@@ -29,6 +29,7 @@ from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
 from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.runtime.processes import gather, share_of
 from gen_inbetween.runtime.remote.ray_engine import Cluster, spread_numbers
+from gen_inbetween.runtime.traces.leftovers import sweep_below
 
 if TYPE_CHECKING:
     from gen_inbetween.evaluation.methods import Method
@@ -70,6 +71,8 @@ def evaluate(run: EvalRun, cluster: Cluster | None = None) -> Outcome:
         OutputError: the disk is full or closed to us.
     """
     context = open_context(run)
+    if context.is_main:
+        sweep_below(run.output)
     if cluster is not None:
         return evaluate_on_ray(run, context, cluster)
     failures = work_through(context, "generate", clips_to_generate(context), generate_clip)

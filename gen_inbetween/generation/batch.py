@@ -287,28 +287,34 @@ def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair
         return "nothing says how it was made"
     earlier = manifest.get("request")
     if not isinstance(earlier, dict):  # made by `inbetween run`, or by a batch of before
-        settings = manifest.get("settings", {})
+        settings = _object(manifest.get("settings"))
         earlier = {"settings": {name: settings.get(name) for name in request["settings"]}}
-    before, now = (without_folders(said) for said in (earlier.get("settings", {}), request["settings"]))
+    before, now = (without_folders(_object(said)) for said in (earlier.get("settings"), request["settings"]))
     for name in [*now, *(name for name in before if name not in now)]:
         if before.get(name, DEFAULTS.get(name)) != now.get(name, DEFAULTS[name] if name in DEFAULTS else None):
             return f"{name} was {before.get(name, 'not said')}, and is {now.get(name, 'not said')}"
     if earlier.get("places") != request.get("places"):
         return "the places of the keyframes have changed"
-    if set(earlier.get("files", request["files"])) - set(request["files"]):
+    files = _object(earlier.get("files"))
+    if set(files) - set(request["files"]):
         return "it went through more keyframes"
     for name, sha256 in request["files"].items():
-        if earlier.get("files", {}).get(name) != sha256 and not _is_same_picture(name, manifest, pair):
+        if files.get(name) != sha256 and not _is_same_picture(name, manifest, pair):
             return f"{name} has changed"
     return None
+
+
+def _object(value: Any) -> dict[str, Any]:
+    """A part of a manifest that is an object; {} where it is missing, or somebody made it something else."""
+    return value if isinstance(value, dict) else {}
 
 
 def _is_same_picture(name: str, manifest: dict[str, Any], pair: Pair) -> bool:
     """Whether a keyframe whose file is another, or was not noted, shows what it did."""
     from gen_inbetween.media.image import load_image
 
-    record = manifest.get("frames", {}).get(name)
-    if record is None or name not in pair.files:
+    record = _object(manifest.get("frames")).get(name)
+    if not isinstance(record, dict) or name not in pair.files:
         return False
     image = load_image(pair.files[name], background=pair.settings.background)
     return bool(image_sha256(image) == record.get("sha256"))

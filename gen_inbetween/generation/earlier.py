@@ -3,13 +3,15 @@
 from __future__ import annotations
 
 from dataclasses import dataclass
-from typing import Annotated, Any
+from pathlib import Path
+from typing import Annotated, Any, Literal
 
 from pydantic import Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
 
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.media.reading.sequences import is_pattern
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.manifest import ManifestError, find_file
@@ -62,8 +64,55 @@ class Interpolated(Common):
     frames_sha256: str
 
 
+class SourceRecord(TypedDict):
+    path: str | None
+    frames_sha256: NotRequired[str]  # of clips; a mask has none
+
+
+class JoinRecord(TypedDict):
+    kind: Literal["bridge", "loop", "retake"]
+    asked: dict[str, Any]
+
+
+class Joined(TypedDict):
+    settings: Rate
+    join: JoinRecord
+    source: dict[str, SourceRecord]
+    frames_sha256: str
+
+
 SAMPLED: TypeAdapter[Sampled] = TypeAdapter(Sampled)
 INTERPOLATED: TypeAdapter[Interpolated] = TypeAdapter(Interpolated)
+JOINED: TypeAdapter[Joined] = TypeAdapter(Joined)
+SOURCES = {"bridge": [["clip_a", "clip_b"]], "loop": [["clip"], ["picture"]], "retake": [["clip"]]}  # of each kind
+
+
+def check_join(manifest: dict[str, Any], path: str) -> list[str]:
+    """The names of the clips that a bridge, loop or retake was made from, in order.
+
+    ManifestError: a part that a replay reads is missing or of another kind.
+    """
+    try:
+        checked(JOINED, manifest, path)
+    except UntrustedError as error:
+        raise ManifestError(str(error)) from error
+    names = [name for name in manifest["source"] if name != "mask"]
+    kind = manifest["join"]["kind"]
+    if names not in SOURCES[kind]:
+        known = " or ".join(" and ".join(each) for each in SOURCES[kind])
+        raise ManifestError(f"{path}: a {kind} is made from {known}, found {shorten(', '.join(names) or 'nothing')}")
+    return names
+
+
+def find_source(name: str, manifest: dict[str, Any], path: str, option: str) -> str:
+    """Where a clip or a mask is that was a file; ManifestError: it was none, or is gone. option: what takes it now."""
+    named = manifest["source"][name]["path"]
+    if named is None:
+        raise ManifestError(f"{path}: its {name} was given in memory: pass it again ({option})")
+    place: str | None = named if is_pattern(Path(named)) else find_file(named, path)
+    if place is None:
+        raise ManifestError(f"{path}: its {name} is no longer at {shorten(named, 300)}: pass it again ({option})")
+    return place
 
 
 @dataclass(frozen=True)

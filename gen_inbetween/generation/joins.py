@@ -14,6 +14,7 @@ from dataclasses import replace
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.generation.earlier import check_join, find_source
 from gen_inbetween.generation.generate import Own, check_own, make_candidates, open_source, read_settings
 from gen_inbetween.generation.resolve import check_fields
 from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, Settings, reset, settings_of_manifest
@@ -314,14 +315,12 @@ def replay_join(
         ManifestError: no manifest of these three, clips that are missing or have changed.
     """
     manifest = manifests.read(path)
-    join, sources = manifest.get("join"), manifest.get("source", {})
-    if join is None:
+    if manifest.get("join") is None:
         raise ManifestError(f"{path}: expected the manifest of a bridge, a loop or a retake")
-    names = [name for name in sources if name != "mask"]
-    named = [sources[name]["path"] for name in names]
-    given = [each and (manifests.find_file(each, path) or each) for each in named] if clips is None else list(clips)
-    if len(given) != len(names) or any(each is None for each in given):
-        raise ManifestError(f"{path}: made from {len(names)} clips, given in memory: pass them again (clips=[...])")
+    names, join, sources = check_join(manifest, str(path)), manifest["join"], manifest["source"]
+    if clips is not None and len(clips) != len(names):
+        raise ManifestError(f"{path}: made from {len(names)} clips, got {len(clips)}")
+    given = clips or [find_source(name, manifest, str(path), "clips=[...]") for name in names]
     chosen = {name: value for name, value in settings_of_manifest(manifest).items() if name not in NOT_OF_A_JOIN}
     chosen = {name: value for name, value in chosen.items() if name in DEFAULTS and value != DEFAULTS[name]}
     chosen = {name: value for name, value in chosen.items() if name not in SHAPE} | join["asked"]
@@ -330,11 +329,11 @@ def replay_join(
             chosen.pop(name, None)
     values = {"carry_pace": False} | {name: join[name] for name in VALUES if name in join}  # it was not known once
     if "mask" in sources:
-        values["mask"] = manifests.find_file(sources["mask"]["path"], path) if mask is None else mask
+        values["mask"] = find_source("mask", manifest, str(path), "mask=") if mask is None else mask
     make: Any = {"bridge": bridge, "loop": loop, "retake": retake}[join["kind"]]
     clip: Clip = make(*given, **values, **chosen, **keywords)
     for name in names:
-        if clip.manifest["source"][name]["frames_sha256"] != sources[name]["frames_sha256"]:
+        if clip.manifest["source"][name]["frames_sha256"] != sources[name].get("frames_sha256"):
             raise ManifestError(f"{path}: {name} has changed since: other frames than it was made from")
     equal = clip.manifest["frames_sha256"] == manifest["frames_sha256"]
     clip.manifest["replay"] = {"of": str(path), "frames_equal": equal}

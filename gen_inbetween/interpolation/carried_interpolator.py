@@ -17,7 +17,7 @@ from functools import cached_property
 from pathlib import Path
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.nn import functional
@@ -50,7 +50,7 @@ from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.outputs import check_output
-from gen_inbetween.runtime.trust.limits import UntrustedError, check_weights, shorten
+from gen_inbetween.runtime.trust.limits import UntrustedError, check_weights, open_tensors, shorten
 
 LARGE = 640  # pixels of the longer side above which motion is estimated at half of the size
 HEADER = "gen_inbetween_refinement"  # the key in a safetensors header that says what the weights are, and their recipe
@@ -157,7 +157,7 @@ def refinement_recipe(path: Path) -> str | None:
     if path.suffix != ".safetensors":
         return None
     try:
-        with safe_open(path, "pt") as file:
+        with open_tensors(path) as file:
             return (file.metadata() or {}).get(HEADER)
     except (SafetensorError, OSError, RuntimeError):
         return None

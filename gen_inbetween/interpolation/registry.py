@@ -51,7 +51,7 @@ from gen_inbetween.runtime.checks import check_real
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import file_sha256, unchanged
 from gen_inbetween.runtime.messages import tell_once
-from gen_inbetween.runtime.trust.limits import trusting_programs
+from gen_inbetween.runtime.trust.limits import shorten, trusting_programs
 
 log = logging.getLogger("gen_inbetween")
 
@@ -103,8 +103,10 @@ def _load(
         interpolator = INTERPOLATORS[str(name_or_path)](kind, open_device(device, mps=False), scale)
     else:
         path = Path(os.path.expanduser(name_or_path))
-        if not path.exists():
-            raise InterpolatorError(f"no interpolator or file {str(path)!r}; the names are {', '.join(INTERPOLATORS)}")
+        if not os.path.exists(path):  # False, too, for too long a name
+            raise InterpolatorError(
+                f"no interpolator or file {shorten(repr(str(path)))}; the names are {', '.join(INTERPOLATORS)}"
+            )
         path = weights_file(path)
         interpolator = open_weights_file(path, kind, open_device(device, mps=False), scale, name=path.name)
     tell_once(introduction(interpolator.info))

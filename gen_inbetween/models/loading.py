@@ -18,7 +18,7 @@ from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
 import torch
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from gen_inbetween.diffusion.motion_files import check_motion_file
 from gen_inbetween.models.layout import folder_sha256, model_files
@@ -28,7 +28,7 @@ from gen_inbetween.runtime.devices import default_device, default_dtype
 from gen_inbetween.runtime.hashing import FileState, file_state
 from gen_inbetween.runtime.hub import ModelError, hub_errors
 from gen_inbetween.runtime.messages import warn_once
-from gen_inbetween.runtime.trust.limits import shorten
+from gen_inbetween.runtime.trust.limits import open_tensors, shorten
 
 if TYPE_CHECKING:
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
@@ -152,7 +152,7 @@ COUNTERS = ("position_ids", "num_batches_tracked")  # what transformers and torc
 def check_dtypes(file: Path) -> None:
     """ModelError where a file of weights is cut off or holds tensors that are no real numbers; reads its header."""
     try:
-        with safe_open(file, framework="pt") as weights:
+        with open_tensors(file) as weights:
             for name in weights.keys():
                 dtype = str(weights.get_slice(name).get_dtype())
                 if dtype not in WEIGHT_DTYPES and not name.endswith(COUNTERS):

@@ -15,12 +15,12 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 
 from gen_inbetween.models.original_names import PREFIXES
 from gen_inbetween.runtime.hashing import file_state
 from gen_inbetween.runtime.hub import ModelError
-from gen_inbetween.runtime.trust.limits import shorten
+from gen_inbetween.runtime.trust.limits import open_tensors, shorten
 
 Shapes = Mapping[str, tuple[int, ...]]
 
@@ -75,7 +75,7 @@ def read_shapes(path: Path) -> dict[str, tuple[int, ...]]:
             "where you trust it"
         )
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path) as file:
             return {name: tuple(file.get_slice(name).get_shape()) for name in file.keys()}
     except (SafetensorError, OSError, RuntimeError) as error:
         raise ModelError(

@@ -11,12 +11,12 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import safe_open
 from torch import Tensor, nn
 
 from gen_inbetween.models.original_names import PREFIXES, Origin, origin
 from gen_inbetween.models.single_file import read_single_file
 from gen_inbetween.runtime.hub import ModelError
+from gen_inbetween.runtime.trust.limits import open_tensors
 
 SCHEDULER: dict[str, Any] = {
     "beta_start": 0.00085,
@@ -73,7 +73,7 @@ def load_part(path: Path, part: str, config: dict[str, Any], dtype: torch.dtype)
     model = build_part(part, config)
     places = origins(part, model, config)
     weights: dict[str, Tensor] = {}
-    with safe_open(path, framework="pt") as file:
+    with open_tensors(path) as file:
         there = set(file.keys())
         missing = [how.name for how in places.values() if how.name not in there and "quant_conv" not in how.name]
         if missing:

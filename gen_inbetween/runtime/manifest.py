@@ -74,13 +74,17 @@ def write(manifest: dict[str, Any], path: str | os.PathLike[str]) -> Path:
     return write_json(path, manifest)
 
 
-def inputs_of(manifest: dict[str, Any] | None) -> list[str]:
-    """The files and folders that a manifest names as what the clip was made from, which no output may replace."""
+def inputs_of(manifest: dict[str, Any] | None, clip: str | os.PathLike[str] | None = None) -> list[str]:
+    """The files and folders that a manifest names as what the clip was made from, which no output may replace.
+
+    clip: the clip, or its JSON file, beside which a replay finds those that are no longer at their places.
+    """
     named = [(manifest or {}).get(part) for part in ("frames", "source")]
     settings = (manifest or {}).get("settings")
     chosen = settings if isinstance(settings, dict) else {}
     files = [chosen.get(name) for name in FILES]
-    return [*paths_in(named), *(file for file in files if isinstance(file, str) and os.path.exists(file))]
+    paths = [*paths_in(named), *(file for file in files if isinstance(file, str) and os.path.exists(file))]
+    return paths if clip is None else [*paths, *(place for path in paths if (place := find_file(path, clip)))]
 
 
 def paths_in(value: Any) -> list[str]:

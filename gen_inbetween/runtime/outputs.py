@@ -42,6 +42,8 @@ IN_FOLDER = "inbetween.json"  # the manifest in a folder of frames
 EARLIER = "manifest.json"  # its name before
 CLAIM = ".inbetween-folder.json"  # says that what a run fills is ours
 PASSING = ("created_at", "seconds", "peak_memory", "file_sha256")  # parts of a manifest that differ from run to run
+FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif")  # no frames: clips of ours that somebody collected
+LONGEST_HEADER = 16 * 2**20  # bytes of it that are read; those of large models have 0.5 MB
 HEADERS = ("gen_inbetween", "backward_motion")  # keys of the header of our safetensors begin so
 
 STDOUT = "-"
@@ -273,7 +275,7 @@ def is_ours_inside(folder: Path) -> bool:
     """Whether all that a folder holds is ours, or it is empty."""
     entries = list(folder.iterdir())
     manifests = {name for name in (IN_FOLDER, EARLIER) if read_manifest(folder / name) is not None}
-    if any(entry.is_dir() for entry in entries):
+    if any(entry.is_dir() or entry.suffix.lower() in FILMS for entry in entries):
         return False
     frames = [entry for entry in entries if entry.name not in manifests]
     if EARLIER in manifests:  # the frames of then have no labels
@@ -356,7 +358,7 @@ def safetensors_header(path: Path) -> dict[str, str]:
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, 100_000_000)))
+            header = json.loads(file.read(min(length, LONGEST_HEADER)))
     except (OSError, ValueError, struct.error, RecursionError, MemoryError):
         return {}
     metadata = header.get("__metadata__") if isinstance(header, dict) else None

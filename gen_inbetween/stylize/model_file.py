@@ -14,11 +14,11 @@ from typing import TYPE_CHECKING, Any
 
 import torch
 from pydantic import TypeAdapter, ValidationError
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 
 from gen_inbetween.runtime.files import replaced
-from gen_inbetween.runtime.trust.limits import check_weights
+from gen_inbetween.runtime.trust.limits import check_weights, open_tensors
 from gen_inbetween.stylize.network import StyleNetwork
 from gen_inbetween.stylize.sequence import Sequence256
 from gen_inbetween.stylize.settings import Look, StyleError, StyleSettings
@@ -33,7 +33,7 @@ LEARNT = ("minutes", "steps", "patience", "check_every", "tile")  # settings tha
 def header_of(path: Path) -> dict[str, Any]:
     """What a file says of itself. StyleError: it is no file of a style."""
     try:
-        with safe_open(path, "pt") as file:
+        with open_tensors(path) as file:
             content = json.loads((file.metadata() or {})[HEADER])
             names = list(file.keys())
         looks = TypeAdapter(list[Look]).validate_python(content["looks"])
@@ -99,7 +99,7 @@ def open_style(path: Path, device: torch.device) -> tuple[StyleNetwork, dict[str
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:
-    with safe_open(path, "pt") as file:
+    with open_tensors(path) as file:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 

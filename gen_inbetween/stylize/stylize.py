@@ -11,6 +11,7 @@ from __future__ import annotations
 import logging
 import os
 from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import nullcontext
 from dataclasses import asdict, replace
 from functools import partial
 from pathlib import Path
@@ -36,7 +37,7 @@ from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import images_sha256, state_sha256
-from gen_inbetween.runtime.outputs import check_output, path_beside, reserving
+from gen_inbetween.runtime.outputs import check_output, path_beside, reserved, reserving
 from gen_inbetween.runtime.progress import track
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.learning import OnLook, learn
@@ -92,9 +93,10 @@ def stylize(
     sequence = sequence_of(digest, keys)
     lesson = prepare(film, keys, told, seed, hold_out)
     file = None if model_file is None else Path(model_file)
-    learner = learn(
-        lesson, told, seed, open_device(device), sequence=sequence, file=file, on_look=on_look, progress=progress
-    )
+    with nullcontext() if file is None else reserved(file):
+        learner = learn(
+            lesson, told, seed, open_device(device), sequence=sequence, file=file, on_look=on_look, progress=progress
+        )
     drawn = track(translated(film, learner.best_network(), lesson, told), "translating", len(frames), shown=progress)
     manifest = manifests.record(source={"sha256": digest}, **_said(learner, keys, sequence, hold_out))
     return Clip(drawn, clip.fps, manifest, starts=clip.starts, plays=clip.plays)
@@ -147,7 +149,8 @@ def stylize_video(
     keys = read_keys(keyframes, masks, work.film.size, work.film.count)
     sequence = sequence_of(work.sha256, keys)
     lesson = prepare(work.film, keys, told, seed, hold_out)
-    learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
+    with reserved(file):  # two films may name one file
+        learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
     draw = partial(translated, work.film, learner.best_network(), lesson, told)
     return work.write(draw, _said(learner, keys, sequence, hold_out), progress)
 

@@ -102,6 +102,19 @@ def test_frames_of_an_input_folder_masks_and_settings_are_inputs_too(inbetween, 
     assert contents(folder) == before
 
 
+def test_a_keyframe_that_moved_with_its_clip_is_an_input_of_a_replay(inbetween, folder, monkeypatch):
+    from gen_inbetween.generation import replay
+
+    assert inbetween("run", "a.png", "b.png", "-o", "c.gif", *DRAWN)[0] == 0
+    (folder / "moved").mkdir()
+    for name in ("a.png", "b.png", "c.gif"):
+        (folder / name).rename(folder / "moved" / name)
+    before = (folder / "moved" / "a.png").read_bytes()
+    monkeypatch.setattr(replay, "generate_clip", lambda *_, **__: pytest.fail("the work was begun"))
+    status, _, err = inbetween("replay", "moved/c.gif", "-o", "moved/a.png", "--overwrite")
+    assert status == 2 and "is an input" in err and (folder / "moved" / "a.png").read_bytes() == before
+
+
 def test_json_of_others_stays_and_the_manifest_stands_beside_it(inbetween, folder):
     for name in ("c.json", "smooth.json"):
         (folder / name).write_text('{"label": 3}')

@@ -13,6 +13,7 @@ import torch
 from safetensors.torch import load_file
 
 from gen_inbetween.runtime.hub import MOTION_FILE
+from gen_inbetween.runtime.traces.leftovers import find_leftovers
 from gen_inbetween.training.state import checkpoints
 from tests.evaluation_cases import write_pairs
 from tests.runtime.test_kills import Server
@@ -48,10 +49,11 @@ def killed_everywhere(
         assert again["status"] == 0, again["said"]
         assert names_in(out) == names, f"killed at rename {number}"
         assert outcome() == expected, f"killed at rename {number}"
+        assert list(find_leftovers(out)) == [], "what the killed run left is gone"
 
 
 def names_in(folder: Path) -> list[str]:
-    """What is there to be seen; a folder that nobody writes into again is swept by `inbetween clean`."""
+    """What is there to be seen."""
     return sorted(path.name for path in folder.rglob("*") if path.name[0] != ".")
 
 

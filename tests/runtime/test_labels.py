@@ -10,6 +10,7 @@ import numpy as np
 import pytest
 from PIL import Image
 
+from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.traces.labels import read_label, takes_label, write_label
 from tests.media_cases import moving
 
@@ -104,11 +105,35 @@ def test_no_label_is_read_where_there_is_none_or_a_part_of_one(tmp_path: Path) -
     assert not takes_label(path) and not write_label(path, TEXT) and path.read_text() == "no picture"
 
 
-def test_what_another_program_writes_anew_is_no_longer_ours(tmp_path: Path) -> None:
-    path = tmp_path / "p.png"
+@pytest.mark.parametrize("kind", ["png", "gif", "jpeg", "webp"])
+def test_what_another_program_writes_anew_is_no_longer_ours(tmp_path: Path, kind: str) -> None:
+    path = tmp_path / f"p.{kind}"
     moving(1)[0].save(path)
-    write_label(path, "")
+    write_label(path, TEXT[:60])
     with Image.open(path) as image:
         image.load()
-        image.rotate(90).save(path)
+        turned = image.rotate(90)
+        turned.info = image.info  # a GIF's comment goes along
+        turned.save(path)
     assert read_label(path) is None
+
+
+def test_a_film_whose_comment_goes_along_is_no_longer_ours(tmp_path: Path) -> None:
+    ours, copy = tmp_path / "a.avi", tmp_path / "b.avi"
+    write_video(moving(5), ours, 10)
+    write_label(ours, TEXT)
+    with av.open(f"file:{ours}") as source, av.open(f"file:{copy}", "w") as output:
+        stream = output.add_stream_from_template(source.streams.video[0])
+        output.metadata.update(source.metadata)
+        for packet in source.demux(video=0):
+            if packet.dts is not None:
+                packet.stream = stream
+                output.mux(packet)
+    assert b"made by gen_inbetween" in copy.read_bytes()
+    assert read_label(ours) is not None and read_label(copy) is None
+
+
+def test_a_label_from_before_lengths_were_counted(tmp_path: Path) -> None:
+    path = tmp_path / "p.gif"
+    moving(1)[0].save(path, comment=b'made by gen_inbetween {"a": 1}')
+    assert read_label(path) == '{"a": 1}'

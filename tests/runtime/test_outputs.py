@@ -5,9 +5,11 @@ from __future__ import annotations
 import json
 import multiprocessing
 import os
+import struct
 import sys
 import threading
 import time
+import tracemalloc
 from pathlib import Path
 
 import pytest
@@ -15,7 +17,15 @@ from PIL import Image
 
 from gen_inbetween.runtime import files
 from gen_inbetween.runtime.files import OutputError, replace_folder, replaced, sweep, umask, write_json
-from gen_inbetween.runtime.outputs import check_output, claim_folder, embed, is_ours, path_beside, reserved
+from gen_inbetween.runtime.outputs import (
+    LONGEST_HEADER,
+    check_output,
+    claim_folder,
+    embed,
+    is_ours,
+    path_beside,
+    reserved,
+)
 from gen_inbetween.runtime.traces.leftovers import delete_leftover, find_leftovers
 
 RECORD = {"format": 2, "settings": {"seed": 3}, "versions": {"python": "3.11"}}
@@ -101,6 +111,26 @@ def test_a_folder_is_ours_if_all_in_it_is(tmp_path: Path) -> None:
     assert is_ours(folder) and names(folder)[-1] == "inbetween.json"
     picture(folder / "frame_00001.png")  # retouched
     assert not is_ours(folder)
+
+
+def test_a_folder_of_collected_clips_is_not_one_of_frames(tmp_path: Path) -> None:
+    """Each of them is ours and may be replaced by its own name; a folder of frames must not take the place of all."""
+    folder = tmp_path / "best"
+    folder.mkdir()
+    picture(folder / "a.gif", ours=True)
+    check_output(folder / "a.gif")
+    with pytest.raises(OutputError, match="holds files that gen_inbetween did not make"):
+        check_output(folder)
+
+
+def test_a_large_header_is_not_read_for_a_file_in_the_way(tmp_path: Path) -> None:
+    file = tmp_path / "w.safetensors"
+    header = b'{"__metadata__": {"gen_inbetween": "' + b"x" * LONGEST_HEADER + b'"}}'
+    file.write_bytes(struct.pack("<Q", len(header)) + header)
+    tracemalloc.start()
+    assert not is_ours(file)
+    assert tracemalloc.get_traced_memory()[1] < 3 * LONGEST_HEADER
+    tracemalloc.stop()
 
 
 def test_what_holds_no_label_is_ours_until_somebody_changes_it(tmp_path: Path) -> None:

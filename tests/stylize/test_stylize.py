@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextvars
 import json
 import signal
 import subprocess
@@ -20,6 +21,7 @@ from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import FrameError
 from gen_inbetween.runtime.config import ConfigError
 from gen_inbetween.runtime.files import OutputError, sweep
+from gen_inbetween.runtime.outputs import BusyError, reserved
 from gen_inbetween.stylize import model_file
 from gen_inbetween.stylize.examples import Judge, windows_of
 from gen_inbetween.stylize.learner import Learner
@@ -229,6 +231,15 @@ def test_settings_are_checked(frames, painted):
         stylize(frames, {3: painted[3]}, settings=TINY, minutes=0)
     with pytest.raises(FrameError, match="nowhere.png"):
         stylize(frames, {3: "nowhere.png"}, **QUICK)
+
+
+def test_one_run_at_a_time_learns_into_a_file(film):
+    def learn():
+        stylize_video(film / "film.mkv", film / "b.mp4", {3: film / "k3.png"}, model_file=film / "a.style", **QUICK)
+
+    with reserved(film / "a.style"), pytest.raises(BusyError, match="another run"):
+        contextvars.Context().run(learn)
+    assert not (film / "b.mp4").exists()
 
 
 def test_an_input_is_never_replaced(film):

@@ -11,7 +11,6 @@ from __future__ import annotations
 import csv
 import functools
 import json
-from array import array
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
@@ -21,7 +20,7 @@ from typing import TYPE_CHECKING, Any
 import numpy as np
 
 from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
-from gen_inbetween.generation.batches.rows import FAILED, MADE, SKIPPED, RowMaker
+from gen_inbetween.generation.batches.rows import FAILED, MADE, SKIPPED, Overlap, RowMaker
 from gen_inbetween.runtime.lists import DELIMITERS, Row, column_names, json_row, row_of_cells
 from gen_inbetween.runtime.remote.ray_engine import SET_ASIDE, Cluster, Result, Work, connect, rows_of, spread
 from gen_inbetween.runtime.remote.stores import DoneIndex, Store, key_of, local_or_address
@@ -66,7 +65,7 @@ def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
     address = local_or_address(job.out)[1]
     if any(name.startswith("memory:") for name in (job.pairs, job.out)):
         raise ValueError("memory:// is one process's own; --engine ray needs a place that all its machines see")
-    columns, count, several = check_list(job.pairs)
+    columns, count, several = check_list(job.pairs, job.out)
     connect(cluster)
     import ray
 
@@ -100,17 +99,17 @@ def open_list(pairs: str) -> TextIOWrapper:
     return TextIOWrapper(store.fs.open(store.root, "rb"), encoding="utf-8-sig")
 
 
-def check_list(pairs: str) -> tuple[list[str], int, bool]:
+def check_list(pairs: str, out: str = ".") -> tuple[list[str], int, bool]:
     """Look through a list, line by line: (the columns of a CSV, how many rows, whether they are of several groups).
 
     Of JSON lines there are no columns; of Parquet nothing is looked at before the work: ([], 0, True).
 
-    ValueError: it is empty, no list, or two of its rows name one output; what else may be wrong with a row is said in
-        the report.
+    ValueError: it is empty, no list, two of its rows name one output, or one names a picture of the list; what else
+        may be wrong with a row is said in the report.
     """
     if pairs.endswith(PARQUET):
         return [], 0, True
-    hashes, lines = array("Q"), 0
+    overlap, lines = Overlap(pairs, out), 0
     columns: list[str] = []
     groups: set[str] = set()
     try:
@@ -122,8 +121,7 @@ def check_list(pairs: str) -> tuple[list[str], int, bool]:
                     continue
                 lines += bool(line) if columns else bool(line.strip())
                 row = dict(zip(columns, line, strict=False)) if columns else json_row(line)
-                if isinstance(row, dict) and row.get("out"):
-                    hashes.append(int(key_of(str(row["out"]))))
+                overlap.add(row)
                 if isinstance(row, dict) and len(groups) < 2:
                     groups.add(group_of(row))
     except UnicodeDecodeError as error:
@@ -132,7 +130,8 @@ def check_list(pairs: str) -> tuple[list[str], int, bool]:
         raise ValueError(f'{pairs}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
     if columns and not {*COLUMNS, *INSTEAD} & set(columns):
         raise ValueError(f"{pairs}: expected frame0,frame1,... in its first line, got {','.join(columns)[:100]}")
-    if len(np.unique(np.frombuffer(hashes, np.uint64))) < len(hashes):
+    overlap.check()
+    if len(np.unique(np.asarray(overlap.written))) < len(overlap.written):
         raise ValueError(f"{pairs}: two rows have the same output")
     return columns, lines, len(groups) > 1
 

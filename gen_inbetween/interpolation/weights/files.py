@@ -19,7 +19,7 @@ from typing import Annotated, Any
 
 import torch
 from pydantic import ConfigDict, Field, TypeAdapter
-from safetensors import SafetensorError, safe_open
+from safetensors import SafetensorError
 from safetensors.torch import save_file
 from torch import Tensor
 from typing_extensions import NotRequired, TypedDict
@@ -32,6 +32,7 @@ from gen_inbetween.runtime.trust.limits import (
     check_archive,
     check_weights,
     checked,
+    open_tensors,
     parse_object,
     shorten,
 )
@@ -134,10 +135,10 @@ def plain(content: Any, path: Path, depth: int = 0) -> dict[str, Tensor]:
 
 def _read_safetensors(path: Path) -> tuple[dict[str, Tensor], dict[str, Any]]:
     try:
-        with safe_open(path, framework="pt") as file:
+        with open_tensors(path) as file:
             text = (file.metadata() or {}).get(HEADER, "{}")
             state = {name.removeprefix("module."): file.get_tensor(name) for name in file.keys()}
-    except (SafetensorError, ValueError, OSError, RuntimeError, TypeError) as error:
+    except (SafetensorError, ValueError, OSError, RuntimeError, TypeError) as error:  # RuntimeError: no such dtype here
         raise InterpolatorError(f"{path} is not a safetensors file, or is cut off: {shorten(error, 300)}") from error
     with as_interpolator_errors():
         record = checked(RECORD_SHAPE, parse_object(text, f"{path}: its header"), f"{path}: its header")

@@ -27,8 +27,11 @@ if TYPE_CHECKING:
 Result: TypeAlias = "dict[str, str | float]"
 Work = Callable[[str, str], Result]  # (key, JSON of a row) -> its row of the report; it raises nothing
 
-ROWS = 16  # of a block at most: what is looked at again when an actor dies
+ROWS = 16  # of a block: what is looked at again when an actor dies
 BLOCKS = 32  # for each worker at least, where there are as many rows, so that none waits long for the last
+MOST = (
+    4096  # blocks: the driver keeps some 10 KB of each, so long lists have larger ones; what was made is not made again
+)
 ATTEMPTS = 3
 SPARE = 2  # CPUs that read, sort and write
 SET_ASIDE = "set aside"
@@ -86,11 +89,7 @@ def connect(cluster: Cluster) -> None:
     wanted = cluster.workers[0] * (1.0 if cluster.gpus else cluster.cpus) + SPARE
     os.environ.setdefault("RAY_USAGE_STATS_ENABLED", "0")  # nothing is sent to its makers unasked
     if not ray.is_initialized():
-        # A new cluster counts the machine's cores as more, where the workers would leave none for reading and writing.
-        own: dict[str, Any] = (
-            {"num_cpus": max(os.cpu_count() or 1, math.ceil(wanted))} if cluster.address is None else {}
-        )
-        ray.init(address=cluster.address or "local", log_to_driver=False, logging_level=logging.FATAL, **own)
+        start(cluster, wanted)
     if (cpus := ray.cluster_resources().get("CPU", 0)) < wanted and cluster.address is not None:
         raise ValueError(
             f"{cluster.workers[0]} workers need {wanted:g} CPUs, {SPARE} for reading; the cluster has {cpus:g}"
@@ -99,6 +98,24 @@ def connect(cluster: Cluster) -> None:
     context.enable_progress_bars = sys.stderr.isatty()
     context.print_on_execution_start = False
     logging.getLogger("ray.data").setLevel(logging.ERROR)
+
+
+def start(cluster: Cluster, wanted: float) -> None:
+    """Join the cluster, or start one of so many CPUs; ConnectionError: neither could be done."""
+    import ray
+
+    own: dict[str, Any] = {"address": cluster.address}
+    if cluster.address is None:
+        # A new cluster counts the machine's cores as more, where the workers would leave none for reading and writing.
+        cpus = max(os.cpu_count() or 1, math.ceil(wanted))
+        own = {"address": "local", "num_cpus": cpus, "include_dashboard": False}  # no page that nobody asked for
+    try:
+        ray.init(**own, log_to_driver=False, logging_level=logging.FATAL)
+    except ConnectionError:
+        raise
+    except Exception as error:  # Ray's word for a start that took too long is a plain Exception
+        why = shorten(error)
+        raise ConnectionError(f"no Ray cluster could be started here ({why}): is this machine very busy?") from error
 
 
 class Ledger:
@@ -163,7 +180,7 @@ def spread(rows: Dataset, count: int, open_work: Callable[[], Work], cluster: Cl
     import ray
 
     ledger = ray.remote(Ledger).options(num_cpus=0, max_restarts=-1, max_task_retries=-1).remote()
-    size = min(ROWS, max(1, count // (BLOCKS * cluster.workers[1])))
+    size = rows_a_block(count, cluster.workers[1])
     return rows.repartition(target_num_rows_per_block=size).map_batches(
         Worker,
         fn_constructor_args=(open_work, ledger),
@@ -174,6 +191,15 @@ def spread(rows: Dataset, count: int, open_work: Callable[[], Work], cluster: Cl
         max_restarts=-1,
         max_task_retries=-1,
     )
+
+
+def rows_a_block(count: int, workers: int) -> int:
+    """How many rows an actor is given at a time, of a list of `count`.
+
+    >>> [rows_a_block(count, workers=2) for count in (10, 2_000, 200_000, 1_000_000)]
+    [1, 16, 48, 244]
+    """
+    return max(1, min(max(ROWS, count // MOST), count // (BLOCKS * workers)))
 
 
 def blank(key: str, row: str) -> Result:

@@ -7,10 +7,11 @@
     MP4, MOV      a box at the end of the file, of the UUID that XMP gives itself
     MKV, WebM     a tag GEN_INBETWEEN at the end of the segment
     AVI           an INFO list with a comment (ICMT) at the end of the file
-    HTML          a comment at the end of the page, with the hash of the page: once edited it is no longer ours
+    HTML, Markdown    a comment at the end of the page, with the hash of the page: once edited it is no longer ours
 
 Pixels and packets stay as they are, whoever wrote the file. A label says that a file is ours, and in most cases how it
-was made (`runtime.manifest`). Programs that write the file anew leave it away: what they write is no longer ours.
+was made (`runtime.manifest`). Programs that write the file anew leave it away: what they write is no longer ours. Where
+some carry it along as a comment (PNG, GIF, JPEG, AVI), it says of how many bytes the rest of the file is.
 """
 
 from __future__ import annotations
@@ -30,6 +31,8 @@ PNG, RIFF, EBML = b"\x89PNG\r\n\x1a\n", b"RIFF", b"\x1a\x45\xdf\xa3"
 XMP_UUID = bytes.fromhex("be7acfcb97a942e89c71999491e3afac")
 NAMESPACE = "urn:gen_inbetween"
 LARGEST = 16 * 2**20  # bytes of a label that are read
+
+COUNT = re.compile(rb"%s \[(\d{1,19})\]" % MARK.encode())
 
 Part = tuple[bytes, int, int]  # a chunk, box or element: its name, where its content begins, and how long that is
 
@@ -82,8 +85,8 @@ def format_of(file: BinaryIO) -> str | None:
         return "jpeg"
     if head.startswith(RIFF):
         return {b"WEBP": "webp", b"AVI ": "avi"}.get(head[8:12])
-    if head.lower().startswith(b"<!doctype html>"):
-        return "html"
+    if head.lower().startswith(b"<!doctype html>") or head.startswith(b"# "):  # a title, as our reports begin
+        return "page"
     if head[4:8] == b"ftyp":
         return "mp4"
     return "mkv" if head.startswith(EBML) else None
@@ -92,6 +95,19 @@ def format_of(file: BinaryIO) -> str | None:
 def _at(file: BinaryIO, place: int, count: int) -> bytes:
     file.seek(place)
     return file.read(min(count, LARGEST))
+
+
+def _counted(label: bytes, count: int) -> bytes:
+    """A label that says how many bytes of other things stand on its far side."""
+    return label.replace(MARK.encode(), f"{MARK} [{count}]".encode(), 1)
+
+
+def _if_counted(label: bytes, count: int) -> bytes | None:
+    """The label without its count; None: other bytes stand there now, so another program wrote the file anew."""
+    found = COUNT.match(label)
+    if found is None:  # from before there were counts
+        return label
+    return MARK.encode() + label[found.end() :] if int(found[1]) == count else None
 
 
 def _length(file: BinaryIO) -> int:
@@ -123,19 +139,19 @@ def _png_parts(file: BinaryIO) -> Iterator[Part]:
 
 
 def _write_png(file: BinaryIO, label: bytes) -> bool:
+    _, begin, length = next(_png_parts(file))
+    place = begin + length + 4
+    label = _counted(label, _length(file) - place)
     content = KEYWORD.encode() + b"\0\0\0\0\0" + label  # uncompressed, of no language
     checksum = zlib.crc32(b"iTXt" + content)
-    _, begin, length = next(_png_parts(file))
-    _insert(
-        file, begin + length + 4, struct.pack(">I4s", len(content), b"iTXt") + content + struct.pack(">I", checksum)
-    )
+    _insert(file, place, struct.pack(">I4s", len(content), b"iTXt") + content + struct.pack(">I", checksum))
     return True
 
 
 def _read_png(file: BinaryIO) -> bytes | None:
     for name, begin, length in _png_parts(file):
         if name == b"iTXt" and (content := _at(file, begin, length)).startswith(KEYWORD.encode() + b"\0"):
-            return content[len(KEYWORD) + 5 :]
+            return _if_counted(content[len(KEYWORD) + 5 :], _length(file) - begin - length - 4)
         if name == b"IDAT":  # ours stands before the pixels
             return None
     return None
@@ -150,6 +166,7 @@ def _gif_blocks(file: BinaryIO) -> int:
 
 
 def _write_gif(file: BinaryIO, label: bytes) -> bool:
+    label = _counted(label, _length(file) - _gif_blocks(file))
     pieces = [label[start : start + 255] for start in range(0, len(label), 255)]
     comment = b"\x21\xfe" + b"".join(bytes([len(piece)]) + piece for piece in pieces) + b"\0"
     _insert(file, _gif_blocks(file), comment)
@@ -159,20 +176,22 @@ def _write_gif(file: BinaryIO, label: bytes) -> bool:
 
 
 def _read_gif(file: BinaryIO) -> bytes | None:
-    content = _at(file, _gif_blocks(file), LARGEST)
+    begin = _gif_blocks(file)
+    content = _at(file, begin, LARGEST)
     place, text = 2, b""
     if not content.startswith(b"\x21\xfe"):
         return None
     while place < len(content) and content[place]:
         text += content[place + 1 : place + 1 + content[place]]
         place += 1 + content[place]
-    return text
+    return _if_counted(text, _length(file) - begin - place - 1)
 
 
 # JPEG: the segment comes first
 
 
 def _write_jpeg(file: BinaryIO, label: bytes) -> bool:
+    label = _counted(label, _length(file) - 2)
     if len(label) > 0xFFFF - 2:
         return False
     _insert(file, 2, struct.pack(">HH", 0xFFFE, len(label) + 2) + label)
@@ -181,7 +200,7 @@ def _write_jpeg(file: BinaryIO, label: bytes) -> bool:
 
 def _read_jpeg(file: BinaryIO) -> bytes | None:
     mark, length = struct.unpack(">HH", _at(file, 2, 4))
-    return _at(file, 6, length - 2) if mark == 0xFFFE else None
+    return _if_counted(_at(file, 6, length - 2), _length(file) - 4 - length) if mark == 0xFFFE else None
 
 
 # RIFF (WebP, AVI): name, length, content, padded to even lengths
@@ -236,6 +255,7 @@ def _read_webp(file: BinaryIO) -> bytes | None:
 
 def _write_avi(file: BinaryIO, label: bytes) -> bool:
     *_, (_, begin, _) = _riff_parts(file, 0, _length(file))  # long ones are several RIFFs
+    label = _counted(label, _length(file))
     chunk = _chunk(b"LIST", b"INFO" + _chunk(b"ICMT", label + b"\0"))
     _append(file, chunk)
     _grow_riff(file, begin - 8, len(chunk))
@@ -248,7 +268,7 @@ def _read_avi(file: BinaryIO) -> bytes | None:
             if name == b"LIST" and _at(file, start, 8) == b"INFOICMT":
                 text = _at(file, start + 12, size - 12).split(b"\0")[0]
                 if text.startswith(MARK.encode()):
-                    return text
+                    return _if_counted(text, start - 8)
     return None
 
 
@@ -335,17 +355,17 @@ def _read_mkv(file: BinaryIO) -> bytes | None:
     return None
 
 
-# HTML: the page, then <!-- label sha256 -->
+# HTML and Markdown: the page, then <!-- label sha256 -->
 
 
-def _write_html(file: BinaryIO, label: bytes) -> bool:
+def _write_page(file: BinaryIO, label: bytes) -> bool:
     page = _at(file, 0, _length(file))
     shown = html.escape(label.decode()).replace("--", "&#45;&#45;").encode()
     _append(file, b"<!-- " + shown + b" " + hashlib.sha256(page).hexdigest().encode() + b" -->\n")
     return True
 
 
-def _read_html(file: BinaryIO) -> bytes | None:
+def _read_page(file: BinaryIO) -> bytes | None:
     page = _at(file, 0, _length(file))
     found = re.search(rb"<!-- ([^>]*) ([0-9a-f]{64}) -->\n\Z", page)
     if found is None or hashlib.sha256(page[: found.start()]).hexdigest().encode() != found[2]:
@@ -375,9 +395,9 @@ def from_xmp(packet: bytes) -> bytes | None:
 
 WRITERS: dict[str, Callable[[BinaryIO, bytes], bool]] = {
     "png": _write_png, "gif": _write_gif, "jpeg": _write_jpeg, "webp": _write_webp,
-    "avi": _write_avi, "mp4": _write_mp4, "mkv": _write_mkv, "html": _write_html,
+    "avi": _write_avi, "mp4": _write_mp4, "mkv": _write_mkv, "page": _write_page,
 }  # fmt: skip
 READERS: dict[str, Callable[[BinaryIO], bytes | None]] = {
     "png": _read_png, "gif": _read_gif, "jpeg": _read_jpeg, "webp": _read_webp,
-    "avi": _read_avi, "mp4": _read_mp4, "mkv": _read_mkv, "html": _read_html,
+    "avi": _read_avi, "mp4": _read_mp4, "mkv": _read_mkv, "page": _read_page,
 }  # fmt: skip

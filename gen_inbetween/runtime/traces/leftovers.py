@@ -61,6 +61,12 @@ def find_leftovers(folder: str | os.PathLike[str]) -> Iterator[Leftover]:
         folders[:] = [entry for entry in folders if not (PARTS.fullmatch(entry) or OURS.fullmatch(entry))]
 
 
+def sweep_below(folder: str | os.PathLike[str]) -> None:
+    """Throw away what killed runs left in a folder and inside of it; a run's own sweep looks where it writes only."""
+    for name, _, _ in os.walk(folder):
+        sweep(Path(name))
+
+
 def outputs_in_work(folder: Path) -> list[str]:
     """The names of the outputs in a folder that runs are writing now."""
     names = []

@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TRUST_VARIABLE = "GEN_INBETWEEN_TRUST"
-LONGEST_JSON = 16 * 2**20  # bytes: a configuration has a few thousand
+LONGEST_JSON = 16 * 2**20  # bytes: a configuration has a few thousand, the header of a large model half a million
 INFLATION = 4  # times its own size that an archive of weights may come to; torch's own are not compressed at all
 LARGEST_WEIGHT = 1e4  # of a tensor; trained weights stay below 100
 SHOWN = 100  # letters of a name from a file that a message shows
@@ -65,6 +65,21 @@ def check_archive(path: Path) -> None:
             f"{path} has {size / 1e6:.1f} MB and would inflate to {inflated / 1e6:.0f} MB: weights are not packed like "
             "that, so it was not opened; get it from where it was published"
         )
+
+
+def open_tensors(path: str | os.PathLike[str]) -> Any:
+    """`safetensors.safe_open`, unless the header is so long that reading it alone would fill the memory.
+
+    Raises:
+        SafetensorError: it is; or the file is none, or is cut off. OSError: it cannot be read.
+    """
+    from safetensors import SafetensorError, safe_open
+
+    with open(path, "rb") as file:
+        length = int.from_bytes(file.read(8), "little")
+    if length > LONGEST_JSON:
+        raise SafetensorError(f"its header has {length / 1e6:.0f} MB; expected {LONGEST_JSON / 1e6:.0f} at most")
+    return safe_open(path, framework="pt")
 
 
 def parse_object(text: str | bytes, where: str) -> dict[str, Any]:
@@ -123,7 +138,10 @@ def _problem_of(tensor: Tensor) -> str | None:
     if not tensor.numel() or 0 in tensor.stride() or tensor.is_meta:
         # Nothing in it, or one number repeated: it takes no room in a file, and would in memory.
         tensor = tensor.flatten()[:1] if tensor.numel() and not tensor.is_meta else tensor.new_zeros(1, device="cpu")
-    largest = float(tensor.detach().float().abs().max())
+    try:
+        largest = float(tensor.detach().float().abs().max())
+    except RuntimeError:  # a packed type, such as float4, which torch can hold and not compute with
+        return f"holds {str(tensor.dtype).removeprefix('torch.')}"
     if not largest <= LARGEST_WEIGHT:  # written so that NaN is caught, too
         return f"holds {largest:g}" if largest == largest else "holds NaN"
     return None

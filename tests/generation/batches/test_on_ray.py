@@ -4,23 +4,35 @@ from __future__ import annotations
 
 import json
 import os
+import random
 import subprocess
 import sys
 import time
 from contextlib import suppress
+from threading import Event, Thread
 from types import SimpleNamespace
 
 import psutil
 import pytest
 
 pytest.importorskip("ray", reason="ray is not installed")
-from ray_cases import Torment, cluster_of, contents, numbers, start_driver, write_pairs
+from ray_cases import (
+    QUICK,
+    Torment,
+    cluster_of,
+    contents,
+    kill_an_actor,
+    numbers,
+    patiently,
+    start_driver,
+    write_pairs,
+)
 from store_cases import SETTINGS
 
-from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed
-from gen_inbetween.generation.batches.rows import RowMaker, run_rows
+from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed, run_on_ray
+from gen_inbetween.generation.batches.rows import MADE, SKIPPED, RowMaker, run_rows
 from gen_inbetween.runtime.lists import read_rows
-from gen_inbetween.runtime.remote.ray_engine import ATTEMPTS, Ledger, Worker, blank, parse_workers
+from gen_inbetween.runtime.remote.ray_engine import ATTEMPTS, Cluster, Ledger, Worker, blank, connect, parse_workers
 
 COMMON = {name: value for name, value in SETTINGS.items() if name != "num_frames"}
 
@@ -35,6 +47,47 @@ def make_here(pairs, out):
     """The same list, in this process."""
     rows = read_rows(pairs, ("frame0", "frame1"), ("out",))
     return run_rows(RowMaker(str(pairs), str(out), COMMON), rows)
+
+
+def test_a_cluster_that_does_not_start_is_one_line(monkeypatch):
+    import ray
+
+    def late(**_):
+        raise Exception("The current node timed out\nduring startup.")
+
+    monkeypatch.setattr(ray, "init", late)
+    with pytest.raises(ConnectionError, match=r"\(The current node timed out during startup.\): is this machine"):
+        connect(Cluster())
+
+
+def test_a_killed_actor_costs_no_row(tmp_path, monkeypatch):
+    """The small form of the next two: a cluster in this process, a list that needs no sorting."""
+    import ray
+
+    for name, value in QUICK.items():
+        monkeypatch.setenv(name, value)
+    pairs, killed = write_pairs(tmp_path / "in", 48, lengths=1), Event()
+    assert not check_list(str(pairs))[2]
+
+    def kill():
+        deadline = time.monotonic() + 300
+        while time.monotonic() < deadline and not killed.is_set():
+            if len(list((tmp_path / "out").glob("*.mp4"))) >= 3:
+                if kill_an_actor(psutil.Process().children(recursive=True), random.Random(0)):
+                    killed.set()
+            time.sleep(0.02)
+
+    killer = Thread(target=kill, daemon=True)
+    killer.start()
+    try:
+        patiently(lambda: connect(Cluster()))
+        summary = run_on_ray(RayBatch(str(pairs), str(tmp_path / "out"), COMMON), Cluster())
+    finally:
+        ray.shutdown()
+    assert killed.is_set() and len(contents(tmp_path / "out")) == 48
+    make_here(pairs, tmp_path / "here")
+    assert contents(tmp_path / "out") == contents(tmp_path / "here")
+    assert sum(summary.counts.values()) == 48 and summary.counts[MADE] + summary.counts[SKIPPED] == 48
 
 
 @pytest.mark.slow
@@ -201,12 +254,18 @@ def test_rows_of_one_size_and_length_have_one_group():
         ("a.csv", "a,b\n1,2\n", "expected frame0,frame1"),
         ("a.csv", "frame0;frame1;out\na;b;x\nc;d;x\n", "two rows have the same output"),
         ("a.jsonl", "\udc80", "not text in UTF-8"),
+        (
+            "a.jsonl",
+            '{"frame0": "a", "frame1": "b", "out": "c"}\n{"frame0": "./c"}\n',
+            "1 of its outputs would replace",
+        ),
+        ("a.csv", "frame0,frame1,out\na,b,x/../b\n", "1 of its outputs would replace"),
     ],
 )
 def test_lists_that_are_refused_before_the_work(tmp_path, name, text, words):
     (tmp_path / name).write_bytes(text.encode("utf-8", "surrogateescape"))
     with pytest.raises(ValueError, match=words):
-        check_list(str(tmp_path / name))
+        check_list(str(tmp_path / name), str(tmp_path))
 
 
 @pytest.mark.parametrize("lengths, several", [((9, 9), False), ((9, 5), True)])

@@ -15,6 +15,7 @@ pytest.importorskip("s3fs", reason="s3fs is not installed")
 from service_cases import png
 from store_cases import SETTINGS, command_line, fill, gcs_server, s3_server, started
 
+from gen_inbetween.cli.batch import make_from_stores
 from gen_inbetween.generation.batches import rows
 from gen_inbetween.generation.batches.rows import RowMaker, run_rows
 from gen_inbetween.runtime import manifest as manifests
@@ -66,6 +67,18 @@ def test_a_list_in_a_bucket_becomes_clips_in_it(store, tmp_path):
     beside = json.loads(store.read("out/0.mp4.inbetween.json"))
     assert manifests.embedded(clip)["frames_sha256"] == beside["frames_sha256"]
     assert run(store, rows_of(store)) == (0, 3, 0)
+
+
+def test_no_picture_of_a_list_is_replaced_in_its_store(store):
+    fill(store, 1)
+    rows = [{"frame0": "a.png", "frame1": "b.png", "out": "c.gif"}, {"frame0": "a.png", "frame1": "b.png"}]
+    address, before = f"{store.address}/in", store.read("in/a.png")
+    for out, name in ((address, "./a.png"), (store.address, "in/b.png")):
+        lines = [*rows, {"frame0": "a.png", "frame1": "b.png", "out": name}]
+        store.write("".join(json.dumps(row) + "\n" for row in lines).encode(), "in/pairs.jsonl")
+        with pytest.raises(ValueError, match="1 of its outputs would replace pictures"):
+            make_from_stores(f"{address}/pairs.jsonl", out, SETTINGS, True, (1, 1))
+    assert store.read("in/a.png") == before and not store.size("in/c.gif")
 
 
 @EITHER

@@ -18,14 +18,17 @@ import pytest
 import torch
 from cases import picture
 from interpolation_cases import TINY
+from PIL import Image
 from safetensors import safe_open
 from safetensors.torch import load_file, save_file
 
 from gen_inbetween.diffusion.checkpoints import load_motion, save_motion
 from gen_inbetween.diffusion.motion import motion_state_dict
 from gen_inbetween.diffusion.motion_files import HEADER, MotionError
+from gen_inbetween.generation import batch
 from gen_inbetween.generation.earlier import EarlierClip
 from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
 from gen_inbetween.generation.replay import settings_of
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator, registry
 from gen_inbetween.interpolation.networks.ifnet import IFNet
@@ -33,12 +36,15 @@ from gen_inbetween.interpolation.networks.ifnet_v4 import LAYOUTS, IFNetV4
 from gen_inbetween.interpolation.networks.tiny_di import TinyDI
 from gen_inbetween.interpolation.weights.detect import detect_network, load_weights, on_meta
 from gen_inbetween.interpolation.weights.files import HEADER as RECORD
+from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import ConfigError
 from gen_inbetween.runtime.hub import ModelError
-from gen_inbetween.runtime.manifest import ManifestError
+from gen_inbetween.runtime.manifest import ManifestError, embedded
+from gen_inbetween.runtime.outputs import path_beside
+from gen_inbetween.runtime.traces.labels import write_label
 
 WRONG: tuple[Any, ...] = (
     None, True, -1, 0, 10**30, 1.5, float("inf"), float("nan"), "", "x\0\n", "y" * 300, [], [[]], [None], {}, {"": {}},
@@ -277,3 +283,74 @@ def test_manifests(method, tiny_folder, tmp_path):
     read(json.dumps(whole))
     attempts = [lambda text=text: read(text) for text in list(variants(whole))[::3]]
     assert len(attempts) >= 200 and try_all(attempts, (ManifestError, ConfigError)) > 100
+
+
+def test_manifests_of_joins(tmp_path):
+    for number in (0, 1):
+        write_video([picture(7 * number + each, (32, 32)) for each in range(4)], tmp_path / str(number), 8)
+    a, b, path = tmp_path / "0", tmp_path / "1", tmp_path / "clip.inbetween.json"
+    drawn = {"method": "interpolate", "interpolator": "nearest", "progress": False}
+    joins = [bridge(a, b, num_frames=2, **drawn), loop(a, num_frames=6, **drawn), retake(a, 1, 3, **drawn)]
+    path.write_text(json.dumps(joins[0].manifest))
+
+    def again(text: str) -> None:
+        path.write_text(text)
+        replay_join(path, progress=False)
+
+    for join in joins:
+        whole = json.loads(json.dumps(join.manifest))
+        again(json.dumps(whole))
+        parts = {name: whole.pop(name) for name in ("join", "source", "frames_sha256", "settings")}
+        texts = [json.dumps(whole | json.loads(text)) for text in variants(parts) if is_object(text)]
+        attempts = [lambda text=text: again(text) for text in texts[::11]]
+        # what a setting refuses is a ValueError of its own
+        assert len(attempts) >= 40 and try_all(attempts, ValueError) > 10
+    del parts["source"]
+    with pytest.raises(ManifestError, match="source: Field required"):
+        again(json.dumps(whole | parts))
+
+
+def is_object(text: str) -> bool:
+    """Whether a text is a JSON object."""
+    try:
+        return isinstance(json.loads(text), dict)
+    except (ValueError, RecursionError):
+        return False
+
+
+@pytest.mark.parametrize("gone", ["clip", "mask"])
+def test_a_join_whose_file_is_gone_says_which(gone, tmp_path):
+    """It was made again without its mask."""
+    write_video([picture(each, (32, 32)) for each in range(5)], tmp_path / "clip", 8)
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    drawn = {"method": "interpolate", "interpolator": "nearest", "progress": False}
+    retake(tmp_path / "clip", 1, 3, mask=tmp_path / "mask.png", **drawn).save(tmp_path / "c.gif")
+    assert replay_join(tmp_path / "c.gif", progress=False).manifest["replay"]["frames_equal"]
+    (tmp_path / {"clip": "clip", "mask": "mask.png"}[gone]).rename(tmp_path / "moved")
+    with pytest.raises(ManifestError, match=f"its {gone} is no longer at .*pass it again"):
+        replay_join(tmp_path / "c.gif", progress=False)
+
+
+def test_manifests_of_clips_that_a_batch_finds(tmp_path):
+    """One that is wrong has its clip made again, or the line refused; the clip is that of the line each time."""
+    for number in (0, 1):
+        picture(number, (32, 32)).save(tmp_path / f"{number}.png")
+    settings = {"method": "interpolate", "interpolator": "nearest", "num_frames": 3}
+    row = {"frame0": "0.png", "frame1": "1.png", "out": "c.gif"}
+    pair = batch.parse_row(row, 1, tmp_path / "pairs.jsonl", tmp_path, settings)
+    assert [batch.make_pair(pair, "cpu", False) for _ in range(2)] == ["made", "skipped"]
+    clip, beside = pair.out, path_beside(pair.out)
+    whole = json.loads(json.dumps(embedded(clip)))
+    parts = {name: whole.pop(name) for name in ("request", "frames", "settings")}
+
+    def again(text: str) -> None:
+        moving = [picture(number, (32, 32)) for number in (0, 1, 1)]
+        moving[0].save(clip, save_all=True, append_images=moving[1:])
+        beside.unlink(missing_ok=True)
+        write_label(clip, text)
+        batch.make_pair(pair, "cpu", False)
+
+    texts = [json.dumps(whole | json.loads(text)) for text in variants(parts) if is_object(text)]
+    attempts = [lambda text=text: again(text) for text in texts[::9]]
+    assert len(attempts) >= 40
+    try_all(attempts, (ManifestError, ConfigError))
