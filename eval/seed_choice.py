@@ -57,7 +57,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 
 def findings(given: argparse.Namespace) -> dict[str, Any]:
-    """What the report says: the fitted weights, how well these and the library's choose, and what stopping early does."""
+    """The fitted weights, how well these and the library's choose, and what stopping early saves and costs."""
     faults, halfway, errors = measure(given)
     half = given.pairs // 2
     weights = fit(faults[:half], errors[:half])
