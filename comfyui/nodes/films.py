@@ -123,11 +123,15 @@ class RetimeVideo(io.ComfyNode):
                 io.Boolean.Input("loop", default=False, tooltip="From the last frame on to the first.", advanced=True),
                 io.Boolean.Input("cuts", default=True, tooltip=CUTS, advanced=True),
                 io.Combo.Input("duplicates", options=["keep", "replace"], tooltip=REPEATS, advanced=True),
-                io.Combo.Input(
-                    "large_motion", options=["draw", "blend", "hold", "generate"], tooltip=LARGE, advanced=True
+                *(
+                    # optional, since workflows from before they existed lack them
+                    io.Combo.Input(name, options=options, tooltip=tooltip, advanced=True, optional=True)
+                    for name, options, tooltip in (
+                        ("large_motion", ["draw", "blend", "hold", "generate"], LARGE),
+                        ("overlays", ["ignore", "hold"], OVERLAYS),
+                        ("cadence", ["keep", "smooth"], CADENCE),
+                    )
                 ),
-                io.Combo.Input("overlays", options=["ignore", "hold"], tooltip=OVERLAYS, advanced=True),
-                io.Combo.Input("cadence", options=["keep", "smooth"], tooltip=CADENCE, advanced=True),
                 Model.Input("model", optional=True, tooltip="Of large_motion generate."),
             ],
             outputs=[
