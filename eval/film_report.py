@@ -27,7 +27,7 @@ from tqdm import tqdm
 
 from gen_inbetween.data.clips import find_videos
 from gen_inbetween.evaluation.interpolators.dropped import Drawn, drawn_by, drawn_by_filter, network_distance, scores
-from gen_inbetween.evaluation.interpolators.film_windows import film_windows
+from gen_inbetween.evaluation.interpolators.film_windows import LONGEST, film_windows
 from gen_inbetween.evaluation.interpolators.gaps import Moment
 from gen_inbetween.evaluation.metrics.perceptual import EfficientNetDistance, PerceptualDistance
 from gen_inbetween.evaluation.pairs.packages import CLIPS
@@ -38,11 +38,12 @@ from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.devices import free_cores
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 SIZES = {"270p": (480, 270), "360p": (640, 360), "720p": (1280, 720)}
-LONGEST = 300  # frames of a film among which its windows lie
+PACKAGED = "Films that packages carry"  # a title
 FILTER = "minterpolate"
 NAMES = ("tiny-di", "dis", "dis-splat", "rife")
 JUDGED = {"dis-splat": "the default", "rife": "fetched by `inbetween models fetch rife`"}
@@ -63,6 +64,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--films", type=Path, help="a folder of further films: measured, no picture of them is kept")
     parser.add_argument("--name", default="films of a folder", help="what they are called in the report")
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES, help="interpolators beside the filter")
+    parser.add_argument("--longest", type=int, default=LONGEST, help="frames of a film among which its windows lie")
     parser.add_argument("--windows", type=int, default=1, help="of each film and size")
     add_output(parser, HERE / "film_report.md")
     given = parser.parse_args(arguments)
@@ -76,14 +78,14 @@ def report(given: argparse.Namespace) -> None:
     folder.mkdir(parents=True, exist_ok=True)
     record, methods, starts = folder / "windows.jsonl", *opened(given.methods)
     metric = opened_metric()
-    sets = {"Films that packages carry": [given.root / clip.path for clip in CLIPS]}
+    sets = {PACKAGED: [given.root / clip.path for clip in CLIPS]}
     if given.films is not None:
         sets[given.name] = find_videos(given.films)
     for title, films in sets.items():
         for film in tqdm(films, title):
-            draw_film(film, title, given.windows, methods, metric, record)
+            draw_film(film, title, (given.windows, given.longest), methods, metric, record)
     rows = [row for row in read(record) if row["version"] == version_of(row["method"], methods)]
-    picture = draw_picture(sets["Films that packages carry"][-1], methods, folder / "frames.webp")
+    picture = draw_picture(sets[PACKAGED][-1], methods, folder / "frames.webp")
     reading = HERE / "readings" / "film_report.md"
     parts = [
         "# Dropped frames drawn again: FFmpeg's minterpolate and the interpolators",
@@ -134,22 +136,31 @@ def version_of(name: str, methods: dict[str, FrameInterpolator]) -> str:
     return methods[name].info.version if name in methods else ""
 
 
+def name_of(film: Path, title: str) -> str:
+    """Of a film in the record: those of a folder are told apart by their content, and not named."""
+    return film.stem if title == PACKAGED else file_sha256(film)[:8]
+
+
 def draw_film(
     film: Path,
     title: str,
-    windows: int,
+    choice: tuple[int, int],
     methods: dict[str, FrameInterpolator],
     metric: PerceptualDistance | None,
     record: Path,
 ) -> None:
-    """Add a line to the record for every window, size and method that has none."""
+    """Add a line to the record for every window, size and method that has none.
+
+    choice: how many windows, among how many frames.
+    """
+    windows, longest = choice
     done = {tuple(row[key] for key in KEYS) for row in read(record)}
     for size, shape in SIZES.items():
-        here = (title, film.stem, size)
+        here = (title, name_of(film, title), size)
         wanted = [(number, name, version_of(name, methods)) for number in range(windows) for name in (FILTER, *methods)]
         if all((*here, *each) in done for each in wanted) or (*here, -1, "", "") in done:
             continue
-        moments = film_windows(film, windows, shape, LONGEST)
+        moments = film_windows(film, windows, shape, longest)
         for number, name, version in wanted if moments else [(-1, "", "")]:  # too small or too short: noted as well
             key = (*here, number, name, version)
             if key in done or number >= len(moments):

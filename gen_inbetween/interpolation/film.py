@@ -58,8 +58,8 @@ def draw_changed(first: Pixels, last: Pixels, walk: Walk, device: torch.device) 
 def changed_part(first: Pixels, last: Pixels) -> tuple[slice, slice] | None:
     """Rows and columns outside of which two frames are equal; None: that is most of the frame, or they are equal."""
     differs = (first != last).any(2)
-    size, part = differs.shape, []
-    for axis, side in enumerate(size):
+    part: list[slice] = []
+    for axis, side in enumerate(differs.shape):
         places = np.flatnonzero(differs.any(1 - axis))
         if not len(places):
             return None
@@ -67,7 +67,7 @@ def changed_part(first: Pixels, last: Pixels) -> tuple[slice, slice] | None:
         start = min(max(0, int(places[0]) - MARGIN), max(0, side - length))
         part.append(slice(start, min(side, start + length)))
     rows, columns = part
-    small = (rows.stop - rows.start) * (columns.stop - columns.start) <= MOST * size[0] * size[1]
+    small = (rows.stop - rows.start) * (columns.stop - columns.start) <= MOST * differs.size
     return (rows, columns) if small else None
 
 
