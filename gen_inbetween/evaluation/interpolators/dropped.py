@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -20,10 +20,12 @@ import torch
 from numpy.typing import NDArray
 from torchmetrics.functional.image import structural_similarity_index_measure
 
-from gen_inbetween.evaluation.metrics.perceptual import PerceptualDistance
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.retiming.frame_pairs import TimedFrame, frame_pairs
 from gen_inbetween.interpolation.retiming.stream import retime_pairs
+
+if TYPE_CHECKING:
+    from gen_inbetween.evaluation.metrics.perceptual import PerceptualDistance
 
 Frames = NDArray[np.uint8]  # (F, H, W, 3)
 
