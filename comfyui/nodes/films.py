@@ -15,11 +15,15 @@ from torch import Tensor
 
 from .conversion import outputs_of, pictures_of
 from .folders import interpolator_source
-from .inputs import CATEGORY, clip_outputs, curve_input, interpolator_input
+from .inputs import CATEGORY, Model, clip_outputs, curve_input, interpolator_input
+from .loading import ModelChoice
 from .running import film_device, working
 
 CUTS = "Never draw across a scene cut."
 REPEATS = "keep frames that repeat the one before, or replace them by even motion."
+LARGE = "Where motion is too large to follow: draw it anyway, cross-fade, hold the nearer frame, or generate (model)."
+OVERLAYS = "hold: logos, titles and subtitles that stand while what is around them moves stay as they are."
+CADENCE = "Drawings on twos or threes: keep them, or smooth: draw between them."
 
 
 class Interpolate(io.ComfyNode):
@@ -119,6 +123,16 @@ class RetimeVideo(io.ComfyNode):
                 io.Boolean.Input("loop", default=False, tooltip="From the last frame on to the first.", advanced=True),
                 io.Boolean.Input("cuts", default=True, tooltip=CUTS, advanced=True),
                 io.Combo.Input("duplicates", options=["keep", "replace"], tooltip=REPEATS, advanced=True),
+                *(
+                    # optional, since workflows from before they existed lack them
+                    io.Combo.Input(name, options=options, tooltip=tooltip, advanced=True, optional=True)
+                    for name, options, tooltip in (
+                        ("large_motion", ["draw", "blend", "hold", "generate"], LARGE),
+                        ("overlays", ["ignore", "hold"], OVERLAYS),
+                        ("cadence", ["keep", "smooth"], CADENCE),
+                    )
+                ),
+                Model.Input("model", optional=True, tooltip="Of large_motion generate."),
             ],
             outputs=[
                 io.Video.Output(display_name="video"),
@@ -128,9 +142,21 @@ class RetimeVideo(io.ComfyNode):
 
     @classmethod
     def execute(
-        cls, video: Any, fps: float, scale: float, audio: str, interpolator: str, **settings: Any
+        cls,
+        video: Any,
+        fps: float,
+        scale: float,
+        audio: str,
+        interpolator: str,
+        duplicates: str = "keep",
+        large_motion: str = "draw",
+        overlays: str = "ignore",
+        cadence: str = "keep",
+        model: ModelChoice | None = None,
+        **settings: Any,
     ) -> io.NodeOutput:
         """The film in a file of ComfyUI's temporary folder."""
+        from gen_inbetween.interpolation.retiming.cadence import duplicates_for
         from gen_inbetween.interpolation.retiming.retime_video import retime_video
         from gen_inbetween.runtime import manifest as manifests
 
@@ -139,11 +165,27 @@ class RetimeVideo(io.ComfyNode):
         out = folder / f"retimed_{uuid.uuid4().hex}.mp4"
         opened: dict[str, Any] = {"interpolator": interpolator_source(interpolator), "device": film_device()}
         sound = None if audio == "auto" else audio
-        with tempfile.TemporaryDirectory(dir=folder) as scratch, working():
+        settings |= {"large_motion": large_motion, "overlays": overlays}
+        settings["duplicates"] = duplicates_for(duplicates, cadence if cadence == "smooth" else None)
+        generating = large_motion == "generate"
+        keep = model is None or model.keep
+        with tempfile.TemporaryDirectory(dir=folder) as scratch, working(keep=keep, sampling=generating):
+            if generating:
+                settings["generator"] = generator(model)
             source = file_of(video, Path(scratch))
             pace: dict[str, Any] = {"fps": fps or None, "scale": scale, "audio": sound}
             retime_video(source, out, **pace, **settings, **opened, resume=False, progress=False)
         return io.NodeOutput(InputImpl.VideoFromFile(str(out)), json.dumps(manifests.read(out), indent=2))
+
+
+def generator(model: ModelChoice | None) -> Any:
+    """The model set to draw between two frames. ValueError: none is connected."""
+    from gen_inbetween.generation.films.pair_generator import open_pair_generator
+
+    if model is None:
+        raise ValueError("large_motion generate draws with a diffusion model: connect Load Inbetween Model to `model`")
+    settings = {name: value for name, value in model.settings().items() if value is not None}
+    return open_pair_generator(**settings)
 
 
 def file_of(video: Any, scratch: Path) -> Path:

@@ -56,7 +56,7 @@ def seed_input() -> Any:
 
 def interpolator_input() -> Any:
     """The interpolators that are here."""
-    tooltip = "auto: rife where it was fetched, else dis-splat. Files: models/frame_interpolation."
+    tooltip = "auto: dis-splat. Files: models/frame_interpolation."
     return io.Combo.Input("interpolator", options=interpolator_names(), default="auto", tooltip=tooltip)
 
 

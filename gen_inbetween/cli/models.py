@@ -107,14 +107,13 @@ def models(context: typer.Context) -> None:
             f"{name}: {spec.width}x{spec.height}, {spec.num_frames} frames, {motion} backward motion, {spec.license}"
         )
         typer.echo(f"    {source}")
-    from gen_inbetween.interpolation.weights.published import BUILT_IN, PAGES, TITLES, default_interpolator
+    from gen_inbetween.interpolation.weights.published import BUILT_IN, PAGES, TITLES, is_fetched
 
-    default = default_interpolator()
     typer.echo("interpolators (--interpolator NAME)")
     for name, title in TITLES.items():
-        typer.echo(f"{name}: {title}{', the default' if name == default else ''}")
+        typer.echo(f"{name}: {title}{', the default' if name == BUILT_IN else ''}")
         typer.echo(f"    {_place(name) if name in PAGES else 'in the package'}")
-    if default == BUILT_IN:
+    if not is_fetched("rife"):
         typer.echo("`inbetween models fetch rife` gets 33 MB under MIT, better and slower where things move far")
 
 
@@ -141,7 +140,7 @@ def fetch(name: Annotated[str, typer.Argument(help="rife")]) -> None:
         typer.echo(f"it is there already: {fetched.path}")
         return
     version, parameters = fetched.info.version, fetched.info.parameters / 1e6
-    typer.echo(f"{fetched.path}: {name} {version}, {parameters:.1f} M parameters; the film commands use it from now on")
+    typer.echo(f"{fetched.path}: {name} {version}, {parameters:.1f} M parameters; --interpolator {name} takes it")
 
 
 @report_errors

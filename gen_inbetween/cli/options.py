@@ -22,9 +22,7 @@ Method = Annotated[
 ]
 Interpolator = Annotated[
     str | None,
-    typer.Option(
-        help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: dis-splat; rife once fetched]"
-    ),
+    typer.Option(help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: dis-splat]"),
 ]
 Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
 Steps = Annotated[int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]

@@ -116,7 +116,7 @@ def retime(
     if fps is None and curve == "linear" and not loop:
         raise ValueError("say what shall change: --fps 60, --curve ease-in-out or --loop")
     options: dict[str, Any] = {"fps": fps, "curve": curve, "loop": loop, "passthrough": passthrough, "cuts": cuts}
-    options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
+    options |= {"phase": phase, "duplicates": duplicates, "cadence": cadence, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
     generating = {"model": model, "config": config, "overrides": overrides, "device": device}
@@ -168,22 +168,13 @@ def slowmo(
         "passthrough": passthrough,
         "cuts": cuts,
     }
-    options |= {"phase": phase, "duplicates": _duplicates(duplicates, cadence), "audio": audio}
+    options |= {"phase": phase, "duplicates": duplicates, "cadence": cadence, "audio": audio}
     options |= {"start": start, "stop": stop, "folder_rate": folder_rate, "overwrite": overwrite}
     options |= {"interlaced": interlaced, "large_motion": large_motion, "report": report}
     generating = {"model": model, "config": config, "overrides": overrides, "device": device}
     options |= {"workers": workers, "overlays": overlays}
     video_options = {"codec": codec, "crf": crf, "pix_fmt": pix_fmt, "background": background}
     _make(video, out, interpolator, device, resume, options, video_options, generating)
-
-
-def _duplicates(duplicates: str, cadence: str | None) -> str:
-    """What becomes of repeated frames: as --duplicates says, or as --cadence does in the words of animation."""
-    if cadence is None:
-        return duplicates
-    if cadence not in ("keep", "smooth"):
-        raise ValueError(f"--cadence: expected keep or smooth, got {cadence!r}")
-    return "replace" if cadence == "smooth" else "keep"
 
 
 def _make(
@@ -198,10 +189,12 @@ def _make(
 ) -> None:
     """Do it, and say what came of it."""
     check_there(video)
-    options["generator"] = _generator(options["large_motion"], **generating)
+    from gen_inbetween.interpolation.retiming.cadence import duplicates_for
     from gen_inbetween.interpolation.retiming.retime_video import retime_video
     from gen_inbetween.media.writing.options import VideoOptions
 
+    options["duplicates"] = duplicates_for(options["duplicates"], options.pop("cadence"))
+    options["generator"] = _generator(options["large_motion"], **generating)
     if interpolator is not None:
         options["interpolator"] = interpolator
     options["video"] = VideoOptions(**video_options)

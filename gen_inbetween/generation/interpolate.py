@@ -18,9 +18,8 @@ from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
 from gen_inbetween.interpolation.pairs import check_pair, inbetween_frames, interpolations
-from gen_inbetween.interpolation.registry import INTERPOLATORS, introduction, load_interpolator
+from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, introduction, load_interpolator
 from gen_inbetween.interpolation.retiming.cost import predicted_cost
-from gen_inbetween.interpolation.weights.published import default_interpolator
 from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import images_sha256
@@ -36,7 +35,7 @@ def open_for(settings: Settings, earlier: dict[str, Any] | None = None) -> Frame
     earlier: its record in the manifest of a clip that is made again; ManifestError where it has changed since.
     InterpolatorError, ImportError: as `load_interpolator`.
     """
-    name, device = settings.interpolator or default_interpolator(), open_device(settings.device, mps=False)
+    name, device = settings.interpolator or DEFAULT, open_device(settings.device, mps=False)
     if earlier is None:
         return load_interpolator(name, device=device)
     kind: KindChoice = earlier["kind"]

@@ -2,6 +2,7 @@
 
 colours are multiplied by alpha before and divided by it after, so that what is hidden does not bleed out;
 alpha is interpolated as a picture of its own, in the way colour is
+what does not change from one frame to the next is not drawn: titles, drawn animation, recordings of a screen
 """
 
 from __future__ import annotations
@@ -16,7 +17,9 @@ from torch import Tensor
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.pairs import pass_through
 from gen_inbetween.media.frames.screen import Pixels
-from gen_inbetween.media.image import to_pixels, to_signal
+
+MARGIN = 32  # pixels around what changes that are drawn with it; sides are multiples of it, as networks pad frames
+MOST = 0.6  # of a frame: a part that changes is drawn by itself up to this
 
 Walk = Callable[[Tensor, Tensor], Iterator[Tensor]]  # frames (1, 3, H, W) between two, in [0, 1]
 
@@ -40,6 +43,34 @@ def draw_between(first: Pixels, last: Pixels, walk: Walk, device: torch.device) 
         yield film_pixels(straight(colour, alpha.mean(1, keepdim=True)), first.dtype)
 
 
+def draw_changed(first: Pixels, last: Pixels, walk: Walk, device: torch.device) -> Iterator[Pixels]:
+    """As `draw_between`; what is the same in both frames, bit for bit, is not drawn but shown as it is."""
+    part = changed_part(first, last)
+    if part is None:
+        yield from draw_between(first, last, walk, device)
+        return
+    for drawn in draw_between(first[part], last[part], walk, device):
+        frame = first.copy()
+        frame[part] = drawn
+        yield frame
+
+
+def changed_part(first: Pixels, last: Pixels) -> tuple[slice, slice] | None:
+    """Rows and columns outside of which two frames are equal; None: that is most of the frame, or they are equal."""
+    differs = (first != last).any(2)
+    part: list[slice] = []
+    for axis, side in enumerate(differs.shape):
+        places = np.flatnonzero(differs.any(1 - axis))
+        if not len(places):
+            return None
+        length = -(-(int(places[-1] - places[0]) + 1 + 2 * MARGIN) // MARGIN) * MARGIN
+        start = min(max(0, int(places[0]) - MARGIN), max(0, side - length))
+        part.append(slice(start, min(side, start + length)))
+    rows, columns = part
+    small = (rows.stop - rows.start) * (columns.stop - columns.start) <= MOST * differs.size
+    return (rows, columns) if small else None
+
+
 def redraw(pixels: Pixels, interpolator: FrameInterpolator, iters: int = 1) -> Pixels:
     """A frame (H, W, 3 or 4) as the interpolator draws it where nothing moves: see `pairs.pass_through`."""
 
@@ -52,14 +83,16 @@ def redraw(pixels: Pixels, interpolator: FrameInterpolator, iters: int = 1) -> P
 def film_tensor(pixels: Pixels, device: torch.device) -> Tensor:
     """(H, W, C) of uint8 or uint16 as float32 (1, C, H, W) in [0, 1]."""
     if pixels.dtype == np.uint8:
-        return (to_signal(torch.from_numpy(np.array(pixels)))[None] / 2 + 0.5).to(device)
+        planes = torch.from_numpy(np.array(pixels)).movedim(-1, 0).contiguous()  # as bytes: a quarter to move
+        return planes.to(device).float().div_(255)[None]
     return torch.from_numpy(pixels.astype(np.float32) / 65535).movedim(-1, 0)[None].to(device)
 
 
 def film_pixels(frame: Tensor, dtype: np.dtype) -> Pixels:
     """(1, C, H, W) in [0, 1] as (H, W, C) of uint8 or uint16; rounded, since cutting off would darken it."""
     if dtype == np.uint8:
-        return to_pixels(frame[0].cpu() * 2 - 1)
+        planes = frame[0].cpu().mul(255).round_().clamp_(0, 255).to(torch.uint8)
+        return planes.movedim(0, -1).contiguous().numpy()
     values = frame[0].clamp(0, 1).movedim(0, -1).cpu().double().numpy()
     return np.rint(values * 65535).astype(np.uint16)
 

@@ -36,8 +36,7 @@ def interpolate_pair(
     Args:
         frame0, frame1: paths, or anything else `load_image` takes; both of one size, sides of SMALLEST pixels or more.
         num_frames: 2 or more, the two given frames counted.
-        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
-            else dis-splat.
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: dis-splat.
         iters: steps along references, for the "+ref" kinds only.
         fps: of the clip; interpolation does not depend on it.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.

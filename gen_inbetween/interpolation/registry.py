@@ -43,7 +43,6 @@ from gen_inbetween.interpolation.weights.published import (
     BUILT_IN,
     PAGES,
     TITLES,
-    default_interpolator,
     is_fetched,
     published_weights,
 )
@@ -55,7 +54,7 @@ from gen_inbetween.runtime.trust.limits import shorten, trusting_programs
 
 log = logging.getLogger("gen_inbetween")
 
-DEFAULT = BUILT_IN  # where weights that were fetched must not change what comes out: evaluation, motion editing
+DEFAULT = BUILT_IN
 TINY_DI = Path(__file__).parent / "tiny_di.safetensors"
 
 Opener: TypeAlias = Callable[[KindChoice, torch.device, float], FrameInterpolator]
@@ -118,10 +117,9 @@ def open_interpolator(
 ) -> FrameInterpolator:
     """`interpolator` itself where it is open, on its own device; a name or a file as `load_interpolator` opens it.
 
-    None: `weights.published.default_interpolator`.
+    None: DEFAULT.
     """
-    if interpolator is None:
-        interpolator = default_interpolator()
+    interpolator = DEFAULT if interpolator is None else interpolator
     is_open = hasattr(interpolator, "info")
     return interpolator if is_open else load_interpolator(interpolator, device=device)  # type: ignore[arg-type, return-value]
 

@@ -56,15 +56,17 @@ def splat(values: Tensor, flow: Tensor, weight: Tensor) -> Tensor:
     values (B, C, H, W), weight (B, 1, H, W). Returns (B, C + 1, H, W): the sums of weight * value, then of weight.
     """
     batch, channels, height, width = values.shape
-    x = torch.arange(width, device=flow.device).view(1, 1, width) + flow[:, 0]
-    y = torch.arange(height, device=flow.device).view(1, height, 1) + flow[:, 1]
-    left, top = x.floor(), y.floor()
+    # One pixel of margin all around takes what leaves the frame, so that nothing is asked of each of four places.
+    x = (torch.arange(width, device=flow.device).view(1, 1, width) + flow[:, 0]).clamp(-1, width)
+    y = (torch.arange(height, device=flow.device).view(1, height, 1) + flow[:, 1]).clamp(-1, height)
+    left, top = x.floor().clamp(max=width - 1), y.floor().clamp(max=height - 1)
+    right_share, lower_share = (x - left).flatten(1)[:, None], (y - top).flatten(1)[:, None]
+    place = ((top + 1) * (width + 2) + left + 1).long().flatten(1)[:, None]
     payload = torch.cat((values * weight, weight), 1).flatten(2)
-    sums = payload.new_zeros(batch, channels + 1, height * width)
-    for column, row in ((left, top), (left + 1, top), (left, top + 1), (left + 1, top + 1)):
-        share = (1 - (x - column).abs()) * (1 - (y - row).abs())
-        inside = (column >= 0) & (column < width) & (row >= 0) & (row < height)
-        place = (row.clamp(0, height - 1) * width + column.clamp(0, width - 1)).long()
-        share = (share * inside).flatten(1)[:, None]
-        sums.scatter_add_(2, place.flatten(1)[:, None].expand_as(sums), payload * share)
-    return sums.view(batch, channels + 1, height, width)
+    sums = payload.new_zeros(batch, channels + 1, (height + 2) * (width + 2))
+    for row, rows_share in ((0, 1 - lower_share), (width + 2, lower_share)):
+        part = payload * rows_share
+        right = part * right_share
+        sums.scatter_add_(2, (place + row).expand_as(part), part - right)
+        sums.scatter_add_(2, (place + row + 1).expand_as(part), right)
+    return sums.view(batch, channels + 1, height + 2, width + 2)[..., 1:-1, 1:-1]

@@ -9,9 +9,11 @@ import numpy as np
 import pytest
 import torch
 from cases import picture
-from film_cases import film, write_film
+from doubt_cases import jumping_film
+from film_cases import Painter, film, write_film
 from safetensors.torch import save_file
 
+from gen_inbetween.generation.films import pair_generator
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.models import loading
@@ -118,6 +120,25 @@ def test_a_video_in_memory_is_retimed_too(execute, comfy):
     video = comfy.latest.InputImpl.VideoFromComponents(parts)
     made, _ = execute("GenInbetweenRetimeVideo", video=video, scale=2.0, interpolator="blend")
     assert len(Clip.open(made.get_stream_source())) == 6
+
+
+@pytest.mark.parametrize("way", ["hold", "generate"])
+def test_large_motion_and_overlays_of_a_video(execute, comfy, model, tmp_path, way, monkeypatch):
+    asked = []
+    monkeypatch.setattr(pair_generator, "open_pair_generator", lambda **settings: asked.append(settings) or Painter())
+    video = comfy.latest.InputImpl.VideoFromFile(str(jumping_film(tmp_path)))
+    options = {"fps": 20.0, "interpolator": "dis-splat", "large_motion": way, "overlays": "hold", "cadence": "smooth"}
+    _, manifest = execute("GenInbetweenRetimeVideo", video=video, model=model, **options)
+    said = json.loads(manifest)
+    assert said["settings"]["large_motion"] == way and said["quality"]["spans"]["doubtful"] == [[0.4, 0.5]]
+    assert said["settings"]["overlays"] == "hold" and said["settings"]["duplicates"] == "replace"
+    assert [each["model"] for each in asked] == ["pocket"] * (way == "generate")
+
+
+def test_what_is_to_be_generated_needs_a_model(execute, comfy, film_with_sound):
+    video = comfy.latest.InputImpl.VideoFromFile(str(film_with_sound))
+    with pytest.raises(ValueError, match="connect Load Inbetween Model"):
+        execute("GenInbetweenRetimeVideo", video=video, fps=20.0, large_motion="generate")
 
 
 class TrimmedVideo:

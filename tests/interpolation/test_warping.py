@@ -2,6 +2,9 @@
 
 from __future__ import annotations
 
+import itertools
+import math
+
 import numpy as np
 import pytest
 import torch
@@ -73,3 +76,19 @@ def test_splatting_keeps_all_weight_and_moves_it_exactly():
     flow[:] = 0.0
     flow[..., 8, 8] = 0.25
     assert float(splat(values, flow, weight)[:, 2].sum()) == pytest.approx(float(weight.sum()), rel=1e-6)
+
+
+def test_splatting_is_what_four_neighbours_get_one_by_one():
+    generator = torch.Generator().manual_seed(3)
+    values, weight = torch.randn(2, 2, 5, 7, generator=generator), torch.rand(2, 1, 5, 7, generator=generator)
+    flow = torch.randn(2, 2, 5, 7, generator=generator) * 4  # many leave the frame, some by far
+    flow[0, :, 0, 0], flow[0, :, 1, 1] = torch.tensor([-0.5, 900.0]), torch.tensor([6.0, 0.0])
+    expected = torch.zeros(2, 3, 5, 7)
+    for batch, y, x in np.ndindex(2, 5, 7):
+        to_x, to_y = x + float(flow[batch, 0, y, x]), y + float(flow[batch, 1, y, x])
+        for column, row in itertools.product(*((math.floor(each), math.floor(each) + 1) for each in (to_x, to_y))):
+            if 0 <= column < 7 and 0 <= row < 5:
+                share = (1 - abs(to_x - column)) * (1 - abs(to_y - row)) * weight[batch, 0, y, x]
+                expected[batch, :2, row, column] += share * values[batch, :, y, x]
+                expected[batch, 2, row, column] += share
+    torch.testing.assert_close(splat(values, flow, weight), expected, atol=1e-5, rtol=0)

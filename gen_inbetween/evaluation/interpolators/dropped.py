@@ -12,7 +12,7 @@ import time
 from collections.abc import Callable, Iterator, Sequence
 from dataclasses import dataclass
 from fractions import Fraction
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import av
 import numpy as np
@@ -23,6 +23,9 @@ from torchmetrics.functional.image import structural_similarity_index_measure
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.interpolation.retiming.frame_pairs import TimedFrame, frame_pairs
 from gen_inbetween.interpolation.retiming.stream import retime_pairs
+
+if TYPE_CHECKING:
+    from gen_inbetween.evaluation.metrics.perceptual import PerceptualDistance
 
 Frames = NDArray[np.uint8]  # (F, H, W, 3)
 
@@ -89,3 +92,14 @@ def scores(drawn: Frames, truth: Frames) -> dict[str, float]:
     errors = (first - second).square().mean((1, 2, 3)).clamp(min=1e-4)
     similar: Any = structural_similarity_index_measure(first, second, data_range=255.0, reduction="none")
     return {"psnr": float((10 * torch.log10(255**2 / errors)).mean()), "ssim": float(similar.mean())}
+
+
+@torch.inference_mode()
+def network_distance(drawn: Frames, truth: Frames, metric: PerceptualDistance) -> float:
+    """Mean distance of frames (F, H, W, 3) as a network sees their luma: the filter keeps colours at half the size."""
+    first, second = (
+        torch.from_numpy(frames @ LUMA)[:, None].expand(-1, 3, -1, -1).contiguous() for frames in (drawn, truth)
+    )
+    return float(
+        torch.cat([metric.between(*pair) for pair in zip(first.split(1), second.split(1), strict=True)]).mean()
+    )

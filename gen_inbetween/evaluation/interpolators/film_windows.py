@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import json
 from collections.abc import Iterator, Sequence
+from functools import lru_cache
 from pathlib import Path
 from typing import Any
 
@@ -31,15 +32,16 @@ IDENTITY = ("name", "architecture", "version", "kind", "sha256", "scale")  # of 
 MEASURES = ("psnr[inner]", "ssim[inner]", "sharpness")
 
 
-def film_windows(path: Path, count: int, size: tuple[int, int]) -> list[Moment]:
+def film_windows(path: Path, count: int, size: tuple[int, int], longest: int = LONGEST) -> list[Moment]:
     """Up to `count` windows of one film, scaled to cover `size` (width, height) and cropped to it in the middle.
 
-    A film that is smaller than `size` either way, shorter than a window or cut everywhere has none.
+    They lie among its first `longest` frames. A film that is smaller than `size` either way, shorter than a window or
+    cut everywhere has none.
 
     Raises:
         VideoError: the file cannot be read.
     """
-    starts = window_starts(thumbnail_changes(path), count)
+    starts = window_starts(thumbnail_changes(path, longest), count)
     windows = []
     for number, start in enumerate(starts):
         frames, _ = stream_frames(path, start=start, stop=start + LENGTH)
@@ -50,9 +52,10 @@ def film_windows(path: Path, count: int, size: tuple[int, int]) -> list[Moment]:
     return windows
 
 
-def thumbnail_changes(path: Path) -> NDArray[np.float64]:
+@lru_cache(maxsize=4)  # a film is asked for in several sizes, one after the other
+def thumbnail_changes(path: Path, longest: int = LONGEST) -> NDArray[np.float64]:
     """(F - 1,) mean absolute differences of successive thumbnails in grey levels. VideoError: as `stream_frames`."""
-    frames, _ = stream_frames(path, stop=LONGEST)
+    frames, _ = stream_frames(path, stop=longest)
     thumbnails = [np.asarray(frame.resize(THUMBNAIL, Image.Resampling.BOX), np.float64) for frame in frames]
     return np.array([np.abs(after - before).mean() for before, after in zip(thumbnails, thumbnails[1:], strict=False)])
 

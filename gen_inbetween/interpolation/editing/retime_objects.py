@@ -70,8 +70,7 @@ def retime_objects(
         num_frames: of the new clip. [default: as many as the old one has]
         fps: [default: the clip's; 7 for a list of frames]. A clip of varying rate keeps the times of its frames unless
             one of the two is given.
-        interpolator: of any kind: draws the frames between two old ones; None: rife where it was fetched, else
-            dis-splat.
+        interpolator: of any kind: draws the frames between two old ones; None: dis-splat.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.
 

@@ -16,6 +16,7 @@ from collections import Counter
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 
+from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.retiming.frame_pairs import ALIKE
 
 FAINT = 0.2  # of the changes around it, below which a change is noise
@@ -36,6 +37,20 @@ class Cadence:
         """In words, at so many frames a second."""
         kind = "on twos and threes, mixed" if self.name == "mixed" else f"on {self.name}"
         return f"drawn {kind}: {rate / self.frames:.3g} drawings a second"
+
+
+def duplicates_for(duplicates: str, cadence: str | None) -> str:
+    """What becomes of repeated frames: as `duplicates` says, or as `cadence` does in the words of animation.
+
+    InterpolatorError: no such cadence, or frames are to be replaced and kept at once.
+    """
+    if cadence is None:
+        return duplicates
+    if cadence not in ("keep", "smooth"):
+        raise InterpolatorError(f"--cadence: expected keep or smooth, got {cadence!r}")
+    if (duplicates, cadence) == ("replace", "keep"):
+        raise InterpolatorError("--duplicates replace draws between repeated drawings, --cadence keep does not: choose")
+    return "replace" if cadence == "smooth" else duplicates
 
 
 def exposures_of(changes: Sequence[float]) -> Counter[int]:

@@ -68,8 +68,7 @@ def retime(
         cuts: never draw across a scene cut; the nearer side stands. The seam of a loop is no cut.
         duplicates: "keep" frames that repeat the one before, or "replace" them by even motion (see `frame_pairs`).
         large_motion, generator: what is shown where motion is too large to follow, as in `retime_video`.
-        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
-            else dis-splat.
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: dis-splat.
         iters: for the "+ref" kinds, steps from one frame to the next; 1 unless given.
         device: where the interpolator is opened; None: the best there is. One that is open keeps its own.
         progress: show a bar on stderr.

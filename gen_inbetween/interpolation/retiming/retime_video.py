@@ -188,8 +188,7 @@ def retime_video(
             that varies, its average while pictures move.
         scale: 4 makes it four times as long: slow motion; 0.5 twice as fast.
         curve, loop: as in `retiming.retime`; they need all frames at once, so they are for short clips.
-        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: rife where it was fetched,
-            else dis-splat.
+        interpolator: a name of INTERPOLATORS, a file of weights, or one that is open; None: dis-splat.
         iters, passthrough, cuts, duplicates: as in `retiming.retime`.
         phase: 0 to below 1, which part of its step each frame shows. 0.5 at a whole multiple of the source's rate shows
             no source frame, and so cures flicker of sharpness; all is shown half a new step early.

@@ -18,7 +18,7 @@ from typing import Any
 import numpy as np
 from torch import Tensor
 
-from gen_inbetween.interpolation.film import draw_between, redraw
+from gen_inbetween.interpolation.film import draw_between, draw_changed, redraw
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, Reference
 from gen_inbetween.interpolation.pairs import between_frames
 from gen_inbetween.interpolation.retiming.curves import Array
@@ -168,7 +168,9 @@ def _drawn(pair: FramePair, shares: list[float], source: _Source) -> Iterator[Pi
         return _walk(a, b, shares, source.interpolator, source.iters)
 
     begun = perf_counter()
-    for pixels in draw_between(*ends, walk, source.interpolator.device):
+    # A source frame that is redrawn would flicker beside parts that are not.
+    draw = draw_changed if source.passthrough else draw_between
+    for pixels in draw(*ends, walk, source.interpolator.device):
         on_first, source.on_first = source.on_first, None
         if on_first:
             on_first(perf_counter() - begun)

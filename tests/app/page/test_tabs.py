@@ -2,17 +2,23 @@
 
 from __future__ import annotations
 
+from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
 
+import numpy as np
 import pytest
+from doubt_cases import jumping_film
+from film_cases import Painter, write_film
 from page_cases import film_of_scene, pair_of_pictures, scene
 from PIL import Image
 
 from gen_inbetween.app.page.page import build_page
 from gen_inbetween.app.page.painting import BRUSHES
 from gen_inbetween.app.page.settings import PageSettings
+from gen_inbetween.generation.films import pair_generator
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.runtime import manifest as manifests
 
 ANN = SimpleNamespace(session_hash="ann")
 
@@ -80,6 +86,31 @@ def test_film(press, film, what, values, count):
     assert "Done: " in said
     assert len(Clip.open(shown["film-clip"])) == count
     assert [Path(file).suffix for file in shown["film-slider"]] == [".jpg", ".jpg"]
+
+
+@pytest.mark.parametrize(
+    ("way", "words"),
+    [("draw", "may show things twice"), ("hold", "the nearer frame"), ("generate", "generated")],
+)
+def test_a_film_says_where_its_motion_is_too_large(press, tmp_path, way, words, monkeypatch):
+    asked = []
+    monkeypatch.setattr(pair_generator, "open_pair_generator", lambda *a, **k: asked.append((a, k)) or Painter())
+    values = {"film-film": str(jumping_film(tmp_path)), "film-fps": "20", "--interpolator": "dis-splat"}
+    values |= {"--large-motion: too large to follow": way, "--model that generates there": "pocket"}
+    said, shown = press("film", values | {"--overlays: logos, subtitles": "hold"})
+    assert f"Large motion at 00:00.4-00:00.5 of the source: {words}." in said
+    assert asked == ([(("pocket",), {"device": None})] if way == "generate" else [])
+    settings = manifests.read(shown["film-clip"])["settings"]
+    assert settings["large_motion"] == way and settings["overlays"] == "hold"
+
+
+def test_a_film_drawn_on_twos_is_smoothed(press, tmp_path):
+    drawings = [Image.fromarray(np.roll(np.asarray(scene(0)), 6 * (k // 2), 1)) for k in range(16)]
+    film = write_film(tmp_path / "twos.mkv", drawings, unit=Fraction(1, 12), crf=1)
+    values = {"film-film": str(film), "film-fps": "12", "--interpolator": "blend"}
+    said, shown = press("film", values | {"--cadence: drawings on twos, threes": "smooth"})
+    assert "Drawn on twos." in said
+    assert manifests.read(shown["film-clip"])["settings"]["duplicates"] == "replace"
 
 
 def test_things(press, pair):

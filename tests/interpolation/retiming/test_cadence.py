@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 from PIL import Image
 
-from gen_inbetween.interpolation.retiming.cadence import Cadence, cadence_of, exposures_of, name_cadence
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.retiming.cadence import Cadence, cadence_of, duplicates_for, exposures_of, name_cadence
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.writing.options import VideoOptions
@@ -87,3 +88,12 @@ def test_smoothing_draws_between_the_drawings(tmp_path):
         return sum(first.tobytes() == second.tobytes() for first, second in itertools.pairwise(clip))
 
     assert repeats(keep) == 10 and repeats(smooth) <= 2  # the last drawing has none after it
+
+
+def test_the_words_of_animation_say_what_becomes_of_repeated_frames():
+    assert [duplicates_for("keep", each) for each in (None, "keep", "smooth")] == ["keep", "keep", "replace"]
+    assert [duplicates_for("replace", each) for each in (None, "smooth")] == ["replace", "replace"]
+    with pytest.raises(InterpolatorError, match="choose"):
+        duplicates_for("replace", "keep")
+    with pytest.raises(InterpolatorError, match="keep or smooth, got 'twos'"):
+        duplicates_for("keep", "twos")

@@ -8,7 +8,7 @@ import logging
 import numpy as np
 import pytest
 from doubt_cases import JUMP, jumping, jumping_film
-from PIL import Image
+from film_cases import Painter
 
 from gen_inbetween.generation.films import pair_generator
 from gen_inbetween.generation.films.pair_generator import open_pair_generator
@@ -20,19 +20,6 @@ from gen_inbetween.media.clip import Clip
 
 OPTIONS = {"fps": 20, "interpolator": "dis-splat", "progress": False}
 MIDDLE = 2 * JUMP + 1  # the frame of the output that is drawn in the jump
-
-
-class Painter:
-    """A generator whose frame k of 5 is filled with 40 k."""
-
-    record = {"model": "painter"}
-
-    def __init__(self):
-        self.calls = 0
-
-    def __call__(self, first, last):
-        self.calls += 1
-        return [Image.fromarray(np.full((8, 12, 3), 40 * k, np.uint8)) for k in range(5)]
 
 
 def shown(path):

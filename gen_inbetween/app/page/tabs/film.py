@@ -22,7 +22,10 @@ from gen_inbetween.app.page.controls import (
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
+from gen_inbetween.interpolation.faults.doubt import SAID_SPANS, clock
+from gen_inbetween.interpolation.retiming.cadence import duplicates_for
 from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
+from gen_inbetween.runtime import manifest as manifests
 
 TAB = "film"
 RATE, SLOW, CURVE, LOOP = "Smoother: more frames a second", "Slow motion", "Its pace along a curve", "A loop"
@@ -53,6 +56,13 @@ def build(page: Page) -> None:
                     interpolator = interpolator_control()
                     duplicates = gr.Dropdown(["keep", "replace"], value="keep", label="--duplicates")
                     audio = gr.Dropdown(["usual", "keep", "stretch", "drop"], value="usual", label="--audio")
+                with gr.Row():
+                    large_motion = gr.Dropdown(["draw", "blend", "hold", "generate"], value="draw",
+                                               label="--large-motion: too large to follow")  # fmt: skip
+                    model = gr.Dropdown(list(page.settings.models), value=page.settings.models[0], visible=False,
+                                        label="--model that generates there")  # fmt: skip
+                    overlays = gr.Dropdown(["ignore", "hold"], value="ignore", label="--overlays: logos, subtitles")
+                    cadence = gr.Dropdown(["keep", "smooth"], value="keep", label="--cadence: drawings on twos, threes")
                 cuts = gr.Checkbox(True, label="--cuts: keep scene cuts")
         with gr.Column():
             clip = clip_zone("The new film", f"{TAB}-clip")
@@ -69,14 +79,16 @@ def build(page: Page) -> None:
 
     def make(
         film: str | None, what: str, fps: str, scale: str, curve: str, start: str, stop: str, interpolator: str,
-        duplicates: str, audio: str, cuts: bool,
+        duplicates: str, audio: str, cuts: bool, large_motion: str, model: str, overlays: str, cadence: str,
     ) -> Generator[Step, None, None]:  # fmt: skip
         if not film:
             raise ValueError("drop a film first")
         settings = chosen({"interpolator": interpolator, "audio": audio, "start": start, "stop": stop})
-        settings |= {"duplicates": duplicates, "cuts": cuts, "device": page.settings.device} | asked(
-            what, fps, scale, curve
-        )
+        repeats = duplicates_for(duplicates, cadence if cadence == "smooth" else None)
+        settings |= {"duplicates": repeats, "cuts": cuts, "device": page.settings.device}
+        settings |= {"large_motion": large_motion, "overlays": overlays} | asked(what, fps, scale, curve)
+        if large_motion == "generate":
+            settings["generator"] = generator(model, page.settings.device)
         out = page.new_folder() / f"{Path(film).stem[:80]}_new.mp4"
         for look in follow(lambda show: retime_video(film, out, progress=False, **settings)):
             if look.result is None:
@@ -90,9 +102,11 @@ def build(page: Page) -> None:
             yield Step(sentence(made), shows=shows | files.of(out))
 
     inputs = [film, what, fps, scale, curve, start, stop, interpolator, duplicates, audio, cuts]
+    inputs += [large_motion, model, overlays, cadence]
     wire(page, TAB, bar, make, inputs, [clip, pair, seconds, slider, files.clip, files.manifest])
     private: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
     what.change(fields, what, [fps, scale, curve, board], **private)
+    large_motion.change(lambda way: gr.Dropdown(visible=way == "generate"), large_motion, model, **private)
     seconds.release(compared, [pair, seconds], slider, **private)
 
 
@@ -109,10 +123,29 @@ def asked(what: str, fps: str, scale: str, curve: str) -> dict[str, Any]:
     return {"curve": curve} if what == CURVE else {"loop": True}
 
 
+def generator(model: str, device: str | None) -> Any:
+    """The model that draws what is too large to follow. ValueError: none is usable here; says what is missing."""
+    from gen_inbetween.generation.films.pair_generator import open_pair_generator
+
+    return open_pair_generator(model, device=device)
+
+
 def sentence(made: RetimedVideo) -> str:
-    """What came of it."""
+    """What came of it, and which of it to look at."""
     cuts = f" {made.cuts} scene cuts kept." if made.cuts else ""
-    return f"Done: {made.written} frames, {made.fps:g} a second, {made.duration:.1f} s.{cuts}"
+    drawings = f" Drawn on {made.cadence}." if made.cadence else ""
+    record = manifests.read(made.path)
+    spans = record["quality"]["spans"]["doubtful"]
+    treated = {
+        "draw": "may show things twice",
+        "blend": "cross-faded",
+        "hold": "the nearer frame",
+        "generate": "generated",
+    }
+    way = treated[record["settings"]["large_motion"]]
+    where = ", ".join(f"{clock(seconds)}-{clock(until)}" for seconds, until in spans[:SAID_SPANS])
+    doubtful = f" Large motion at {where} of the source: {way}." if spans else ""
+    return f"Done: {made.written} frames, {made.fps:g} a second, {made.duration:.1f} s.{cuts}{drawings}{doubtful}"
 
 
 def compared(pair: tuple[str, str, float], second: float) -> Any:
