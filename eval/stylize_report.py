@@ -82,7 +82,7 @@ def read_rows(steps: int) -> Rows:
     rows = {}
     for line in ROWS.read_text().splitlines() if ROWS.exists() else ():
         row = json.loads(line)
-        if row["steps"] == steps:
+        if row["steps"] == steps and "rest" in row["values"]:  # those of an earlier edition have other columns
             rows[row["clip"], row["way"]] = row["values"]
     return rows
 

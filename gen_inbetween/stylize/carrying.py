@@ -27,6 +27,7 @@ from gen_inbetween.stylize.guides import Estimator, Flow, Picture
 
 VALUES = 300_000  # that are kept of a chain, at most: larger pictures have coarser ones, in the same memory
 DRIFT = 1.5  # pixels, added up along the chain
+GONE = 100.0  # pixels that count as missed where a chain leaves the picture
 UNLIKE = 16.0  # grey levels between the frame and its place in the keyframe, averaged over SMOOTH pixels
 SMOOTH = 5  # pixels of a side
 PAINTED = 0.99  # least share of paint under a looked-up pixel
@@ -39,19 +40,23 @@ class Chain:
 
     keyframe: int
     grid: int
-    place: Flow  # (h, w, 2) pixels
+    offset: Flow  # (h, w, 2) pixels, from a place in the frame to that in the keyframe
     drift: NDArray[np.float32]  # (h, w) pixels that the flows between them miss
 
     def after(self, there: Flow, back: Flow) -> Chain:
         """The chain of a frame farther away: `there` is the flow from it to this one, `back` the flow back."""
         cv2 = opencv()
-        at = (grid_of(there.shape[:2], self.grid) + there) / self.grid
+        place = grid_of(there.shape[:2], self.grid) + there
+        at = place / self.grid
+        size = np.array(there.shape[1::-1]) * self.grid
+        gone = ((place < -0.5) | (place > size - 0.5)).any(-1)  # out of the picture on the way: never seen again
 
         def look_up(values: NDArray[np.float32]) -> NDArray[np.float32]:
             return cv2.remap(values, at, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
         missed = np.linalg.norm(there + look_up(back), axis=-1)
-        return Chain(self.keyframe, self.grid, look_up(self.place), look_up(self.drift) + missed)
+        drift = look_up(self.drift) + missed + gone * np.float32(GONE)
+        return Chain(self.keyframe, self.grid, there + look_up(self.offset), drift)
 
 
 def grid_of(shape: tuple[int, ...], grid: int) -> Flow:
@@ -101,7 +106,7 @@ def _begin(chains: dict[int, list[Chain]], flows: dict[int, tuple[Flow, Flow]], 
 
 def _start(size: tuple[int, int], grid: int) -> tuple[Flow, NDArray[np.float32]]:
     shape = (-(-size[0] // grid), -(-size[1] // grid))
-    return grid_of(shape, grid), np.zeros(shape, np.float32)
+    return np.zeros((*shape, 2), np.float32), np.zeros(shape, np.float32)
 
 
 def mixed(
@@ -137,8 +142,7 @@ def _carried(
     def finer(values: NDArray[np.float32]) -> NDArray[np.float32]:
         return cv2.remap(values, pixels / chain.grid, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)
 
-    offset = chain.place - grid_of(chain.place.shape[:2], chain.grid)  # which may be repeated beyond the last value
-    place = finer(offset) + pixels
+    place = finer(chain.offset) + pixels
 
     def look_up(picture: NDArray[np.uint8]) -> NDArray[np.float32]:
         return cv2.remap(picture.astype(np.float32), place, None, cv2.INTER_LINEAR, borderMode=cv2.BORDER_REPLICATE)

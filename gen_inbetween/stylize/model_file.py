@@ -67,8 +67,10 @@ def go_on(learner: Learner, sequence: Sequence256, path: Path) -> bool:
 
     Where minutes, steps or patience are other ones, a file that is finished goes on as far as these reach; one that has
     taken more steps than are asked for begins anew.
-    StyleError: the file is damaged.
+    StyleError: the file is damaged, no style, or a folder.
     """
+    if path.is_dir():
+        raise StyleError(f"{path} is a folder: expected the name of a file for the style")
     if not path.is_file():
         return False
     said = header_of(path)

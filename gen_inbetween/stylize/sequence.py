@@ -45,9 +45,7 @@ def read_keys(keys: Keys, masks: Mapping[int, Frame] | None, size: tuple[int, in
         raise StyleError("expected one painted keyframe or more, for example --key 12=painted.png; got none")
     for name, given in (("keyframes", keys), ("masks", masks or {})):
         if not isinstance(given, Mapping):
-            raise StyleError(
-                f"expected {name} as pictures by the number of their frame, got {given!r:.60}"
-            )
+            raise StyleError(f"expected {name} as pictures by the number of their frame, got {given!r:.60}")
     masks = masks or {}
     keys, masks = ({_number(number): picture for number, picture in given.items()} for given in (keys, masks))
     if stray := sorted(set(masks) - set(keys)):
@@ -64,6 +62,8 @@ def _read_key(number: int, key: Frame, mask: Frame | None, size: tuple[int, int]
     if painted.mode == "RGBA":
         where &= np.asarray(painted)[..., 3] >= 128
     if mask is not None:
+        if isinstance(mask, np.ndarray) and mask.dtype == bool:
+            mask = mask.astype(np.uint8) * 255
         picture = load_image(mask, background=(0, 0, 0)).convert("L")
         _check_size(picture, size, f"the mask of keyframe {number}")
         where &= np.asarray(picture) >= 128
@@ -111,13 +111,15 @@ def parse_keys(texts: list[str], what: str = "--key") -> dict[int, Path]:
 def place_in(film: Path, number: int) -> int:
     """Where in the film a frame is that is spoken of by number: in a folder of numbered files, the number of its name.
 
-    StyleError: no file has that number.
+    StyleError: no file has that number, or more than one.
     """
     numbers = frame_numbers(image_files(film))
     if numbers is None:
         return number
     if number not in numbers:
         raise StyleError(f"no file of {film} has the number {number}: they are numbered {numbers[0]} to {numbers[-1]}")
+    if numbers.count(number) > 1:
+        raise StyleError(f"{numbers.count(number)} files of {film} have the number {number}: rename all but one")
     return numbers.index(number)
 
 
@@ -166,21 +168,16 @@ class Film:
     def with_alpha(self) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
         """(colour, alpha (H, W) or None) of every frame in order.
 
-        StyleError: one of another size than the first, or fewer than there should be.
+        StyleError: fewer than there should be.
         """
-        number = -1
-        for number, frame in enumerate(self._read()):
-            if frame.size != self.size:
-                before, now = (f"{width}x{height}" for width, height in (self.size, frame.size))
-                raise StyleError(
-                    f"the film changes its size: its first frame is {before} pixels, frame {number} is {now}; cut it "
-                    "there, or scale it to one size"
-                )
+        count = 0
+        for frame in self._read():
+            count += 1
             pixels = np.asarray(frame)
             yield np.ascontiguousarray(pixels[..., :3]), (pixels[..., 3] if pixels.shape[-1] == 4 else None)
-        if number + 1 < self.count:
+        if count < self.count:
             raise StyleError(
-                f"the film is damaged: {number + 1} of its {self.count} frames can be read; cut off what cannot, or "
+                f"the film is damaged: {count} of its {self.count} frames can be read; cut off what cannot, or "
                 "write it anew"
             )
 

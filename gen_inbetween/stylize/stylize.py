@@ -290,6 +290,8 @@ def _paths(pictures: Mapping[int, Frame] | None) -> list[str | os.PathLike[str]]
 
 
 def _settings(settings: StyleSettings | None, minutes: float | None, steps: int | None) -> StyleSettings:
+    if not isinstance(settings, StyleSettings | None):
+        raise StyleError(f"expected settings as StyleSettings(...), got {settings!r:.60}")
     told = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
     return from_mapping(StyleSettings, {**asdict(settings or StyleSettings()), **told}, where="stylize")
 

@@ -5,7 +5,6 @@ from __future__ import annotations
 import resource
 from dataclasses import replace
 
-import av
 import numpy as np
 import pytest
 import torch
@@ -22,7 +21,7 @@ from gen_inbetween.stylize.lesson import prepare
 from gen_inbetween.stylize.search import search
 from gen_inbetween.stylize.sequence import Film, Sequence256, read_keys
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
-from gen_inbetween.stylize.stylize import stylize, stylize_video
+from gen_inbetween.stylize.stylize import stylize
 
 TINY = StyleSettings(
     widths=(8, 12, 16, 16, 12, 8), blocks=1, batch_size=2, patch_size=24, perceptual="none", minutes=5, check_every=4
@@ -34,21 +33,6 @@ def learner_of(frames, painted, settings) -> Learner:
     film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
     lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None)
     return Learner(lesson.examples, lesson.judges, settings, 0, CPU)
-
-
-def test_a_film_that_changes_its_size_is_told_by_the_frame(frames, painted, tmp_path):
-    for name, part in (("a", frames[:4]), ("b", [np.tile(frame, (2, 2, 1)) for frame in frames[4:]])):
-        with av.open(str(tmp_path / f"{name}.ts"), "w") as container:
-            stream = container.add_stream("libx264", rate=8)
-            stream.height, stream.width = part[0].shape[:2]
-            for frame in part:
-                container.mux(stream.encode(av.VideoFrame.from_ndarray(frame, format="rgb24")))
-            container.mux(stream.encode())
-    path = tmp_path / "change.ts"
-    path.write_bytes((tmp_path / "a.ts").read_bytes() + (tmp_path / "b.ts").read_bytes())
-    with pytest.raises(StyleError, match="changes its size: its first frame is 48x48 pixels, frame 4 is 96x96"):
-        stylize_video(path, tmp_path / "o.mp4", {3: painted[3]}, settings=TINY, progress=False)
-    assert {file.name for file in tmp_path.iterdir()} == {"a.ts", "b.ts", "change.ts"}
 
 
 def test_a_film_that_ends_early_is_told_before_any_learning(frames):
@@ -79,6 +63,8 @@ def test_numbers_of_numpy_are_numbers(frames, painted):
     white = np.full((48, 48), 255, np.uint8)
     (key,) = read_keys({np.int64(3): painted[3]}, {np.int32(3): white}, size, count)
     assert key.number == 3 and type(key.number) is int and key.mask.all()
+    (key,) = read_keys({3: painted[3]}, {3: np.eye(48, dtype=bool)}, size, count)
+    assert key.mask.sum() == 48
 
 
 @pytest.mark.parametrize("seed", [-1, 10**30, 1.5, "a"])
@@ -121,6 +107,16 @@ def test_a_finished_style_goes_on_with_more_and_begins_anew_with_fewer(frames, p
     assert not model_file.go_on(fewer, sequence, file) and fewer.step == 0
     other_tiles = learner_of(frames, painted, replace(TINY, steps=8, tile=64, carry=3))
     assert model_file.go_on(other_tiles, sequence, file)
+
+
+def test_settings_of_another_kind_are_told(frames, painted):
+    with pytest.raises(StyleError, match="expected settings as StyleSettings"):
+        stylize(frames, {3: painted[3]}, settings={"blocks": 1}, progress=False)
+
+
+def test_a_folder_in_place_of_a_style_is_told_before_learning(frames, painted, tmp_path):
+    with pytest.raises(StyleError, match="is a folder: expected the name of a file for the style"):
+        stylize(frames, {3: painted[3]}, settings=TINY, model_file=tmp_path, progress=False)
 
 
 def test_a_damaged_state_is_told(frames, painted, tmp_path):
