@@ -111,15 +111,13 @@ def parse_keys(texts: list[str], what: str = "--key") -> dict[int, Path]:
 def place_in(film: Path, number: int) -> int:
     """Where in the film a frame is that is spoken of by number: in a folder of numbered files, the number of its name.
 
-    StyleError: no file has that number, or more than one.
+    StyleError: no file has that number.
     """
     numbers = frame_numbers(image_files(film))
     if numbers is None:
         return number
     if number not in numbers:
         raise StyleError(f"no file of {film} has the number {number}: they are numbered {numbers[0]} to {numbers[-1]}")
-    if numbers.count(number) > 1:
-        raise StyleError(f"{numbers.count(number)} files of {film} have the number {number}: rename all but one")
     return numbers.index(number)
 
 

@@ -287,9 +287,6 @@ def test_frames_of_a_folder_go_by_the_numbers_of_their_names(tmp_path):
     with pytest.raises(StyleError, match="has the number 0: they are numbered 1 to 3"):
         place_in(tmp_path, 0)
     assert place_in(tmp_path / "film.mp4", 12) == 12
-    Image.new("RGB", (4, 4)).save(tmp_path / "f_03.png")
-    with pytest.raises(StyleError, match="2 files of .* have the number 3: rename all but one"):
-        place_in(tmp_path, 3)
 
 
 def test_the_published_layout_is_read_as_it_is(tmp_path, frames, painted):
