@@ -260,7 +260,7 @@ def _live(camera: int | None, style: Path, out: Path | None, device: str | None,
     frames, rate = open_pipe() if camera is None else open_camera(camera)
     drawn = translate_live(until_interrupted(frames), network, said["inputs"], said["settings"].tile)
     if camera is not None:  # a film through a pipe waits, the world before a camera does not
-        drawn = in_real_time(drawn, rate)
+        drawn = in_real_time(drawn, float(rate))
     write_video(drawn, out, float(rate), options=options, overwrite=overwrite)
 
 
