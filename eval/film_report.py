@@ -84,7 +84,11 @@ def report(given: argparse.Namespace) -> None:
     for title, films in sets.items():
         for film in tqdm(films, title):
             draw_film(film, title, (given.windows, given.longest), methods, metric, record)
-    rows = [row for row in read(record) if row["version"] == version_of(row["method"], methods)]
+    rows = [
+        row
+        for row in read(record)
+        if row["method"] not in methods or row["version"] == version_of(row["method"], methods)
+    ]
     picture = draw_picture(sets[PACKAGED][-1], methods, folder / "frames.webp")
     reading = HERE / "readings" / "film_report.md"
     parts = [

@@ -18,6 +18,7 @@ import platform
 import shlex
 import subprocess
 import sys
+from collections.abc import Sequence
 from pathlib import Path
 from statistics import median
 from tempfile import TemporaryDirectory
@@ -29,7 +30,7 @@ from gen_inbetween.evaluation.pairs.packages import CLIPS
 from gen_inbetween.evaluation.report.tables import table
 from gen_inbetween.media.video import open_source, read_frames
 from gen_inbetween.runtime.devices import free_cores
-from gen_inbetween.runtime.files import write_text
+from gen_inbetween.runtime.recipe import add_output, write_page, writing_report
 
 HERE = Path(__file__).resolve().parent
 BEFORE = "6962f45"  # the commit before films had workers and tiny-di its fast form
@@ -53,25 +54,30 @@ print(json.dumps({"wall": time.perf_counter() - wall, "cpu": used.ru_utime + use
 """
 
 
-def main() -> None:
+def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--root", type=Path, default=Path("outputs/packages"), help="as eval/prepare.py leaves it")
     parser.add_argument("--before", default=BEFORE, help="a commit of this repository")
     parser.add_argument("--interpolators", nargs="+", default=["tiny-di", "dis", "dis-splat"])
     parser.add_argument("--frames", type=int, default=10, help="of the film; one less is drawn")
     parser.add_argument("--rounds", type=int, default=3)
-    parser.add_argument("--output", type=Path, default=HERE / "film_speed.md")
-    given = parser.parse_args()
-    film = (given.root / FILM.path).resolve()
-    rows = []
+    add_output(parser, HERE / "film_speed.md")
+    given = parser.parse_args(arguments)
+    with writing_report(parser, given, reads=[given.root]):
+        write_page(given.output, [report(measured(given), given)])
+    print(given.output)
+
+
+def measured(given: argparse.Namespace) -> list[list[str]]:
+    """A row of the table for each interpolator."""
+    film, rows = (given.root / FILM.path).resolve(), []
     with TemporaryDirectory() as folder:
         earlier = Path(folder) / "before"
         checkout(given.before, earlier)
         for name in given.interpolators:
             rows.append(compared(name, film, {"before": earlier, "now": HERE.parent}, Path(folder), given))
             print(" | ".join(rows[-1]), flush=True)
-    write_text(given.output, report(rows, given))
-    print(given.output)
+    return rows
 
 
 def checkout(commit: str, folder: Path) -> None:

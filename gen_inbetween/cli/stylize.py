@@ -88,8 +88,9 @@ def stylize(
         raise ValueError("say where the film goes: -o out.mp4")
     if video is None and camera is None:
         raise ValueError("expected a film, a folder of frames or - (y4m), or --camera 0")
+    written = _video(codec, crf, pix_fmt, background)
     if style is not None and not key and (camera is not None or str(video) == "-"):
-        return _live(video, camera, style, out, device, overwrite, _video(codec, crf, pix_fmt, background))
+        return _live(camera, style, out, device, overwrite, written)
     if video is None or camera is not None:
         raise ValueError("--camera: expected a learnt style, --style FILE, learnt with --no-guides; keys need a film")
     settings = _settings(config, overrides, minutes, steps, guides)
@@ -105,10 +106,9 @@ def stylize(
     if search is not None:
         return _search(film_path, out, keys, masks, search, options, overwrite)
     if watch:
-        _watch(film_path, keys, masks, out, preview, settings, seed, device, overwrite)
-        return
+        return _watch(film_path, keys, masks, out, preview, style, overwrite, written, options)
     assert out is not None
-    _make(film_path, out, keys, masks, style, preview, overwrite, _video(codec, crf, pix_fmt, background), options)
+    _make(film_path, out, keys, masks, style, preview, overwrite, written, options)
 
 
 def _make(
@@ -223,52 +223,45 @@ def _previews(path: Path | None, inputs: list[Path | None], overwrite: bool) -> 
 
 def _watch(
     film: Path, keys: dict[int, Path], masks: dict[int, Path], out: Path | None, preview: Path | None,
-    settings: StyleSettings, seed: int, device: str | None, overwrite: bool,
+    style: Path | None, overwrite: bool, video: Any, options: dict[str, Any],
 ) -> None:  # fmt: skip
     from gen_inbetween.media.reading.sequences import with_images
-    from gen_inbetween.media.video_writer import write_video
+    from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.devices import open_device
-    from gen_inbetween.runtime.outputs import check_output
-    from gen_inbetween.stylize.lesson import translated
+    from gen_inbetween.runtime.outputs import check_output, path_beside
     from gen_inbetween.stylize.live import watch
+    from gen_inbetween.stylize.stylize import watch_video
 
     preview = preview or Path(f"{(out or film).stem}.preview.png")
-    inputs = with_images([film, *keys.values(), *masks.values()])
-    check_output(preview, [*inputs, out], overwrite=overwrite, manifest=False)
+    check_output(
+        preview, with_images([film, *keys.values(), *masks.values(), style, out]), overwrite=overwrite, manifest=False
+    )
     check_picture(preview, "--preview")
-    if out is not None:
-        check_output(out, inputs, overwrite=overwrite)
-    opened = _film(film)
     typer.echo(f"watching {', '.join(map(str, keys.values()))}; the preview is {preview}; Ctrl-C ends it")
-    learner, lesson = watch(opened, keys, masks, settings, seed, open_device(device), preview)
-    if out is not None:
-        from gen_inbetween.media.video import open_source
+    if out is None:
+        settings, seed, device = options["settings"], options["seed"], open_device(options["device"])
+        opened, hold_out = _film(film), options["hold_out"]
+        watch(opened, keys, masks, settings, seed, device, preview, hold_out=hold_out, progress=True)
+        return
+    options |= {"preview": preview, "model_file": style, "video": video, "overwrite": overwrite}
+    watch_video(film, out, keys, masks, **options)
+    say(out, f"{out}: in the style as it was then", see=path_beside(place_of(out)))
 
-        frames = translated(opened, learner.best_network(), lesson, settings)
-        write_video(frames, out, open_source(film).fps or 24, overwrite=overwrite)
-        typer.echo(f"{out}: in the style as it was then; `inbetween stylize` without --watch keeps the sound, too")
 
-
-def _live(
-    video: Path | None,
-    camera: int | None,
-    style: Path,
-    out: Path | None,
-    device: str | None,
-    overwrite: bool,
-    options: Any,
-) -> None:
+def _live(camera: int | None, style: Path, out: Path | None, device: str | None, overwrite: bool, options: Any) -> None:
     from gen_inbetween.media.video_writer import write_video
     from gen_inbetween.runtime.devices import open_device
-    from gen_inbetween.stylize.live import camera_frames, piped_frames, translate_live
+    from gen_inbetween.stylize.live import in_real_time, open_camera, open_pipe, translate_live, until_interrupted
     from gen_inbetween.stylize.model_file import open_style
 
     if out is None:
         raise ValueError("say where the pictures go: -o out.mp4, or -o - for y4m on standard output")
     network, said = open_style(style, open_device(device))
-    frames = piped_frames() if camera is None else camera_frames(camera)
-    drawn = translate_live(frames, network, said["inputs"], said["settings"].tile)
-    write_video(drawn, out, 24, options=options, overwrite=overwrite)
+    frames, rate = open_pipe() if camera is None else open_camera(camera)
+    drawn = translate_live(until_interrupted(frames), network, said["inputs"], said["settings"].tile)
+    if camera is not None:  # a film through a pipe waits, the world before a camera does not
+        drawn = in_real_time(drawn, float(rate))
+    write_video(drawn, out, float(rate), options=options, overwrite=overwrite)
 
 
 def _search(
@@ -277,15 +270,15 @@ def _search(
     from gen_inbetween.runtime.devices import open_device
     from gen_inbetween.runtime.outputs import claim_folder
     from gen_inbetween.stylize.lesson import prepare
-    from gen_inbetween.stylize.search import search
-    from gen_inbetween.stylize.search_report import FILES, write_search
+    from gen_inbetween.stylize.search import FILES, search, write_search
     from gen_inbetween.stylize.sequence import read_keys
 
     if out is None or out.suffix:
         raise ValueError("--search writes a table and a plot: -o FOLDER")
     claim_folder(out, FILES, [film, *keys.values(), *masks.values()], overwrite=overwrite)
     opened, settings, seed = _film(film), options["settings"], options["seed"]
-    lesson = prepare(opened, read_keys(keys, masks, opened.size, opened.count), settings, seed, options["hold_out"])
+    painted = read_keys(keys, masks, opened.size, opened.count)
+    lesson = prepare(opened, painted, settings, seed, options["hold_out"], progress=True)
     trials = []
     for trial in search(lesson, settings, seed, open_device(options["device"]), minutes=minutes):
         trials.append(trial)

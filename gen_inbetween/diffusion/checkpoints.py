@@ -17,8 +17,6 @@ from pathlib import Path
 from typing import Any
 
 import torch
-from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor, nn
 
 from gen_inbetween.diffusion.lora_files import is_lora, read_lora
@@ -45,11 +43,13 @@ from gen_inbetween.diffusion.motion_files import (
     read_tuned_unet,
 )
 from gen_inbetween.runtime.checks import check_real
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_tensors
 from gen_inbetween.runtime.hashing import state_sha256
 from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.manifest import versions
 from gen_inbetween.runtime.outputs import check_output
+
+FORMAT = {"format": "pt"}  # other loaders insist on it in the header
 
 
 def load_motion(
@@ -163,7 +163,7 @@ def export_unet(unet: nn.Module, folder: str | Path, *, overwrite: bool = False)
         delta = _delta(update, name, scale)
         tuned = weight if delta is None else weight.float() + motion_scale * delta.to(weight.device)
         state[name] = tuned.cpu().contiguous()
-    _save(path, state, {"gen_inbetween": "a whole tuned UNet"})
+    save_tensors(path, state, FORMAT | {"gen_inbetween": "a whole tuned UNet"})
     save_config: Any = unet.save_config
     save_config(path.parent)
     return path.parent
@@ -231,14 +231,6 @@ def _write(path: Path, state: Mapping[str, Tensor], record: Mapping[str, Any], d
         "versions": {name: installed.get(name) for name in ("gen_inbetween", "torch", "diffusers")},
         "sha256": state_sha256(tensors),
     }
-    _save(path, tensors, {HEADER: json.dumps(header, sort_keys=True)})
+    save_tensors(path, tensors, FORMAT | {HEADER: json.dumps(header, sort_keys=True)})
     keys = ("base_model", "num_frames", "rank", "alpha", "rotate", "sha256")
     return MotionInfo("difference", **{key: header[key] for key in keys}, metadata=header)
-
-
-def _save(path: Path, tensors: dict[str, Tensor], header: dict[str, str]) -> None:
-    with replaced(path) as temporary:
-        try:
-            save_file(tensors, temporary, metadata={"format": "pt", **header})  # other loaders insist on this "format"
-        except SafetensorError as error:  # what a full disk is called here
-            raise OSError(str(error)) from error

@@ -18,7 +18,7 @@ from pathlib import Path
 
 import torch
 from safetensors import SafetensorError
-from safetensors.torch import load_file, save_file
+from safetensors.torch import load_file
 from torch import Tensor
 from torch.nn import functional
 
@@ -46,7 +46,7 @@ from gen_inbetween.interpolation.interpolator import (
 )
 from gen_inbetween.interpolation.networks.motion_refinement import MULTIPLE, Refinement
 from gen_inbetween.interpolation.warping import rescale, rescale_flow, warp
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_tensors
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.outputs import check_output
 from gen_inbetween.runtime.trust.limits import UntrustedError, check_weights, open_tensors, shorten
@@ -147,9 +147,7 @@ def write_refinement(path: Path, refinement: Refinement, recipe: str) -> None:
     OutputError: it cannot be written, or is somebody else's file.
     """
     check_output(path, manifest=False)
-    weights = {name: value.half().contiguous() for name, value in refinement.state_dict().items()}
-    with replaced(path) as temporary:
-        save_file(weights, temporary, {HEADER: recipe})
+    save_tensors(path, {name: value.half() for name, value in refinement.state_dict().items()}, {HEADER: recipe})
 
 
 def refinement_recipe(path: Path) -> str | None:

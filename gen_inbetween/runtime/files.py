@@ -17,7 +17,7 @@ import shutil
 import sys
 import threading
 import uuid
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -27,6 +27,7 @@ if sys.platform != "win32":
 
 if TYPE_CHECKING:
     from PIL import Image
+    from torch import Tensor
 
 SHORT = 64  # bytes of a name's stem that names made from it carry
 LONGEST = 255  # bytes of a name on the usual file systems, where the system does not say
@@ -341,6 +342,19 @@ def read_kept(path: Path) -> dict[str, Any]:
 def write_json_lines(path: str | os.PathLike[str], rows: Iterable[Any]) -> Path:
     """Write each value as one line of JSON, as `write_text` does."""
     return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
+
+
+def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> Path:
+    """Write tensors as a safetensors file, whole or not at all. OutputError: it cannot be written."""
+    from safetensors import SafetensorError
+    from safetensors.torch import save_file
+
+    with replaced(path) as temporary:
+        try:
+            save_file({name: tensor.contiguous() for name, tensor in tensors.items()}, temporary, dict(header))
+        except SafetensorError as error:  # what a full disk is called here
+            raise OSError(str(error)) from error
+    return Path(path)
 
 
 def save_image(path: str | os.PathLike[str], image: Image.Image) -> Path:

@@ -13,6 +13,7 @@ takes away noise of the input, which a trained network would turn into flicker.
 
 from __future__ import annotations
 
+import math
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from dataclasses import dataclass
@@ -43,15 +44,14 @@ def flow_between(source: Picture, target: Picture) -> Flow:
 
 def strew(mask: NDArray[np.bool_], distance: float, generator: np.random.Generator) -> Points:
     """Random points of a mask (H, W), no two nearer than `distance` pixels."""
-    inside = np.argwhere(mask)
-    cell = distance / np.sqrt(2)
-    taken: dict[tuple[int, int], NDArray[np.float64]] = {}
-    for y, x in generator.permutation(inside)[:TRIES]:
-        point = np.array([x, y]) + generator.uniform(-0.5, 0.5, 2)
-        column, row = (int(v // cell) for v in point)
+    tries = generator.permutation(np.argwhere(mask))[:TRIES, ::-1]
+    cell = distance / math.sqrt(2)
+    taken: dict[tuple[int, int], tuple[float, float]] = {}
+    for x, y in (tries + generator.uniform(-0.5, 0.5, tries.shape)).tolist():
+        column, row = int(x // cell), int(y // cell)
         near = (taken.get((column + i, row + j)) for i in range(-2, 3) for j in range(-2, 3))
-        if all(other is None or np.linalg.norm(other - point) >= distance for other in near):
-            taken[column, row] = point
+        if all(other is None or math.hypot(other[0] - x, other[1] - y) >= distance for other in near):
+            taken[column, row] = (x, y)
     return np.array(list(taken.values()), np.float32).reshape(-1, 2)
 
 
@@ -67,7 +67,7 @@ class GuidePoints:
     def draw(self, frame: int) -> Picture:
         """The guide picture of a frame; points of later keyframes lie underneath."""
         height, width = self.size
-        picture = np.zeros((height, width, 3), np.float32)
+        picture = np.zeros((3, height, width), np.float32)
         radius = int(np.ceil(CUTOFF * self.sigma))
         for (x, y), colour in zip(self.positions[frame][::-1], self.colours[::-1], strict=True):
             if not np.isfinite(x):
@@ -76,10 +76,11 @@ class GuidePoints:
             top, bottom = max(0, int(y) - radius), min(height, int(y) + radius + 1)
             if left >= right or top >= bottom:
                 continue
-            squares = (np.arange(left, right) - x)[None] ** 2 + (np.arange(top, bottom) - y)[:, None] ** 2
-            weight = np.exp(-squares / self.sigma**2)[..., None].astype(np.float32)
-            picture[top:bottom, left:right] += weight * (colour - picture[top:bottom, left:right])
-        return np.round(picture * 255).astype(np.uint8)
+            across = np.exp(-np.square((np.arange(left, right) - x) / self.sigma))
+            down = np.exp(-np.square((np.arange(top, bottom) - y) / self.sigma))
+            part = picture[:, top:bottom, left:right]
+            part += np.outer(down, across).astype(np.float32) * (colour[:, None, None] - part)
+        return np.round(picture.transpose(1, 2, 0) * 255).astype(np.uint8)
 
 
 def carry_points(

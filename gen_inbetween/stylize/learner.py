@@ -26,7 +26,7 @@ from gen_inbetween.stylize.losses import (
     open_perceptual,
 )
 from gen_inbetween.stylize.network import PatchDiscriminator, StyleNetwork, translate
-from gen_inbetween.stylize.settings import Look, StyleSettings
+from gen_inbetween.stylize.settings import Look, StyleError, StyleSettings
 
 
 class Learner:
@@ -100,9 +100,15 @@ class Learner:
         return sum(errors) / len(errors)
 
     def look(self) -> Look:
-        """Judge, and keep the network if it is the best so far; without judges the latest is."""
+        """Judge, and keep the network if it is the best so far; without judges the latest is.
+
+        StyleError: learning came to numbers that are none before there was anything to keep.
+        """
         error = self.error()
-        best = error is None or self.best_error is None or error < self.best_error
+        finite = all(bool(value.isfinite().all()) for value in self.network.state_dict().values())
+        if not finite and not any(look.best for look in self.looks):
+            raise StyleError(f"learning diverged within {self.step} steps: expected a smaller learning_rate")
+        best = finite and (error is None or self.best_error is None or error < self.best_error)
         if best:
             self.best = {name: value.detach().clone() for name, value in self.network.state_dict().items()}
             self.best_error, self.best_step = error, self.step
@@ -146,15 +152,14 @@ class Learner:
         return {f"{part}.{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
 
     def load(self, tensors: dict[str, Tensor], step: int, seconds: float, looks: Sequence[Look]) -> None:
-        """Go on where a learner with this `state` was; of one that had finished, its best network is all there is."""
+        """Go on where a learner with this `state` was. KeyError, RuntimeError: it is another's, or damaged."""
 
         def part(name: str) -> dict[str, Tensor]:
             return {key.removeprefix(name + "."): tensors[key] for key in tensors if key.startswith(name + ".")}
 
         self.best = part("best")
-        self.network.load_state_dict(part("network") or self.best)
-        if discriminator := part("discriminator"):
-            self.discriminator.load_state_dict(discriminator)
+        self.network.load_state_dict(part("network"))
+        self.discriminator.load_state_dict(part("discriminator"))
         for number, optimizer in enumerate(self.optimizers):
             state: dict[int, dict[str, Tensor]] = {}
             for name, value in part(f"optimizer{number}").items():

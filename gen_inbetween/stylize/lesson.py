@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field
 
 import numpy as np
 import torch
@@ -16,6 +16,9 @@ from gen_inbetween.interpolation.film import film_tensor
 from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.runtime.checks import check_whole
+from gen_inbetween.runtime.progress import track
+from gen_inbetween.stylize.carrying import Chain, carry_keys, mixed
 from gen_inbetween.stylize.examples import AWAY, ENOUGH, Example, Judge, carried, network_input
 from gen_inbetween.stylize.guides import Estimator, Flow, GuidePoints, carry_points, filter_in_time, flow_between
 from gen_inbetween.stylize.network import StyleNetwork, translate
@@ -24,6 +27,7 @@ from gen_inbetween.stylize.settings import DIS, StyleError, StyleSettings
 
 log = logging.getLogger("gen_inbetween")
 
+MOST_SEED = 10**12  # a step's own seed, a million times as large, has 64 bits
 SHOWN = 6  # frames of a preview
 SHOWN_SIDE = 256  # pixels of a side that are shown of each
 
@@ -37,20 +41,33 @@ class Lesson:
     points: GuidePoints | None
     shown: list[tuple[Picture, Picture | None]]  # what a preview shows: frames as the network sees them, and guides
     estimate: Estimator  # the optical flow along which frames are averaged
+    chains: dict[int, list[Chain]] = field(default_factory=dict)  # by frame: where it lies in keyframes, if carried
 
     def guide(self, number: int) -> Picture | None:
         """The guide picture of a frame, where guides are in use."""
         return None if self.points is None else self.points.draw(number)
 
 
-def prepare(film: Film, keys: Sequence[PaintedKey], settings: StyleSettings, seed: int, hold_out: int | None) -> Lesson:
+def prepare(
+    film: Film,
+    keys: Sequence[PaintedKey],
+    settings: StyleSettings,
+    seed: int,
+    hold_out: int | None,
+    *,
+    progress: bool = False,
+) -> Lesson:
     """Look through the film for what is learnt from: two passes at most, a few frames in memory.
 
     hold_out: a painted keyframe that is not learnt from but judges; None: frames near the keyframes judge, to which the
-    painting is carried by optical flow.
+    painting is carried by optical flow. progress: a bar for each pass.
 
-    StyleError: a keyframe that is held out but not there, or the only one; a film smaller than a patch.
+    StyleError: a keyframe that is held out but not there, or the only one; a film smaller than a patch. ValueError: a
+    seed that is no whole number from 0 to MOST_SEED.
     """
+    check_whole("seed", seed, 0, MOST_SEED)
+    if hold_out is not None:
+        hold_out = check_whole("hold_out", hold_out)
     if min(film.size) < settings.patch_size:
         raise StyleError(f"patches of {settings.patch_size} pixels do not fit into a film of {film.size}: patch_size")
     learnt = [key for key in keys if key.number != hold_out]
@@ -59,15 +76,19 @@ def prepare(film: Film, keys: Sequence[PaintedKey], settings: StyleSettings, see
     points, estimate = None, open_estimator(settings.optical_flow)
     if settings.guides:
         points = carry_points(
-            film.pictures(), {key.number: key.mask for key in learnt}, distance=settings.guide_distance,
-            sigma=settings.guide_sigma, seed=seed, estimate=estimate,
+            track(film.pictures(), "guides", film.count, shown=progress), {key.number: key.mask for key in learnt},
+            distance=settings.guide_distance, sigma=settings.guide_sigma, seed=seed, estimate=estimate,
         )  # fmt: skip
+    chains = {}
+    if settings.carry:
+        passed = track(film.pictures(), "carrying", film.count, shown=progress)
+        chains = carry_keys(passed, [key.number for key in learnt], settings.carry, estimate)
     near = {key.number + sign * away for key in keys for away in AWAY for sign in (1, -1)}
     shown = np.unique(np.linspace(0, film.count - 1, SHOWN).round().astype(int)).tolist()
     wanted = {key.number for key in keys} | near | set(shown)
-    needed = filtered(film, settings, estimate, wanted.__contains__)
+    needed = track(filtered(film, settings, estimate, wanted.__contains__), "keyframes", film.count, shown=progress)
     frames = {number: frame for number, frame in enumerate(needed) if number in wanted}
-    lesson = Lesson([], [], points, [], estimate)
+    lesson = Lesson([], [], points, [], estimate, chains)
     place = _window_around(learnt[0].mask)
     for number in shown:
         guide = lesson.guide(number)
@@ -158,10 +179,14 @@ def preview_of(network: StyleNetwork, lesson: Lesson, tile: int) -> Image.Image:
 def translated(
     film: Film, network: StyleNetwork, lesson: Lesson, settings: StyleSettings, begin: int = 0
 ) -> Iterator[Pixels]:
-    """All frames from `begin` on in the style, (H, W, 3 or 4) uint8; what is transparent stays so."""
+    """All frames from `begin` on in the style, (H, W, 3 or 4) uint8; what is transparent stays so.
+
+    Near keyframes that are carried, the paintings themselves are mixed in.
+    """
     frames = filtered(film, settings, lesson.estimate, lambda number: number >= begin)
     for number, (frame, (_, alpha)) in enumerate(zip(frames, film.with_alpha(), strict=True)):
         if number < begin:
             continue
         drawn = draw(network, frame, lesson.guide(number), settings.tile)
+        drawn = mixed(drawn, frame, number, lesson.chains.get(number, ()), lesson.examples, settings.carry)
         yield drawn if alpha is None else np.dstack([drawn, alpha])

@@ -2,11 +2,14 @@
 
 from __future__ import annotations
 
+import itertools
 import logging
+import signal
 import sys
 import time
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import replace
+from fractions import Fraction
 from pathlib import Path
 from typing import Any
 
@@ -30,6 +33,7 @@ from gen_inbetween.stylize.settings import Look, StyleError, StyleSettings
 log = logging.getLogger("gen_inbetween")
 
 PREVIEW_EVERY = 3.0  # seconds
+USUAL_RATE = 24  # frames a second, where nobody says
 POLL = 0.5  # seconds between looks at the painted files once nothing is left to learn
 
 
@@ -42,17 +46,19 @@ def watch(
     device: torch.device,
     preview: Path,
     *,
+    hold_out: int | None = None,
     until: Callable[[], bool] = lambda: False,
-) -> tuple[Learner, Lesson]:
+    progress: bool = False,
+) -> tuple[Learner, Lesson, list[PaintedKey]]:
     """Learn, and write `preview` every few seconds; when a painted file is saved anew, go on learning from it.
 
     Ends with Ctrl-C, or when `until` says so. A file that cannot be read is being saved: it is waited for.
 
     Returns:
-        The learner, whose best network is of the last paintings, and its lesson.
+        The learner, whose best network is of the last paintings, its lesson, and these paintings.
     """
     painted = read_keys(keys, masks, film.size, film.count)
-    lesson = prepare(film, painted, settings, seed, None)
+    lesson = prepare(film, painted, settings, seed, hold_out, progress=progress)
     learner = Learner(lesson.examples, lesson.judges, settings, seed, device)
     seen, drawn = _times(keys, masks), 0.0
 
@@ -73,13 +79,17 @@ def watch(
                 time.sleep(POLL)
             if (now := _times(keys, masks)) != seen:
                 try:
-                    painted = read_keys(keys, masks, film.size, film.count)
+                    latest = read_keys(keys, masks, film.size, film.count)
                 except (FrameError, StyleError) as error:
                     log.warning("%s; waiting for the file to be whole", error)
                     time.sleep(POLL)
                     continue
                 seen = now
-                lesson = _repainted(lesson, film, painted, settings, seed)
+                if _same_masks(painted, latest):
+                    lesson = _repainted(lesson, latest, hold_out)
+                else:  # and with them the points
+                    lesson = prepare(film, latest, settings, seed, hold_out, progress=progress)
+                painted = latest
                 learner.turn_to(lesson.examples, lesson.judges)
                 learner.settings = replace(settings, minutes=settings.minutes + learner.seconds / 60)
                 log.info("painted anew: learning goes on from step %d", learner.step)
@@ -87,17 +97,22 @@ def watch(
         log.info("watching stopped at step %d", learner.step)
     if not learner.looks:
         learner.look()
-    return learner, lesson
+    return learner, lesson, painted
 
 
-def _repainted(lesson: Lesson, film: Film, painted: Sequence[PaintedKey], settings: StyleSettings, seed: int) -> Lesson:
-    """The lesson of other paintings: all is looked through again only where masks, and with them points, changed."""
-    old = {example.number: example for example in lesson.examples}
-    if any(not np.array_equal(key.mask, old[key.number].mask) for key in painted):
-        return prepare(film, painted, settings, seed, None)
-    examples = {key.number: replace(old[key.number], painted=key.painted) for key in painted}
+def _same_masks(before: Sequence[PaintedKey], after: Sequence[PaintedKey]) -> bool:
+    return all(np.array_equal(one.mask, other.mask) for one, other in zip(before, after, strict=True))
+
+
+def _repainted(lesson: Lesson, painted: Sequence[PaintedKey], hold_out: int | None) -> Lesson:
+    """The lesson of other paintings under the same masks, without looking through the film again."""
+    by_number = {key.number: key for key in painted}
+    examples = {one.number: replace(one, painted=by_number[one.number].painted) for one in lesson.examples}
     judges = []
     for judge in lesson.judges:
+        if judge.keyframe == hold_out:
+            judges.append(replace(judge, wanted=by_number[hold_out].painted))
+            continue
         example = examples[judge.keyframe]
         wanted, known = carried(example.painted, example.mask, example.source, judge.source)
         judges.append(replace(judge, wanted=wanted, known=known))
@@ -110,31 +125,76 @@ def _times(*groups: Mapping[int, Path]) -> list[tuple[float, int]]:
     return [(path.stat().st_mtime, path.stat().st_size) if path.exists() else (0.0, 0) for path in files]
 
 
-def camera_frames(number: int) -> Iterator[Picture]:
-    """Frames of a camera, (H, W, 3) uint8, until it ends. StyleError: there is no such camera."""
+def open_camera(camera: int | str) -> tuple[Iterator[Picture], float]:
+    """Frames of a camera, (H, W, 3) uint8, until it ends, and how many it takes in a second.
+
+    camera: its number, or what else OpenCV opens, such as an address. StyleError: there is no such camera.
+    """
     cv2 = opencv()
-    camera = cv2.VideoCapture(number)
-    try:
-        if not camera.isOpened():
-            raise StyleError(f"no camera {number} can be opened: name another, or give a film")
-        while True:
-            good, frame = camera.read()
-            if not good:
-                return
-            yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
-    finally:
-        camera.release()
+    device = cv2.VideoCapture(camera)
+    if not device.isOpened():
+        device.release()
+        raise StyleError(f"no camera {camera} can be opened: name another, or give a film")
+
+    def frames() -> Iterator[Picture]:
+        try:
+            while True:
+                good, frame = device.read()
+                if not good:
+                    return
+                yield cv2.cvtColor(frame, cv2.COLOR_BGR2RGB)
+        finally:
+            device.release()
+
+    return frames(), device.get(cv2.CAP_PROP_FPS) or USUAL_RATE  # cameras that do not know it say 0
 
 
-def piped_frames(pipe: Any = None) -> Iterator[Picture]:
-    """Frames of a y4m stream, as they come. VideoError: it is none."""
+def open_pipe(pipe: Any = None) -> tuple[Iterator[Picture], Fraction]:
+    """Frames of a y4m stream, (H, W, 3) uint8, as they come, and how many are a second. VideoError: it is none."""
     try:
-        with av.open(pipe or sys.stdin.buffer, "r", format="yuv4mpegpipe") as container:
-            limit_decoder("standard input", container.streams.video[0].codec_context)
-            for frame in container.decode(video=0):
-                yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
-    except av.FFmpegError as error:
+        container = av.open(pipe or sys.stdin.buffer, "r", format="yuv4mpegpipe")
+        stream = container.streams.video[0]
+        limit_decoder("standard input", stream.codec_context)
+    except (av.FFmpegError, IndexError) as error:
         raise VideoError(f"standard input is no y4m stream: {error}") from error
+
+    def frames() -> Iterator[Picture]:
+        try:
+            with container:
+                for frame in container.decode(video=0):
+                    yield np.asarray(frame.to_ndarray(format="rgb24"), np.uint8)
+        except av.FFmpegError as error:
+            raise VideoError(f"the y4m stream on standard input is damaged: {error}") from error
+
+    return frames(), stream.average_rate or Fraction(USUAL_RATE)
+
+
+def in_real_time(
+    pictures: Iterator[Picture], rate: float, clock: Callable[[], float] = time.monotonic
+) -> Iterator[Picture]:
+    """Pictures that come when they can, some repeated, so that at `rate` a second they last as long as they took."""
+    began, given = clock(), 0
+    for picture in pictures:
+        due = max(given + 1, int((clock() - began) * rate))
+        yield from itertools.repeat(picture, due - given)
+        given = due
+
+
+def until_interrupted(frames: Iterator[Picture]) -> Iterator[Picture]:
+    """The frames until Ctrl-C, which ends them here, so that what was made of them is kept; a second one interrupts."""
+    stopped, before = False, signal.getsignal(signal.SIGINT)
+
+    def stop(*_: Any) -> None:
+        nonlocal stopped
+        stopped = True
+        signal.signal(signal.SIGINT, before)
+
+    if before is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, stop)
+    try:
+        yield from itertools.takewhile(lambda _: not stopped, frames)
+    finally:
+        signal.signal(signal.SIGINT, before)
 
 
 def translate_live(

@@ -8,6 +8,7 @@ others, and who opens it for another is told so.
 from __future__ import annotations
 
 import json
+from collections.abc import Sequence
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
@@ -15,9 +16,8 @@ from typing import TYPE_CHECKING, Any
 import torch
 from pydantic import TypeAdapter, ValidationError
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 
-from gen_inbetween.runtime.files import replaced
+from gen_inbetween.runtime.files import save_tensors
 from gen_inbetween.runtime.trust.limits import check_weights, open_tensors
 from gen_inbetween.stylize.network import StyleNetwork
 from gen_inbetween.stylize.sequence import Sequence256
@@ -27,7 +27,8 @@ if TYPE_CHECKING:
     from gen_inbetween.stylize.learner import Learner
 
 HEADER = "gen_inbetween_style"
-LEARNT = ("minutes", "steps", "patience", "check_every", "tile")  # settings that may change while learning goes on
+DRAWING = ("tile", "carry")  # settings that change nothing of what is learnt
+WHILE_LEARNING = ("minutes", "steps", "patience", "check_every", *DRAWING)  # those that may change as it goes on
 
 
 def header_of(path: Path) -> dict[str, Any]:
@@ -47,10 +48,7 @@ def header_of(path: Path) -> dict[str, Any]:
 
 
 def save(learner: Learner, sequence: Sequence256, path: Path, *, finished: bool) -> None:
-    """Write the best network and, unless it is finished, the state to go on from."""
-    tensors = learner.state()
-    if finished:
-        tensors = {name: value for name, value in tensors.items() if name.startswith("best.")}
+    """Write the best network and the state to go on from; `finished`: learning came to its end, or was ended."""
     said = {
         **sequence._asdict(),
         "inputs": learner.inputs,
@@ -61,25 +59,30 @@ def save(learner: Learner, sequence: Sequence256, path: Path, *, finished: bool)
         "looks": [asdict(look) for look in learner.looks],
         "finished": finished,
     }
-    with replaced(path) as temporary:
-        metadata = {HEADER: json.dumps(said)}
-        save_file({name: value.cpu().contiguous() for name, value in tensors.items()}, temporary, metadata)
+    save_tensors(path, {name: value.cpu() for name, value in learner.state().items()}, {HEADER: json.dumps(said)})
 
 
 def go_on(learner: Learner, sequence: Sequence256, path: Path) -> bool:
     """Load what a file holds of the same sequence, settings and seed; whether there is nothing left to learn.
 
-    A file that is finished is taken as it is only where minutes and steps are the same, too.
+    Where minutes, steps or patience are other ones, a file that is finished goes on as far as these reach; one that has
+    taken more steps than are asked for begins anew.
+    StyleError: the file is damaged, no style, or a folder.
     """
+    if path.is_dir():
+        raise StyleError(f"{path} is a folder: expected the name of a file for the style")
     if not path.is_file():
         return False
     said = header_of(path)
-    same = (said["film"], said["keys"], said["seed"]) == (*sequence, learner.seed)
     mine, theirs = learner.settings, said["settings"]
-    if not same or (mine != theirs if said["finished"] else _what_is_learnt(mine) != _what_is_learnt(theirs)):
+    same = (said["film"], said["keys"], said["seed"]) == (*sequence, learner.seed)
+    if not same or said["step"] > mine.steps or _all_but(WHILE_LEARNING, mine) != _all_but(WHILE_LEARNING, theirs):
         return False
-    learner.load(_tensors(path), said["step"], said["seconds"], said["looks"])
-    return bool(said["finished"])
+    try:
+        learner.load(_tensors(path), said["step"], said["seconds"], said["looks"])
+    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        raise StyleError(f"{path} is damaged: delete it, and learning begins anew") from error
+    return learner.finished or (bool(said["finished"]) and _all_but(DRAWING, mine) == _all_but(DRAWING, theirs))
 
 
 def open_style(path: Path, device: torch.device) -> tuple[StyleNetwork, dict[str, Any]]:
@@ -103,5 +106,5 @@ def _tensors(path: Path) -> dict[str, torch.Tensor]:
         return {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
-def _what_is_learnt(settings: StyleSettings) -> dict[str, Any]:
-    return {name: value for name, value in asdict(settings).items() if name not in LEARNT}
+def _all_but(names: Sequence[str], settings: StyleSettings) -> dict[str, Any]:
+    return {name: value for name, value in asdict(settings).items() if name not in names}

@@ -71,6 +71,8 @@ class StyleNetwork(nn.Module):
             nn.Conv2d(last, last, 3, 1, 1), nn.ReLU(), nn.BatchNorm2d(last),
             nn.Conv2d(last, last, 3, 1, 1), nn.ReLU(), nn.Conv2d(last, 3, 1),
         )  # fmt: skip
+        # On CPUs a fifth less time to learn, a quarter less to translate.
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     @property
     def reach(self) -> int:
@@ -80,6 +82,7 @@ class StyleNetwork(nn.Module):
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, inputs, H, W) in [-1, 1], sides multiples of MULTIPLE -> (N, 3, H, W) in [-1, 1]."""
+        x = x.contiguous(memory_format=torch.channels_last)
         full = self.at_full(x)
         half = self.at_half(full)
         quarter = self.at_quarter(half)
@@ -100,6 +103,7 @@ class PatchDiscriminator(nn.Module):
             nn.Conv2d(second, third, 4, 1, 1), nn.InstanceNorm2d(third), nn.LeakyReLU(SLOPE),
             nn.Conv2d(third, 1, 4, 1, 1),
         )  # fmt: skip
+        self.to(memory_format=torch.channels_last)  # type: ignore[call-overload]
 
     def forward(self, x: Tensor) -> Tensor:
         """(N, 3, S, S) in [-1, 1], S of 24 or more -> (N, 1, s, s), 1 for painted."""

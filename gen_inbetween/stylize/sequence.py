@@ -14,6 +14,7 @@ from PIL import Image
 
 from gen_inbetween.media.image import Frame, load_image, open_image
 from gen_inbetween.media.reading.sequences import frame_numbers, image_files
+from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.hashing import frames_sha256, json_sha256, mask_sha256
 from gen_inbetween.stylize.settings import StyleError
 
@@ -42,14 +43,18 @@ def read_keys(keys: Keys, masks: Mapping[int, Frame] | None, size: tuple[int, in
     """
     if not keys:
         raise StyleError("expected one painted keyframe or more, for example --key 12=painted.png; got none")
+    for name, given in (("keyframes", keys), ("masks", masks or {})):
+        if not isinstance(given, Mapping):
+            raise StyleError(f"expected {name} as pictures by the number of their frame, got {given!r:.60}")
     masks = masks or {}
+    keys, masks = ({_number(number): picture for number, picture in given.items()} for given in (keys, masks))
     if stray := sorted(set(masks) - set(keys)):
         raise StyleError(f"a mask is given for frame {stray[0]}, which has no painted keyframe: give one, or no mask")
     return [_read_key(number, keys[number], masks.get(number), size, count) for number in sorted(keys)]
 
 
 def _read_key(number: int, key: Frame, mask: Frame | None, size: tuple[int, int], count: int) -> PaintedKey:
-    if isinstance(number, bool) or not isinstance(number, int) or not 0 <= number < count:
+    if not 0 <= number < count:
         raise StyleError(f"keyframe {number!r} is outside the film, whose frames are 0 to {count - 1}")
     painted = open_image(key)
     _check_size(painted, size, f"the painted keyframe {number}")
@@ -57,12 +62,21 @@ def _read_key(number: int, key: Frame, mask: Frame | None, size: tuple[int, int]
     if painted.mode == "RGBA":
         where &= np.asarray(painted)[..., 3] >= 128
     if mask is not None:
+        if isinstance(mask, np.ndarray) and mask.dtype == bool:
+            mask = mask.astype(np.uint8) * 255
         picture = load_image(mask, background=(0, 0, 0)).convert("L")
         _check_size(picture, size, f"the mask of keyframe {number}")
         where &= np.asarray(picture) >= 128
     if not where.any():
         raise StyleError(f"the mask of keyframe {number} is empty: paint what is to be learnt white in it")
     return PaintedKey(number, np.asarray(painted.convert("RGB")), where)
+
+
+def _number(number: object) -> int:
+    try:
+        return check_whole("the number of a painted frame", number)
+    except ValueError as error:
+        raise StyleError(str(error)) from error
 
 
 def _check_size(picture: Image.Image, size: tuple[int, int], what: str) -> None:
@@ -150,10 +164,20 @@ class Film:
         self.size = next(read()).size
 
     def with_alpha(self) -> Iterator[tuple[Picture, NDArray[np.uint8] | None]]:
-        """(colour, alpha (H, W) or None) of every frame in order."""
+        """(colour, alpha (H, W) or None) of every frame in order.
+
+        StyleError: fewer than there should be.
+        """
+        count = 0
         for frame in self._read():
+            count += 1
             pixels = np.asarray(frame)
             yield np.ascontiguousarray(pixels[..., :3]), (pixels[..., 3] if pixels.shape[-1] == 4 else None)
+        if count < self.count:
+            raise StyleError(
+                f"the film is damaged: {count} of its {self.count} frames can be read; cut off what cannot, or "
+                "write it anew"
+            )
 
     def pictures(self) -> Iterator[Picture]:
         """Colour alone, of every frame in order."""

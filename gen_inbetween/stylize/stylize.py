@@ -2,6 +2,7 @@
 
     clip = stylize("walk.mp4", {12: "painted.png"}, minutes=2)          # a short film, in memory
     stylize_video("walk.mp4", "out.mp4", {12: "painted.png"})            # any length, with its sound
+    watch_video("walk.mp4", "out.mp4", {12: Path("painted.png")}, preview=Path("look.png"))    # paint, and watch
 
 Frames are translated one by one and in any order; nothing is handed from frame to frame, so that nothing drifts.
 """
@@ -42,7 +43,9 @@ from gen_inbetween.runtime.progress import track
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.learning import OnLook, learn
 from gen_inbetween.stylize.lesson import Lesson, open_estimator, prepare, translated
+from gen_inbetween.stylize.live import watch
 from gen_inbetween.stylize.model_file import open_style
+from gen_inbetween.stylize.model_file import save as save_style
 from gen_inbetween.stylize.sequence import Film, Keys, PaintedKey, Sequence256, read_keys, sequence_of
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
 
@@ -91,7 +94,7 @@ def stylize(
     keys = read_keys(keyframes, masks, film.size, film.count)
     digest = images_sha256(frames)
     sequence = sequence_of(digest, keys)
-    lesson = prepare(film, keys, told, seed, hold_out)
+    lesson = prepare(film, keys, told, seed, hold_out, progress=progress)
     file = None if model_file is None else Path(model_file)
     with nullcontext() if file is None else reserved(file):
         learner = learn(
@@ -140,17 +143,53 @@ def stylize_video(
     """
     path, out, told = Path(path), Path(out), _settings(settings, minutes, steps)
     file = path_of_style(out) if model_file is None else Path(model_file)
-    inputs = with_images([path, *_paths(keyframes), *_paths(masks or {})])
-    check_video_output(out)
-    check_output(place_of(out), inputs, overwrite=overwrite)
-    check_output(file, [*inputs, place_of(out)], overwrite=overwrite, manifest=False)
+    _check_outputs(out, file, [path, *_paths(keyframes), *_paths(masks)], overwrite)
     opened = open_device(device)
     work = _Work(path, out, video, folder_rate, interlaced)
     keys = read_keys(keyframes, masks, work.film.size, work.film.count)
     sequence = sequence_of(work.sha256, keys)
-    lesson = prepare(work.film, keys, told, seed, hold_out)
+    lesson = prepare(work.film, keys, told, seed, hold_out, progress=progress)
     with reserved(file):  # two films may name one file
         learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
+    draw = partial(translated, work.film, learner.best_network(), lesson, told)
+    return work.write(draw, _said(learner, keys, sequence, hold_out), progress)
+
+
+@reserving(place_of)
+def watch_video(
+    path: str | os.PathLike[str],
+    out: str | os.PathLike[str],
+    keyframes: Mapping[int, Path],
+    masks: Mapping[int, Path] | None = None,
+    *,
+    preview: Path,
+    settings: StyleSettings | None = None,
+    seed: int = 0,
+    hold_out: int | None = None,
+    device: str | torch.device | None = None,
+    model_file: str | os.PathLike[str] | None = None,
+    overwrite: bool = False,
+    progress: bool = True,
+    video: VideoOptions = PLAIN,
+    until: Callable[[], bool] = lambda: False,
+) -> dict[str, Any]:
+    """`stylize_video` that learns on whenever a painted file is saved, until Ctrl-C; then it writes the film.
+
+    Args:
+        preview: rewritten every few seconds. until: asked now and then whether to end.
+        others: as `stylize_video` has them.
+    """
+    path, out, told, masks = Path(path), Path(out), _settings(settings, None, None), masks or {}
+    file = path_of_style(out) if model_file is None else Path(model_file)
+    _check_outputs(out, file, [path, *keyframes.values(), *masks.values()], overwrite)
+    opened = open_device(device)
+    work = _Work(path, out, video, None, "deinterlace")
+    with reserved(file):
+        learner, lesson, keys = watch(
+            work.film, keyframes, masks, told, seed, opened, preview, hold_out=hold_out, until=until, progress=progress
+        )
+        sequence = sequence_of(work.sha256, keys)
+        save_style(learner, sequence, file, finished=True)
     draw = partial(translated, work.film, learner.best_network(), lesson, told)
     return work.write(draw, _said(learner, keys, sequence, hold_out), progress)
 
@@ -226,6 +265,14 @@ class _Work:
         return record
 
 
+def _check_outputs(out: Path, style: Path, inputs: Sequence[Any], overwrite: bool) -> None:
+    """That the film and its style can be written, and replace no input."""
+    inputs = with_images(inputs)
+    check_video_output(out)
+    check_output(place_of(out), inputs, overwrite=overwrite)
+    check_output(style, [*inputs, place_of(out)], overwrite=overwrite, manifest=False)
+
+
 def path_of_style(out: Path) -> Path:
     """Where the style of an output is kept: beside it."""
     return out.with_name(out.name + ".style.safetensors")
@@ -237,11 +284,14 @@ def _clip_of(video: str | os.PathLike[str] | Sequence[Frame]) -> Clip:
     return Clip(open_images(video), DEFAULT_RATE)
 
 
-def _paths(pictures: Mapping[int, Frame]) -> list[str | os.PathLike[str]]:
-    return [picture for picture in pictures.values() if isinstance(picture, str | os.PathLike)]
+def _paths(pictures: Mapping[int, Frame] | None) -> list[str | os.PathLike[str]]:
+    values = pictures.values() if isinstance(pictures, Mapping) else ()  # `read_keys` refuses others
+    return [picture for picture in values if isinstance(picture, str | os.PathLike)]
 
 
 def _settings(settings: StyleSettings | None, minutes: float | None, steps: int | None) -> StyleSettings:
+    if not isinstance(settings, StyleSettings | None):
+        raise StyleError(f"expected settings as StyleSettings(...), got {settings!r:.60}")
     told = {name: value for name, value in (("minutes", minutes), ("steps", steps)) if value is not None}
     return from_mapping(StyleSettings, {**asdict(settings or StyleSettings()), **told}, where="stylize")
 

@@ -16,14 +16,13 @@ from pathlib import Path
 from typing import Any, NamedTuple
 
 import torch
-from safetensors.torch import save_file
 from torch import Tensor
 from tqdm import tqdm
 
 from gen_inbetween.data.clips import Clips, DataError, TrainingClip
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning, added_time_ids, embed_frames, encode_latents
 from gen_inbetween.diffusion.motion_files import open_weights
-from gen_inbetween.runtime.files import replaced, write_json
+from gen_inbetween.runtime.files import save_tensors, write_json
 from gen_inbetween.training.sample_order import KEYFRAMES, seeded
 
 INDEX = "latents.json"
@@ -162,8 +161,7 @@ def write_shard(
     first = shard * CLIPS_PER_SHARD
     part = [encode(index) for index in range(first, min(first + CLIPS_PER_SHARD, clips))]
     stacked = dict(zip(EncodedClip._fields, map(torch.stack, zip(*part, strict=True)), strict=True))
-    with replaced(path) as temporary:
-        save_file(stacked, temporary, metadata={"identity": identity_text})
+    save_tensors(path, stacked, {"identity": identity_text})
 
 
 def shard_path(folder: Path, shard: int) -> Path:

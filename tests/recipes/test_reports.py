@@ -37,6 +37,7 @@ REPORTS = {
     "click_report": page("", "jsonl", "jpg"),
     "doubt_report": page("trials.jsonl"),
     "film_report": page("windows.jsonl"),
+    "film_speed": page()._replace(work="measured"),
     "flow_claims": Written("--output", "", ("claims.md", "claims.json")),
     "flow_report": page("psnr.png"),
     "frontier": page("", "png", option="--page"),

@@ -3,11 +3,14 @@
 from __future__ import annotations
 
 import io
+import os
+import signal
 import threading
 import time
 from dataclasses import replace
 
 import av
+import cv2
 import numpy as np
 import pytest
 import torch
@@ -15,15 +18,17 @@ from PIL import Image
 from typer.testing import CliRunner
 
 from gen_inbetween.cli.app import app
+from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import save_image
 from gen_inbetween.stylize.lesson import prepare
-from gen_inbetween.stylize.live import camera_frames, piped_frames, translate_live, watch
+from gen_inbetween.stylize.live import in_real_time, open_camera, open_pipe, translate_live, until_interrupted, watch
 from gen_inbetween.stylize.network import StyleNetwork
-from gen_inbetween.stylize.search import points_of, search
-from gen_inbetween.stylize.search_report import write_search
+from gen_inbetween.stylize.search import points_of, search, write_search
 from gen_inbetween.stylize.sequence import Film, read_keys
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
+from gen_inbetween.stylize.stylize import path_of_style, stylize, watch_video
+from tests.film_cases import write_film
 
 TINY = StyleSettings(
     widths=(8, 12, 16, 16, 12, 8), blocks=1, batch_size=2, patch_size=24, perceptual="none", check_every=5, steps=10
@@ -59,7 +64,7 @@ def test_learning_goes_on_when_the_painting_is_saved_anew(frames, painted, tmp_p
     finally:
         done.set()
         thread.join(60)
-    learner, lesson = learnt[0]
+    learner, lesson, keys = learnt[0]
     assert lesson.examples[0].painted[0, 0].tolist() == [250, 20, 20]
     assert lesson.judges and all(judge.wanted[judge.known].mean(0)[0] > 240 for judge in lesson.judges)
     assert learner.step > learner.best_step or learner.looks
@@ -78,8 +83,9 @@ def y4m(frames) -> io.BytesIO:
 
 def test_pictures_are_translated_as_they_come(frames, caplog):
     network = StyleNetwork(3, TINY.widths, TINY.blocks, TINY.head_kernel).eval()
-    coming = list(piped_frames(y4m(frames)))
-    assert len(coming) == len(frames)
+    stream, rate = open_pipe(y4m(frames))
+    coming = list(stream)
+    assert len(coming) == len(frames) and rate == 8
     assert np.abs(coming[2].astype(int) - frames[2]).mean() < 3
     with caplog.at_level("INFO"):
         drawn = list(translate_live(iter(coming), network, 3, 512, every=0))
@@ -88,12 +94,64 @@ def test_pictures_are_translated_as_they_come(frames, caplog):
     with pytest.raises(StyleError, match="learnt with guides"):
         translate_live(iter(coming), network, 6, 512)
     with pytest.raises(VideoError, match="no y4m stream"):
-        next(piped_frames(io.BytesIO(b"not a film at all")))
+        open_pipe(io.BytesIO(b"not a film at all"))
+
+
+def test_a_camera_is_read_as_opencv_has_it(frames, painted, tmp_path, monkeypatch):
+    Clip([Image.fromarray(frame) for frame in frames], 8).save(tmp_path / "camera.mp4")
+    stream, rate = open_camera(str(tmp_path / "camera.mp4"))  # OpenCV opens devices and files by the same call
+    seen = list(stream)
+    assert len(seen) == len(frames) and rate == 8
+    assert np.abs(seen[2].astype(int) - frames[2]).mean() < 8  # red is red
+    device = cv2.VideoCapture
+    monkeypatch.setattr(cv2, "VideoCapture", lambda number: device(str(tmp_path / "camera.mp4")))
+    plain = replace(TINY, guides=False, temporal_radius=0)
+    style = tmp_path / "s.safetensors"
+    stylize(frames, {3: painted[3]}, settings=plain, model_file=style, progress=False)
+    made = CliRunner().invoke(app, ["stylize", "--camera", "0", "--style", str(style), "-o", str(tmp_path / "o.mkv")])
+    assert made.exit_code == 0, made.output
+    drawn = Clip.open(tmp_path / "o.mkv")
+    assert len(drawn) >= len(frames) and drawn.fps == 8
+
+
+def test_live_pictures_last_as_long_as_they_took():
+    times = iter([0.0, 0.55, 0.58, 1.0])
+    assert list(in_real_time(iter("abc"), 10, lambda: next(times))) == [*"aaaaa", "b", *"cccc"]
+
+
+def test_ctrl_c_ends_a_camera_and_what_came_is_kept(monkeypatch):
+    before = signal.signal(signal.SIGINT, signal.default_int_handler)
+
+    def coming():
+        yield from "ab"
+        os.kill(os.getpid(), signal.SIGINT)
+        yield from "cd"
+
+    try:
+        assert list(until_interrupted(coming())) == ["a", "b"]
+        assert signal.getsignal(signal.SIGINT) is signal.default_int_handler
+    finally:
+        signal.signal(signal.SIGINT, before)
+
+
+def test_a_watched_film_is_written_with_its_sound(frames, painted, tmp_path):
+    film = write_film(tmp_path / "film.mp4", [Image.fromarray(frame) for frame in frames], tone=0.3)
+    out, preview = tmp_path / "out.mp4", tmp_path / "look.png"
+    painted[3].save(tmp_path / "k3.png")
+    painted[6].save(tmp_path / "k6.png")
+    keys = {3: tmp_path / "k3.png", 6: tmp_path / "k6.png"}
+    told = watch_video(
+        film, out, keys, preview=preview, settings=TINY, hold_out=6, progress=False, until=preview.exists
+    )
+    assert told["style"]["frames"] == [3, 6] and told["style"]["hold_out"] == 6
+    with av.open(str(out)) as container:
+        assert len(container.streams.audio) == 1 and container.streams.video[0].frames == len(frames)
+    assert path_of_style(out).is_file()
 
 
 def test_a_camera_that_is_not_there_is_named():
     with pytest.raises(StyleError, match="no camera 77"):
-        next(camera_frames(77))
+        open_camera(77)
 
 
 def test_the_search_tries_what_it_says_and_writes_it_down(frames, painted, tmp_path):

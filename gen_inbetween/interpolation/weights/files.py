@@ -20,12 +20,11 @@ from typing import Annotated, Any
 import torch
 from pydantic import ConfigDict, Field, TypeAdapter
 from safetensors import SafetensorError
-from safetensors.torch import save_file
 from torch import Tensor
 from typing_extensions import NotRequired, TypedDict
 
 from gen_inbetween.interpolation.interpolator import InterpolatorError
-from gen_inbetween.runtime.files import replaced, write_json
+from gen_inbetween.runtime.files import save_tensors, write_json
 from gen_inbetween.runtime.outputs import check_output, path_beside
 from gen_inbetween.runtime.trust.limits import (
     UntrustedError,
@@ -158,10 +157,5 @@ def write_weights(
     OutputError: one of the two cannot be written, or is somebody else's.
     """
     check_output(path, overwrite=overwrite)
-    with replaced(path) as temporary:
-        save_file(
-            {name: tensor.contiguous() for name, tensor in tensors.items()},
-            temporary,
-            {HEADER: json.dumps(dict(record))},
-        )
+    save_tensors(path, tensors, {HEADER: json.dumps(dict(record))})
     write_json(path_beside(path), dict(record))

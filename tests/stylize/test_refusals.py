@@ -1,0 +1,163 @@
+"""What cannot be learnt, read or written: told in a line, and nothing is left half-written."""
+
+from __future__ import annotations
+
+import resource
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from PIL import Image
+from safetensors import safe_open
+from safetensors.torch import save_file
+from typer.testing import CliRunner
+
+from gen_inbetween.cli.app import app
+from gen_inbetween.runtime.files import OutputError, save_tensors, sweep
+from gen_inbetween.stylize import model_file
+from gen_inbetween.stylize.learner import Learner
+from gen_inbetween.stylize.lesson import prepare
+from gen_inbetween.stylize.search import search
+from gen_inbetween.stylize.sequence import Film, Sequence256, read_keys
+from gen_inbetween.stylize.settings import StyleError, StyleSettings
+from gen_inbetween.stylize.stylize import stylize
+
+TINY = StyleSettings(
+    widths=(8, 12, 16, 16, 12, 8), blocks=1, batch_size=2, patch_size=24, perceptual="none", minutes=5, check_every=4
+)
+CPU = torch.device("cpu")
+
+
+def learner_of(frames, painted, settings) -> Learner:
+    film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None)
+    return Learner(lesson.examples, lesson.judges, settings, 0, CPU)
+
+
+def test_a_film_that_ends_early_is_told_before_any_learning(frames):
+    film = Film(lambda: iter(Image.fromarray(frame) for frame in frames[:5]), 8)
+    with pytest.raises(StyleError, match="5 of its 8 frames can be read"):
+        list(film.pictures())
+
+
+@pytest.mark.parametrize(
+    ("keys", "masks", "message"),
+    [
+        ([3], None, "expected keyframes as pictures by the number of their frame"),
+        ({3: "painted"}, [3], "expected masks as pictures by the number"),
+        ({"3": "painted"}, None, "expected the number of a painted frame as a whole number, got '3'"),
+        ({3.0: "painted"}, None, "as a whole number, got 3.0"),
+        ({True: "painted"}, None, "as a whole number, got True"),
+    ],
+)
+def test_keyframes_that_are_none_are_told(frames, painted, keys, masks, message, tmp_path):
+    if isinstance(keys, dict):
+        keys = dict.fromkeys(keys, painted[3])
+    with pytest.raises(StyleError, match=message):
+        stylize(frames, keys, masks, settings=TINY, progress=False)
+
+
+def test_numbers_of_numpy_are_numbers(frames, painted):
+    size, count = (48, 48), len(frames)
+    white = np.full((48, 48), 255, np.uint8)
+    (key,) = read_keys({np.int64(3): painted[3]}, {np.int32(3): white}, size, count)
+    assert key.number == 3 and type(key.number) is int and key.mask.all()
+    (key,) = read_keys({3: painted[3]}, {3: np.eye(48, dtype=bool)}, size, count)
+    assert key.mask.sum() == 48
+
+
+@pytest.mark.parametrize("seed", [-1, 10**30, 1.5, "a"])
+def test_seeds_that_are_none_are_told(frames, painted, seed):
+    with pytest.raises(ValueError, match="expected seed as a whole number from 0 to"):
+        stylize(frames, {3: painted[3]}, settings=TINY, seed=seed, progress=False)
+
+
+def test_learning_that_diverges_is_told_and_a_search_goes_on(frames, painted):
+    wild = replace(TINY, learning_rate=1e20, steps=8)
+    with pytest.raises(StyleError, match="learning diverged within 4 steps: expected a smaller learning_rate"):
+        stylize(frames, {3: painted[3]}, settings=wild, progress=False)
+    learner = learner_of(frames, painted, TINY)
+    film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None)
+    grid = {"learning_rate": (1e-3, 1e20)}
+    tame, torn = search(lesson, replace(TINY, steps=4), 0, CPU, minutes=1, grid=grid)
+    assert np.isfinite(tame.error) and torn.error == np.inf
+    learner.take_step()
+    learner.look()
+    with torch.no_grad():
+        next(learner.network.parameters()).fill_(float("nan"))
+    assert not learner.look().best and learner.best_step == 1  # what was good is kept
+
+
+def test_a_finished_style_goes_on_with_more_and_begins_anew_with_fewer(frames, painted, tmp_path):
+    file, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
+    learner = learner_of(frames, painted, replace(TINY, steps=4))
+    learner.learn()
+    model_file.save(learner, sequence, file, finished=True)
+    more = learner_of(frames, painted, replace(TINY, steps=8))
+    assert not model_file.go_on(more, sequence, file) and more.step == 4
+    more.learn()
+    whole = learner_of(frames, painted, replace(TINY, steps=8))
+    whole.learn()
+    for name, value in whole.network.state_dict().items():
+        assert torch.equal(value, more.network.state_dict()[name]), name
+    model_file.save(more, sequence, file, finished=True)
+    fewer = learner_of(frames, painted, replace(TINY, steps=4))
+    assert not model_file.go_on(fewer, sequence, file) and fewer.step == 0
+    other_tiles = learner_of(frames, painted, replace(TINY, steps=8, tile=64, carry=3))
+    assert model_file.go_on(other_tiles, sequence, file)
+
+
+def test_settings_of_another_kind_are_told(frames, painted):
+    with pytest.raises(StyleError, match="expected settings as StyleSettings"):
+        stylize(frames, {3: painted[3]}, settings={"blocks": 1}, progress=False)
+
+
+def test_a_folder_in_place_of_a_style_is_told_before_learning(frames, painted, tmp_path):
+    with pytest.raises(StyleError, match="is a folder: expected the name of a file for the style"):
+        stylize(frames, {3: painted[3]}, settings=TINY, model_file=tmp_path, progress=False)
+
+
+def test_a_damaged_state_is_told(frames, painted, tmp_path):
+    path, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
+    learner = learner_of(frames, painted, replace(TINY, steps=4))
+    learner.learn()
+    model_file.save(learner, sequence, path, finished=False)
+    with safe_open(path, "pt") as file:
+        said, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    save_file({name: value for name, value in tensors.items() if not name.startswith("network.")}, path, said)
+    with pytest.raises(StyleError, match="is damaged: delete it"):
+        model_file.go_on(learner_of(frames, painted, replace(TINY, steps=8)), sequence, path)
+
+
+@pytest.fixture
+def small_disk():
+    """Files take `limit` bytes and no more, as on a full disk."""
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    yield lambda limit: resource.setrlimit(resource.RLIMIT_FSIZE, (limit, hard))
+    resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+
+
+def test_weights_on_a_full_disk_are_told_and_leave_nothing(tmp_path, small_disk):
+    small_disk(2000)
+    with pytest.raises(OutputError, match="could not write .*w.safetensors.*nothing was left"):
+        save_tensors(tmp_path / "w.safetensors", {"w": torch.zeros(10_000)}, {})
+    assert list(tmp_path.iterdir()) == []
+
+
+@pytest.mark.parametrize("learnt", [False, True])  # too little room for the style, and for the film
+def test_a_full_disk_is_told_in_a_line_and_leaves_no_half_film(film, small_disk, learnt):
+    words = [str(film / "film.mkv"), "--key", f"3={film / 'k3.png'}", "-o", str(film / "out.avi"), "--steps", "1"]
+    words += ["--set", "widths=[4,4,4,4,4,4]", "--set", "blocks=1", "--set", "batch_size=2", "--set", "patch_size=24"]
+    line = ["stylize", *words, "--set", "perceptual=none"]
+    if learnt:
+        assert CliRunner().invoke(app, line).exit_code == 0
+        (film / "out.avi").unlink()
+        (film / "out.avi.inbetween.json").unlink()
+    before = {path.name for path in film.iterdir()}
+    small_disk(2000)
+    refused = CliRunner().invoke(app, line)
+    assert refused.exit_code == 2 and "could not write" in refused.output, refused.output
+    sweep(film)
+    assert {path.name for path in film.iterdir()} == before
