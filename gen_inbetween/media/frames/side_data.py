@@ -14,7 +14,7 @@ def side_data_of(frame: Any) -> dict[str, bytes]:
     such circles, which in a large program is seldom: hundreds of frames, each of megabytes.
     """
     found: dict[str, bytes] = {}
-    for data in SideDataContainer(frame):
+    for data in SideDataContainer(frame):  # type: ignore[call-arg]  # which PyAV's stub leaves out
         if hasattr(data.type, "name"):  # newer than this PyAV knows: a bare number
             found.setdefault(data.type.name, bytes(data))
     return found
