@@ -48,6 +48,7 @@ lint: $(VENV)/installed
 	$(BIN)/mypy
 
 $(VENV)/torch: constraints.txt
+	@echo "Installing into $(VENV), once: some minutes and 2 to 8 GB, of which torch with its libraries for GPUs is the larger part."
 	test -x $(BIN)/python || $(PYTHON) -m venv $(VENV)
 	$(BIN)/python -m pip install --quiet -c constraints.txt torch uv # pip takes the torch that the machine's own settings name
 	touch $@

@@ -97,8 +97,10 @@ def run_core(node: dict[str, Any], fed: dict[str, Any], files: Callable[[str], A
     return ()
 
 
-def expand(io: Any, node: Any, live: dict[str, Any]) -> dict[str, Any]:
+def expand(io: Any, node: Any, live: dict[str, Any], *, linked: bool = False) -> dict[str, Any]:
     """Live inputs ("method": "gi", "method.renoise_steps": 2) as the arguments of `execute`.
+
+    linked: the values come from other nodes, which ComfyUI hands on as they are.
 
     AssertionError: an input that the schema has not, a required one that is missing and has no default, a value out of
     its range.
@@ -122,7 +124,8 @@ def expand(io: Any, node: Any, live: dict[str, Any]) -> dict[str, Any]:
             choices = options.get("options")
             assert "default" in options or (kind == "COMBO" and choices), f"{name} is missing"
             live[name] = options.get("default", choices[0] if choices else None)
-        check_value(name, kind, options, live[name])
+        if not linked:
+            check_value(name, kind, options, live[name])
     return io.build_nested_inputs(live, dynamic)
 
 

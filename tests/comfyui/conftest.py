@@ -137,11 +137,12 @@ def execute(nodes: dict[str, Any], comfy: SimpleNamespace, folders: Path) -> Any
     """`execute(node_id, "input.nested"=value, ...)`: a node run as ComfyUI runs it.
 
     Live inputs are expanded by the schema, nested as V3 nests them, and defaults filled in, in inference mode.
+    linked=True: they come from other nodes, and nobody has looked at them before.
     """
 
-    def run(node_id: str, **live: Any) -> tuple[Any, ...]:
+    def run(node_id: str, *, linked: bool = False, **live: Any) -> tuple[Any, ...]:
         node = nodes[node_id]
-        values = expand(comfy.io, node, live)
+        values = expand(comfy.io, node, live, linked=linked)
         with torch.inference_mode():
             output = node.EXECUTE_NORMALIZED(**values)
         assert len(output.args) == len(node.GET_SCHEMA().outputs)

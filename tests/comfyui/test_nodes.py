@@ -264,6 +264,21 @@ def test_models_and_motions_are_found_in_comfyui_s_folders(execute, nodes, folde
     }  # fmt: skip
 
 
+@pytest.mark.slow
+def test_the_single_file_that_users_own_opens_and_runs(execute, folders):
+    """svd_xt.safetensors in models/checkpoints; here a tiny one under the published names."""
+    from single_file_cases import drawn_parts, published
+
+    save_file(published(drawn_parts()), folders / "models" / "checkpoints" / "svd_xt.safetensors")
+    (model,) = execute("GenInbetweenLoadModel", model="svd_xt.safetensors", motion="none")
+    assert model.model == str(folders / "models" / "checkpoints" / "svd_xt.safetensors")
+    pair = {"keyframes.keyframe0": image(1), "keyframes.keyframe1": image(2)}
+    few = {"method": "trf", "method.num_inference_steps": 1, "method.renoise_steps": 0}
+    frames, _, manifest = execute("GenInbetween", model=model, num_frames=3, width=64, height=64, **pair, **few)
+    assert frames.shape == (3, 64, 64, 3) and frames.isfinite().all()
+    assert json.loads(manifest)["settings"]["method"] == "trf"
+
+
 def test_a_checkpoint_of_another_model_is_named_for_what_it_is(execute, folders):
     tensors = {"conditioner.embedders.1.model.ln_final.weight": torch.zeros(1)}
     save_file(tensors, folders / "models" / "checkpoints" / "sdxl.safetensors")

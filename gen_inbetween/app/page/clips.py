@@ -13,12 +13,17 @@ from PIL import Image
 
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import lacking_model
+from gen_inbetween.generation.interpolate import LENGTH
 from gen_inbetween.generation.settings import DIFFUSION_ONLY, Settings
 from gen_inbetween.generation.stream import Progress, stream
 from gen_inbetween.interpolation.faults.faults import find_faults
 from gen_inbetween.interpolation.faults.words import faults_in_words
+from gen_inbetween.interpolation.registry import DEFAULT
+from gen_inbetween.interpolation.retiming.cost import pair_bytes
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import load_image
 from gen_inbetween.models.registry import SVD_REMEDY
+from gen_inbetween.runtime.devices import free_memory
 
 STRIP = (1200, 120)  # pixels at most, on the page
 STRIP_FRAMES = 12
@@ -46,11 +51,28 @@ def settle(pictures: Sequence[Image.Image], settings: dict[str, Any]) -> tuple[d
     return kept | {"method": INTERPOLATE}, sentence
 
 
+def check_memory(size: tuple[int, int], num_frames: int | None, interpolator: str | None) -> None:
+    """ValueError: to interpolate so many frames of this size (width, height) takes more memory than is free.
+
+    The page would be ended by the system, and everybody's runs with it.
+    """
+    count, free = num_frames or LENGTH, free_memory()
+    needed = pair_bytes(interpolator or DEFAULT, *size) + 3 * count * size[0] * size[1]
+    if free is not None and needed > free:
+        raise ValueError(
+            f"{count} frames of {size[0]}x{size[1]} take some {needed / 1e9:.1f} GB, and {free / 1e9:.1f} GB are free: "
+            "choose fewer frames, or smaller pictures"
+        )
+
+
 def clips_of(
     pictures: Sequence[Image.Image], seeds: int, settings: dict[str, Any]
 ) -> Generator[tuple[int, Progress], None, None]:
     """(number, progress) of the clips of several seeds, one after another."""
     seed = settings.get("seed", 0)
+    if settings.get("method") == INTERPOLATE:
+        size = settings.get("width", pictures[0].width), settings.get("height", pictures[0].height)
+        check_memory(size, settings.get("num_frames"), settings.get("interpolator"))
     for number in range(seeds):
         steps = stream(list(pictures), preview_every=1, **settings | {"seed": seed + number})
         with closing(steps):
@@ -72,7 +94,7 @@ def write_thumb(clip: Clip, path: Path) -> None:
     scale = THUMB / max(clip.size)
     size = (max(1, round(clip.size[0] * scale)), max(1, round(clip.size[1] * scale)))
     how = Image.Resampling.NEAREST if scale > 1 else Image.Resampling.LANCZOS
-    frames = [frame.convert("RGB").resize(size, how) for frame in clip]
+    frames = [load_image(frame).resize(size, how) for frame in clip]
     frames[0].save(path, save_all=True, append_images=frames[1:], duration=round(1000 / clip.fps), loop=0, quality=80)
 
 
@@ -82,7 +104,7 @@ def judged(clip: Clip) -> str:
         return "too short to be judged"
     scale = min(1.0, THUMB / max(clip.size))
     size = (max(16, round(clip.size[0] * scale)), max(16, round(clip.size[1] * scale)))
-    frames = np.stack([np.asarray(frame.convert("RGB").resize(size)) for frame in clip])
+    frames = np.stack([np.asarray(load_image(frame).resize(size)) for frame in clip])
     return faults_in_words(find_faults(frames, [frames[0], frames[-1]]))
 
 
@@ -93,7 +115,7 @@ def strip_of(clip: Clip) -> Image.Image:
     width = max(1, round(height * clip.size[0] / clip.size[1]))
     sheet = Image.new("RGB", (width * len(chosen), height))
     for place, number in enumerate(chosen):
-        sheet.paste(clip[int(number)].convert("RGB").resize((width, height)), (place * width, 0))
+        sheet.paste(load_image(clip[int(number)]).resize((width, height)), (place * width, 0))
     return shrunk(sheet)
 
 

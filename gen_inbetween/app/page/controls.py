@@ -30,12 +30,21 @@ from gen_inbetween.runtime.outputs import path_beside
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
+def uploaded(payload: Any) -> str | None:
+    """The file of a drop zone as it came; Gradio has checked that it is an upload."""
+    return payload.path if payload else None
+
+
 def picture_zone(label: str, elem_id: str, height: int = 240) -> Any:
     """A drop zone that is the preview."""
-    return gr.Image(
+    zone: Any = gr.Image(
         label=label, type="filepath", sources=["upload", "clipboard"], height=height, elem_id=elem_id,
         buttons=[], placeholder="Drop a picture here, or click", format="png",
     )  # fmt: skip
+    # Gradio would open the file itself: drop alpha, cut 16 bits to white, and of a file that is no picture say nothing.
+    # In place, for a class of our own would have Gradio write a stub beside this module.
+    zone.preprocess = uploaded
+    return zone
 
 
 def bundled(pair: str) -> tuple[Image.Image, Image.Image]:
@@ -66,12 +75,17 @@ def open_pictures(paths: Sequence[str | None], settings: PageSettings, wanted: s
         raise ValueError(f"{wanted}: missing here; drop a picture into each place")
     pictures = [open_image(path) for path in paths if path]  # as pictures: a manifest names no place of ours
     for picture in pictures:
-        if picture.width * picture.height > settings.max_megapixels * 1e6:
-            raise FrameError(
-                f"a picture has {picture.width} x {picture.height} pixels, and {settings.max_megapixels:g} million are "
-                "the limit here; make it smaller"
-            )
+        check_pixels(picture, settings)
     return pictures
+
+
+def check_pixels(picture: Image.Image, settings: PageSettings) -> None:
+    """FrameError: the picture is larger than the page allows."""
+    if picture.width * picture.height > settings.max_megapixels * 1e6:
+        raise FrameError(
+            f"a picture has {picture.width} x {picture.height} pixels, and {settings.max_megapixels:g} million are "
+            "the limit here; make it smaller"
+        )
 
 
 def curve_control(label: str, elem_id: str, value: str = "linear", *, visible: bool = True) -> Any:

@@ -49,15 +49,34 @@ button[aria-label^="Trim video"], button[aria-label^="Reset video"] { display: n
 #film-slider img { object-fit: contain !important; }
 button[role="tab"][aria-selected="true"] { color: #0b5cad !important; }
 .dark button[role="tab"][aria-selected="true"] { color: #9cc4ec !important; }
+:focus-visible { outline: 3px solid #0b5cad !important; outline-offset: 2px; }
+.dark :focus-visible { outline-color: #9cc4ec !important; }
 #head p { margin: 0; }
 #line { text-align: right; }
 """
 
 # Gradio names its empty places in a way that only something with a role may be named (aria-prohibited-attr).
+# A button that is switched off loses the focus: whoever works by keyboard goes on at the other one of the two.
 HEAD = """<script>
 const giveRoles = () => document.querySelectorAll('div[aria-label="Empty value"]:not([role])')
   .forEach((place) => place.setAttribute("role", "img"));
 new MutationObserver(giveRoles).observe(document.documentElement, { childList: true, subtree: true });
+let pressed = null;
+document.addEventListener("click", (event) => {
+  const button = event.target.closest('button[id$="-go"], button[id$="-stop"]');
+  if (button) pressed = event.detail === 0 ? button.id : null;
+}, true);
+const carryFocus = () => {
+  const button = pressed && document.getElementById(pressed);
+  const idle = document.activeElement === document.body || document.activeElement === button;
+  if (!button || !button.disabled || !idle) return;
+  const other = document.getElementById(pressed.replace(/-(go|stop)$/, (end) => end === "-go" ? "-stop" : "-go"));
+  if (!other || other.disabled) return;
+  other.focus();
+  pressed = other.id;
+};
+new MutationObserver(carryFocus)
+  .observe(document.documentElement, { attributes: true, attributeFilter: ["disabled"], subtree: true });
 </script>"""
 
 
@@ -131,6 +150,12 @@ def warm_up() -> None:
     import gen_inbetween.generation.sample  # noqa: F401
 
 
+def pass_by_proxies() -> None:
+    """Have Gradio's look at its own address go past the network's proxy, which knows nothing of this machine."""
+    for name in ("NO_PROXY", "no_proxy"):
+        os.environ[name] = ",".join(filter(None, [os.environ.get(name), "127.0.0.1,localhost,::1"]))
+
+
 def serve(
     settings: PageSettings,
     *,
@@ -146,11 +171,13 @@ def serve(
     """
     blocks, page = build_page(settings)
     threading.Thread(target=warm_up, daemon=True).start()
+    pass_by_proxies()
     blocks.launch(
         server_name=host, server_port=port, share=False, auth=auth, inbrowser=browser, quiet=True, ssr_mode=False,
         allowed_paths=[], blocked_paths=[str(page.files.parent / ".inbetween-folder.json")],
         max_file_size=int(settings.max_mb * 1e6), enable_monitoring=False, footer_links=[], show_error=False,
         run_history=False, mcp_server=False, app_kwargs={"middleware": [Middleware(OwnSourcesOnly)]},
         theme=theme(), css=CSS, head=HEAD, prevent_thread_lock=not wait,
+        _frontend=False,  # no look whether the page answers in 3 s: a busy machine fails it, with advice on share links
     )  # fmt: skip
     return blocks

@@ -9,6 +9,8 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
+from gen_inbetween.media.image import load_image
+
 BRUSHES: dict[str, str] = {
     "orange": "#e8590c",
     "blue": "#1971c2",
@@ -23,9 +25,9 @@ class PaintingError(ValueError):
 
 
 def picture_of(editor: Mapping[str, Any] | None) -> Image.Image | None:
-    """The picture that was painted on, RGB."""
+    """The picture that was painted on, RGB, over white where it is transparent."""
     background = None if not editor else editor.get("background")
-    return None if background is None else background.convert("RGB")
+    return None if background is None else load_image(background)
 
 
 def strokes_of(editor: Mapping[str, Any]) -> NDArray[np.uint8]:
@@ -47,7 +49,10 @@ def painted_masks(editor: Mapping[str, Any]) -> dict[str, NDArray[np.bool_]]:
     strokes, picture = strokes_of(editor), picture_of(editor)
     opaque = strokes[..., 3] > OPAQUE
     if not opaque.any():
-        raise PaintingError("nothing is painted: take the brush under the first picture and paint over a thing")
+        raise PaintingError(
+            "nothing is painted: take the brush at the left of the first picture and paint over a thing, or type where "
+            "it is under --click in the settings"
+        )
     colours = np.array([[int(code[k : k + 2], 16) for k in (1, 3, 5)] for code in BRUSHES.values()], np.int32)
     distance = np.abs(strokes[..., None, :3].astype(np.int32) - colours).sum(-1)
     nearest = distance.argmin(-1)
@@ -74,6 +79,28 @@ def dots_of(mask: NDArray[np.bool_]) -> list[tuple[float, float]]:
 
     labels, count = label(mask)
     return [(float(x), float(y)) for y, x in center_of_mass(mask, labels, range(1, count + 1))]
+
+
+def typed_points(text: str) -> list[tuple[float, float]]:
+    """Points "x,y" of things, one each, in the order of BRUSHES: for whoever has no mouse.
+
+    >>> typed_points("30,40; 12.5,8")
+    [(30.0, 40.0), (12.5, 8.0)]
+
+    PaintingError: something else, or more than there are colours.
+    """
+    points = []
+    for part in filter(None, (part.strip() for part in text.split(";"))):
+        try:
+            x, y = (float(number) for number in part.split(","))
+        except ValueError as error:
+            raise PaintingError(
+                f"--click: expected x,y in pixels of the first picture, several with semicolons between; got {part!r}"
+            ) from error
+        points.append((x, y))
+    if len(points) > len(BRUSHES):
+        raise PaintingError(f"--click: {len(BRUSHES)} things at most, got {len(points)} points")
+    return points
 
 
 def drawn_curve(editor: Mapping[str, Any] | None) -> str:

@@ -6,8 +6,8 @@ import logging
 import secrets
 import shutil
 import time
-from collections.abc import Callable, Generator, Sequence
-from contextlib import closing
+from collections.abc import Callable, Generator, Iterator, Sequence
+from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
 from typing import Any, TypeAlias
@@ -57,6 +57,15 @@ class Page:
         folder.mkdir(parents=True)
         return folder
 
+    @contextmanager
+    def keeping(self, out: Path) -> Iterator[None]:
+        """A run that writes `out`; where it leaves none, its folder goes, pieces and all: no run goes on there."""
+        try:
+            yield
+        finally:
+            if not out.exists():
+                shutil.rmtree(out.parent, ignore_errors=True)
+
     def tidy(self) -> None:
         """Delete uploads and results whose time is over."""
         limit = time.time() - 3600 * self.settings.keep_hours
@@ -96,8 +105,7 @@ def wire(page: Page, tab: str, bar: RunBar, make: Make, inputs: Sequence[Any], o
                 bar.stop: gr.Button(interactive=True)}  # fmt: skip
 
     def run(request: gr.Request, *values: Any) -> Generator[dict[Any, Any], None, None]:
-        key = key_of(request, tab)
-        ticket = page.line.start(key)
+        ticket = page.line.start(key_of(request, tab))
         if ticket is None:
             yield {bar.status: gr.skip()}
             return
@@ -111,20 +119,20 @@ def wire(page: Page, tab: str, bar: RunBar, make: Make, inputs: Sequence[Any], o
             log.debug("traceback", exc_info=True)
             said = status(error_in_words(error, uploads_in(values)), kind="error")
         finally:
-            page.line.leave(key)
+            page.line.leave(ticket)
         yield {bar.status: said, bar.go: gr.Button(interactive=True), bar.stop: gr.Button(interactive=False)}
 
     def stop(request: gr.Request) -> dict[Any, Any]:
-        key = key_of(request, tab)
-        if page.line.stop(key) == "working":
+        became = page.line.stop(key_of(request, tab))
+        if became == "working":
             return {bar.status: status("Stopping at the next step", kind="working")}
-        page.line.leave(key)
-        return {bar.status: status("Stopped before it began", kind="done"), bar.go: gr.Button(interactive=True),
-                bar.stop: gr.Button(interactive=False)}  # fmt: skip
+        said = status("Stopped before it began", kind="done") if became else gr.skip()  # it had ended by itself
+        return {bar.status: said, bar.go: gr.Button(interactive=True), bar.stop: gr.Button(interactive=False)}
 
     def refused(request: gr.Request) -> dict[Any, Any]:
         """Gradio refused a value, such as a number out of its range, before `run` was called."""
-        page.line.leave(key_of(request, tab))
+        if ticket := page.line.start(key_of(request, tab)):
+            page.line.leave(ticket)
         return {bar.status: status(REFUSED, kind="error"), bar.go: gr.Button(interactive=True),
                 bar.stop: gr.Button(interactive=False)}  # fmt: skip
 
@@ -144,8 +152,15 @@ def key_of(request: gr.Request, tab: str) -> tuple[str, str]:
 
 def uploads_in(values: Sequence[Any]) -> list[str]:
     """The paths among the values of a run, to be kept out of its messages."""
-    flat = [each for value in values for each in (value if isinstance(value, list | tuple) else [value])]
-    return [each for each in flat if isinstance(each, str) and "/" in each]
+    paths: list[str] = []
+    for value in values:
+        if isinstance(value, str):
+            paths += [value] if "/" in value else []
+        elif isinstance(value, list | tuple):
+            paths += uploads_in(value)
+        elif isinstance(value, dict):
+            paths += uploads_in(list(value.values()))
+    return paths
 
 
 def steps_of(steps: Generator[Step, None, None], stopped: Any) -> Generator[tuple[str, dict[Any, Any]], None, None]:

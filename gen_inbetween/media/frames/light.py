@@ -1,4 +1,4 @@
-"""Static and dynamic HDR metadata of frames.
+"""Side data of frames; static and dynamic HDR metadata among it.
 
 SMPTE ST 2086 names the display on which an HDR10 film was graded, CTA-861.3 its brightest pixel (MaxCLL) and frame
 (MaxFALL); both hold for the whole film and can be written again. Dolby Vision, HDR10+ and HDR Vivid describe each frame
@@ -11,7 +11,7 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
-from gen_inbetween.media.frames.side_data import side_data_of
+from av.sidedata.sidedata import SideDataContainer
 
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000  # steps of 0.00002 of CIE 1931, and of 0.0001 cd/m2, as ST 2086 counts
 _DYNAMIC = {
@@ -69,3 +69,16 @@ def _display(data: bytes) -> tuple[int, ...] | None:
         return None
     steps = [_CHROMATICITY] * 8 + [_LUMINANCE] * 2
     return tuple(round(step * numbers[2 * index] / numbers[2 * index + 1]) for index, step in enumerate(steps))
+
+
+def side_data_of(frame: Any) -> dict[str, bytes]:
+    """The side data of a decoded PyAV frame, by their names in FFmpeg; the first of each name.
+
+    Not by `frame.side_data`: the frame would hold it and be held by it, and so outlive its use until Python looks for
+    such circles, which in a large program is seldom: hundreds of frames, each of megabytes.
+    """
+    found: dict[str, bytes] = {}
+    for data in SideDataContainer(frame):  # type: ignore[call-arg]  # which PyAV's stub leaves out
+        if hasattr(data.type, "name"):  # newer than this PyAV knows: a bare number
+            found.setdefault(data.type.name, bytes(data))
+    return found

@@ -11,7 +11,7 @@ from typing import Any
 
 import numpy as np
 
-from gen_inbetween.media.frames.side_data import side_data_of
+from gen_inbetween.media.frames.light import side_data_of
 
 UPRIGHT = (False, False, False)
 

@@ -177,6 +177,33 @@ def test_methods_are_compared(address, context, tmp_path):
     assert "no svd-xt weights here" in wait_for_status(page, "compare", "Vibid need")
 
 
+def test_by_keyboard_alone_a_run_is_begun_and_stopped(address, context):
+    page = visit(context, address)
+    page.focus("#between-example")
+    page.keyboard.press("Enter")
+    page.wait_for_selector("#between-last img")
+    page.focus("#between-go")
+    page.keyboard.press("Space")
+    page.wait_for_function("document.activeElement.id === 'between-stop'")  # not lost with the button that went grey
+    assert page.evaluate("getComputedStyle(document.activeElement).outlineStyle") == "solid"
+    wait_for_status(page, "between", "Step ")
+    page.keyboard.press("Enter")
+    wait_for_status(page, "between", "Stopped")
+    page.wait_for_function("document.activeElement.id === 'between-go'")
+
+
+def test_a_file_that_is_no_picture_is_named(address, context, tmp_path):
+    (tmp_path / "notes.png").write_text("dear diary")
+    first, last = pair_of_pictures(tmp_path)
+    page = visit(context, address)
+    drop(page, "between-first", first)
+    with page.expect_response(lambda response: "/upload?" in response.url and response.ok):
+        page.set_input_files("#between-last input[type=file]", tmp_path / "notes.png")
+    page.wait_for_timeout(1000)
+    page.click("#between-go")
+    assert "Notes.png is not an image" in wait_for_status(page, "between", "Notes.png")
+
+
 TABS = ("Between pictures", "Film", "Move things", "Style", "Compare")
 
 
@@ -194,3 +221,15 @@ def test_nothing_serious_bars_people(address, context, tab):
         if each["impact"] in ("serious", "critical")
     }
     assert serious == {}, json.dumps(serious, indent=1)
+
+
+@pytest.mark.parametrize("tab", TABS)
+def test_nothing_is_wider_than_a_phone(address, context, tab):
+    page = visit(context, address)
+    page.set_viewport_size({"width": 390, "height": 844})
+    page.wait_for_timeout(1000)
+    if not page.get_by_role("tab", name=tab).is_visible():
+        page.locator(".overflow-menu > button").click()
+        page.locator(".overflow-dropdown button", has_text=tab).click()
+    page.wait_for_timeout(1000)
+    assert page.evaluate("document.documentElement.scrollWidth") <= 390

@@ -107,6 +107,16 @@ def test_a_path_that_was_not_uploaded_is_not_opened(address, tmp_path):
     assert '"success":false' in last.replace(" ", "")
 
 
+def test_a_proxy_of_the_network_is_not_asked_for_the_page(tmp_path, monkeypatch):
+    """It ended in "localhost is not accessible, a shareable link must be created", as on a machine that is busy."""
+    for name in ("HTTP_PROXY", "http_proxy", "ALL_PROXY"):
+        monkeypatch.setenv(name, "http://127.0.0.1:9")
+    for name in ("NO_PROXY", "no_proxy"):
+        monkeypatch.setenv(name, "example.org")
+    with served(tmp_path / "page") as address:
+        assert httpx.get(address, timeout=180, trust_env=False).status_code == 200
+
+
 def test_a_password_keeps_strangers_out(tmp_path):
     with served(tmp_path / "page", auth=("ann", "secret")) as address:
         assert httpx.get(f"{address}/config", timeout=180).status_code == 401

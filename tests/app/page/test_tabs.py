@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from fractions import Fraction
 from pathlib import Path
 from types import SimpleNamespace
@@ -10,58 +11,16 @@ import numpy as np
 import pytest
 from doubt_cases import jumping_film
 from film_cases import Painter, write_film
-from page_cases import film_of_scene, pair_of_pictures, scene
+from page_cases import scene
 from PIL import Image
 
-from gen_inbetween.app.page.page import build_page
+from gen_inbetween.app.page import clips
 from gen_inbetween.app.page.painting import BRUSHES
-from gen_inbetween.app.page.settings import PageSettings
+from gen_inbetween.app.page.tabs import film as film_tab
 from gen_inbetween.generation.films import pair_generator
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.runtime import manifest as manifests
-
-ANN = SimpleNamespace(session_hash="ann")
-
-
-@pytest.fixture(scope="module")
-def blocks_and_page(tmp_path_factory):
-    return build_page(PageSettings(folder=tmp_path_factory.mktemp("page")))
-
-
-@pytest.fixture
-def press(blocks_and_page):
-    """`press(tab, values)`: the last words of a run, and every value that it put on the page, by element.
-
-    values: by label or element, "state" without either; the others as the page opens with them.
-    """
-    blocks, page = blocks_and_page
-
-    def press(tab, values):
-        stop = next(each for each in blocks.blocks.values() if each.elem_id == f"{tab}-stop")
-        (run,) = (fn for fn in blocks.fns.values() if fn.name == "run" and stop in fn.outputs)
-        names = [{each.elem_id, getattr(each, "label", None)} - {None} or {"state"} for each in run.inputs]
-        assert not (unknown := set(values) - set().union(*names)), unknown
-        given = [
-            next((value for name, value in values.items() if name in known), getattr(each, "value", None))
-            for each, known in zip(run.inputs, names, strict=True)
-        ]
-        page.line.join(("ann", tab))
-        shown = {}
-        for update in run.fn(ANN, *given):
-            shown |= {each.elem_id: value for each, value in update.items()}
-        return shown[f"{tab}-status"], shown
-
-    return press
-
-
-@pytest.fixture
-def pair(tmp_path):
-    return [str(path) for path in pair_of_pictures(tmp_path)]
-
-
-@pytest.fixture
-def film(tmp_path):
-    return str(film_of_scene(tmp_path / "walk.mp4", seconds=0.6))
+from gen_inbetween.runtime.progress import track
 
 
 def test_between(press, pair):
@@ -136,3 +95,40 @@ def test_compare(press, pair):
     assert "Done: " in said and len(shown["compare-clips"]) == 2 and shown["compare-sheet"].width > 0
     said, _ = press("compare", values | {"compare-methods": ["vibid"]})
     assert "no svd-xt weights here" in said
+
+
+def test_a_film_that_is_stopped_leaves_nothing(blocks_and_page, press, film, monkeypatch):
+    """Each run has a folder of its own, so no later one would go on from the pieces."""
+    _, page = blocks_and_page
+    begun = []
+
+    def endless(path, out, **settings):
+        (out.parent / ".pieces").mkdir()
+        begun.append(out.parent)
+        for _ in track(range(100_000), shown=False):
+            time.sleep(0.01)
+            if len(begun) == 1:
+                begun.append(page.line.stop(("ann", "film")))
+
+    monkeypatch.setattr(film_tab, "retime_video", endless)
+    said, _ = press("film", {"film-film": film})
+    assert "Stopped" in said and begun[1] == "working" and not begun[0].exists()
+    assert page.line.told() == "The machine is free"
+
+
+def test_what_is_too_large_for_the_memory_is_refused_before_it_is_begun(press, pair, monkeypatch):
+    monkeypatch.setattr(clips, "free_memory", lambda: 5e6)
+    said, _ = press("between", {"between-first": pair[0], "between-last": pair[1], "--frames": "100"})
+    assert 'role="alert"' in said and "100 frames of 192x128 take some" in said
+    layer = Image.new("RGBA", (192, 128), BRUSHES["orange"])
+    easel = {"background": scene(0), "layers": [layer], "composite": None}
+    said, _ = press("things", {"things-first": easel, "things-last": pair[1], "--frames": "100"})
+    assert "100 frames of 192x128 take some" in said
+
+
+def test_stop_after_the_end_says_nothing_wrong(blocks_and_page):
+    blocks, _ = blocks_and_page
+    stop = next(each for each in blocks.blocks.values() if each.elem_id == "film-stop")
+    (fn,) = (fn for fn in blocks.fns.values() if fn.name == "stop" and stop in fn.outputs)
+    said = {each.elem_id: value for each, value in fn.fn(SimpleNamespace(session_hash="nobody")).items()}
+    assert "Stopped" not in str(said["film-status"]) and said["film-go"].interactive

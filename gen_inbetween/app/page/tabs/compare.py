@@ -26,6 +26,7 @@ from gen_inbetween.generation.auto import lacking_model
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.media.image import load_image
 from gen_inbetween.models.registry import SVD_REMEDY
 
 TAB = "compare"
@@ -83,7 +84,7 @@ def build(page: Page) -> None:
                 unit = "frame" if name.startswith(BY) else "step"
                 what = f"{name} ({number + 1} of {len(methods)}), "
                 yield Step(what, progress.step, progress.steps or None, shows, unit)
-        rows = {name: [frame.convert("RGB") for frame in each] for name, each in clips.items()}
+        rows = {name: [load_image(frame) for frame in each] for name, each in clips.items()}
         shows = {sheet: contact_sheet(rows), clip: results[0], **files.of(Path(results[0]))}
         yield Step("Done: click a clip to see it large.", shows=shows)
 

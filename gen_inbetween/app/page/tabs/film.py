@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -26,6 +27,7 @@ from gen_inbetween.interpolation.faults.doubt import SAID_SPANS, clock
 from gen_inbetween.interpolation.retiming.cadence import duplicates_for
 from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.files import short_name
 
 TAB = "film"
 RATE, SLOW, CURVE, LOOP = "Smoother: more frames a second", "Slow motion", "Its pace along a curve", "A loop"
@@ -89,17 +91,19 @@ def build(page: Page) -> None:
         settings |= {"large_motion": large_motion, "overlays": overlays} | asked(what, fps, scale, curve)
         if large_motion == "generate":
             settings["generator"] = generator(model, page.settings.device)
-        out = page.new_folder() / f"{Path(film).stem[:80]}_new.mp4"
-        for look in follow(lambda show: retime_video(film, out, progress=False, **settings)):
-            if look.result is None:
-                yield Step("", look.done, look.total, unit="frame")
-                continue
-            made: RetimedVideo = look.result[0]
-            slowing = settings.get("scale", 1.0)
-            shown = gr.Slider(maximum=round(made.duration, 2), value=round(made.duration / 2, 2))
-            both = (str(film), str(out), slowing)
-            shows = {clip: str(out), pair: both, seconds: shown, slider: compared(both, made.duration / 2)}
-            yield Step(sentence(made), shows=shows | files.of(out))
+        out = page.new_folder() / f"{short_name(Path(film).stem)}_new.mp4"
+        work = follow(lambda show: retime_video(film, out, progress=False, **settings))
+        with page.keeping(out), closing(work) as looks:
+            for look in looks:
+                if look.result is None:
+                    yield Step("", look.done, look.total, unit="frame")
+                    continue
+                made: RetimedVideo = look.result[0]
+                slowing = settings.get("scale", 1.0)
+                shown = gr.Slider(maximum=round(made.duration, 2), value=round(made.duration / 2, 2))
+                both = (str(film), str(out), slowing)
+                shows = {clip: str(out), pair: both, seconds: shown, slider: compared(both, made.duration / 2)}
+                yield Step(sentence(made), shows=shows | files.of(out))
 
     inputs = [film, what, fps, scale, curve, start, stop, interpolator, duplicates, audio, cuts]
     inputs += [large_motion, model, overlays, cadence]

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Generator
+from contextlib import closing
 from pathlib import Path
 from typing import Any
 
@@ -21,7 +22,9 @@ from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import SEED, NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.app.page.words import error_in_words, status
+from gen_inbetween.media.image import load_image
 from gen_inbetween.media.video import open_source
+from gen_inbetween.runtime.files import short_name
 from gen_inbetween.stylize.settings import Look, StyleSettings
 from gen_inbetween.stylize.stylize import stylize_video
 
@@ -74,7 +77,7 @@ def build(page: Page) -> None:
             raise ValueError("keep a painted frame first: take a frame, paint over it, then Keep")
         wanted = {"minutes": MINUTES.read(minutes), "steps": STEPS.read(steps), "guides": guides}
         settings = StyleSettings(**{name: value for name, value in wanted.items() if value is not None})
-        out = page.new_folder() / f"{Path(film).stem[:80]}_styled.mp4"
+        out = page.new_folder() / f"{short_name(Path(film).stem)}_styled.mp4"
 
         def work(show: Callable[[Any], None]) -> Any:
             def on_look(state: Look, picture: Callable[[], Image.Image]) -> None:
@@ -84,28 +87,32 @@ def build(page: Page) -> None:
             return stylize_video(film, out, dict(keys), settings=settings, on_look=on_look, **options)
 
         limit = settings.minutes * 60
-        for event in follow(work):
-            if event.result is not None:
-                learnt = event.result[0]["style"]
-                yield Step(f"Done: learnt in {learnt['steps']} steps.", shows={clip: str(out), **files.of(out)})
-            elif event.news is not None:
-                state, picture = event.news
-                text = f"Learning, step {state.step}, {state.seconds:.0f} s of {limit:.0f} at most"
-                yield Step(text, int(state.seconds), int(limit), {look: picture}, unit="")
-            else:
-                yield Step("", event.done, event.total, unit="step")
+        with page.keeping(out), closing(follow(work)) as events:
+            for event in events:
+                if event.result is not None:
+                    learnt = event.result[0]["style"]
+                    yield Step(f"Done: learnt in {learnt['steps']} steps.", shows={clip: str(out), **files.of(out)})
+                elif event.news is not None:
+                    state, picture = event.news
+                    text = f"Learning, step {state.step}, {state.seconds:.0f} s of {limit:.0f} at most"
+                    yield Step(text, int(state.seconds), int(limit), {look: picture}, unit="")
+                else:
+                    yield Step("", event.done, event.total, unit="step")
 
     def take_frame(film: str | None, second: float) -> dict[Any, Any]:
         if not film:
             return {bar.status: status("Drop a film first.", kind="error")}
-        frame = frame_at(film, second)
+        try:
+            frame = frame_at(film, second)
+        except ValueError as error:
+            return {bar.status: status(error_in_words(error, [film]), kind="error")}
         return {easel: {"background": frame, "layers": [], "composite": frame}, number: number_at(film, second)}
 
     def keep_frame(film: str | None, number: int, easel: dict[str, Any] | None, keys: dict[int, str]) -> dict[Any, Any]:
         try:
             path = keep_painted(film, number, easel, page.new_folder())
         except ValueError as error:
-            return {bar.status: status(error_in_words(error), kind="error")}
+            return {bar.status: status(error_in_words(error, [film]), kind="error")}
         now = {**keys, number: str(path)}
         items = [(file, f"frame {frame}") for frame, file in sorted(now.items())]
         return {keys_state: now, kept: items, bar.status: status(f"Kept as frame {number}.", kind="done")}
@@ -142,6 +149,6 @@ def keep_painted(film: str | None, number: int, easel: dict[str, Any] | None, fo
         raise ValueError("take a frame first, or drop a painted one on the easel")
     size = next(open_source(film).frames(0, 1)).size
     path = folder / f"frame_{number}.png"
-    picture = painted.convert("RGB")
+    picture = load_image(painted)
     (picture if picture.size == size else picture.resize(size, Image.Resampling.LANCZOS)).save(path)
     return path

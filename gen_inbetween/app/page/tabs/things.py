@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Generator, Mapping
+from collections.abc import Generator, Mapping, Sequence
 from typing import Any
 
 import gradio as gr
@@ -10,9 +10,10 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.app.page.clips import clips_of, save, shrunk, strip_of
+from gen_inbetween.app.page.clips import check_memory, clips_of, save, shrunk, strip_of
 from gen_inbetween.app.page.controls import (
     PRIVATE,
+    check_pixels,
     chosen,
     clip_zone,
     curve_control,
@@ -24,13 +25,14 @@ from gen_inbetween.app.page.controls import (
 )
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import USUAL, run_numbers
-from gen_inbetween.app.page.painting import BRUSHES, dots_of, painted_masks, picture_of
+from gen_inbetween.app.page.painting import BRUSHES, dots_of, painted_masks, picture_of, typed_points
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.interpolation.editing.clicks import masks_from_clicks
 from gen_inbetween.interpolation.editing.edit_motion import MAP_TAKERS, edit_motion
 from gen_inbetween.interpolation.editing.masks import mask_notices
 from gen_inbetween.interpolation.editing.sam import find_sam, masks_from_sam
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import load_image
 from gen_inbetween.runtime.hub import ModelError
 
 TAB = "things"
@@ -63,6 +65,10 @@ def build(page: Page) -> None:
             bar = run_bar("Move them", TAB, HINT)
             drawing_board({f"the {name} thing": curve for name, curve in curves.items()}, f"{TAB}-board")
             with gr.Accordion("Settings, named as in the command", open=False):
+                clicks = gr.Textbox(
+                    "", label="--click: in place of painting, where things are: x,y; x,y", max_lines=1,
+                    info="In pixels of the first picture, the orange thing, the blue one, the green one",
+                )  # fmt: skip
                 with gr.Row():
                     frames, fps = numbers["num_frames"].control("25"), numbers["fps"].control()
                     interpolator = gr.Dropdown([USUAL, *MAP_TAKERS], value=USUAL, label="--interpolator")
@@ -81,17 +87,21 @@ def build(page: Page) -> None:
             files = downloads(TAB)
 
     def make(
-        editor: dict[str, Any] | None, last: str | None, painted: str, orange: str, blue: str, green: str, frames: str,
-        fps: str, interpolator: str, background: str, draft: bool, model: str, strength: float, steps: str,
+        editor: dict[str, Any] | None, last: str | None, painted: str, orange: str, blue: str, green: str, clicks: str,
+        frames: str, fps: str, interpolator: str, background: str, draft: bool, model: str, strength: float, steps: str,
     ) -> Generator[Step, None, None]:  # fmt: skip
         picture = picture_of(editor)
         if picture is None or editor is None:
             raise ValueError("drop the first picture first")
+        check_pixels(picture, page.settings)
         (second,) = open_pictures([last], page.settings, "the last picture")
-        second = second.convert("RGB")
+        second = load_image(second)
         typed = chosen({"num_frames": frames, "fps": fps, "num_inference_steps": steps}, numbers)
         sampled = {name: typed.pop(name) for name in ("num_inference_steps",) if name in typed}
-        masks = things_of(editor, picture, painted, page.settings.device)
+        check_memory(picture.size, typed.get("num_frames"), chosen({"name": interpolator}).get("name"))
+        points = typed_points(clicks)
+        painted = DOTS if points and painted == WHOLE else painted
+        masks = things_of(editor, picture, painted, page.settings.device, points)
         by_colour = dict(zip(BRUSHES, (orange, blue, green), strict=True))
         yield Step("the things are found, ", 0, None, {found: shown(picture, masks)})
         settings = {"background": background, **typed, **chosen({"interpolator": interpolator})}
@@ -121,6 +131,7 @@ def build(page: Page) -> None:
         last,
         painted,
         *curves.values(),
+        clicks,
         frames,
         fps,
         interpolator,
@@ -150,15 +161,23 @@ def ways() -> list[str]:
 
 
 def things_of(
-    editor: Mapping[str, Any], picture: Image.Image, painted: str, device: str | None = None
+    editor: Mapping[str, Any],
+    picture: Image.Image,
+    painted: str,
+    device: str | None = None,
+    points: Sequence[tuple[float, float]] = (),
 ) -> dict[str, NDArray[np.bool_]]:
-    """The masks of the things by colour; of dots, what was found around them."""
-    masks = painted_masks(editor)
-    if painted == WHOLE:
-        return masks
-    dots = [dots_of(mask) for mask in masks.values()]
-    found = masks_from_sam(picture, dots, device=device) if painted == SAM else masks_from_clicks(picture, dots)
-    return dict(zip(masks, found, strict=True))
+    """The masks of the things by colour; of dots, or of points that were typed, what was found around them."""
+    if points:
+        dots = {name: [point] for name, point in zip(BRUSHES, points, strict=False)}
+    else:
+        masks = painted_masks(editor)
+        if painted == WHOLE:
+            return masks
+        dots = {name: dots_of(mask) for name, mask in masks.items()}
+    clicks = list(dots.values())
+    found = masks_from_sam(picture, clicks, device=device) if painted == SAM else masks_from_clicks(picture, clicks)
+    return dict(zip(dots, found, strict=True))
 
 
 def doubts(masks: Mapping[str, NDArray[np.bool_]], painted: str) -> str:
