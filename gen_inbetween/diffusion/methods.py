@@ -197,7 +197,7 @@ METHODS: dict[str, Method] = {
                 ),
                 repeats=True,
             ),
-            better=SamplerOptions(num_inference_steps=25, renoise_steps=0, fusion="linear", solver="dpmpp_2m"),
+            better=SamplerOptions(num_inference_steps=17, renoise_steps=1),
         ),
         Method(
             "trf",

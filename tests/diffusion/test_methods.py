@@ -153,14 +153,15 @@ def test_options_fill_in_defaults_and_let_off_switches_pass():
 def test_the_defaults_are_the_library_s_and_a_word_gives_the_published_ones():
     gi = METHODS["gi"]
     ours, published = gi.resolve(), gi.resolve(SamplerOptions(preset="published"))
-    assert (ours.num_inference_steps, ours.renoise_steps, ours.fusion, ours.solver) == (25, 0, "linear", "dpmpp_2m")
+    assert (ours.num_inference_steps, ours.renoise_steps) == (17, 1)
+    assert (ours.fusion, ours.solver) == ("average", "euler")
     assert (published.num_inference_steps, published.renoise_steps) == (50, 5)
     assert (published.fusion, published.solver) == ("average", "euler")
     assert gi.unet_passes() == 100 and gi.unet_passes(published) == 700
     mixed = gi.resolve(SamplerOptions(preset="published", solver="dpmpp_2m"))
     assert mixed.solver == "dpmpp_2m" and mixed.renoise_steps == 5  # what is said wins
     larger = gi.resolve(SamplerOptions(passes=300))  # a budget above the default's buys more
-    assert gi.unet_passes(larger) == 300 and larger.solver == "dpmpp_2m"
+    assert gi.unet_passes(larger) == 300 and larger.num_inference_steps == 50
     with pytest.raises(ValueError, match="preset out of published, got 'fast'"):
         SamplerOptions(preset="fast")
 

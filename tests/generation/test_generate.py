@@ -390,8 +390,8 @@ def test_only_what_departs_from_the_method_is_an_approximation():
     assert approximations(gi, published, MemoryOptions(decode="streamed")) == []
     assert approximations(gi, gi.resolve(), MemoryOptions(decode="chunked")) == [
         "decode=chunked",
-        "num_inference_steps=25 (published: 50)",
-        "renoise_steps=0 (published: 5)",
+        "num_inference_steps=17 (published: 50)",
+        "renoise_steps=1 (published: 5)",
     ]
 
 
