@@ -12,12 +12,11 @@ import pytest
 import torch
 from diffusers import UNetSpatioTemporalConditionModel
 from peft import LoraConfig, get_peft_model, inject_adapter_in_model
-from safetensors import safe_open
+from safetensors import SafetensorError, safe_open
 from safetensors.torch import load_file, save_file
 from torch import Tensor
 from torch.testing import assert_close
 
-from gen_inbetween.diffusion import checkpoints
 from gen_inbetween.diffusion.checkpoints import convert, export_unet, load_motion, save_motion
 from gen_inbetween.diffusion.motion import has_backward_motion, motion_state_dict, rotates, temporal_self_attentions
 from gen_inbetween.diffusion.motion_files import MissingMotionError, MotionError
@@ -172,9 +171,9 @@ def test_a_failed_write_leaves_the_old_file(build: Build, tmp_path: Path, monkey
 
     def full_disk(tensors: dict[str, Tensor], file: Path, metadata: dict[str, str]) -> None:
         Path(file).write_bytes(b"half")
-        raise checkpoints.SafetensorError("No space left on device")
+        raise SafetensorError("No space left on device")
 
-    monkeypatch.setattr(checkpoints, "save_file", full_disk)
+    monkeypatch.setattr("safetensors.torch.save_file", full_disk)
     with pytest.raises(OutputError, match="No space left"):
         save_motion(unet, path, RECORD)
     assert path.read_bytes() == before and list(tmp_path.iterdir()) == [path]
