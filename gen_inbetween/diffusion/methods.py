@@ -78,12 +78,12 @@ class Method:
             defaults = published
         elif chosen.get("passes"):
             defaults |= {name: published[name] for name in COUNTS if name in published}
-        starts = {name: chosen[name] for name in (*STARTS, "preset") if name in chosen}
+        of_any_method = {name: chosen[name] for name in (*STARTS, "preset") if name in chosen}
         for name, value in chosen.items():
-            if name not in defaults and name not in starts and value:
+            if name not in defaults and name not in of_any_method and value:
                 raise ValueError(f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(defaults)}")
         values = {name: chosen.get(name, default) for name, default in defaults.items()}
-        options = SamplerOptions(**values, **starts)  # type: ignore[arg-type]
+        options = SamplerOptions(**values, **of_any_method)  # type: ignore[arg-type]
         return self.keep_to_budget(options, fixed=chosen) if options.passes else options
 
     def keep_to_budget(self, options: SamplerOptions, fixed: Container[str]) -> SamplerOptions:

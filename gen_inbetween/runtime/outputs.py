@@ -36,6 +36,7 @@ from gen_inbetween.runtime.files import (
     writing_in,
 )
 from gen_inbetween.runtime.traces.labels import read_label, takes_label, write_label
+from gen_inbetween.runtime.trust.limits import LONGEST_JSON
 
 ENDING = ".inbetween.json"  # of a manifest beside a clip
 IN_FOLDER = "inbetween.json"  # the manifest in a folder of frames
@@ -43,7 +44,6 @@ EARLIER = "manifest.json"  # its name before
 CLAIM = ".inbetween-folder.json"  # says that what a run fills is ours
 PASSING = ("created_at", "seconds", "peak_memory", "file_sha256")  # parts of a manifest that differ from run to run
 FILMS = (".mp4", ".m4v", ".mov", ".mkv", ".webm", ".avi", ".gif")  # no frames: clips of ours that somebody collected
-LONGEST_HEADER = 16 * 2**20  # bytes of it that are read; those of large models have 0.5 MB
 HEADERS = ("gen_inbetween", "backward_motion")  # keys of the header of our safetensors begin so
 
 STDOUT = "-"
@@ -358,7 +358,7 @@ def safetensors_header(path: Path) -> dict[str, str]:
     try:
         with open(path, "rb") as file:
             (length,) = struct.unpack("<Q", file.read(8))
-            header = json.loads(file.read(min(length, LONGEST_HEADER)))
+            header = json.loads(file.read(min(length, LONGEST_JSON)))
     except (OSError, ValueError, struct.error, RecursionError, MemoryError):
         return {}
     metadata = header.get("__metadata__") if isinstance(header, dict) else None

@@ -1,10 +1,11 @@
-"""Painted keyframes carried to the frames around them along the motion, and how far that can be trusted.
+"""Painted keyframes carried along the motion to the frames around them.
 
 A frame t looks its place in keyframe k up along the chain of optical flows between them,
 
     p_t(x) = p_s(x + f(x)),    f: flow from t to s, the next frame towards k,    p_k(x) = x
 
-and adds up on its way by how much each flow misses itself on the way back, g(x) pixels. The painting is mixed with what
+and adds up on its way by how much each flow misses itself on the way back, g(x) pixels: how far the chain can be
+trusted. The painting is mixed with what
 the network draws by the weight
 
     w = exp(-(g / DRIFT)^2) exp(-(|I_k(p_t) - I_t| / UNLIKE)^2) (1 - |t - k| / (reach + 1))

@@ -1,4 +1,4 @@
-"""Grid search over the settings of few-shot stylisation, each within the same time; its table and plot.
+"""Grid search over settings of few-shot stylisation: equal time each, table and plot.
 
 Texler et al. (SIGGRAPH 2020, section 3.2) choose patch size, batch, learning rate and residual blocks by the error on
 frames that are not learnt from, under a budget of seconds, since what is best in an hour is not best in a minute.

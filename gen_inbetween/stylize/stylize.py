@@ -151,8 +151,7 @@ def stylize_video(
     lesson = prepare(work.film, keys, told, seed, hold_out, progress=progress)
     with reserved(file):  # two films may name one file
         learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
-    draw = partial(translated, work.film, learner.best_network(), lesson, told)
-    return work.write(draw, _said(learner, keys, sequence, hold_out), progress)
+    return work.write_learnt(learner, lesson, _said(learner, keys, sequence, hold_out), progress)
 
 
 @reserving(place_of)
@@ -190,8 +189,7 @@ def watch_video(
         )
         sequence = sequence_of(work.sha256, keys)
         save_style(learner, sequence, file, finished=True)
-    draw = partial(translated, work.film, learner.best_network(), lesson, told)
-    return work.write(draw, _said(learner, keys, sequence, hold_out), progress)
+    return work.write_learnt(learner, lesson, _said(learner, keys, sequence, hold_out), progress)
 
 
 @reserving(place_of)
@@ -246,6 +244,11 @@ class _Work:
         colour = replace(SDR, chroma="rgb", alpha=source.colour.alpha)
         plan = plan_output(out, exact_rate(timed.rate), options=video, colour=colour)
         self.plan = replace(plan, plays=timed.plays)
+
+    def write_learnt(self, learner: Learner, lesson: Lesson, said: dict[str, Any], progress: bool) -> dict[str, Any]:
+        """Write the film as the learner's best network translates it; the manifest."""
+        draw = partial(translated, self.film, learner.best_network(), lesson, learner.settings)
+        return self.write(draw, said, progress)
 
     def write(self, draw: Callable[[int], Iterator[Pixels]], said: dict[str, Any], progress: bool) -> dict[str, Any]:
         """Write what `draw` makes from a frame on, after what an earlier run wrote; the manifest."""

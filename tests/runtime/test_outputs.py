@@ -18,7 +18,6 @@ from PIL import Image
 from gen_inbetween.runtime import files
 from gen_inbetween.runtime.files import OutputError, replace_folder, replaced, sweep, umask, write_json
 from gen_inbetween.runtime.outputs import (
-    LONGEST_HEADER,
     check_output,
     claim_folder,
     embed,
@@ -27,6 +26,7 @@ from gen_inbetween.runtime.outputs import (
     reserved,
 )
 from gen_inbetween.runtime.traces.leftovers import delete_leftover, find_leftovers
+from gen_inbetween.runtime.trust.limits import LONGEST_JSON
 
 RECORD = {"format": 2, "settings": {"seed": 3}, "versions": {"python": "3.11"}}
 
@@ -125,11 +125,11 @@ def test_a_folder_of_collected_clips_is_not_one_of_frames(tmp_path: Path) -> Non
 
 def test_a_large_header_is_not_read_for_a_file_in_the_way(tmp_path: Path) -> None:
     file = tmp_path / "w.safetensors"
-    header = b'{"__metadata__": {"gen_inbetween": "' + b"x" * LONGEST_HEADER + b'"}}'
+    header = b'{"__metadata__": {"gen_inbetween": "' + b"x" * LONGEST_JSON + b'"}}'
     file.write_bytes(struct.pack("<Q", len(header)) + header)
     tracemalloc.start()
     assert not is_ours(file)
-    assert tracemalloc.get_traced_memory()[1] < 3 * LONGEST_HEADER
+    assert tracemalloc.get_traced_memory()[1] < 3 * LONGEST_JSON
     tracemalloc.stop()
 
 

@@ -20,15 +20,23 @@ from typing import Any
 from torch import Tensor, nn
 
 
+def is_whole(since: int, before: float, sigma: float, every: int) -> bool:
+    """Whether a step at `sigma` computes all of the UNet: every so many do, and the first one after a re-noising.
+
+    since: steps since the last whole one. before: the noise level of the latest.
+    """
+    return since + 1 >= every or sigma >= before
+
+
 def whole_steps(sigmas: Iterable[float], every: int) -> Iterator[bool]:
-    """Which steps of a stream compute all of the UNet: every so many, and the first one after a re-noising.
+    """Which steps of one stream compute all of the UNet.
 
     >>> list(whole_steps([9, 8, 7, 6, 6, 5], every=2))
     [True, False, True, False, True, False]
     """
     since, before = every - 1, float("inf")
     for sigma in sigmas:
-        whole = since + 1 >= every or sigma >= before
+        whole = is_whole(since, before, sigma, every)
         since, before = 0 if whole else since + 1, sigma
         yield whole
 
@@ -61,7 +69,7 @@ class StepCache:
         """Say which stream the next pass belongs to; after a re-noising it starts with a whole one."""
         since, before = self.steps.get(stream, (self.every - 1, float("inf")))
         self.stream = stream
-        self.whole = since + 1 >= self.every or sigma >= before or stream not in self.kept
+        self.whole = is_whole(since, before, sigma, self.every) or stream not in self.kept
         self.steps[stream] = 0 if self.whole else since + 1, sigma
 
     def __enter__(self) -> StepCache:

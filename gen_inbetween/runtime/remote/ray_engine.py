@@ -29,9 +29,7 @@ Work = Callable[[str, str], Result]  # (key, JSON of a row) -> its row of the re
 
 ROWS = 16  # of a block: what is looked at again when an actor dies
 BLOCKS = 32  # for each worker at least, where there are as many rows, so that none waits long for the last
-MOST = (
-    4096  # blocks: the driver keeps some 10 KB of each, so long lists have larger ones; what was made is not made again
-)
+MOST = 4096  # blocks: the driver keeps some 10 KB of each, so long lists have larger ones
 ATTEMPTS = 3
 SPARE = 2  # CPUs that read, sort and write
 SET_ASIDE = "set aside"
