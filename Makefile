@@ -41,7 +41,7 @@ ablation: $(VENV)/installed # several hours on two cores; goes on where it was s
 	for name in ablation samplers sweeps seeds; do $(BIN)/python eval/evaluate.py --config configs/eval/$${name}_pocket.yaml || exit 1; done
 
 frontier: $(VENV)/installed # quality against UNet passes: hours on two cores; goes on where it was stopped
-	$(BIN)/python eval/frontier.py --config configs/eval/frontier_pocket.yaml
+	$(BIN)/python eval/frontier.py --config configs/eval/frontier_pocket.yaml --page eval/frontier.md
 
 lint: $(VENV)/installed
 	$(BIN)/ruff check .

@@ -4,7 +4,8 @@
     python eval/frontier.py --config configs/eval/frontier_pocket.yaml limit=16   # any setting of the file
 
 It is an evaluation (eval/evaluate.py) whose report has a second page, frontier.md with frontier.png, in the output
-folder; `--page` names a copy to be committed.
+folder; `--page` names a copy to be committed. Many pairs can be done a stretch at a time: `skip=64 limit=64`, and
+`--with FOLDER` adds to the second page what an earlier stretch left (its results.jsonl and run.json).
 """
 
 from __future__ import annotations
@@ -22,9 +23,10 @@ from gen_inbetween.evaluation.report.frontier import frontier_figure, frontier_t
 from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.plots import save
 from gen_inbetween.evaluation.report.report import write_report
-from gen_inbetween.evaluation.report.scores import read_scores
+from gen_inbetween.evaluation.report.scores import Scores
 from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.settings import EvalRun
+from gen_inbetween.evaluation.stretches import FILES, read_stretches
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.recipe import add_output, labelled, one_line_errors, write_page, writing_report
 
@@ -36,6 +38,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, default=CONFIG)
     add_output(parser, None, "--page", help="also write the page here, its picture beside it")
+    parser.add_argument(
+        "--with", dest="earlier", type=Path, nargs="+", default=[], metavar="FOLDER", help="earlier stretches"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
@@ -45,18 +50,22 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with ExitStack() as permission:
             if given.output is not None:
                 picture = given.output.with_suffix(".png")
-                reads = [given.config, run.pairs, run.report.reading]
+                records = [folder / name for folder in given.earlier for name in FILES]
+                reads = [given.config, run.pairs, run.report.reading, *records]
                 permission.enter_context(writing_report(parser, given, reads=reads, beside=[picture]))
-            report(run, given.output, typed)
+            report(run, given.output, typed, given.earlier)
 
 
-def report(run: EvalRun, copy: Path | None, typed: str) -> None:
-    """Evaluate, and write the pages; copy: where the second page is written as well."""
+def report(run: EvalRun, copy: Path | None, typed: str, earlier: Sequence[Path]) -> None:
+    """Evaluate, and write the pages; copy: where the second page is written as well. earlier: stretches added to it."""
+    if earlier:
+        read_stretches(earlier)  # whatever is wrong with them is said before the work
     outcome = evaluate(run)
     if outcome.clips is None:
         return  # the main process speaks for all
     write_report(run.output, run, typed)
-    blocks, picture = second_page(run, typed), run.output / "frontier.png"
+    scores, picture = read_stretches([*earlier, run.output]), run.output / "frontier.png"
+    blocks = second_page(run, typed, scores)
     page = write_page(run.output / "frontier.md", [*blocks, f"![passes against each measure]({picture.name})"])
     if copy is not None:
         with labelled(copy.with_suffix(".png")) as temporary:
@@ -65,9 +74,8 @@ def report(run: EvalRun, copy: Path | None, typed: str) -> None:
     print(f"{page}: {outcome.clips} clips scored, {len(outcome.failures)} failures")
 
 
-def second_page(run: EvalRun, command: str) -> list[str]:
-    """The parts of frontier.md, read from the run's results; frontier.png is drawn into its folder."""
-    scores = read_scores(run.output / "results.jsonl")
+def second_page(run: EvalRun, command: str, scores: Scores) -> list[str]:
+    """The parts of frontier.md; frontier.png is drawn into the run's folder."""
     infos = describe_metrics([name for name in run.metrics if name in scores.metrics])
     metrics, reference = list(infos.values()), run.reference or scores.methods[0]
     save(frontier_figure(scores, metrics, scores.methods), run.output / "frontier.png")

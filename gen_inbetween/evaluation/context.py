@@ -82,6 +82,9 @@ def open_context(run: EvalRun) -> EvalContext:
     """
     check_writable(run.output / "results.jsonl")
     pair_list = read_list(run.pairs)
+    pairs = pair_list.pairs[run.skip :][: run.limit]
+    if not pairs:
+        raise EvaluationError(f"skip={run.skip}: {run.pairs} has {len(pair_list.pairs)} pairs, so none is left")
     processes = launched_processes()
     place = default_device() if processes is None else processes.device
     device = place.type if place.type == "cpu" else str(place)  # accelerate numbers processors, too: "cpu:1"
@@ -101,7 +104,7 @@ def open_context(run: EvalRun) -> EvalContext:
         run,
         spec if samples else None,
         pair_list,
-        pair_list.pairs[: run.limit],
+        pairs,
         methods,
         TrueClips(TRUTH, {"truth": "fitted", "size": [width, height]}, truths),
         clip_metrics,

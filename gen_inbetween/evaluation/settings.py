@@ -38,7 +38,8 @@ class EvalRun:
     methods: dict[str, dict[str, Any]]
     metrics: tuple[str, ...]  # names of `metrics.METRICS`
     root: Path | None = None  # folder that the paths of the list start from
-    limit: Count | None = None  # only the first pairs of the list
+    skip: Annotated[int, Field(ge=0)] = 0  # pairs of the list that are passed over: an earlier stretch's
+    limit: Count | None = None  # only so many pairs of the list, after those
     model: str = "auto"  # for every method that samples; as in `settings.Settings`
     width: Count | None = None  # pixels to which true clips and keyframes are fitted; None: the model's own
     height: Count | None = None

@@ -7,6 +7,7 @@ from evaluation_cases import (
     run_of,
 )
 
+from gen_inbetween.evaluation.context import open_context
 from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.runtime.config import ConfigError
 
@@ -38,6 +39,7 @@ pytestmark = pytest.mark.usefixtures("stand_ins")
         ({"methods": {"a": {"method": "zzzz"}}}, "got 'zzzz'$"),
         ({"reference": "gi"}, "reference 'gi' is no method of this run: fade"),
         ({"metrics": []}, "metrics: expected at least one"),
+        ({"skip": 1000}, "skip=1000: .* pairs, so none is left"),
         ({"pairs": "absent.jsonl"}, "cannot read the list"),
         ({"report": {"headline": ["brightnes"]}}, "did you mean 'brightness'"),
     ],
@@ -51,3 +53,10 @@ def test_a_bad_configuration_is_refused_before_any_work(tmp_path, change, messag
 def test_keys_of_a_configuration_are_checked(tmp_path):
     with pytest.raises(ConfigError, match="did you mean 'metrics'"):
         run_of(tmp_path, metric=["brightness"])
+
+
+def test_skip_and_limit_take_a_stretch_of_the_list(tmp_path):
+    every = [pair.name for pair in open_context(run_of(tmp_path)).pairs]
+    assert [pair.name for pair in open_context(run_of(tmp_path, skip=1, limit=1)).pairs] == every[1:2]
+    assert [pair.name for pair in open_context(run_of(tmp_path, skip=1)).pairs] == every[1:]
+    assert len(every) > 1

@@ -15,6 +15,22 @@ def test_a_run_tells_medians_and_ratios(capsys):
     assert '"turns": 2' in capsys.readouterr().out
 
 
+@pytest.mark.parametrize("channels", ["80", "0", "-32"])
+def test_channels_that_the_norms_cannot_divide_are_one_line(channels, capsys):
+    with pytest.raises(SystemExit) as ended:
+        benchmark.main(["--channels", channels])
+    assert ended.value.code == 2
+    assert "expected a multiple of 32" in capsys.readouterr().err
+
+
+def test_the_default_can_be_built(monkeypatch):
+    opened = {}
+    monkeypatch.setattr(benchmark, "draw", lambda unet, device: None)  # they stay on the meta device
+    monkeypatch.setattr(benchmark, "time_in_turn", lambda calls, *_: opened.update(calls) or {"ours": [1.0]})
+    benchmark.main([])
+    assert set(opened) == {"stock", "two UNets", "ours"}
+
+
 @torch.no_grad()
 def test_every_call_evaluates_four_clips():
     calls = benchmark.open_calls(32, (3, 8, 8), torch.device("cpu"), torch.float32)

@@ -8,7 +8,8 @@ from __future__ import annotations
 import json
 import os
 import warnings
-from collections.abc import Mapping, Sequence
+from collections import Counter
+from collections.abc import Collection, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -83,25 +84,38 @@ def _motion_group(motion: Array, members: NDArray[np.bool_]) -> Group:
     return Group(low if low == high else f"{low} to {high}", members)
 
 
-def read_scores(path: str | os.PathLike[str]) -> Scores:
-    """Read `results.jsonl`.
+def read_scores(*paths: str | os.PathLike[str], methods: Collection[str] | None = None) -> Scores:
+    """Read `results.jsonl`, or several of one evaluation's stretches.
+
+    Args:
+        methods: whose rows are taken, beside the true clips'; None: all.
 
     Raises:
-        EvaluationError: the file is missing, empty, or not as the harness writes it; the message says which line.
+        EvaluationError: a file is missing or not as the harness writes it (the message says which line), no row is
+            left, or a clip is there twice.
     """
-    rows = [_row(line, f"{path}:{number}") for number, line in enumerate(_lines(Path(path)), 1)]
+    rows = [
+        row
+        for path in paths
+        for number, line in enumerate(_lines(Path(path)), 1)
+        if (row := _row(line, f"{path}:{number}"))["method"] == TRUTH or methods is None or row["method"] in methods
+    ]
     if not rows:
-        raise EvaluationError(f"{path} has no rows: no clip was scored, so there is nothing to report")
-    methods, pairs = _in_order(rows, "method"), _in_order(rows, "pair")
+        raise EvaluationError(f"{paths[-1]} has no rows: no clip was scored, so there is nothing to report")
+    counted = Counter((row["method"], row["pair"], row["seed"]) for row in rows)
+    twice = next((key for key, count in counted.items() if count > 1), None)
+    if twice is not None:
+        raise EvaluationError(f"{', '.join(map(str, paths))}: {twice[0]}, {twice[1]}, seed {twice[2]} is there twice")
+    names, pairs = _in_order(rows, "method"), _in_order(rows, "pair")
     seeds, metrics = sorted(_in_order(rows, "seed")), _metrics(rows)
     of_pair = {row["pair"]: row for row in rows}
     place = {name: index for index, name in enumerate(pairs)}
-    table = {(metric, method): np.full((len(pairs), len(seeds)), np.nan) for metric in metrics for method in methods}
+    table = {(metric, method): np.full((len(pairs), len(seeds)), np.nan) for metric in metrics for method in names}
     for row in rows:
         for metric, value in row["scores"].items():
             table[metric, row["method"]][place[row["pair"]], seeds.index(row["seed"])] = _number(value)
     return Scores(
-        tuple(method for method in methods if method != TRUTH),
+        tuple(name for name in names if name != TRUTH),
         tuple(pairs),
         tuple(seeds),
         tuple(metrics),
@@ -109,8 +123,8 @@ def read_scores(path: str | os.PathLike[str]) -> Scores:
         motion=np.array([_number(of_pair[pair]["motion"]) for pair in pairs]),
         table=table,
         clips={(row["method"], row["pair"], row["seed"]): row["clip"] for row in rows},
-        passes={method: _column(rows, method, "passes") for method in methods},
-        seconds={method: _column(rows, method, "seconds") for method in methods},
+        passes={method: _column(rows, method, "passes") for method in names},
+        seconds={method: _column(rows, method, "seconds") for method in names},
     )
 
 

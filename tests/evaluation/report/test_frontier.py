@@ -18,6 +18,9 @@ from gen_inbetween.evaluation.report.frontier import (
 from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.plots import save
 from gen_inbetween.evaluation.report.scores import read_scores
+from gen_inbetween.evaluation.settings import EvaluationError
+from gen_inbetween.evaluation.stretches import read_stretches
+from gen_inbetween.runtime.hashing import file_sha256
 
 PAIRS = 60
 METRICS = ("trajectory_error", "psnr[inner]")
@@ -32,16 +35,80 @@ METHODS = {  # passes, what is added to the reference's error, what to its PSNR
 
 @pytest.fixture
 def scores(tmp_path):
-    rng, rows = np.random.default_rng(0), []
-    base = rng.normal([3.0, 20.0], [0.5, 1.0], (PAIRS, 2))
-    for method, (passes, error, psnr) in METHODS.items():
-        values = base + [error, psnr] + rng.normal(0, 0.1, (PAIRS, 2))
-        for pair, scored in enumerate(values):
+    return read_scores(write_rows(tmp_path, range(PAIRS)) / "results.jsonl")
+
+
+def write_rows(folder, pairs, methods=METHODS):
+    """results.jsonl of some of the pairs; a pair has the same values whatever else is in the file."""
+    folder.mkdir(exist_ok=True)
+    rows, draw = [], np.random.default_rng(0)
+    base = draw.normal([3.0, 20.0], [0.5, 1.0], (PAIRS, 2))
+    noise = {method: draw.normal(0, 0.1, (PAIRS, 2)) for method in METHODS}
+    for method in methods:
+        passes, *added = METHODS[method]
+        for pair in pairs:
+            scored = base[pair] + added + noise[method][pair]
             row = {"method": method, "pair": f"p{pair}", "seed": 0, "gap": 14, "motion": 1.0, "seconds": 1.0}
             row |= {"passes": passes, "clip": None, "scores": dict(zip(METRICS, scored, strict=True))}
             rows.append(json.dumps(row))
-    (tmp_path / "results.jsonl").write_text("\n".join(rows))
-    return read_scores(tmp_path / "results.jsonl")
+    (folder / "results.jsonl").write_text("\n".join(rows))
+    return folder
+
+
+def write_stretch(folder, pairs, methods=METHODS, changes=None):
+    write_rows(folder, pairs, methods)
+    described = {
+        "list": {"sha256": "a"},
+        "size": [64, 64],
+        "model": {"sha256": "b"},
+        "methods": {method: {"decided_by": {"passes": METHODS[method][0]}} for method in methods},
+        "metrics": {name: {"version": 1} for name in METRICS},
+        "files": {"results.jsonl": file_sha256(folder / "results.jsonl")},
+    }
+    (folder / "run.json").write_text(json.dumps(described | (changes or {})))
+    return folder
+
+
+def test_stretches_come_to_what_one_run_does(scores, tmp_path):
+    parts = [write_stretch(tmp_path / name, pairs) for name, pairs in (("a", range(25)), ("b", range(25, PAIRS)))]
+    together = read_stretches(parts)
+    assert (together.pairs, together.methods) == (scores.pairs, scores.methods)
+    for key, table in scores.table.items():
+        np.testing.assert_array_equal(together.table[key], table)
+
+
+def test_methods_that_only_an_earlier_stretch_has_are_left_out(tmp_path):
+    few = ["published", "as good"]
+    parts = [write_stretch(tmp_path / "a", range(25)), write_stretch(tmp_path / "b", range(25, PAIRS), few)]
+    assert read_stretches(parts).methods == tuple(few)
+    with pytest.raises(EvaluationError, match=r"b: another method than this run's \(blurred, astray, waste\)"):
+        read_stretches(parts[::-1])
+
+
+@pytest.mark.parametrize(
+    ("changes", "said"),
+    [
+        ({"list": {"sha256": "c"}}, "another list"),
+        ({"size": [128, 64]}, "another size"),
+        ({"model": None}, "another model"),
+        ({"metrics": {name: {"version": 2} for name in METRICS}}, r"another metric than this run's \(trajectory_error"),
+        ({"files": {"results.jsonl": "0"}}, "was changed since"),
+        ({"files": {}}, "expected results.jsonl and run.json of an evaluation: KeyError"),
+        ({"methods": 3}, "expected results.jsonl and run.json of an evaluation: AttributeError"),
+    ],
+)
+def test_a_stretch_of_something_else_is_refused(changes, said, tmp_path):
+    parts = [write_stretch(tmp_path / "a", range(25), changes=changes), write_stretch(tmp_path / "b", range(25, PAIRS))]
+    with pytest.raises(EvaluationError, match=said):
+        read_stretches(parts)
+
+
+def test_a_pair_that_is_in_two_stretches_is_refused(tmp_path):
+    parts = [write_stretch(tmp_path / "a", range(26)), write_stretch(tmp_path / "b", range(25, PAIRS))]
+    with pytest.raises(EvaluationError, match="published, p25, seed 0 is there twice"):
+        read_stretches(parts)
+    with pytest.raises(EvaluationError, match="expected results.jsonl and run.json"):
+        read_stretches([tmp_path / "nothing", parts[1]])
 
 
 def test_pareto_keeps_what_nothing_beats():
