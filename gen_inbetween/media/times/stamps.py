@@ -17,11 +17,14 @@ from typing import Any, NamedTuple
 import numpy as np
 from numpy.typing import NDArray
 
+from gen_inbetween.media.frames.errors import VideoError
 from gen_inbetween.media.packets import read_packets
 
 log = logging.getLogger("gen_inbetween")
 
 COARSEST = 0.25  # of the time between frames: a time stamp's unit beyond that says nothing about a grid
+RESTART = 0.5  # seconds that stamps fall back where another recording begins
+STEADY = 5  # packets that stay there: a single damaged stamp is none
 COUNTING = frozenset({"avi"})  # containers that number packets as they are stored, and know no times of display
 
 
@@ -36,7 +39,11 @@ class Stamps(NamedTuple):
 
 
 def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], None] | None = None) -> Stamps:
-    """The time stamps of all packets, nothing decoded; none of an empty stream. look: is shown every packet."""
+    """The time stamps of all packets, nothing decoded; none of an empty stream. look: is shown every packet.
+
+    Raises:
+        VideoError: the stamps start anew within the file, so that they are no times.
+    """
     shown, decoded, durations, packets = array("q"), array("q"), array("q"), 0
     for packet in read_packets(container, stream):
         packets += packet.size > 0
@@ -51,6 +58,7 @@ def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], N
             decoded.append(packet.dts)
     if packets < stream.frames:  # 0 where the container does not say how many there are
         log.warning("%s is damaged or cut off: it holds %d of %d frames", path, packets, stream.frames)
+    check_one_recording(np.frombuffer(decoded, np.int64), stream.time_base, path)
     counted = container.format.name in COUNTING or len(shown) < len(durations)
     chosen = decoded if counted else shown
     silent = len(chosen) < len(durations) or len(set(chosen)) == 1 < len(durations)  # all alike: they say nothing
@@ -60,6 +68,18 @@ def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], N
     if packets == stream.frames and stream.duration and not counted:  # where pictures are stored out of order, ...
         last = max(0, (stream.start_time or 0) + stream.duration - int(ticks.max())) or last  # ... as the whole says
     return Stamps(np.sort(ticks).astype(np.int64), last, usual, counted or silent, silent)
+
+
+def check_one_recording(decoded: NDArray[np.int64], tick: Fraction, path: Path) -> None:
+    """Refuse stamps of decoding, which only rise within a recording, that fall back and stay there."""
+    latest = np.maximum.accumulate(decoded)
+    for index in np.flatnonzero(np.diff(decoded) * float(tick) < -RESTART) + 1:
+        if decoded[index : index + STEADY].max() < latest[index - 1]:
+            raise VideoError(
+                f"{path}: the time stamps start anew {float((latest[index - 1] - latest[0]) * tick):.1f} s after the "
+                "beginning: recordings joined end to end; write them in a row first, for example: "
+                f"ffmpeg -i {path.name} -c copy {path.stem}.mkv"
+            )
 
 
 def spread_equal(ticks: NDArray[np.int64]) -> NDArray[np.float64]:

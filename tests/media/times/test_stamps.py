@@ -14,7 +14,7 @@ from film_cases import film, numbers, tone_frame, with_cover, write_film
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.media.times.pauses import find_holds, mean_rate
-from gen_inbetween.media.times.stamps import constant_rate, spread_equal
+from gen_inbetween.media.times.stamps import check_one_recording, constant_rate, spread_equal
 from gen_inbetween.media.video import open_source, read_frames
 
 NEAREST = {"interpolator": "nearest", "progress": False}
@@ -161,3 +161,21 @@ def test_of_two_films_the_first_is_taken(tmp_path: Path) -> None:
                     packet.stream = stream
                     container.mux(packet)
     assert len(read_frames(tmp_path / "two.mkv").frames) == 12 == len(open_source(tmp_path / "two.mkv").times)
+
+
+def test_recordings_joined_end_to_end_are_refused_with_what_to_do(tmp_path: Path) -> None:
+    parts = [write_film(tmp_path / f"{count}.ts", film(count), bf=2) for count in (30, 40)]
+    joined = tmp_path / "joined.ts"
+    joined.write_bytes(b"".join(part.read_bytes() for part in parts))
+    with pytest.raises(VideoError, match=r"start anew 1\.\d s after.*ffmpeg -i joined.ts -c copy joined.mkv"):
+        open_source(joined).between()
+    assert all(len(open_source(part).between().times) == count for part, count in zip(parts, (30, 40), strict=True))
+
+
+def test_a_single_stamp_that_falls_back_is_damage() -> None:
+    ticks = np.arange(40) * 3600
+    ticks[20] = 0
+    check_one_recording(ticks, Fraction(1, 90_000), Path("v.ts"))
+    ticks[20:] -= ticks[-1]
+    with pytest.raises(VideoError, match=r"start anew 0\.8 s after"):
+        check_one_recording(ticks, Fraction(1, 90_000), Path("v.ts"))
