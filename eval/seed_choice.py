@@ -1,6 +1,6 @@
 """How well the faults that can be seen choose the best of several seeds, on the bundled model against the exact truth.
 
-    python eval/seed_choice.py                        # writes eval/seed_choice.json; half an hour on a core
+    python eval/seed_choice.py --dtype bfloat16       # writes eval/seed_choice.json; half an hour on a core
     python eval/seed_choice.py --pairs 16 --seeds 4 --out quick.json
 
 Held-out synthetic pairs, several seeds each. On half of the pairs the weights of `generation.best_of` are fitted: least
