@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import json
 import os
 import shutil
 import socket
@@ -103,6 +104,20 @@ def shot(page, name):
         page.wait_for_timeout(1500)
         picture = Image.open(io.BytesIO(page.screenshot(timeout=LONG)))
         picture.save(Path(folder) / f"{name}.webp", quality=75, method=6)
+
+
+def nothing_bars_people(page):
+    """axe-core, serious and critical findings of WCAG 2 A and AA."""
+    axe = pytest.importorskip("axe_playwright_python.sync_playwright", reason='pip install "gen_inbetween[test-app]"')
+    page.wait_for_timeout(1000)  # colours fade in
+    options = {"runOnly": {"type": "tag", "values": ["wcag2a", "wcag2aa"]}, "resultTypes": ["violations"]}
+    found = axe.Axe().run(page, options=options).response["violations"]
+    serious = {
+        each["id"]: [node["html"][:160] for node in each["nodes"]]
+        for each in found
+        if each["impact"] in ("serious", "critical")
+    }
+    assert serious == {}, json.dumps(serious, indent=1)
 
 
 def scene(place, size=(192, 128)):

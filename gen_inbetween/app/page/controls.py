@@ -27,6 +27,7 @@ from gen_inbetween.media.video import open_source
 from gen_inbetween.models.demo_pairs import keyframes
 from gen_inbetween.runtime.outputs import path_beside
 
+STRIP_HEIGHT = 130  # pixels of the place of a strip, its label included
 PRIVATE: dict[str, Any] = {"api_visibility": "private", "show_progress": "hidden"}
 
 
@@ -39,12 +40,20 @@ def picture_zone(label: str, elem_id: str, height: int = 240) -> Any:
     """A drop zone that is the preview."""
     zone: Any = gr.Image(
         label=label, type="filepath", sources=["upload", "clipboard"], height=height, elem_id=elem_id,
-        buttons=[], placeholder="Drop a picture here, or click", format="png",
+        buttons=[], placeholder="Drop a picture here, or click", format="png", alt_text=label,
     )  # fmt: skip
     # Gradio would open the file itself: drop alpha, cut 16 bits to white, and of a file that is no picture say nothing.
     # In place, for a class of our own would have Gradio write a stub beside this module.
     zone.preprocess = uploaded
     return zone
+
+
+def picture_shown(label: str, elem_id: str, height: int | None = None, buttons: Sequence[Any] = ()) -> Any:
+    """Where a picture is shown, under its label; Gradio makes a button of it, which the label must name."""
+    return gr.Image(
+        label=label, alt_text=label, interactive=False, height=height, elem_id=elem_id, elem_classes="below-label",
+        buttons=list(buttons),
+    )  # fmt: skip
 
 
 def bundled(pair: str) -> tuple[Image.Image, Image.Image]:

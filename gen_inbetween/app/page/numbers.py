@@ -30,7 +30,7 @@ class NumberField:
 
     def control(self, value: str = "", **options: Any) -> Any:
         """The field."""
-        return gr.Textbox(value, label=self.label, placeholder=USUAL, max_lines=1, **options)
+        return gr.Textbox(value, label=self.label, placeholder=USUAL, max_lines=1, min_width=100, **options)
 
     def read(self, text: str | None) -> Any:
         """The number; None: the field is empty. ValueError: no number, or out of its range."""

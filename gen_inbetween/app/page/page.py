@@ -47,12 +47,15 @@ video { width: 100%; height: 100%; object-fit: contain; }
 @media (max-width: 640px) { .cards .grid-container { grid-template-columns: repeat(2, 1fr) !important; } }
 button[aria-label^="Trim video"], button[aria-label^="Reset video"] { display: none; }
 #film-slider img { object-fit: contain !important; }
+.below-label .image-container { padding-top: 28px; box-sizing: border-box; }
+.toolbar-wrap { left: 0 !important; }
 button[role="tab"][aria-selected="true"] { color: #0b5cad !important; }
 .dark button[role="tab"][aria-selected="true"] { color: #9cc4ec !important; }
 :focus-visible { outline: 3px solid #0b5cad !important; outline-offset: 2px; }
 .dark :focus-visible { outline-color: #9cc4ec !important; }
 #head p { margin: 0; }
 #line { text-align: right; }
+@media (max-width: 640px) { #head > * { min-width: 100% !important; } #line { text-align: left; } }
 """
 
 # Gradio names its empty places in a way that only something with a role may be named (aria-prohibited-attr).
@@ -138,6 +141,7 @@ def theme() -> Base:
         block_label_text_color="#374151",
         block_title_text_color="#374151",
         input_placeholder_color="#6b7280",
+        input_placeholder_color_dark="#a1a1aa",
         button_primary_background_fill="#0b5cad",
         button_primary_background_fill_hover="#084a8c",
         button_primary_text_color="white",

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import html
+import re
 import time
 from collections.abc import Iterable
 from pathlib import Path
@@ -41,12 +42,16 @@ class Clock:
 
 
 def status(text: str, *, kind: str = "idle", done: int | None = None, total: int | None = None) -> str:
-    """A line for a status field, safe whatever the text holds; kind: idle, working, done or error."""
+    """A line for a status field, safe whatever the text holds; kind: idle, working, done or error.
+
+    What stands between backticks is set as a command.
+    """
     bar = ""
     if done is not None and total:
         bar = f'<progress aria-label="progress" max="{total}" value="{min(done, total)}"></progress>'
     role = "alert" if kind == "error" else "status"
-    return f'<div class="run-status {kind}" role="{role}">{bar}<span>{html.escape(text)}</span></div>'
+    said = re.sub(r"`([^`]+)`", r"<code>\1</code>", html.escape(text))
+    return f'<div class="run-status {kind}" role="{role}">{bar}<span>{said}</span></div>'
 
 
 def progress_in_words(what: str, unit: str, done: int, total: int | None, left: float | None) -> str:

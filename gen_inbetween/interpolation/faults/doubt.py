@@ -9,7 +9,7 @@ Above DOUBTFUL a frame in between is likely to show what moves twice, as a doubl
 from __future__ import annotations
 
 from array import array
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable, Iterator, Sequence
 from dataclasses import dataclass
 from typing import Any, Literal, TypeAlias, get_args
 
@@ -108,13 +108,11 @@ class FilmQuality:
 
     def notice(self) -> str | None:
         """Which seconds are doubtful, in a line; None: none are."""
-        spans = join_nearest(self.doubtful, SAID_SPANS)
-        if not spans:
+        if not self.doubtful:
             return None
-        listed = ", ".join(f"{clock(seconds)}-{clock(until)}" for seconds, until in spans)
         total = sum(until - seconds for seconds, until in self.doubtful)
         length = self._figures[-3] - self._figures[0]
-        return f"large motion at {listed} ({total:.1f} of {length:.1f} s)"
+        return f"large motion at {spans_in_words(self.doubtful)} ({total:.1f} of {length:.1f} s)"
 
 
 def spans_of(pairs: Iterable[PairQuality]) -> list[Span]:
@@ -141,6 +139,16 @@ def join_nearest(spans: list[Span], most: int) -> list[Span]:
     return [
         (spans[begin][0], spans[stop - 1][1]) for begin, stop in zip(begins, [*begins[1:], len(spans)], strict=True)
     ]
+
+
+def spans_in_words(spans: Iterable[Sequence[float]]) -> str:
+    """At most SAID_SPANS spans as a player shows times; one of less than a tenth of a second is a moment.
+
+    >>> spans_in_words([(0.5, 1), (12.42, 12.44)])
+    '00:00.5-00:01.0, 00:12.4'
+    """
+    ends = [(clock(begin), clock(end)) for begin, end in join_nearest([(a, b) for a, b in spans], SAID_SPANS)]
+    return ", ".join(begin if begin == end else f"{begin}-{end}" for begin, end in ends)
 
 
 def rounded(span: Span) -> list[float]:

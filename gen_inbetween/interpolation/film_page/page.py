@@ -12,7 +12,7 @@ from html import escape
 from pathlib import Path
 from typing import Any
 
-from gen_inbetween.interpolation.faults.doubt import SAID_SPANS, clock, join_nearest
+from gen_inbetween.interpolation.faults.doubt import clock, spans_in_words
 from gen_inbetween.interpolation.film_page.charts import film_chart
 from gen_inbetween.interpolation.film_page.moments import Moment, Pictures
 from gen_inbetween.interpolation.film_page.style import STYLE
@@ -100,8 +100,7 @@ def _verdict(quality: Mapping[str, Any], way: str) -> str:
         "hold": "the nearer source frame is shown there",
         "generate": "frames there are generated",
     }[way]
-    spans = join_nearest([(begin, end) for begin, end in quality["spans"]["doubtful"]], SAID_SPANS)
-    listed = ", ".join(f"{clock(begin)}-{clock(end)}" for begin, end in spans)
+    listed = spans_in_words(quality["spans"]["doubtful"])
     words = f"<strong>{doubtful:.3g} of {until:.3g} s have motion too large to follow</strong>; {shown}: {listed}."
     return f'<p class="verdict doubtful">{words}</p>'
 

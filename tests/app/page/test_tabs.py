@@ -12,11 +12,12 @@ import pytest
 from doubt_cases import jumping_film
 from film_cases import Painter, write_film
 from page_cases import scene
-from PIL import Image
+from PIL import Image, ImageDraw
 
 from gen_inbetween.app.page import clips
 from gen_inbetween.app.page.painting import BRUSHES
 from gen_inbetween.app.page.tabs import film as film_tab
+from gen_inbetween.app.page.tabs import things
 from gen_inbetween.generation.films import pair_generator
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.runtime import manifest as manifests
@@ -82,6 +83,16 @@ def test_things(press, pair):
     assert "--fps: expected a number" in said
 
 
+def test_the_drawings_to_try_show_no_fault(press, tmp_path):
+    easel, last = things.drawings()
+    last.save(tmp_path / "last.png")
+    ball = Image.new("RGBA", last.size)
+    ImageDraw.Draw(ball).ellipse((42, 90, 102, 150), fill=BRUSHES["orange"])
+    values = {"things-first": easel | {"layers": [ball]}, "things-last": str(tmp_path / "last.png"), "--frames": "9"}
+    said, _ = press("things", values)
+    assert "Done: no fault found.</span>" in said
+
+
 def test_style(press, film, tmp_path):
     painted = tmp_path / "frame_0.png"
     scene(0).convert("L").convert("RGB").save(painted)
@@ -93,6 +104,7 @@ def test_compare(press, pair):
     values = {"compare-first": pair[0], "compare-last": pair[1], "--frames": "4"}
     said, shown = press("compare", values)
     assert "Done: " in said and len(shown["compare-clips"]) == 2 and shown["compare-sheet"].width > 0
+    assert shown["compare-sheet"].width < 800, "the names above its rows would be unreadable on the page"
     said, _ = press("compare", values | {"compare-methods": ["vibid"]})
     assert "no svd-xt weights here" in said
 

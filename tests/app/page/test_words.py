@@ -22,6 +22,7 @@ def test_a_status_is_text_whatever_it_holds():
     line = status("<img src=x onerror=alert(1)>", kind="error")
     assert "<img" not in line and 'role="alert"' in line
     assert 'max="4" value="2"' in status("", done=2, total=4)
+    assert "run <code>hf &lt;x&gt;</code>" in status("run `hf <x>`")
 
 
 def test_an_error_is_a_sentence_without_our_folders():

@@ -10,12 +10,14 @@ import gradio as gr
 from gen_inbetween.app.page.clips import Saved, clips_of, save, settle, shrunk, strip_of
 from gen_inbetween.app.page.controls import (
     PRIVATE,
+    STRIP_HEIGHT,
     bundled,
     chosen,
     clip_zone,
     downloads,
     model_settings,
     open_pictures,
+    picture_shown,
     picture_zone,
 )
 from gen_inbetween.app.page.numbers import run_numbers
@@ -60,9 +62,7 @@ def build(page: Page) -> None:
                     sources=["upload"], file_types=["image"], buttons=[],
                 )  # fmt: skip
         with gr.Column():
-            strip = gr.Image(
-                label="The clip while it is made", interactive=False, height=110, elem_id=f"{TAB}-strip", buttons=[]
-            )
+            strip = picture_shown("The clip while it is made", f"{TAB}-strip", STRIP_HEIGHT)
             clip = clip_zone("Clip", f"{TAB}-clip")
             gallery = gr.Gallery(
                 label="Click the one you like", type="filepath", columns=4, fit_columns=False, visible=False,

@@ -7,6 +7,7 @@ from pathlib import Path
 from typing import Any
 
 import gradio as gr
+from PIL import Image, ImageOps
 
 from gen_inbetween.app.page.clips import clips_of, save
 from gen_inbetween.app.page.controls import (
@@ -16,6 +17,7 @@ from gen_inbetween.app.page.controls import (
     clip_zone,
     downloads,
     open_pictures,
+    picture_shown,
     picture_zone,
 )
 from gen_inbetween.app.page.numbers import run_numbers
@@ -25,7 +27,7 @@ from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import lacking_model
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.media.clip import Clip
-from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.media.contact_sheet import TILE_MIN, contact_sheet
 from gen_inbetween.media.image import load_image
 from gen_inbetween.models.registry import SVD_REMEDY
 
@@ -52,7 +54,8 @@ def build(page: Page) -> None:
             )  # fmt: skip
             bar = run_bar("Compare", TAB, HINT)
             with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
-                model = gr.Dropdown(list(page.settings.models), value=page.settings.models[0], label="--model")
+                models = list(page.settings.models)
+                model = gr.Dropdown(models, value=models[0], label="--model", min_width=100)
                 names = ("num_frames", "num_inference_steps", "seed")
                 numbers = {name: run_numbers(page.settings)[name] for name in names}
                 frames, steps, seed = (field.control() for field in numbers.values())
@@ -64,7 +67,7 @@ def build(page: Page) -> None:
             )  # fmt: skip
             clip = clip_zone("Clip", f"{TAB}-clip", 260)
             files = downloads(TAB)
-            sheet = gr.Image(label="Frame by frame", interactive=False, elem_id=f"{TAB}-sheet", buttons=["fullscreen"])
+            sheet = picture_shown("Frame by frame", f"{TAB}-sheet", buttons=["fullscreen"])
 
     def make(first: Any, last: Any, methods: list[str], model: str, *typed: str) -> Generator[Step, None, None]:
         pictures = open_pictures([first, last], page.settings, "the first and the last picture")
@@ -84,8 +87,8 @@ def build(page: Page) -> None:
                 unit = "frame" if name.startswith(BY) else "step"
                 what = f"{name} ({number + 1} of {len(methods)}), "
                 yield Step(what, progress.step, progress.steps or None, shows, unit)
-        rows = {name: [load_image(frame) for frame in each] for name, each in clips.items()}
-        shows = {sheet: contact_sheet(rows), clip: results[0], **files.of(Path(results[0]))}
+        rows = {name: [tile_of(frame) for frame in each] for name, each in clips.items()}
+        shows = {sheet: contact_sheet(rows, columns=6), clip: results[0], **files.of(Path(results[0]))}
         yield Step("Done: click a clip to see it large.", shows=shows)
 
     def pick(results: list[str], event: gr.SelectData) -> dict[Any, Any]:
@@ -103,6 +106,11 @@ def build(page: Page) -> None:
     pair = [first, last, model, steps]
     example.click(lambda: (*bundled("walker"), "pocket-2", "10"), None, pair, **PRIVATE)
     photos.click(lambda: (*bundled("photo"), AUTO, ""), None, pair, **PRIVATE)
+
+
+def tile_of(frame: Image.Image) -> Image.Image:
+    """A frame as small as a sheet takes them, so that the names above the rows are read on the page, too."""
+    return ImageOps.contain(load_image(frame), (TILE_MIN, TILE_MIN))
 
 
 def check_methods(methods: list[str], model: str, pictures: Any) -> None:

@@ -23,7 +23,7 @@ from gen_inbetween.app.page.controls import (
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import NumberField
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
-from gen_inbetween.interpolation.faults.doubt import SAID_SPANS, clock
+from gen_inbetween.interpolation.faults.doubt import spans_in_words
 from gen_inbetween.interpolation.retiming.cadence import duplicates_for
 from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
 from gen_inbetween.runtime import manifest as manifests
@@ -71,8 +71,8 @@ def build(page: Page) -> None:
             files = downloads(TAB, "film")
             seconds = gr.Slider(0, 1, 0, step=0.01, label="Before and after, at second", elem_id=f"{TAB}-second")
             slider = gr.ImageSlider(
-                label="Before | after", type="filepath", interactive=False, height=260, elem_id=f"{TAB}-slider",
-                buttons=[],
+                label="Before | after", type="filepath", interactive=False, height=260, max_height=258,
+                elem_id=f"{TAB}-slider", buttons=[],
             )  # fmt: skip
 
     def fields(what: str) -> dict[Any, Any]:
@@ -147,8 +147,7 @@ def sentence(made: RetimedVideo) -> str:
         "generate": "generated",
     }
     way = treated[record["settings"]["large_motion"]]
-    where = ", ".join(f"{clock(seconds)}-{clock(until)}" for seconds, until in spans[:SAID_SPANS])
-    doubtful = f" Large motion at {where} of the source: {way}." if spans else ""
+    doubtful = f" Large motion at {spans_in_words(spans)} of the source: {way}." if spans else ""
     return f"Done: {made.written} frames, {made.fps:g} a second, {made.duration:.1f} s.{cuts}{drawings}{doubtful}"
 
 

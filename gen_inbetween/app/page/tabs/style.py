@@ -17,6 +17,7 @@ from gen_inbetween.app.page.controls import (
     example_film,
     film_zone,
     frame_at,
+    picture_shown,
 )
 from gen_inbetween.app.page.follow import follow
 from gen_inbetween.app.page.numbers import SEED, NumberField
@@ -46,14 +47,15 @@ def build(page: Page) -> None:
                 second = gr.Slider(0, 1, 0, step=0.01, label="Frame to paint, at second", scale=3)
                 take = gr.Button("1. Take this frame", size="sm", elem_id=f"{TAB}-take", scale=1)
             easel = gr.ImageEditor(
-                label="Paint here, or drop a painted frame", type="pil", image_mode="RGBA",
+                label="Paint here", type="pil", image_mode="RGBA",
                 format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=330,
                 brush=gr.Brush(default_size=14), elem_id=f"{TAB}-easel", buttons=["download"],
             )  # fmt: skip
             keep = gr.Button("2. Keep this painted frame", size="sm", elem_id=f"{TAB}-keep")
             bar = run_bar("3. Spread the style over the film", TAB, HINT)
-            with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
-                minutes, steps, seed = MINUTES.control("3"), STEPS.control(), SEED.control()
+            with gr.Accordion("Settings, named as in the command", open=False):
+                with gr.Row():
+                    minutes, steps, seed = MINUTES.control("3"), STEPS.control(), SEED.control()
                 guides = gr.Checkbox(True, label="--guides")
         with gr.Column():
             kept = gr.Gallery(
@@ -62,9 +64,7 @@ def build(page: Page) -> None:
                 elem_classes="cards", buttons=[],
             )  # fmt: skip
             clear = gr.Button("Forget them", size="sm")
-            look = gr.Image(
-                label="What it has learnt so far", interactive=False, height=220, elem_id=f"{TAB}-look", buttons=[]
-            )  # fmt: skip
+            look = picture_shown("What it has learnt so far", f"{TAB}-look", 240)
             clip = clip_zone("The film in this style", f"{TAB}-clip")
             files = downloads(TAB, "film")
 

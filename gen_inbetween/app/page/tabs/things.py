@@ -13,6 +13,7 @@ from PIL import Image
 from gen_inbetween.app.page.clips import check_memory, clips_of, save, shrunk, strip_of
 from gen_inbetween.app.page.controls import (
     PRIVATE,
+    STRIP_HEIGHT,
     check_pixels,
     chosen,
     clip_zone,
@@ -21,6 +22,7 @@ from gen_inbetween.app.page.controls import (
     drawing_board,
     drawn_frames,
     open_pictures,
+    picture_shown,
     picture_zone,
 )
 from gen_inbetween.app.page.follow import follow
@@ -50,7 +52,7 @@ def build(page: Page) -> None:
         with gr.Column():
             with gr.Row():
                 first = gr.ImageEditor(
-                    label="First picture: paint on it", type="pil",
+                    label="First picture", type="pil",
                     image_mode="RGBA", buttons=[],
                     format="png", layers=False, fixed_canvas=False, transforms=[], sources=["upload"], height=330,
                     brush=gr.Brush(default_size=18, colors=list(BRUSHES.values()), color_mode="fixed"),
@@ -79,11 +81,9 @@ def build(page: Page) -> None:
                     strength = gr.Slider(0.1, 1, 0.6, step=0.05, label="--draft-strength")
                     steps = numbers["num_inference_steps"].control()
         with gr.Column():
-            strip = gr.Image(label="The clip", interactive=False, height=110, elem_id=f"{TAB}-strip", buttons=[])
+            strip = picture_shown("The clip", f"{TAB}-strip", STRIP_HEIGHT)
             clip = clip_zone("Clip", f"{TAB}-clip")
-            found = gr.Image(
-                label="What was taken for the things", interactive=False, height=200, buttons=[], elem_id=f"{TAB}-found"
-            )  # fmt: skip
+            found = picture_shown("What was taken for the things", f"{TAB}-found", 220)
             files = downloads(TAB)
 
     def make(
@@ -146,9 +146,9 @@ def build(page: Page) -> None:
 
 
 def drawings() -> tuple[dict[str, Any], Image.Image]:
-    """The first and the last frame of the drawn film."""
-    frames = drawn_frames()
-    return {"background": frames[0], "layers": [], "composite": frames[0]}, frames[-1]
+    """Two frames of the drawn film, as far apart as optical flow can follow."""
+    first, last = drawn_frames()[8], drawn_frames()[10]
+    return {"background": first, "layers": [], "composite": first}, last
 
 
 def ways() -> list[str]:
