@@ -14,6 +14,7 @@ import typer
 
 Command = TypeVar("Command", bound=Callable[..., None])
 
+LONGEST = 2000  # letters of an error: libraries repeat what they were given
 FAILED, BAD_INPUT, INTERRUPTED = 1, 2, 130
 ANYWHERE = ("--debug", "--trust")  # options of the command itself, wherever they stand on the line
 TRUST_VARIABLE = "GEN_INBETWEEN_TRUST"  # `runtime.trust` reads it; that waits for pydantic, --help does not
@@ -49,7 +50,7 @@ def fail(message: str, status: int) -> NoReturn:
     if bars := sys.modules.get("tqdm"):
         for bar in list(getattr(bars.tqdm, "_instances", ())):
             bar.close()
-    typer.echo(f"error: {message}", err=True)
+    typer.echo(f"error: {message if len(message) <= LONGEST else message[:LONGEST] + '...'}", err=True)
     raise typer.Exit(status)
 
 

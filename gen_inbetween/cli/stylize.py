@@ -84,12 +84,16 @@ def stylize(
 ) -> None:
     """A painted frame or a few, learnt in minutes, and the whole film in that style."""
     check_there(video, config, None if key else style)
+    _check_alone({"--export": export, "--search": search, "--watch": watch or None, "--camera": camera})
     if out is None and export is None and not watch:
         raise ValueError("say where the film goes: -o out.mp4")
     if video is None and camera is None:
         raise ValueError("expected a film, a folder of frames or - (y4m), or --camera 0")
     written = _video(codec, crf, pix_fmt, background)
+    learning = {"--mask": mask or None, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
+    learning |= {"--guides": guides, "--preview": preview, "--config": config, "--set": overrides or None}
     if style is not None and not key and (camera is not None or str(video) == "-"):
+        _check_unused(learning, style)
         return _live(camera, style, out, device, overwrite, written)
     if video is None or camera is not None:
         raise ValueError("--camera: expected a learnt style, --style FILE, learnt with --no-guides; keys need a film")
@@ -98,6 +102,8 @@ def stylize(
     film_path, keys, masks = _inputs(video, key, mask)
     if export is not None:
         return _export(film_path, export, overwrite)
+    if style is not None and not keys:
+        _check_unused(learning, style)
     if hold_out is not None:
         from gen_inbetween.stylize.sequence import place_in
 
@@ -109,6 +115,19 @@ def stylize(
         return _watch(film_path, keys, masks, out, preview, style, overwrite, written, options)
     assert out is not None
     _make(film_path, out, keys, masks, style, preview, overwrite, written, options)
+
+
+def _check_alone(modes: dict[str, Any]) -> None:
+    """ValueError: two of these are asked for."""
+    asked = [name for name, value in modes.items() if value is not None]
+    if len(asked) > 1:
+        raise ValueError(f"{asked[0]} and {asked[1]}: expected one of them")
+
+
+def _check_unused(learning: dict[str, Any], style: Path) -> None:
+    """ValueError: settings of learning, where a style that was learnt before is used."""
+    if asked := next((name for name, value in learning.items() if value is not None), None):
+        raise ValueError(f"{asked} is for learning, and {style} is used as it is: leave it away, or give --key")
 
 
 def _make(

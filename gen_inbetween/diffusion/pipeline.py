@@ -480,8 +480,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         output_type: str,
     ) -> list[list[Image.Image]] | np.ndarray | Tensor:
         """Latents as the output type has it; a long clip span by span, blended where they overlap."""
-        if not latents.isfinite().all():
-            raise RuntimeError(f"the denoised clip is not finite: {self._why_not_finite()}")
+        self._check_finite(latents, "denoised")
         if output_type == "latent":
             return latents
         if not spans:
@@ -491,7 +490,13 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             if index == 0:
                 frames = part.new_zeros(len(part), latents.shape[1], *part.shape[2:])
             frames[:, list(numbers)] += weight.to(part).reshape(-1, 1, 1, 1) * part
+        self._check_finite(frames, "decoded")
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
+
+    def _check_finite(self, clip: Tensor, what: str) -> None:
+        """RuntimeError: it holds NaN or infinity, which would be a black clip."""
+        if not clip.isfinite().all():
+            raise RuntimeError(f"the {what} clip is not finite: {self._why_not_finite()}")
 
     def _why_not_finite(self) -> str:
         """What to do about a clip of NaN or infinity."""
@@ -500,7 +505,9 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             if name:
                 return f"{type(part).__name__} has NaN or infinity in {name}: get the model, or its motion, again"
         if self.unet.dtype in (torch.float16, torch.bfloat16):
-            return f"the UNet computes in {str(self.unet.dtype).removeprefix('torch.')}: take float32 (dtype='float32')"
+            return (
+                f"the model computes in {str(self.unet.dtype).removeprefix('torch.')}: take float32 (dtype='float32')"
+            )
         return "its weights are finite, so their sums overflow: take less guidance or motion_scale, or another model"
 
 

@@ -6,7 +6,7 @@ import hashlib
 import logging
 import os
 from pathlib import Path
-from typing import Annotated, Any
+from typing import Annotated, Any, Literal
 
 from pydantic import ConfigDict, Field, TypeAdapter
 from typing_extensions import NotRequired, TypedDict
@@ -15,7 +15,7 @@ from gen_inbetween.runtime.files import read_kept, write_json
 from gen_inbetween.runtime.hashing import file_sha256, file_state, is_settled
 from gen_inbetween.runtime.hub import INDEX, MOTION_FILE, ModelError
 from gen_inbetween.runtime.trust.limits import UntrustedError, checked, read_object, shorten
-from gen_inbetween.runtime.trust.model_index import find_foreign
+from gen_inbetween.runtime.trust.model_folder import check_classes
 
 log = logging.getLogger("gen_inbetween")
 
@@ -23,8 +23,11 @@ Width = Annotated[int, Field(ge=1, le=65_536)]
 Widths = Annotated[list[Width], Field(min_length=1, max_length=16)]
 Depth = Annotated[int, Field(ge=1, le=64)]
 Depths = Annotated[list[Depth], Field(min_length=1, max_length=16)]
+Sigma = Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]
+BlockTypes = Annotated[list[Annotated[str, Field(max_length=100)]], Field(min_length=1, max_length=16)]
 Size = Annotated[int, Field(ge=1, le=65_536)]  # pixels, or latent pixels
 
+SCHEDULER = "scheduler/scheduler_config.json"
 WEIGHTS = ("unet", "vae", "image_encoder")  # the parts of SVD with weights; scheduler and feature_extractor have none
 
 
@@ -32,11 +35,12 @@ def check_pipeline_folder(folder: Path, *, parts: bool = True) -> None:
     """ModelError, unless `folder` is an SVD pipeline, with all its parts unless `parts` is False."""
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} is not an SVD pipeline: {_what_it_is(folder)}")
-    if foreign := find_foreign(folder, _read_json(folder / INDEX)):
-        raise ModelError(foreign)
+    check_classes(folder)
     missing = missing_parts(folder) if parts else []
     if missing:
         raise ModelError(f"{folder} is not a whole SVD pipeline: it lacks {', '.join(missing)}; get it again")
+    if parts:
+        read_config(folder / SCHEDULER, "scheduler")
 
 
 class UnetConfig(TypedDict):
@@ -46,6 +50,8 @@ class UnetConfig(TypedDict):
     num_frames: Annotated[int, Field(ge=1, le=10_000)]
     sample_size: NotRequired[Size | Annotated[list[Size], Field(min_length=2, max_length=2)] | None]
     block_out_channels: Widths
+    down_block_types: NotRequired[BlockTypes]
+    up_block_types: NotRequired[BlockTypes]
     in_channels: NotRequired[Width]
     out_channels: NotRequired[Width]
     layers_per_block: NotRequired[Depth | Depths]
@@ -63,7 +69,7 @@ class VaeConfig(TypedDict):
     block_out_channels: Widths
     layers_per_block: NotRequired[Depth]
     latent_channels: NotRequired[Width]
-    down_block_types: NotRequired[Annotated[list[str], Field(min_length=1, max_length=16)]]
+    down_block_types: NotRequired[BlockTypes]
     scaling_factor: NotRequired[Annotated[float, Field(gt=0, le=1e6, allow_inf_nan=False)]]
 
 
@@ -78,18 +84,28 @@ class ImageEncoderConfig(TypedDict):
     num_attention_heads: NotRequired[Width]
     image_size: NotRequired[Width]
     patch_size: NotRequired[Width]
-    hidden_act: NotRequired[str]
+    hidden_act: NotRequired[Literal["gelu", "quick_gelu", "gelu_new", "gelu_pytorch_tanh", "relu", "silu", "swish"]]
+
+
+class SchedulerConfig(TypedDict):
+    """What of a scheduler's configuration may take memory without end, or come to no numbers."""
+
+    __pydantic_config__ = ConfigDict(extra="allow")  # type: ignore[misc]
+    num_train_timesteps: NotRequired[Annotated[int, Field(ge=1, le=100_000)]]
+    sigma_min: NotRequired[Sigma | None]
+    sigma_max: NotRequired[Sigma | None]
 
 
 SHAPES: dict[str, TypeAdapter[Any]] = {
     "unet": TypeAdapter(UnetConfig),
     "vae": TypeAdapter(VaeConfig),
     "image_encoder": TypeAdapter(ImageEncoderConfig),
+    "scheduler": TypeAdapter(SchedulerConfig),
 }
 
 
 def read_config(path: Path, part: str) -> dict[str, Any]:
-    """The config.json of a part of WEIGHTS; ModelError: it is none, or says what no such part can be."""
+    """The configuration of a part; ModelError: it is none, or says what no such part can be."""
     try:
         config = read_object(path)
         checked(SHAPES[part], config, str(path))
@@ -102,7 +118,7 @@ def missing_parts(folder: Path) -> list[str]:
     """The parts of an SVD pipeline which are not in `folder`, an interrupted download for one."""
     weights = [part for part in WEIGHTS if not any((folder / part).glob("*.safetensors"))]
     configs = [f"{part}/config.json" for part in WEIGHTS if not (folder / part / "config.json").is_file()]
-    others = ("scheduler/scheduler_config.json", "feature_extractor/preprocessor_config.json")
+    others = (SCHEDULER, "feature_extractor/preprocessor_config.json")
     return [f"{part}/*.safetensors" for part in weights] + configs + [p for p in others if not (folder / p).is_file()]
 
 

@@ -105,9 +105,10 @@ def close_pipelines() -> None:
 def fetch_weights(spec: ModelSpec) -> ModelSpec:
     """The spec with its source on this machine, whose weights are downloaded where they are not here yet.
 
-    ModelError: they cannot be had.
+    ModelError: they cannot be had, or are none, which is told before they are hashed.
     """
     if Path(spec.source).exists():
+        check_headers(spec.source)
         return spec
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
@@ -149,6 +150,13 @@ WEIGHT_DTYPES = ("F64", "F32", "F16", "BF16")
 COUNTERS = ("position_ids", "num_batches_tracked")  # what transformers and torch keep beside weights, whole numbers
 
 
+def check_headers(source: str) -> None:
+    """`check_dtypes` of all weights of a model folder."""
+    for file in model_files(source) if Path(source).is_dir() else ():
+        if file.suffix == ".safetensors":
+            check_dtypes(file)
+
+
 def check_dtypes(file: Path) -> None:
     """ModelError where a file of weights is cut off or holds tensors that are no real numbers; reads its header."""
     try:
@@ -175,9 +183,7 @@ def _open(
     from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 
     open_kernel(kernel)  # before anything is loaded
-    for file in model_files(spec.source) if Path(spec.source).is_dir() else ():
-        if file.suffix == ".safetensors":
-            check_dtypes(file)
+    check_headers(spec.source)
     try:
         with hub_errors(spec.source), warnings.catch_warnings():
             # Older diffusers know this name only and ignore the other, newer ones know both and deprecate this one.

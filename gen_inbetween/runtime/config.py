@@ -34,6 +34,7 @@ from gen_inbetween.runtime.trust.limits import shorten
 
 Config = TypeVar("Config")
 Count = Annotated[int, Field(ge=1)]  # as the type of a setting
+LONGEST_SETTINGS = 2**20  # bytes of a file
 _SAID = 40  # names that a message lists at most
 _adapters: dict[Any, TypeAdapter[Any]] = {}
 
@@ -59,7 +60,7 @@ def load(cls: type[Config], path: str | os.PathLike[str], overrides: Iterable[st
 def read_mapping(path: str | os.PathLike[str]) -> dict[str, Any]:
     """What a YAML file says, not yet checked against anything; ConfigError where it is no mapping."""
     try:
-        text = read_text(path)
+        text = read_text(path, LONGEST_SETTINGS)
     except OSError as error:
         raise ConfigError(f"{path}: cannot read the configuration: {error.strerror or error}") from error
     except ValueError as error:

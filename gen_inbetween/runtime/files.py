@@ -22,8 +22,10 @@ from contextlib import AbstractContextManager, contextmanager, suppress
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-if sys.platform != "win32":
+try:
     import fcntl
+except ImportError:  # Windows
+    fcntl = None  # type: ignore[assignment]
 
 if TYPE_CHECKING:
     from PIL import Image
@@ -31,6 +33,7 @@ if TYPE_CHECKING:
 
 SHORT = 64  # bytes of a name's stem that names made from it carry
 LONGEST = 255  # bytes of a name on the usual file systems, where the system does not say
+LONGEST_KEPT = 64 * 2**20  # letters of a JSON file that is read back
 _ADDRESS = re.compile(r"([A-Za-z][A-Za-z0-9+.-]+):/+")  # one letter is a drive of Windows
 PREFIX = ".inbetween-"
 OURS = re.compile(rf"{re.escape(PREFIX)}(?P<owner>[0-9a-f]{{12}})(?:-\d+.*|(?P<lock>\.lock))?")
@@ -188,7 +191,7 @@ def take_lock(path: Path) -> int | None:
     Where a file system has no locks nobody is kept out.
     """
     while True:
-        if sys.platform == "win32":  # no file that is open can be deleted there: that is the lock
+        if fcntl is None:  # on Windows no file that is open can be deleted: that is the lock
             with suppress(FileNotFoundError):
                 try:
                     path.unlink()
@@ -213,11 +216,11 @@ def take_lock(path: Path) -> int | None:
 
 def end_lock(path: Path, lock: int) -> None:
     """Delete the file of a lock and give it back."""
-    if sys.platform == "win32":
+    if fcntl is None:
         os.close(lock)
     with suppress(OSError):
         path.unlink()
-    if sys.platform != "win32":
+    if fcntl is not None:
         os.close(lock)
 
 
@@ -333,7 +336,8 @@ def write_json(path: str | os.PathLike[str], value: Any) -> Path:
 def read_kept(path: Path) -> dict[str, Any]:
     """The object that `write_json` wrote to a file; {} where there is none, or something else stands there."""
     try:
-        content = json.loads(path.read_text(encoding="utf-8"))
+        with path.open(encoding="utf-8") as file:
+            content = json.loads(file.read(LONGEST_KEPT))
     except (OSError, ValueError, RecursionError):
         return {}
     return content if isinstance(content, dict) else {}

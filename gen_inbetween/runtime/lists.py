@@ -16,7 +16,6 @@ import json
 import os
 import re
 from collections.abc import Collection, Iterator, Mapping, Sequence
-from pathlib import Path
 from typing import Any, TypeAlias
 
 import yaml
@@ -24,6 +23,8 @@ import yaml
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
 DELIMITERS = ",;\t"
+LONGEST_TEXT = 256 * 2**20  # bytes: a list of a million pairs
+MOST_ITEMS = 100_000  # values of a file of settings
 LONGEST_HEADER = 10_000  # letters; csv takes no cell of more than 131,072
 ALONE = "\x1f"  # the delimiter of one column: a sign that no line has
 
@@ -46,20 +47,49 @@ class _ValueLoader(_Loader):
         return super().compose_node(parent, index)
 
 
+class _SettingsLoader(_Loader):
+    """Of a file of settings, whose aliases come to no more than settings could."""
+
+    def get_single_node(self) -> Any:
+        node = super().get_single_node()
+        if node is not None and _items_in(node, {}) > MOST_ITEMS:
+            raise yaml.YAMLError(f"its aliases (*name) come to more than {MOST_ITEMS} values")
+        return node
+
+
+def _items_in(node: yaml.Node, known: dict[int, int | None]) -> int:
+    """How many values a node holds when each alias is written out; YAMLError: one that holds itself."""
+    if id(node) not in known:
+        known[id(node)] = None
+        inner = node.value if isinstance(node, yaml.CollectionNode) else ()
+        parts = (part for item in inner for part in (item if isinstance(item, tuple) else (item,)))
+        known[id(node)] = 1 + sum(_items_in(part, known) for part in parts)
+    count = known[id(node)]
+    if count is None:
+        raise yaml.YAMLError("an alias (*name) stands within what it names")
+    return count
+
+
 def read_yaml(text: str, *, aliases: bool = False) -> Any:
-    """The value of a YAML text, plain types only. yaml.YAMLError: it is not YAML, or nested too deeply."""
+    """The value of a YAML text, plain types only. yaml.YAMLError: it is not YAML, too much, or nested too deeply."""
     try:
-        return yaml.load(text, _Loader if aliases else _ValueLoader)  # noqa: S506 (a SafeLoader)
+        return yaml.load(text, _SettingsLoader if aliases else _ValueLoader)  # noqa: S506 (a SafeLoader)
     except RecursionError as error:
         raise yaml.YAMLError("nested too deeply") from error
+    except (ValueError, LookupError, AttributeError, TypeError) as error:  # of !!int x, !!bool x, !!timestamp x
+        raise yaml.YAMLError("a value is not what its tag, or its form, says") from error
 
 
-def read_text(path: str | os.PathLike[str]) -> str:
+def read_text(path: str | os.PathLike[str], longest: int = LONGEST_TEXT) -> str:
     """The text of a file, its lines ended by a line feed.
 
-    ValueError: it is in another encoding than UTF-8 or UTF-16. OSError: it cannot be read.
+    ValueError: it has more than `longest` bytes, or is in another encoding than UTF-8 or UTF-16. OSError: it cannot be
+    read.
     """
-    content = Path(path).read_bytes()
+    with open(path, "rb") as file:
+        content = file.read(longest + 1)
+    if len(content) > longest:
+        raise ValueError(f"{path} has more than {longest / 1e6:.0f} MB: expected a text")
     encoding = "utf-8-sig"
     if content.startswith((codecs.BOM_UTF16_LE, codecs.BOM_UTF16_BE)):
         encoding = "utf-16"

@@ -29,7 +29,7 @@ from gen_inbetween.runtime.outputs import (
     without_folders,
 )
 from gen_inbetween.runtime.traces.labels import read_label
-from gen_inbetween.runtime.trust.limits import shorten
+from gen_inbetween.runtime.trust.limits import LONGEST_JSON, shorten
 
 FORMAT = 2
 FILES = ("model", "motion", "interpolator", "still", "draft")  # settings that may name files a clip is made from
@@ -186,7 +186,7 @@ def is_as_written(manifest: dict[str, Any], clip: Path) -> bool:
 def read_json(path: Path) -> Any:
     """The value in a JSON file; ManifestError: there is none."""
     try:
-        return json.loads(read_text(path))
+        return json.loads(read_text(path, LONGEST_JSON))
     except OSError as error:
         raise ManifestError(f"{path}: cannot read the manifest: {error.strerror or error}") from error
     except (ValueError, RecursionError) as error:

@@ -152,19 +152,25 @@ class Learner:
         return {f"{part}.{name}": value for part, tensors in parts.items() for name, value in tensors.items()}
 
     def load(self, tensors: dict[str, Tensor], step: int, seconds: float, looks: Sequence[Look]) -> None:
-        """Go on where a learner with this `state` was. KeyError, RuntimeError: it is another's, or damaged."""
+        """Go on where a learner with this `state` was. LookupError, ValueError, RuntimeError: another's, or damaged."""
 
         def part(name: str) -> dict[str, Tensor]:
             return {key.removeprefix(name + "."): tensors[key] for key in tensors if key.startswith(name + ".")}
 
         self.best = part("best")
-        self.network.load_state_dict(part("network"))
+        for name in ("best", "network"):  # the first only to see that it fits
+            self.network.load_state_dict(part(name))
         self.discriminator.load_state_dict(part("discriminator"))
         for number, optimizer in enumerate(self.optimizers):
             state: dict[int, dict[str, Tensor]] = {}
             for name, value in part(f"optimizer{number}").items():
-                index, key = name.split(".", 1)
-                state.setdefault(int(index), {})[key] = value
+                position, key = name.split(".", 1)
+                state.setdefault(int(position), {})[key] = value
+            for index, moments in state.items():  # the optimizer believes what it loads
+                shape = optimizer.param_groups[0]["params"][index].shape
+                shapes = {key: value.shape for key, value in moments.items()}
+                if shapes != {"step": (), "exp_avg": shape, "exp_avg_sq": shape}:
+                    raise ValueError(f"optimizer{number}.{index}")
             optimizer.load_state_dict({**optimizer.state_dict(), "state": state})
         self.step, self.seconds, self.looks = step, seconds, list(looks)
         kept = [look for look in self.looks if look.best]

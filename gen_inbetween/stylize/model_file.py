@@ -8,17 +8,19 @@ others, and who opens it for another is told so.
 from __future__ import annotations
 
 import json
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import asdict
 from pathlib import Path
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Annotated, Any, Literal
 
 import torch
-from pydantic import TypeAdapter, ValidationError
+from pydantic import Field, TypeAdapter
 from safetensors import SafetensorError
+from typing_extensions import TypedDict
 
+from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.files import save_tensors
-from gen_inbetween.runtime.trust.limits import check_weights, open_tensors
+from gen_inbetween.runtime.trust.limits import check_weights, checked, open_tensors, parse_object
 from gen_inbetween.stylize.network import StyleNetwork
 from gen_inbetween.stylize.sequence import Sequence256
 from gen_inbetween.stylize.settings import Look, StyleError, StyleSettings
@@ -31,18 +33,36 @@ DRAWING = ("tile", "carry")  # settings that change nothing of what is learnt
 WHILE_LEARNING = ("minutes", "steps", "patience", "check_every", *DRAWING)  # those that may change as it goes on
 
 
+class Said(TypedDict):
+    """What the header of a file says."""
+
+    film: str
+    keys: str
+    inputs: Literal[3, 6]
+    settings: dict[str, Any]
+    seed: int
+    step: Annotated[int, Field(ge=0)]
+    seconds: Annotated[float, Field(ge=0, allow_inf_nan=False)]
+    looks: list[Any]
+    finished: bool
+
+
+SAID: TypeAdapter[Said] = TypeAdapter(Said)
+LOOKS: TypeAdapter[list[Look]] = TypeAdapter(list[Look])
+
+
 def header_of(path: Path) -> dict[str, Any]:
     """What a file says of itself. StyleError: it is no file of a style."""
     try:
         with open_tensors(path) as file:
-            content = json.loads((file.metadata() or {})[HEADER])
+            text = (file.metadata() or {})[HEADER]
             names = list(file.keys())
-        looks = TypeAdapter(list[Look]).validate_python(content["looks"])
-        settings = TypeAdapter(StyleSettings).validate_python(content["settings"])
-        known = isinstance(content["film"], str) and isinstance(content["keys"], str) and content["inputs"] in (3, 6)
-        if not (known and any(name.startswith("best.") for name in names)):
-            raise KeyError("film")
-    except (SafetensorError, KeyError, TypeError, ValidationError, OSError, ValueError) as error:
+        content = checked(SAID, parse_object(text, HEADER), HEADER)
+        looks = LOOKS.validate_python(content["looks"])  # of learning that diverged some are NaN
+        settings = from_mapping(StyleSettings, content["settings"])
+        if not any(name.startswith("best.") for name in names):
+            raise KeyError("best")
+    except (SafetensorError, KeyError, OSError, ValueError) as error:
         raise StyleError(f"{path} is no style that `inbetween stylize` learnt: name another file") from error
     return {**content, "looks": looks, "settings": settings}
 
@@ -79,8 +99,10 @@ def go_on(learner: Learner, sequence: Sequence256, path: Path) -> bool:
     if not same or said["step"] > mine.steps or _all_but(WHILE_LEARNING, mine) != _all_but(WHILE_LEARNING, theirs):
         return False
     try:
-        learner.load(_tensors(path), said["step"], said["seconds"], said["looks"])
-    except (RuntimeError, ValueError, KeyError, TypeError) as error:
+        tensors = _tensors(path)
+        _check_best(tensors, path)
+        learner.load(tensors, said["step"], said["seconds"], said["looks"])
+    except (RuntimeError, ValueError, LookupError, TypeError) as error:
         raise StyleError(f"{path} is damaged: delete it, and learning begins anew") from error
     return learner.finished or (bool(said["finished"]) and _all_but(DRAWING, mine) == _all_but(DRAWING, theirs))
 
@@ -91,14 +113,19 @@ def open_style(path: Path, device: torch.device) -> tuple[StyleNetwork, dict[str
         raise StyleError(f"no such file: {path}")
     said = header_of(path)
     settings = said["settings"]
-    best = {name.removeprefix("best."): tensor for name, tensor in _tensors(path).items() if name.startswith("best.")}
     network = StyleNetwork(said["inputs"], settings.widths, settings.blocks, settings.head_kernel)
     try:
-        check_weights({name: value for name, value in best.items() if not name.endswith("num_batches_tracked")}, path)
-        network.load_state_dict(best)
+        network.load_state_dict(_check_best(_tensors(path), path))
     except (RuntimeError, ValueError) as error:
         raise StyleError(f"{path} is damaged: its tensors are not those of its settings") from error
     return network.to(device).eval().requires_grad_(False), said
+
+
+def _check_best(tensors: Mapping[str, torch.Tensor], path: Path) -> dict[str, torch.Tensor]:
+    """The best network; UntrustedError: it is made of no weights."""
+    best = {name.removeprefix("best."): tensor for name, tensor in tensors.items() if name.startswith("best.")}
+    check_weights({name: value for name, value in best.items() if not name.endswith("num_batches_tracked")}, path)
+    return best
 
 
 def _tensors(path: Path) -> dict[str, torch.Tensor]:

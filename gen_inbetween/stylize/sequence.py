@@ -16,8 +16,10 @@ from gen_inbetween.media.image import Frame, load_image, open_image
 from gen_inbetween.media.reading.sequences import frame_numbers, image_files
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.hashing import frames_sha256, json_sha256, mask_sha256
+from gen_inbetween.runtime.trust.limits import shorten
 from gen_inbetween.stylize.settings import StyleError
 
+LONGEST_NUMBER = 18  # digits of a frame's
 Keys: TypeAlias = Mapping[int, Frame]
 Picture = NDArray[np.uint8]
 
@@ -90,14 +92,17 @@ def _check_size(picture: Image.Image, size: tuple[int, int], what: str) -> None:
 def parse_keys(texts: list[str], what: str = "--key") -> dict[int, Path]:
     """ "12=painted.png" or "painted_0012.png", whose last number is the frame's, for each text.
 
-    >>> parse_keys(["3=a.png", "shot2/b_0012.png"])
-    {3: PosixPath('a.png'), 12: PosixPath('shot2/b_0012.png')}
+    >>> parse_keys(["3=a.png", "-2=c.png", "shot2/b_0012.png"])
+    {3: PosixPath('a.png'), -2: PosixPath('c.png'), 12: PosixPath('shot2/b_0012.png')}
     """
     keys: dict[int, Path] = {}
     for text in texts:
         number, sign, name = text.partition("=")
-        path = Path(name if sign and number.strip().isdecimal() else text)
-        if not (sign and number.strip().isdecimal()):
+        numbered = sign and number.strip().removeprefix("-").isdecimal()
+        path = Path(name if numbered else text)
+        if len(number) > LONGEST_NUMBER and numbered:
+            raise StyleError(f"{what} {shorten(text, 40)}: no film has that many frames")
+        if not numbered:
             numbers = re.findall(r"\d+", path.stem)
             if not numbers:
                 raise StyleError(f"{what} {text}: expected FRAME=PICTURE, or a name that ends in its frame's number")

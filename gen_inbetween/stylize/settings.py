@@ -11,6 +11,7 @@ from gen_inbetween.runtime.config import Count
 
 Perceptual = Literal["auto", "vgg16", "efficientnet_lite0", "none"]
 Share = Annotated[float, Field(ge=0)]
+Width = Annotated[int, Field(ge=1, le=1024)]  # channels
 DIS = "dis"
 
 
@@ -26,9 +27,9 @@ class StyleSettings:
     batch_size: Annotated[int, Field(ge=1, le=4096)] = 16  # patches
     learning_rate: Annotated[float, Field(gt=0)] = 1e-3
     weight_decay: Share = 1e-5
-    widths: tuple[Count, Count, Count, Count, Count, Count] = (16, 32, 48, 48, 48, 24)
-    blocks: Count = 3  # residual ones
-    head_kernel: Count = 3
+    widths: tuple[Width, Width, Width, Width, Width, Width] = (16, 32, 48, 48, 48, 24)
+    blocks: Annotated[int, Field(ge=1, le=64)] = 3  # residual ones
+    head_kernel: Literal[1, 3, 5, 7, 9, 11] = 3
     l1_weight: Share = 4.0
     perceptual_weight: Share = 6.0
     adversarial_weight: Share = 0.5

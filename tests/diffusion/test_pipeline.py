@@ -375,11 +375,19 @@ def test_a_motion_that_was_replaced_is_noticed(tiny_pipe):
         run(pipe, method="gi")
 
 
-def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe):
+@pytest.mark.parametrize(
+    ("layer", "message"),
+    [
+        ("unet.conv_out", "the denoised clip is not finite: UNet"),
+        ("vae.decoder.conv_in", "the decoded clip .*conv_in.bias"),
+    ],
+)
+def test_a_clip_that_is_not_finite_is_an_error(tiny_pipe, layer, message):
     pipe = tiny_pipe(num_frames=4)
-    torch.nn.init.constant_(pipe.unet.conv_out.bias, torch.nan)
-    with pytest.raises(RuntimeError, match="not finite"):
-        run(pipe, method="svd")
+    part, _, name = layer.partition(".")
+    torch.nn.init.constant_(getattr(pipe, part).get_submodule(name).bias, torch.nan)
+    with pytest.raises(RuntimeError, match=message):
+        run(pipe, method="svd", output_type="np")
 
 
 @pytest.mark.parametrize(

@@ -90,3 +90,36 @@ def test_the_caller_keeps_its_mapping():
     values = {"steps": 1, "optimiser": {"lr": 1.0}}
     from_mapping(Training, values, ["optimiser.lr=2"])
     assert values == {"steps": 1, "optimiser": {"lr": 1.0}}
+
+
+LAUGHS = "&a0 [ha, ha, ha, ha, ha, ha, ha, ha, ha, ha]"
+for _level in range(1, 10):
+    LAUGHS = f"&a{_level} [{LAUGHS}, {', '.join([f'*a{_level - 1}'] * 9)}]"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        (f"steps: {LAUGHS}", "aliases .* more than 100000 values"),
+        (f"named: {{a: {LAUGHS}}}", "aliases .* more than 100000 values"),
+        ("a: &a [*a]", "stands within what it names"),
+        ("&a\nsteps: *a", "stands within what it names"),
+        ("a: &a {<<: *a}", "stands within what it names"),
+        ("steps: " + "[" * 1000, "nested too deeply"),
+        ("#" * (2**20 + 1), "has more than 1 MB"),
+        ("steps: !!bool x", "not what its tag"),
+        ("steps: !!timestamp x", "not what its tag"),
+        ("steps: 2020-99-99", "not what its tag"),
+        ("steps: " + "9" * 5000, "not what its tag"),
+    ],
+    ids=range(11),
+)
+def test_settings_without_end_are_refused_at_once(tmp_path, text, message):
+    with pytest.raises(ConfigError, match=message) as error:
+        load(Training, write(tmp_path, text))
+    assert len(str(error.value)) < 500
+
+
+def test_aliases_are_for_settings(tmp_path):
+    text = "steps: 1\noptimiser: &one {lr: 1}\nphases: [*one, {<<: *one}]"
+    assert load(Training, write(tmp_path, text)).phases == (Optimiser(1.0), Optimiser(1.0))

@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import subprocess
+import sys
 from pathlib import Path
+from typing import Any
 
 import pytest
 from PIL import Image
@@ -80,3 +83,45 @@ def test_long_names_that_begin_alike_are_told_apart() -> None:
 def test_an_address_is_no_place_to_write_to() -> None:
     with pytest.raises(OutputError, match="https://example.com/film.mp4: it is an address"):
         check_writable(Path("https://example.com/film.mp4"))
+
+
+HIDDEN = """
+import importlib, os, pkgutil, signal, sys
+{first}
+for name in ("fcntl", "resource", "pwd", "grp", "termios", "tty", "pty", "syslog"):
+    sys.modules[name] = None
+for name in ("fork", "kill", "killpg", "getuid", "sysconf", "pathconf", "sched_getaffinity", "register_at_fork"):
+    vars(os).pop(name, None)
+for name in ("SIGHUP", "SIGKILL", "SIGALRM", "SIGUSR1", "alarm", "setitimer"):
+    vars(signal).pop(name, None)
+import {package}
+for module in pkgutil.walk_packages({package}.__path__, "{package}."):
+    if not module.name.endswith("__main__"):
+        importlib.import_module(module.name)
+from gen_inbetween.runtime import files, processes
+processes.raise_on_signals()
+for text in ("one", "two"):
+    files.check_writable("a/b.txt")
+    files.write_text("a/b.txt", text)
+assert os.listdir("a") == ["b.txt"]
+"""
+
+
+@pytest.mark.parametrize(
+    "words",
+    [
+        {"package": "gen_inbetween.runtime.trust", "first": ""},
+        pytest.param(
+            {
+                "package": "gen_inbetween",
+                "first": "import torch, diffusers, transformers, av, cv2, peft",
+            },
+            marks=pytest.mark.slow,
+        ),
+    ],
+    ids=["runtime", "all"],
+)
+def test_nothing_that_posix_alone_has_is_needed(words: dict[str, Any], tmp_path: Path) -> None:
+    """Windows has none of these; what its locks do can be tried there only."""
+    run = subprocess.run([sys.executable, "-c", HIDDEN.format(**words)], cwd=tmp_path, capture_output=True, text=True)
+    assert run.returncode == 0, run.stderr

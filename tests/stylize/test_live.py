@@ -199,6 +199,18 @@ def test_the_command_from_exporting_a_frame_to_the_film(film):
         ([str(film / "film.mkv"), "--key", "9=x.png", "-o", "o.gif"], "no such file: x.png"),
         ([str(film / "film.mkv"), *keys, "--set", "blocks=many", "-o", "o.gif"], "expected a number"),
         (["--camera", "0", "-o", "o.gif"], "expected a learnt style"),
+        ([str(film / "film.mkv"), *keys, "--search", "1", "--watch", "-o", "d"], "--search and --watch: expected one"),
+        ([str(film / "film.mkv"), *keys, "--export", "3=x.png", "--watch"], "--export and --watch: expected one"),
+        (
+            [str(film / "film.mkv"), "--style", str(film / "k3.png"), "--steps", "3", "-o", "o.gif"],
+            "--steps is for learning",
+        ),
+        (
+            ["--camera", "0", "--style", str(film / "k3.png"), "--mask", "3=m.png", "-o", "o.gif"],
+            "--mask is for learning",
+        ),
+        ([str(film / "film.mkv"), "--key", f"-1={film / 'k3.png'}", "-o", "o.gif"], "keyframe -1 is outside the film"),
+        ([str(film / "film.mkv"), "--key", "9" * 5000 + "=k.png", "-o", "o.gif"], "no film has that many frames"),
     ):
         refused = CliRunner().invoke(app, ["stylize", *words])
         assert refused.exit_code == 2 and message in refused.output

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import resource
 from dataclasses import replace
 
@@ -129,6 +130,68 @@ def test_a_damaged_state_is_told(frames, painted, tmp_path):
     save_file({name: value for name, value in tensors.items() if not name.startswith("network.")}, path, said)
     with pytest.raises(StyleError, match="is damaged: delete it"):
         model_file.go_on(learner_of(frames, painted, replace(TINY, steps=8)), sequence, path)
+
+
+WRONG = (None, -1, 10**30, float("nan"), "y" * 300, [[]])
+WILD = {"widths": [10**6] * 6, "blocks": 10**9, "head_kernel": 10**6, "patch_size": 10**9, "tile": 7, "nothing": 1}
+
+
+def test_a_style_that_says_something_else_is_one_line(frames, painted, tmp_path):
+    path, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
+    learner = learner_of(frames, painted, replace(TINY, steps=4))
+    learner.learn()
+    model_file.save(learner, sequence, path, finished=True)
+    with safe_open(path, "pt") as file:
+        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+        said = json.loads(file.metadata()[model_file.HEADER])
+    left_out = [{name: value for name, value in said.items() if name != gone} for gone in said]
+    changed = [said | {name: wrong} for name in said for wrong in WRONG]
+    settings = [said | {"settings": said["settings"] | {name: value}} for name, value in WILD.items()]
+    texts = [json.dumps(each) for each in (*left_out, *changed, *settings)]
+    texts += ["[" * 100_000, '{"a":' * 100_000, "7", "", "{"]
+    refused, more = 0, learner_of(frames, painted, replace(TINY, steps=8))
+    for text in texts:
+        save_file(tensors, path, {model_file.HEADER: text})
+        for use in (lambda: model_file.open_style(path, CPU), lambda: model_file.go_on(more, sequence, path)):
+            try:
+                use()
+            except StyleError as error:
+                assert str(error).isprintable()
+                refused += 1
+    assert refused > len(texts)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [
+        lambda tensors: {"optimizer0.0.exp_avg": torch.zeros(3)},
+        lambda tensors: {"optimizer0.0.exp_avg": None},
+        lambda tensors: {"optimizer0.999.exp_avg": torch.zeros(3)},
+        lambda tensors: {"optimizer0.x.exp_avg": torch.zeros(3)},
+        lambda tensors: {"optimizer1.7": torch.zeros(3)},
+        lambda tensors: {"best.at_full.0.bias": None},
+        lambda tensors: {"best.at_full.0.bias": torch.zeros(3)},
+        lambda tensors: {"best.at_full.0.bias": tensors["best.at_full.0.bias"] * torch.nan},
+        lambda tensors: {"network.at_full.0.bias": torch.zeros(3)},
+    ],
+)
+def test_a_state_whose_tensors_do_not_fit_is_told(frames, painted, change, tmp_path):
+    path, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
+    learner = learner_of(frames, painted, replace(TINY, steps=4))
+    learner.learn()
+    model_file.save(learner, sequence, path, finished=False)
+    with safe_open(path, "pt") as file:
+        said, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    tensors = {name: value for name, value in (tensors | change(tensors)).items() if value is not None}
+    save_file(tensors, path, said)
+    with pytest.raises(StyleError, match="is damaged: delete it"):
+        model_file.go_on(learner_of(frames, painted, replace(TINY, steps=8)), sequence, path)
+
+
+@pytest.mark.parametrize("change", [{"head_kernel": 2}, {"blocks": 65}, {"widths": (8, 8, 8, 8, 8, 1025)}])
+def test_networks_that_nobody_learns_are_told(change, frames, painted):
+    with pytest.raises(ValueError, match=next(iter(change))):
+        stylize(frames, {3: painted[3]}, settings=replace(TINY, **change), progress=False)
 
 
 @pytest.fixture

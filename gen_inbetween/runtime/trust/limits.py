@@ -20,7 +20,8 @@ if TYPE_CHECKING:
     from torch import Tensor
 
 TRUST_VARIABLE = "GEN_INBETWEEN_TRUST"
-LONGEST_JSON = 16 * 2**20  # bytes: a configuration has a few thousand, the header of a large model half a million
+LONGEST_JSON = 16 * 2**20  # bytes: the header of a large model has half a million
+LONGEST_CONFIG = 2**20  # bytes of a file of JSON; a configuration has a few thousand
 INFLATION = 4  # times its own size that an archive of weights may come to; torch's own are not compressed at all
 LARGEST_WEIGHT = 1e4  # of a tensor; trained weights stay below 100
 SHOWN = 100  # letters of a name from a file that a message shows
@@ -79,13 +80,15 @@ def open_tensors(path: str | os.PathLike[str]) -> Any:
         length = int.from_bytes(file.read(8), "little")
     if length > LONGEST_JSON:
         raise SafetensorError(f"its header has {length / 1e6:.0f} MB; expected {LONGEST_JSON / 1e6:.0f} at most")
+    if length < len("{}"):  # a hole of a file, which may be too long to be mapped
+        raise SafetensorError("it has no header")
     return safe_open(path, framework="pt")
 
 
-def parse_object(text: str | bytes, where: str) -> dict[str, Any]:
+def parse_object(text: str | bytes, where: str, longest: int = LONGEST_JSON) -> dict[str, Any]:
     """A JSON object from a file of somebody else's; UntrustedError: it is none, too long or nested too deeply."""
-    if len(text) > LONGEST_JSON:
-        raise UntrustedError(f"{where} has {len(text) / 1e6:.0f} MB of JSON; expected {LONGEST_JSON / 1e6:.0f} at most")
+    if len(text) > longest:
+        raise UntrustedError(f"{where} has more than {longest / 1e6:.0f} MB of JSON, which it does not need")
     try:
         content = json.loads(text)
     except (ValueError, RecursionError) as error:
@@ -99,10 +102,10 @@ def read_object(path: Path) -> dict[str, Any]:
     """`parse_object` of a file."""
     try:
         with path.open("rb") as file:
-            content = file.read(LONGEST_JSON + 1)
+            content = file.read(LONGEST_CONFIG + 1)
     except OSError as error:
         raise UntrustedError(f"{path} cannot be read: {error.strerror or error}") from error
-    return parse_object(content, str(path))
+    return parse_object(content, str(path), LONGEST_CONFIG)
 
 
 def checked(shape: TypeAdapter[Any], content: Mapping[str, Any], where: str) -> Any:

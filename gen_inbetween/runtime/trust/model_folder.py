@@ -11,9 +11,11 @@ from gen_inbetween.runtime.trust.model_index import PARTS, find_foreign
 
 
 def check_classes(folder: Path) -> None:
-    """ModelError unless a folder is Stable Video Diffusion and nothing besides: see `find_foreign`."""
+    """ModelError unless a folder is Stable Video Diffusion and nothing besides, its configurations of usual length."""
     try:
         foreign = find_foreign(folder, read_object(folder / INDEX))
+        for config in folder.glob("*/*.json"):  # diffusers reads them whole
+            read_object(config)
     except UntrustedError as error:
         raise ModelError(str(error)) from error
     if foreign:

@@ -13,7 +13,11 @@ import torch
 from gen_inbetween.diffusion.motion_files import MotionError, check_motion_file
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator
 from gen_inbetween.models.configs import open_configs
+from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.files import read_kept
 from gen_inbetween.runtime.hub import ModelError
+from gen_inbetween.runtime.lists import read_rows
+from gen_inbetween.runtime.manifest import ManifestError
 from gen_inbetween.runtime.trust.limits import (
     LONGEST_JSON,
     UntrustedError,
@@ -71,6 +75,19 @@ def test_a_header_without_end_is_not_read(tmp_path, opener, error):
     assert time.process_time() - begun < 2
 
 
+@pytest.mark.parametrize(
+    ("opener", "error"),
+    [(load_interpolator, InterpolatorError), (check_motion_file, MotionError), (open_configs, ModelError)],
+)
+def test_a_hole_is_no_header(tmp_path, opener, error):
+    """Longer than a machine can map, and nothing in it."""
+    path = tmp_path / "w.safetensors"
+    with path.open("wb") as file:
+        file.truncate(8 * 2**40)
+    with pytest.raises(error):
+        opener(str(path))
+
+
 def test_an_archive_whose_parts_overlap_is_refused(tmp_path):
     """Not compressed at all, and yet much more than its size: every entry names the same bytes."""
     path = tmp_path / "overlap.pkl"
@@ -97,7 +114,7 @@ def test_an_archive_whose_parts_overlap_is_refused(tmp_path):
         ("null", "got NoneType"),
         (b"\xff\xfe\x00", "is not JSON"),
         ('{"a": ' + "9" * 10_000 + "}", "is not JSON"),
-        (" " * (LONGEST_JSON + 1), "17 MB of JSON; expected 17 at most"),
+        (" " * (LONGEST_JSON + 1), "more than 17 MB of JSON"),
     ],
 )
 def test_json_that_is_none_is_said_in_one_line(text, message):
@@ -110,8 +127,13 @@ def test_a_file_is_not_read_beyond_the_limit(tmp_path):
     path = tmp_path / "config.json"
     with path.open("wb") as file:
         file.truncate(50 * 2**30)  # a hole: takes no room, and would take all of the memory
-    with pytest.raises(UntrustedError, match="MB of JSON"):
+    with pytest.raises(UntrustedError, match="more than 1 MB of JSON"):
         read_object(path)
+    with pytest.raises(ManifestError, match="more than 17 MB"):
+        manifests.read(path)
+    with pytest.raises(ValueError, match="more than 268 MB"):
+        read_rows(path, ["frame0"])
+    assert read_kept(path) == {}
     path.write_text(json.dumps({"a": 1}))
     assert read_object(path) == {"a": 1}
     with pytest.raises(UntrustedError, match="cannot be read"):

@@ -9,8 +9,12 @@ from pathlib import Path
 
 import pytest
 from diffusers import DiffusionPipeline
+from PIL import Image
 
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
+from gen_inbetween.generation.generate import inbetween
+from gen_inbetween.models import layout
+from gen_inbetween.models.configs import open_configs
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.hub import BUNDLED, ModelError
@@ -109,3 +113,46 @@ def test_a_saved_folder_names_classes_that_every_transformers_has(tiny_pipe, tmp
         index = json.loads((folder / "model_index.json").read_text())
         assert {name: index[name][1] for name in PARTS} == {name: classes[0] for name, (_, classes) in PARTS.items()}
     assert InbetweenPipeline.from_pretrained(tmp_path).feature_extractor is not None
+
+
+@pytest.mark.parametrize("opener", [resolve_model, InbetweenPipeline.from_pretrained], ids=["name", "from_pretrained"])
+@pytest.mark.parametrize("file", ["scheduler/scheduler_config.json", "feature_extractor/preprocessor_config.json"])
+@pytest.mark.parametrize("content", ["[" * 100_000, "", "hole"])
+def test_configurations_that_diffusers_reads_are_looked_at_first(content, file, opener, folder):
+    (folder / file).write_text(content)
+    if content == "hole":
+        with (folder / file).open("wb") as hole:
+            hole.truncate(50 * 2**30)
+    assert file in refuse(folder, opener)
+
+
+@pytest.mark.parametrize(
+    "change",
+    [{"num_train_timesteps": 10**12}, {"num_train_timesteps": 0}, {"sigma_max": float("nan")}, {"sigma_min": -1}],
+)
+def test_a_scheduler_without_end_is_refused(change, folder):
+    path = folder / "scheduler/scheduler_config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert next(iter(change)) in refuse(folder, resolve_model)
+
+
+@pytest.mark.parametrize(
+    ("file", "change"),
+    [
+        ("image_encoder", {"hidden_act": "x"}),
+        ("unet", {"down_block_types": ["x" * 500]}),
+        ("unet", {"up_block_types": ["x"] * 99}),
+    ],
+)
+def test_what_no_part_can_be_is_named(file, change, folder):
+    path = folder / file / "config.json"
+    path.write_text(json.dumps(json.loads(path.read_text()) | change))
+    assert next(iter(change)) in refuse(folder, open_configs)
+
+
+def test_broken_weights_are_told_before_they_are_hashed(folder, monkeypatch):
+    with next((folder / "unet").glob("*.safetensors")).open("wb") as hole:
+        hole.truncate(50 * 2**30)
+    monkeypatch.setattr(layout, "file_sha256", lambda path: pytest.fail("hashed"))
+    picture = Image.new("RGB", (48, 32))
+    assert "it has no header" in refuse(folder, lambda model: inbetween(picture, picture, model=model, method="svd"))
