@@ -286,20 +286,26 @@ def _live(camera: int | None, style: Path, out: Path | None, device: str | None,
 def _search(
     film: Path, out: Path | None, keys: Any, masks: Any, minutes: float, options: dict[str, Any], overwrite: bool
 ) -> None:
+    from gen_inbetween.runtime.config import from_mapping
     from gen_inbetween.runtime.devices import open_device
     from gen_inbetween.runtime.outputs import claim_folder
     from gen_inbetween.stylize.lesson import prepare
     from gen_inbetween.stylize.search import FILES, search, write_search
     from gen_inbetween.stylize.sequence import read_keys
+    from gen_inbetween.stylize.settings import StyleSettings
 
     if out is None or out.suffix:
         raise ValueError("--search writes a table and a plot: -o FOLDER")
-    claim_folder(out, FILES, [film, *keys.values(), *masks.values()], overwrite=overwrite)
+    from_mapping(StyleSettings, {"minutes": minutes}, where="--search")
+    inputs = [film, *keys.values(), *masks.values()]
+    claim_folder(out, FILES, inputs, overwrite=overwrite, ask=True)
     opened, settings, seed = _film(film), options["settings"], options["seed"]
     painted = read_keys(keys, masks, opened.size, opened.count)
     lesson = prepare(opened, painted, settings, seed, options["hold_out"], progress=True)
     trials = []
     for trial in search(lesson, settings, seed, open_device(options["device"]), minutes=minutes):
+        if not trials:
+            claim_folder(out, FILES, inputs, overwrite=overwrite)
         trials.append(trial)
         told = " ".join(f"{name}={value}" for name, value in trial.settings.items())
         typer.echo(f"{trial.error:6.2f} grey levels at step {trial.step}: {told}")

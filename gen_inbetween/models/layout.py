@@ -15,7 +15,7 @@ from gen_inbetween.runtime.files import read_kept, write_json
 from gen_inbetween.runtime.hashing import file_sha256, file_state, is_settled
 from gen_inbetween.runtime.hub import INDEX, MOTION_FILE, ModelError
 from gen_inbetween.runtime.trust.limits import UntrustedError, checked, read_object, shorten
-from gen_inbetween.runtime.trust.model_folder import check_classes
+from gen_inbetween.runtime.trust.model_index import find_foreign
 
 log = logging.getLogger("gen_inbetween")
 
@@ -35,7 +35,10 @@ def check_pipeline_folder(folder: Path, *, parts: bool = True) -> None:
     """ModelError, unless `folder` is an SVD pipeline, with all its parts unless `parts` is False."""
     if not (folder / INDEX).is_file():
         raise ModelError(f"{folder} is not an SVD pipeline: {_what_it_is(folder)}")
-    check_classes(folder)
+    if foreign := find_foreign(folder, _read_json(folder / INDEX)):
+        raise ModelError(foreign)
+    for config in folder.glob("*/*.json"):  # diffusers reads them whole
+        _read_json(config)
     missing = missing_parts(folder) if parts else []
     if missing:
         raise ModelError(f"{folder} is not a whole SVD pipeline: it lacks {', '.join(missing)}; get it again")

@@ -54,6 +54,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     place = real_place(path).absolute()
     if os.path.islink(place):
         raise OutputError(f"cannot write {path}: it is a symbolic link that leads to itself; name another output")
+    if not place.name:
+        raise OutputError(f"cannot write {path}: it is a whole disk; name a file or a folder in it")
     ancestor = next(folder for folder in place.parents if os.path.exists(folder))  # False, too, for too long a name
     if not ancestor.is_dir():
         raise OutputError(f"cannot write {path}: {ancestor} is a file, expected a folder")

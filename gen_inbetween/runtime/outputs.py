@@ -156,6 +156,7 @@ def claim_folder(
     *,
     overwrite: bool = False,
     proof: str | None = None,
+    ask: bool = False,
 ) -> None:
     """Take a folder for a run that fills it with files of its own, of any kind, and may go on with an earlier one.
 
@@ -165,6 +166,7 @@ def claim_folder(
         inputs, overwrite: as in `check_output`.
         proof: a JSON file with the versions of packages, by which folders that were filled before there were claims
             are known.
+        ask: only whether it could be taken; nothing is written.
 
     Raises:
         OutputError: one of these names is an input or stands there already in a folder that is not ours.
@@ -185,6 +187,8 @@ def claim_folder(
             f"{folder} holds {there[0]}, which gen_inbetween did not make, and it would be replaced: name an empty or "
             "a fresh folder, or say --overwrite"
         )
+    if ask:
+        return
     with replaced(folder / CLAIM) as temporary:
         temporary.write_text(json.dumps({"made by": "gen_inbetween"}) + "\n", encoding="utf-8")
 

@@ -60,7 +60,7 @@ def watch(
     painted = read_keys(keys, masks, film.size, film.count)
     lesson = prepare(film, painted, settings, seed, hold_out, progress=progress)
     learner = Learner(lesson.examples, lesson.judges, settings, seed, device)
-    seen, drawn = _times(keys, masks), 0.0
+    seen, drawn, told = _times(keys, masks), 0.0, ""
 
     def on_look(look: Look) -> bool:
         nonlocal drawn
@@ -81,10 +81,12 @@ def watch(
                 try:
                     latest = read_keys(keys, masks, film.size, film.count)
                 except (FrameError, StyleError) as error:
-                    log.warning("%s; waiting for the file to be whole", error)
+                    if told != str(error):
+                        log.warning("%s; waiting for the file to be whole", error)
+                    told = str(error)
                     time.sleep(POLL)
                     continue
-                seen = now
+                seen, told = now, ""
                 if _same_masks(painted, latest):
                     lesson = _repainted(lesson, latest, hold_out)
                 else:  # and with them the points
@@ -121,8 +123,15 @@ def _repainted(lesson: Lesson, painted: Sequence[PaintedKey], hold_out: int | No
 
 def _times(*groups: Mapping[int, Path]) -> list[tuple[float, int]]:
     """When the files were last written, and how long they are; nothing of one that is just being replaced."""
-    files = [path for group in groups for path in group.values()]
-    return [(path.stat().st_mtime, path.stat().st_size) if path.exists() else (0.0, 0) for path in files]
+
+    def of(path: Path) -> tuple[float, int]:
+        try:
+            state = path.stat()
+        except OSError:
+            return 0.0, 0
+        return state.st_mtime, state.st_size
+
+    return [of(path) for group in groups for path in group.values()]
 
 
 def open_camera(camera: int | str) -> tuple[Iterator[Picture], float]:

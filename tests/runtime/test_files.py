@@ -85,6 +85,11 @@ def test_an_address_is_no_place_to_write_to() -> None:
         check_writable(Path("https://example.com/film.mp4"))
 
 
+def test_a_whole_disk_is_no_place_to_write_to() -> None:
+    with pytest.raises(OutputError, match="name a file or a folder in it"):
+        check_writable("/")
+
+
 HIDDEN = """
 import importlib, os, pkgutil, signal, sys
 {first}

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+import json
+import os
 from fractions import Fraction
 from pathlib import Path
 
@@ -42,6 +44,12 @@ def test_a_still_picture(tmp_path: Path, kind: str, text: str) -> None:
     assert takes_label(path) and read_label(path) is None
     assert write_label(path, text) and read_label(path) == text
     assert all(np.array_equal(*pair) for pair in zip(before, shown(path), strict=True))
+
+
+def test_a_name_that_is_no_utf8_comes_back(tmp_path: Path) -> None:
+    path, said = tmp_path / "picture", {"path": os.fsdecode(b"film\xff.mp4")}
+    moving(1, 33, 21)[0].save(path, "PNG")
+    assert write_label(path, json.dumps(said, ensure_ascii=False)) and json.loads(read_label(path) or "") == said
 
 
 @pytest.mark.parametrize("kind", MOVING)

@@ -200,6 +200,8 @@ def test_the_command_from_exporting_a_frame_to_the_film(film):
         ([str(film / "film.mkv"), *keys, "--set", "blocks=many", "-o", "o.gif"], "expected a number"),
         (["--camera", "0", "-o", "o.gif"], "expected a learnt style"),
         ([str(film / "film.mkv"), *keys, "--search", "1", "--watch", "-o", "d"], "--search and --watch: expected one"),
+        ([str(film / "film.mkv"), *keys, "--search", "0", "-o", str(film / "d")], "greater than 0"),
+        ([str(film / "film.mkv"), *keys, "--search", "1", "--hold-out", "5", "-o", str(film / "d")], "hold out"),
         ([str(film / "film.mkv"), *keys, "--export", "3=x.png", "--watch"], "--export and --watch: expected one"),
         (
             [str(film / "film.mkv"), "--style", str(film / "k3.png"), "--steps", "3", "-o", "o.gif"],
@@ -213,4 +215,5 @@ def test_the_command_from_exporting_a_frame_to_the_film(film):
         ([str(film / "film.mkv"), "--key", "9" * 5000 + "=k.png", "-o", "o.gif"], "no film has that many frames"),
     ):
         refused = CliRunner().invoke(app, ["stylize", *words])
+        assert not (film / "d").exists()
         assert refused.exit_code == 2 and message in refused.output

@@ -50,7 +50,8 @@ def write_label(path: str | os.PathLike[str], text: str) -> bool:
     label = f"{MARK} {text}".rstrip()
     with open(path, "r+b") as file:
         format_ = format_of(file)
-        return False if format_ is None else WRITERS[format_](file, label.encode())
+        # Of a name that is no UTF-8, as JSON escapes it.
+        return False if format_ is None else WRITERS[format_](file, label.encode(errors="backslashreplace"))
 
 
 def read_label(path: str | os.PathLike[str]) -> str | None:
