@@ -19,7 +19,6 @@ from gen_inbetween.diffusion.windows.layout import (
     decode_spans,
     kept_keyframes,
     lay_windows,
-    longest_window,
     window_weights,
 )
 
@@ -45,7 +44,6 @@ def test_weights_sum_to_one_and_every_inner_keyframe_is_the_middle_of_a_window(p
 
 def test_one_segment_is_the_clip_itself():
     assert [window.frames for window in lay_windows([0, 5], 6)] == [(0, 1, 2, 3, 4, 5)]
-    assert longest_window([0, 5, 30], 31) == 26
 
 
 @dataclass

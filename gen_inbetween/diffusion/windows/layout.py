@@ -100,11 +100,6 @@ def segment_weights(windows: Sequence[Window], num_frames: int) -> list[Tensor]:
     return [float(not window.centred) / covered[list(window.frames)] for window in windows]
 
 
-def longest_window(positions: Sequence[int], num_frames: int, *, loop: bool = False) -> int:
-    """Frames of the longest window, which decides the memory."""
-    return max(len(window.frames) for window in lay_windows(positions, num_frames, loop=loop))
-
-
 def decode_spans(
     positions: Sequence[int], num_frames: int, *, loop: bool = False
 ) -> list[tuple[tuple[int, ...], Tensor]]:
