@@ -223,9 +223,8 @@ def _previews(path: Path | None, inputs: list[Path | None], overwrite: bool) -> 
     import time
 
     from gen_inbetween.media.reading.sequences import with_images
-    from gen_inbetween.runtime.files import save_image
     from gen_inbetween.runtime.outputs import check_output
-    from gen_inbetween.stylize.live import PREVIEW_EVERY
+    from gen_inbetween.stylize.live import PREVIEW_EVERY, save_preview
 
     check_output(path, with_images(inputs), overwrite=overwrite, manifest=False)
     check_picture(path, "--preview")
@@ -234,7 +233,7 @@ def _previews(path: Path | None, inputs: list[Path | None], overwrite: bool) -> 
     def show(_: Any, picture: Any) -> None:
         nonlocal last
         if time.monotonic() - last > PREVIEW_EVERY:
-            save_image(path, picture())
+            save_preview(path, picture())
             last = time.monotonic()
 
     return show

@@ -22,7 +22,8 @@ from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.media.image import FrameError
 from gen_inbetween.media.reading.decoding import limit_decoder
 from gen_inbetween.media.source import VideoError
-from gen_inbetween.runtime.files import save_image
+from gen_inbetween.runtime.files import replaced, save_image
+from gen_inbetween.runtime.traces.labels import write_label
 from gen_inbetween.stylize.examples import carried
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import Lesson, draw, prepare, preview_of
@@ -65,7 +66,7 @@ def watch(
     def on_look(look: Look) -> bool:
         nonlocal drawn
         if time.monotonic() - drawn > PREVIEW_EVERY:
-            save_image(preview, preview_of(learner.best_network(), lesson, settings.tile))
+            save_preview(preview, preview_of(learner.best_network(), lesson, settings.tile))
             drawn = time.monotonic()
             error = "" if look.error is None else f", error {look.error:.2f}"
             log.info("step %d%s: %s", look.step, error, preview)
@@ -74,7 +75,7 @@ def watch(
     try:
         while not until():
             learner.learn(on_look)
-            save_image(preview, preview_of(learner.best_network(), lesson, settings.tile))
+            save_preview(preview, preview_of(learner.best_network(), lesson, settings.tile))
             while not until() and _times(keys, masks) == seen:
                 time.sleep(POLL)
             if (now := _times(keys, masks)) != seen:
@@ -100,6 +101,13 @@ def watch(
     if not learner.looks:
         learner.look()
     return learner, lesson, painted
+
+
+def save_preview(path: Path, picture: Image.Image) -> None:
+    """Write a preview that says it is ours, so that the next run may replace it, also after one that was killed."""
+    with replaced(path) as temporary:
+        picture.save(temporary)
+        write_label(temporary, "")
 
 
 def _same_masks(before: Sequence[PaintedKey], after: Sequence[PaintedKey]) -> bool:

@@ -21,6 +21,7 @@ from gen_inbetween.cli.app import app
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import save_image
+from gen_inbetween.runtime.traces.labels import read_label
 from gen_inbetween.stylize.lesson import prepare
 from gen_inbetween.stylize.live import in_real_time, open_camera, open_pipe, translate_live, until_interrupted, watch
 from gen_inbetween.stylize.network import StyleNetwork
@@ -194,6 +195,7 @@ def test_the_command_from_exporting_a_frame_to_the_film(film):
     )
     assert made.exit_code == 0, made.output
     assert "learnt in 10 steps" in made.output
+    assert read_label(film / "p.png") == ""  # the next run may replace it
     for words, message in (
         ([str(film / "film.mkv"), *keys], "say where the film goes"),
         ([str(film / "film.mkv"), "--key", "9=x.png", "-o", "o.gif"], "no such file: x.png"),
