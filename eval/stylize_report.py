@@ -9,8 +9,8 @@ The "painter" is a program (eval/stylize_ways.py), so that every frame's paintin
 
     flow       the painting carried from frame to frame by DIS optical flow
     network    the network alone
-    guided     with guides and the input averaged in time: what `inbetween stylize` does
-    carried    the same with `carry`: near the keyframe the painting itself, where the flow can be trusted
+    guided     with guides and the input averaged in time
+    carried    the same with `carry`: near the keyframe the painting itself, where the flow can be trusted; the default
     two keys   as guided, from the first and the last frame; and carried
 
 Flicker is the metric of that name. Warping error: drawn frame t + 1, looked up along the film's flow, less drawn frame
@@ -40,7 +40,7 @@ from gen_inbetween.stylize.examples import carried
 
 HERE = Path(__file__).parent
 ROWS, PAGE = HERE / "stylize.jsonl", HERE / "stylize.md"
-SHEETS = {"synthetic": HERE / "stylize.png", "film": HERE / "stylize_film.png"}
+SHEETS = {"synthetic": HERE / "stylize.png", "film": HERE / "stylize_film.webp"}
 BINS = ((1, 3), (4, 7), (8, 11), (12, 15))  # frames from the nearest keyframe
 ALL = "all"  # frames that no way is given
 STILL = 4  # grey levels of change up to which a pixel of the film rests

@@ -35,7 +35,7 @@ KEY = 8
 ENDS = (0, FRAMES - 1)  # the keys where there are two
 OFFSET = 60_000  # from the first held-out seed: clips of other reports lie below
 FILMS = (("park", 60), ("balance-cam01", 50), ("city", 20), ("bunny", 20), ("balance-cam03", 0), ("city", 130))
-REACH = 24  # frames over which `carry` reaches
+REACH = StyleSettings().carry  # frames
 DRAWN = Path("outputs/stylize_report")
 
 Frames = NDArray[np.uint8]  # (F, H, W, 3)
@@ -108,11 +108,12 @@ def learnt(frames: Frames, keys: tuple[int, ...], steps: int, changes: Row, plac
         return kept["drawn"], json.loads(str(kept["told"]))
 
 
-PLAIN = {"guides": False, "temporal_radius": 0}
+ALONE = {"carry": 0}  # `CARRIED` mixes the paintings in afterwards
+PLAIN = {"guides": False, "temporal_radius": 0} | ALONE
 LEARNT: dict[str, tuple[tuple[int, ...], Row]] = {
     "network": ((KEY,), PLAIN),
-    "guided": ((KEY,), {}),
-    "two keys": (ENDS, {}),
+    "guided": ((KEY,), ALONE),
+    "two keys": (ENDS, ALONE),
 }
 CARRIED = {"carried": "guided", "two keys, carried": "two keys"}  # ways, and the learnt ones that they begin with
 WAYS = ("flow", "network", "guided", "carried", "two keys", "two keys, carried")

@@ -90,7 +90,7 @@ def stylize(
     if video is None and camera is None:
         raise ValueError("expected a film, a folder of frames or - (y4m), or --camera 0")
     written = _video(codec, crf, pix_fmt, background)
-    learning = {"--mask": mask or None, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
+    learning: dict[str, Any] = {"--mask": mask or None, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
     learning |= {"--guides": guides, "--preview": preview, "--config": config, "--set": overrides or None}
     if style is not None and not key and (camera is not None or str(video) == "-"):
         _check_unused(learning, style)
@@ -289,7 +289,7 @@ def _search(
     from gen_inbetween.runtime.devices import open_device
     from gen_inbetween.runtime.outputs import claim_folder
     from gen_inbetween.stylize.lesson import prepare
-    from gen_inbetween.stylize.search import FILES, search, write_search
+    from gen_inbetween.stylize.search import FILES, Trial, search, write_search
     from gen_inbetween.stylize.sequence import read_keys
     from gen_inbetween.stylize.settings import StyleSettings
 
@@ -301,7 +301,7 @@ def _search(
     opened, settings, seed = _film(film), options["settings"], options["seed"]
     painted = read_keys(keys, masks, opened.size, opened.count)
     lesson = prepare(opened, painted, settings, seed, options["hold_out"], progress=True)
-    trials = []
+    trials: list[Trial] = []
     for trial in search(lesson, settings, seed, open_device(options["device"]), minutes=minutes):
         if not trials:
             claim_folder(out, FILES, inputs, overwrite=overwrite)

@@ -43,7 +43,7 @@ class StyleSettings:
     )
     temporal_sigma: Annotated[float, Field(gt=0)] = 2.0  # frames
     colour_sigma: Annotated[float, Field(gt=0)] = 27.6  # grey levels
-    carry: Annotated[int, Field(ge=0, le=1000)] = 0  # frames beside a keyframe that its painting is mixed into
+    carry: Annotated[int, Field(ge=0, le=1000)] = 24  # frames beside a keyframe that its painting is mixed into
     minutes: Annotated[float, Field(gt=0, le=100_000)] = 3.0  # of learning, at most
     steps: Count = 4000  # at most
     check_every: Count = 25  # steps between looks at what is held out

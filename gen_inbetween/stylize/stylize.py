@@ -77,7 +77,7 @@ def stylize(
         settings: how it is learnt. minutes, steps: instead of the settings' own; who names `steps` and enough minutes
             gets the same clip again on the same machine.
         seed: of the first weights, patches and guides.
-        hold_out: a painted keyframe that judges instead of being learnt from.
+        hold_out: a painted keyframe that judges the network instead of being learnt from.
         model_file: where the style is kept; a run that was stopped goes on from it.
         on_look: called every few steps with (Look, function that draws a preview); returning True ends learning.
 
@@ -205,7 +205,9 @@ def restyle_video(
     progress: bool = True,
     video: VideoOptions = PLAIN,
 ) -> dict[str, Any]:
-    """Translate a film by a style that was learnt before, without guides; a film it was not learnt on is told of.
+    """Translate a film by a style that was learnt before, without guides, by the network alone.
+
+    A film that it was not learnt on is told of.
 
     Raises:
         StyleError: a style with guides, which belong to its own film and keyframes. Others: as `stylize_video`.
@@ -222,10 +224,11 @@ def restyle_video(
     if said["film"] != work.sha256:
         log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
     lesson = Lesson([], [], None, [], open_estimator(said["settings"].optical_flow))
-    draw = partial(translated, work.film, network, lesson, said["settings"])
+    settings = replace(said["settings"], carry=0)  # there is no painting to carry
+    draw = partial(translated, work.film, network, lesson, settings)
     digest = _best_sha256(network.state_dict())
     style = {"film": said["film"], "keys": said["keys"], "steps": said["step"], "sha256": digest}
-    return work.write(draw, {"style": style, "settings": asdict(said["settings"])}, progress)
+    return work.write(draw, {"style": style, "settings": asdict(settings)}, progress)
 
 
 class _Work:
