@@ -49,7 +49,8 @@ class Line:
         if own:
             raise ValueError("this tab has a run already; stop it, or wait for its end")
         if full:
-            raise LineFullError(f"{self.longest} runs wait, and no more may; try again later")
+            wait = "1 run waits" if self.longest == 1 else f"{self.longest} runs wait"
+            raise LineFullError(f"{wait}, and no more may; try again later")
         return len(places)
 
     def start(self, key: Key) -> Ticket | None:

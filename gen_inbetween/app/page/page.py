@@ -43,7 +43,8 @@ video { width: 100%; height: 100%; object-fit: contain; }
 .cards .grid-wrap { padding-top: 32px; }
 .cards .fixed-height { min-height: 0 !important; max-height: none !important; }
 .cards .thumbnail-lg img { padding-bottom: 2.4rem; box-sizing: border-box; }
-.cards .caption-label { left: 0; right: 0; bottom: 0; max-width: 100%; white-space: normal; border-radius: 0; }
+.cards .caption-label { left: 0; right: 0; bottom: 0; max-width: 100%; white-space: normal; border-radius: 0;
+  opacity: 1 !important; }
 @media (max-width: 640px) { .cards .grid-container { grid-template-columns: repeat(2, 1fr) !important; } }
 button[aria-label^="Trim video"], button[aria-label^="Reset video"] { display: none; }
 #film-slider img { object-fit: contain !important; }
@@ -60,6 +61,7 @@ button[role="tab"][aria-selected="true"] { color: #0b5cad !important; }
 
 # Gradio names its empty places in a way that only something with a role may be named (aria-prohibited-attr).
 # A button that is switched off loses the focus: whoever works by keyboard goes on at the other one of the two.
+# A page that is left stops its run: the browser asks before.
 HEAD = """<script>
 const giveRoles = () => document.querySelectorAll('div[aria-label="Empty value"]:not([role])')
   .forEach((place) => place.setAttribute("role", "img"));
@@ -80,6 +82,9 @@ const carryFocus = () => {
 };
 new MutationObserver(carryFocus)
   .observe(document.documentElement, { attributes: true, attributeFilter: ["disabled"], subtree: true });
+addEventListener("beforeunload", (event) => {
+  if (document.querySelector(".run-status.working")) event.preventDefault();
+});
 </script>"""
 
 

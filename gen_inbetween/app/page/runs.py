@@ -169,7 +169,8 @@ def steps_of(steps: Generator[Step, None, None], stopped: Any) -> Generator[tupl
     with closing(steps):
         for step in steps:
             if stopped.is_set():
-                at = f" at {step.done} of {step.total}" if step.done and step.total else ""
+                unit = f"{step.unit} " if step.unit else ""
+                at = f" at {unit}{step.done} of {step.total}" if step.done and step.total else ""
                 yield status(f"Stopped{at}", kind="done"), {}
                 return
             now = time.monotonic()

@@ -113,6 +113,31 @@ def test_a_browser_that_is_closed_gives_the_machine_back(address, tmp_path):
         page.wait_for_function("document.querySelector('#line').innerText.includes('The machine is free')")
 
 
+def test_a_page_at_work_asks_before_it_is_left_and_the_words_of_clips_stay(address, context):
+    """Reloading stops the run. A card under the mouse showed its words in pale grey, or not at all."""
+    page, asked = visit(context, address), []
+    page.on("dialog", lambda dialog: (asked.append(dialog.type), dialog.accept()))
+    page.click("#between-example")
+    page.wait_for_selector("#between-last img")
+    page.get_by_label("4", exact=True).locator("visible=true").check()
+    page.get_by_role("button", name="Settings, named as in the command").locator("visible=true").click()
+    page.get_by_label("--steps").locator("visible=true").fill("1")
+    page.get_by_label("--frames").locator("visible=true").fill("4")
+    page.click("#between-go")
+    wait_for_status(page, "between", "Done")
+    page.locator("#between-tries .thumbnail-item").first.hover()
+    page.wait_for_timeout(1000)
+    assert page.eval_on_selector("#between-tries .caption-label", "label => getComputedStyle(label).opacity") == "1"
+    page.get_by_label("--steps").locator("visible=true").fill("100")
+    page.click("#between-go")
+    wait_for_status(page, "between", "Clip 1 of 4, step")
+    page.reload()
+    assert asked == ["beforeunload"]
+    page.wait_for_function("document.querySelector('#line').innerText.includes('The machine is free')")
+    page.reload()
+    assert asked == ["beforeunload"], "nothing is lost by leaving a page at rest"
+
+
 def test_a_film_of_five_seconds_is_retimed(address, context, tmp_path):
     page = visit(context, address, "Film")
     drop(page, "film-film", film_of_scene(tmp_path / "walk.mp4"))

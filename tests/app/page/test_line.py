@@ -19,7 +19,7 @@ def test_a_run_waits_for_those_before_it():
 def test_a_full_line_takes_nobody_and_a_tab_has_one_run():
     line = Line(1)
     line.join(ANN)
-    with pytest.raises(LineFullError, match="1 runs wait"):
+    with pytest.raises(LineFullError, match="1 run waits, and no more may"):
         line.join(BOB)
     line.start(ANN)
     with pytest.raises(ValueError, match="a run already"):

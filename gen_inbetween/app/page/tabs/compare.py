@@ -53,12 +53,13 @@ def build(page: Page) -> None:
                 info="Those that interpolate are quick and take any pictures. The others sample the diffusion model.",
             )  # fmt: skip
             bar = run_bar("Compare", TAB, HINT)
-            with gr.Accordion("Settings, named as in the command", open=False), gr.Row():
+            with gr.Accordion("Settings, named as in the command", open=False):
                 models = list(page.settings.models)
-                model = gr.Dropdown(models, value=models[0], label="--model", min_width=100)
+                model = gr.Dropdown(models, value=models[0], label="--model")
                 names = ("num_frames", "num_inference_steps", "seed")
                 numbers = {name: run_numbers(page.settings)[name] for name in names}
-                frames, steps, seed = (field.control() for field in numbers.values())
+                with gr.Row():
+                    frames, steps, seed = (field.control() for field in numbers.values())
         with gr.Column(scale=3):
             gallery = gr.Gallery(
                 label="Clips: click one to see it large", type="filepath", columns=3, fit_columns=False,
