@@ -133,7 +133,7 @@ def test_a_page_at_work_asks_before_it_is_left_and_the_words_of_clips_stay(addre
     wait_for_status(page, "between", "Clip 1 of 4, step")
     page.reload()
     assert asked == ["beforeunload"]
-    page.wait_for_function("document.querySelector('#line').innerText.includes('The machine is free')")
+    page.wait_for_selector("#line :text('The machine is free')")
     page.reload()
     assert asked == ["beforeunload"], "nothing is lost by leaving a page at rest"
 
