@@ -11,6 +11,7 @@ import torch
 from PIL import Image
 from tqdm import tqdm
 
+from gen_inbetween.runtime.processes import Stopped
 from gen_inbetween.stylize import model_file as files
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import Lesson, preview_of
@@ -61,6 +62,10 @@ def learn(
 
     try:
         learner.learn(look_on)
+    except Stopped:  # the process shall end; the same command goes on from here
+        if file is not None:
+            files.save(learner, sequence, file, finished=False)
+        raise
     except KeyboardInterrupt:
         log.warning("learning stopped at step %d; the best so far is used (Ctrl-C again stops all)", learner.step)
         if not learner.looks:

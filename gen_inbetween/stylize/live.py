@@ -23,6 +23,7 @@ from gen_inbetween.media.image import FrameError
 from gen_inbetween.media.reading.decoding import limit_decoder
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import replaced, save_image
+from gen_inbetween.runtime.processes import Stopped
 from gen_inbetween.runtime.traces.labels import write_label
 from gen_inbetween.stylize.examples import carried
 from gen_inbetween.stylize.learner import Learner
@@ -96,6 +97,8 @@ def watch(
                 learner.turn_to(lesson.examples, lesson.judges)
                 learner.settings = replace(settings, minutes=settings.minutes + learner.seconds / 60)
                 log.info("painted anew: learning goes on from step %d", learner.step)
+    except Stopped:
+        raise
     except KeyboardInterrupt:
         log.info("watching stopped at step %d", learner.step)
     if not learner.looks:

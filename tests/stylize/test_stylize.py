@@ -22,6 +22,7 @@ from gen_inbetween.media.image import FrameError
 from gen_inbetween.runtime.config import ConfigError
 from gen_inbetween.runtime.files import OutputError, sweep
 from gen_inbetween.runtime.outputs import BusyError, reserved
+from gen_inbetween.runtime.processes import Stopped
 from gen_inbetween.stylize import model_file
 from gen_inbetween.stylize.examples import Judge, windows_of
 from gen_inbetween.stylize.learner import Learner
@@ -189,6 +190,31 @@ def test_a_film_keeps_its_length_rate_and_style_and_is_not_learnt_twice(film, ca
         again = stylize_video(film / "film.mkv", out, {3: film / "k3.png"}, **QUICK)
     assert "learnt already, in 40 steps" in caplog.text and again["style"]["sha256"] == made["style"]["sha256"]
     assert [f.tobytes() for f in Clip.open(out)] == [f.tobytes() for f in clip] and first
+
+
+@pytest.mark.parametrize("stop", [KeyboardInterrupt, Stopped])
+def test_ctrl_c_goes_on_with_the_best_and_sigterm_ends_but_keeps_it(film, monkeypatch, stop):
+    out, learn = film / "out.mp4", Learner.learn
+
+    def stopped(learner, look_on):
+        def and_stop(look):
+            look_on(look)
+            raise stop(15)
+
+        return learn(learner, and_stop)
+
+    def make():
+        return stylize_video(film / "film.mkv", out, {3: film / "k3.png"}, **QUICK)
+
+    monkeypatch.setattr(Learner, "learn", stopped)
+    if stop is KeyboardInterrupt:
+        assert make()["style"]["steps"] < 40 and out.is_file()
+        return
+    with pytest.raises(Stopped):
+        make()
+    assert not out.exists() and (film / "out.mp4.style.safetensors").is_file()
+    monkeypatch.undo()
+    assert make()["style"]["steps"] == 40
 
 
 def test_a_style_is_bound_to_its_film(film, caplog):
