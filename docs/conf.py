@@ -59,17 +59,19 @@ def copy_pages(app: Sphinx) -> None:
     """Notebooks and reports lie elsewhere in the repository; Sphinx reads only what lies below its own folder."""
     for name, source, pattern in (
         ("notebooks", ROOT / "notebooks", "*.ipynb"),
-        ("reports", ROOT / "eval", "*_*.md"),
+        ("reports", ROOT / "eval", "*.md"),
     ):
         target = DOCS / name
         shutil.rmtree(target, ignore_errors=True)
         target.mkdir()
-        for path in sorted({*source.glob(pattern), *source.glob("stylize.md"), *source.glob("clicks.md")}):
+        for path in sorted(source.glob(pattern)):
             shutil.copy(path, target / path.name)
             pictures = source / path.stem
             if pictures.is_dir():
-                shutil.copytree(pictures, target / path.stem, ignore=shutil.ignore_patterns("*.html", "*.mp4"))
-        for picture in (*source.glob("*.png"), *source.glob("*.jpg")):
+                shutil.copytree(
+                    pictures, target / path.stem, ignore=shutil.ignore_patterns("*.html", "*.mp4", "*.json", "*.jsonl")
+                )
+        for picture in (image for ending in ("png", "jpg", "webp") for image in source.glob(f"*.{ending}")):
             shutil.copy(picture, target / picture.name)
 
 
