@@ -197,7 +197,7 @@ METHODS: dict[str, Method] = {
                 ),
                 repeats=True,
             ),
-            better=SamplerOptions(num_inference_steps=17, renoise_steps=1),
+            better=SamplerOptions(num_inference_steps=17, renoise_steps=1, fusion="linear"),
         ),
         Method(
             "trf",

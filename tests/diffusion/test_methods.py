@@ -154,7 +154,7 @@ def test_the_defaults_are_the_library_s_and_a_word_gives_the_published_ones():
     gi = METHODS["gi"]
     ours, published = gi.resolve(), gi.resolve(SamplerOptions(preset="published"))
     assert (ours.num_inference_steps, ours.renoise_steps) == (17, 1)
-    assert (ours.fusion, ours.solver) == ("average", "euler")
+    assert (ours.fusion, ours.solver) == ("linear", "euler")
     assert (published.num_inference_steps, published.renoise_steps) == (50, 5)
     assert (published.fusion, published.solver) == ("average", "euler")
     assert gi.unet_passes() == 100 and gi.unet_passes(published) == 700
