@@ -1,7 +1,7 @@
-"""Stretches of one evaluation: the same methods and metrics on other pairs of the same list, run at another time.
+"""Stretches of one evaluation, run at different times.
 
-A long evaluation is run a stretch at a time (`skip` and `limit` of its settings). What a later report needs of an
-earlier stretch is two small files of its output folder, results.jsonl and run.json.
+They have the same methods and metrics, on other pairs of the same list (`skip` and `limit` of the settings). What a
+later report needs of an earlier stretch is two small files of its output folder, results.jsonl and run.json.
 """
 
 from __future__ import annotations
@@ -59,11 +59,9 @@ def _facts(folder: Path) -> dict[str, Any]:
 
 def _check_same(folder: Path, facts: dict[str, Any], wanted: dict[str, Any]) -> None:
     for what, value in wanted.items():
-        theirs = facts[what]
-        if isinstance(value, dict):
-            different = [name for name in value if theirs.get(name) != value[name]]
-        else:
-            different = [] if theirs == value else ["it"]
-        if different:
-            names = "" if different == ["it"] else f" ({', '.join(different)})"
+        theirs, names = facts[what], ""
+        if isinstance(value, dict):  # methods and metrics by name: an earlier stretch may have more of them
+            theirs = {name: theirs.get(name) for name in value}
+            names = f" ({', '.join(name for name in value if theirs[name] != value[name])})"
+        if theirs != value:
             raise EvaluationError(f"{folder}: another {what.removesuffix('s')} than this run's{names}; leave it out")

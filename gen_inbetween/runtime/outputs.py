@@ -310,6 +310,14 @@ def embed(manifest: Manifest, path: str | os.PathLike[str]) -> None:
         write_json(path / IN_FOLDER, manifest)
 
 
+@contextmanager
+def labelled(path: Path) -> Iterator[Path]:
+    """`files.replaced` of a picture or a page that is to be known as ours."""
+    with replaced(path) as temporary:
+        yield temporary
+        embed(None, temporary)
+
+
 def lasting(manifest: dict[str, Any]) -> dict[str, Any]:
     """A manifest without what differs from run to run, or tells of somebody's machine: when, how long, in which folder.
 

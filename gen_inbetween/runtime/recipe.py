@@ -16,9 +16,9 @@ from pathlib import Path
 from typing import Any, TypeVar
 
 from gen_inbetween.runtime.config import load
-from gen_inbetween.runtime.files import PREFIX, replaced, write_json
+from gen_inbetween.runtime.files import PREFIX, write_json
 from gen_inbetween.runtime.manifest import versions
-from gen_inbetween.runtime.outputs import Inputs, Paths, check_output, claim_folder, embed, reserved
+from gen_inbetween.runtime.outputs import Inputs, Paths, check_output, claim_folder, labelled, reserved
 from gen_inbetween.runtime.trust.limits import check_archive
 
 Run = TypeVar("Run")
@@ -96,14 +96,6 @@ def one_line_errors(parser: argparse.ArgumentParser) -> Iterator[None]:
         yield
     except (ValueError, OSError, ImportError) as error:
         parser.exit(2, f"error: {' '.join(str(error).split())}\n")
-
-
-@contextmanager
-def labelled(path: Path) -> Iterator[Path]:
-    """`files.replaced` of a picture or a page that is to be known as ours."""
-    with replaced(path) as temporary:
-        yield temporary
-        embed(None, temporary)
 
 
 def write_page(path: Path, parts: Iterable[str]) -> Path:

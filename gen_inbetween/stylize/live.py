@@ -22,9 +22,9 @@ from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.media.image import FrameError
 from gen_inbetween.media.reading.decoding import limit_decoder
 from gen_inbetween.media.source import VideoError
-from gen_inbetween.runtime.files import replaced, save_image
+from gen_inbetween.runtime.files import save_image
+from gen_inbetween.runtime.outputs import labelled
 from gen_inbetween.runtime.processes import Stopped
-from gen_inbetween.runtime.traces.labels import write_label
 from gen_inbetween.stylize.examples import carried
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import Lesson, draw, prepare, preview_of
@@ -108,9 +108,8 @@ def watch(
 
 def save_preview(path: Path, picture: Image.Image) -> None:
     """Write a preview that says it is ours, so that the next run may replace it, also after one that was killed."""
-    with replaced(path) as temporary:
+    with labelled(path) as temporary:
         picture.save(temporary)
-        write_label(temporary, "")
 
 
 def _same_masks(before: Sequence[PaintedKey], after: Sequence[PaintedKey]) -> bool:

@@ -5,6 +5,7 @@ from __future__ import annotations
 import json
 import resource
 from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -34,6 +35,21 @@ def learner_of(frames, painted, settings) -> Learner:
     film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
     lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None)
     return Learner(lesson.examples, lesson.judges, settings, 0, CPU)
+
+
+def learnt(frames, painted, folder, *, finished) -> tuple[Path, Sequence256]:
+    """A file of a style of four steps, and the sequence it belongs to."""
+    path, sequence = folder / "s.safetensors", Sequence256("film", "keys")
+    learner = learner_of(frames, painted, replace(TINY, steps=4))
+    learner.learn()
+    model_file.save(learner, sequence, path, finished=finished)
+    return path, sequence
+
+
+def content_of(path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
+    """The header and the tensors of a file."""
+    with safe_open(path, "pt") as file:
+        return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
 
 
 def test_a_film_that_ends_early_is_told_before_any_learning(frames):
@@ -92,10 +108,7 @@ def test_learning_that_diverges_is_told_and_a_search_goes_on(frames, painted):
 
 
 def test_a_finished_style_goes_on_with_more_and_begins_anew_with_fewer(frames, painted, tmp_path):
-    file, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
-    learner = learner_of(frames, painted, replace(TINY, steps=4))
-    learner.learn()
-    model_file.save(learner, sequence, file, finished=True)
+    file, sequence = learnt(frames, painted, tmp_path, finished=True)
     more = learner_of(frames, painted, replace(TINY, steps=8))
     assert not model_file.go_on(more, sequence, file) and more.step == 4
     more.learn()
@@ -121,12 +134,8 @@ def test_a_folder_in_place_of_a_style_is_told_before_learning(frames, painted, t
 
 
 def test_a_damaged_state_is_told(frames, painted, tmp_path):
-    path, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
-    learner = learner_of(frames, painted, replace(TINY, steps=4))
-    learner.learn()
-    model_file.save(learner, sequence, path, finished=False)
-    with safe_open(path, "pt") as file:
-        said, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path, sequence = learnt(frames, painted, tmp_path, finished=False)
+    said, tensors = content_of(path)
     save_file({name: value for name, value in tensors.items() if not name.startswith("network.")}, path, said)
     with pytest.raises(StyleError, match="is damaged: delete it"):
         model_file.go_on(learner_of(frames, painted, replace(TINY, steps=8)), sequence, path)
@@ -137,13 +146,9 @@ WILD = {"widths": [10**6] * 6, "blocks": 10**9, "head_kernel": 10**6, "patch_siz
 
 
 def test_a_style_that_says_something_else_is_one_line(frames, painted, tmp_path):
-    path, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
-    learner = learner_of(frames, painted, replace(TINY, steps=4))
-    learner.learn()
-    model_file.save(learner, sequence, path, finished=True)
-    with safe_open(path, "pt") as file:
-        tensors = {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
-        said = json.loads(file.metadata()[model_file.HEADER])
+    path, sequence = learnt(frames, painted, tmp_path, finished=True)
+    header, tensors = content_of(path)
+    said = json.loads(header[model_file.HEADER])
     left_out = [{name: value for name, value in said.items() if name != gone} for gone in said]
     changed = [said | {name: wrong} for name in said for wrong in WRONG]
     settings = [said | {"settings": said["settings"] | {name: value}} for name, value in WILD.items()]
@@ -176,12 +181,8 @@ def test_a_style_that_says_something_else_is_one_line(frames, painted, tmp_path)
     ],
 )
 def test_a_state_whose_tensors_do_not_fit_is_told(frames, painted, change, tmp_path):
-    path, sequence = tmp_path / "s.safetensors", Sequence256("film", "keys")
-    learner = learner_of(frames, painted, replace(TINY, steps=4))
-    learner.learn()
-    model_file.save(learner, sequence, path, finished=False)
-    with safe_open(path, "pt") as file:
-        said, tensors = file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+    path, sequence = learnt(frames, painted, tmp_path, finished=False)
+    said, tensors = content_of(path)
     tensors = {name: value for name, value in (tensors | change(tensors)).items() if value is not None}
     save_file(tensors, path, said)
     with pytest.raises(StyleError, match="is damaged: delete it"):

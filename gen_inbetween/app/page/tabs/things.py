@@ -147,7 +147,8 @@ def build(page: Page) -> None:
 
 def drawings() -> tuple[dict[str, Any], Image.Image]:
     """Two frames of the drawn film, as far apart as optical flow can follow."""
-    first, last = drawn_frames()[8], drawn_frames()[10]
+    frames = drawn_frames()
+    first, last = frames[8], frames[10]
     return {"background": first, "layers": [], "composite": first}, last
 
 
