@@ -30,6 +30,7 @@ from gen_inbetween.interpolation.retiming import retime_video
 from gen_inbetween.models import loading
 from gen_inbetween.runtime import files
 from gen_inbetween.runtime.processes import raise_on_signals
+from gen_inbetween.stylize import stylize
 
 LOADED = (
     pipeline,
@@ -43,6 +44,7 @@ LOADED = (
     retime_objects,
     retime_video,
     loading,
+    stylize,
 )
 
 

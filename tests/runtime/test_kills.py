@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 from PIL import Image
+from safetensors.torch import load_file
 
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.runtime.outputs import lasting
@@ -21,6 +22,7 @@ if sys.platform == "win32":
     pytest.skip("no SIGKILL and no fork there", allow_module_level=True)
 
 BLEND = ["--interpolator", "blend"]
+LEARNT = ["--steps", "3", "--minutes", "60", "--set", "patch_size=24", "--set", "batch_size=2", "--set", "perceptual=none"]
 COMMANDS = {
     "run, a video": ["run", "a.png", "b.png", "-o", "out/c.mp4", "--method", "interpolate", *BLEND, "--frames", "3"],
     "run, a folder": ["run", "a.png", "b.png", "-o", "out/c", "--method", "interpolate", *BLEND, "--frames", "3"],
@@ -35,6 +37,8 @@ COMMANDS = {
     "batch": ["batch", "pairs.jsonl", "--out", "out", "--set", "method=interpolate", "--set", "interpolator=blend"],
     "demo": ["demo", "--out", "out"],
     "convert": ["convert", "tiny", "out/c.safetensors", "--interpolator"],
+    "stylize, a video": ["stylize", "film.mp4", "--key", "1=painted.png", *LEARNT, "-o", "out/c.mp4"],
+    "stylize, a folder": ["stylize", "film.mp4", "--key", "1=painted.png", *LEARNT, "-o", "out/frames"],
 }  # fmt: skip
 
 
@@ -79,6 +83,7 @@ def inputs(tmp_path: Path) -> Path:
     mask[10:30, 10:30] = 255
     Image.fromarray(mask).save(tmp_path / "m.png")
     write_video(moving(4), tmp_path / "film.mp4", 24)
+    moving(4)[1].transpose(Image.Transpose.FLIP_TOP_BOTTOM).save(tmp_path / "painted.png")
     lines = [{"frame0": "a.png", "frame1": "b.png", "out": name, "num_frames": 3} for name in ("x.gif", "x")]
     (tmp_path / "pairs.jsonl").write_text("\n".join(map(json.dumps, lines)))
     (tmp_path / "tiny").mkdir()
@@ -87,13 +92,15 @@ def inputs(tmp_path: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, object]:
-    """What is in a folder: bytes, and of manifests what lasts."""
+    """What is in a folder: bytes; of manifests what lasts, and of styles what was learnt, without the seconds it took."""
     files = {}
     for path in sorted(folder.rglob("*")):
         content: object = path.read_bytes() if path.is_file() else None
         if path.suffix == ".json":
             content = json.loads(path.read_text())
             content = lasting(content) if isinstance(content, dict) else content
+        elif path.name.endswith(".style.safetensors"):
+            content = {name: tensor.tolist() for name, tensor in load_file(path).items()}
         files[str(path.relative_to(folder))] = content
     return files
 
