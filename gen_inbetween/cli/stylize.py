@@ -93,7 +93,7 @@ def stylize(
     learning: dict[str, Any] = {"--mask": mask or None, "--minutes": minutes, "--steps": steps, "--hold-out": hold_out}
     learning |= {"--guides": guides, "--preview": preview, "--config": config, "--set": overrides or None}
     if style is not None and not key and (camera is not None or str(video) == "-"):
-        _check_unused(learning, style)
+        _check_unused(learning, _as_it_is(style))
         return _live(camera, style, out, device, overwrite, written)
     if video is None or camera is not None:
         raise ValueError("--camera: expected a learnt style, --style FILE, learnt with --no-guides; keys need a film")
@@ -101,9 +101,11 @@ def stylize(
     _keep(config, out, style if key else None, preview)
     film_path, keys, masks = _inputs(video, key, mask)
     if export is not None:
+        given = {"--out": out, "--key": key or None, "--style": style, **learning}
+        _check_unused(given, f"--export {export} writes that picture and learns nothing")
         return _export(film_path, export, overwrite)
     if style is not None and not keys:
-        _check_unused(learning, style)
+        _check_unused(learning, _as_it_is(style))
     if hold_out is not None:
         from gen_inbetween.stylize.sequence import place_in
 
@@ -124,10 +126,14 @@ def _check_alone(modes: dict[str, Any]) -> None:
         raise ValueError(f"{asked[0]} and {asked[1]}: expected one of them")
 
 
-def _check_unused(learning: dict[str, Any], style: Path) -> None:
-    """ValueError: settings of learning, where a style that was learnt before is used."""
-    if asked := next((name for name, value in learning.items() if value is not None), None):
-        raise ValueError(f"{asked} is for learning, and {style} is used as it is: leave it away, or give --key")
+def _check_unused(given: dict[str, Any], why: str) -> None:
+    """ValueError: an option that would change nothing."""
+    if asked := next((name for name, value in given.items() if value is not None), None):
+        raise ValueError(f"{asked}: {why}; leave it away")
+
+
+def _as_it_is(style: Path) -> str:
+    return f"{style} is used as it is, and only --key learns"
 
 
 def _make(

@@ -205,13 +205,15 @@ def test_the_command_from_exporting_a_frame_to_the_film(film):
         ([str(film / "film.mkv"), *keys, "--search", "0", "-o", str(film / "d")], "greater than 0"),
         ([str(film / "film.mkv"), *keys, "--search", "1", "--hold-out", "5", "-o", str(film / "d")], "hold out"),
         ([str(film / "film.mkv"), *keys, "--export", "3=x.png", "--watch"], "--export and --watch: expected one"),
+        ([str(film / "film.mkv"), "--export", "3=x.png", "-o", "o.gif"], "--out: --export 3=x.png writes that picture"),
+        ([str(film / "film.mkv"), "--export", "3=x.png", "--steps", "9"], "--steps: --export 3=x.png writes"),
         (
             [str(film / "film.mkv"), "--style", str(film / "k3.png"), "--steps", "3", "-o", "o.gif"],
-            "--steps is for learning",
+            "is used as it is",
         ),
         (
             ["--camera", "0", "--style", str(film / "k3.png"), "--mask", "3=m.png", "-o", "o.gif"],
-            "--mask is for learning",
+            "and only --key learns",
         ),
         ([str(film / "film.mkv"), "--key", f"-1={film / 'k3.png'}", "-o", "o.gif"], "keyframe -1 is outside the film"),
         ([str(film / "film.mkv"), "--key", "9" * 5000 + "=k.png", "-o", "o.gif"], "no film has that many frames"),
