@@ -29,7 +29,7 @@ from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.sources import open_pair
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval, paired_difference
 from gen_inbetween.interpolation import FrameInterpolator, InterpolatorError, load_interpolator
-from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.distance_index import estimate_distance_index
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.runtime.recipe import add_output, write_findings, write_page, writing_report

@@ -23,7 +23,7 @@ from gen_inbetween.data.clips import find_videos
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.interpolation.carried_interpolator import write_refinement
 from gen_inbetween.interpolation.carried_motion import carried_to, pair_motion
-from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone

@@ -19,7 +19,7 @@ from PIL import Image
 
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.generation.timeline.timeline import Timeline
-from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.pairs import frame_tensor
 from gen_inbetween.interpolation.warping import warp
 

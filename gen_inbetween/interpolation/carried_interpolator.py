@@ -1,20 +1,22 @@
 """Frame interpolators over splatted DIS optical flow, classical and learned.
 
     A = W(a, F_t0), B = W(b, F_t1)
-    dis-splat     frame_t = s A + (1 - s) B       s by nearness and by the agreement of both flows; where A and B show
-                  different things, up to half of the frame is the cross-fade (1 - t) a + t b
+    dis           frame_t = s A + (1 - s) B       s by nearness and by the agreement of both flows
+    dis-splat     where A and B show different things, up to half of the frame is the cross-fade (1 - t) a + t b
     refined       corrections of flows and shares by `networks/motion_refinement.py` on top; opened from a file
 
 Where A and B differ the flow is wrong, and shreds of one of them are further from the truth than a faded frame. W looks
-frames up bicubically: between pixels a bilinear lookup takes away a tenth of a film's gradients, and that costs more
-PSNR than any error of the flow where little moves. In large frames motion is estimated and splatted at half of the
-size: it is smooth, and that saves three quarters of the work.
+frames up bicubically, but for dis: between pixels a bilinear lookup takes away a tenth of a film's gradients, and that
+costs more PSNR than any error of the flow where little moves. In large frames motion is estimated and splatted at half
+of the size: it is smooth, and that saves three quarters of the work.
 """
 
 from __future__ import annotations
 
+from collections.abc import Callable
 from functools import cached_property
 from pathlib import Path
+from typing import TypeAlias
 
 import torch
 from safetensors import SafetensorError
@@ -29,8 +31,7 @@ from gen_inbetween.interpolation.carried_motion import (
     pair_motion,
     share_and_fade,
 )
-from gen_inbetween.interpolation.classical import dis_flow
-from gen_inbetween.interpolation.dis_flow import opencv
+from gen_inbetween.interpolation.dis_flow import dis_flow, opencv
 from gen_inbetween.interpolation.interpolator import (
     Flows,
     InterpolatorError,
@@ -55,6 +56,8 @@ LARGE = 640  # pixels of the longer side above which motion is estimated at half
 HEADER = "gen_inbetween_refinement"  # the key in a safetensors header that says what the weights are, and their recipe
 OPENCV_LICENSE = "Apache-2.0 (OpenCV)"
 
+Blend: TypeAlias = Callable[[Tensor, Tensor, Carried], Tensor]  # two frames and the motion at t -> the frame at t
+
 
 class CarriedInterpolator(PairedInterpolator):
     """Carried DIS flow; each pixel may have its own time. ImportError: OpenCV is not installed.
@@ -62,11 +65,19 @@ class CarriedInterpolator(PairedInterpolator):
     Args:
         info: what it is; kind "index", multiple 2 or, with a refinement, the network's.
         refinement: corrects the carried motion and the blend; None leaves both as they are.
+        blend: makes the frame where there is no refinement.
     """
 
-    def __init__(self, info: InterpolatorInfo, device: str | torch.device, refinement: Refinement | None) -> None:
+    def __init__(
+        self,
+        info: InterpolatorInfo,
+        device: str | torch.device,
+        refinement: Refinement | None,
+        blend: Blend | None = None,
+    ) -> None:
         opencv()
         self.info, self.device, self.refinement = info, torch.device(device), refinement
+        self.blend = blend or blended
 
     def pair(self, a: Tensor, b: Tensor) -> CarriedPair:
         """See `FrameInterpolator`."""
@@ -100,7 +111,7 @@ class CarriedPair(PairInterpolator):
         check_kind(self.interpolator.info.kind, t, ref, iters)
         carried, refinement = self._carried(t), self.interpolator.refinement
         a, b = self.padded
-        frame = blended(a, b, carried) if refinement is None else refinement(a, b, carried).frame
+        frame = self.interpolator.blend(a, b, carried) if refinement is None else refinement(a, b, carried).frame
         return self._cropped(frame).clamp(0, 1)
 
     @torch.no_grad()
@@ -133,6 +144,17 @@ def blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
     warped0, warped1 = warp(a, carried.to0, mode="bicubic"), warp(b, carried.to1, mode="bicubic")
     share0, faded = share_and_fade(carried, warped0, warped1)
     return warped1.lerp(warped0, share0).lerp(a.lerp(b, carried.times), faded)  # `mixed` by `classical_shares`, shorter
+
+
+def plainly_blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
+    """The frame (B, 3, H, W) of what the motion alone says, looked up bilinearly."""
+    return warp(b, carried.to1).lerp(warp(a, carried.to0), carried.share0)
+
+
+def dis_interpolator(device: str | torch.device = "cpu") -> CarriedInterpolator:
+    """The interpolator "dis". ImportError: OpenCV is not installed."""
+    info = InterpolatorInfo("dis", "DIS", "OpenCV, medium preset", "index", 2, OPENCV_LICENSE)
+    return CarriedInterpolator(info, device, None, plainly_blended)
 
 
 def classical_interpolator(device: str | torch.device = "cpu") -> CarriedInterpolator:

@@ -90,7 +90,8 @@ def trust(flow: Tensor, back: Tensor) -> Tensor:
 def carried_to(pair: PairMotion, times: Tensor) -> Carried:
     """The motion at `times` (B, 1, H, W) in [0, 1], a map over the first frame.
 
-    Where no vector arrives, the motions that are known at the same place in both frames are mixed.
+    Where no vector arrives, the motions that are known at the same place in both frames are mixed, and the share is the
+    map's own.
     """
     first, second = pair.flow01, -pair.flow10
     known0, known1 = first, second
@@ -103,7 +104,9 @@ def carried_to(pair: PairMotion, times: Tensor) -> Carried:
     sums = splat(known0, pair.flow01 * times, pair.explained0 * (1 - times))
     sums += splat(known1, pair.flow10 * (1 - times1), pair.explained1 * times1)
     arrived = sums[:, -1:]
-    missing = (1 - times) * known0 + times * known1
+    missing = (1 - times) * first + times * second
+    if not uniform:
+        missing = torch.cat((missing, times), 1)
     known = torch.where(arrived > FAINT, sums[:, :-1] / arrived.clamp(min=FAINT), missing)
     motion, share = known[:, :2], times if uniform else known[:, 2:]
     trust0, trust1 = warp(pair.trust0, -share * motion), warp(pair.trust1, (1 - share) * motion)

@@ -1,4 +1,4 @@
-"""DIS optical flow between grey pictures, by OpenCV."""
+"""DIS optical flow (Kroeger et al., ECCV 2016), by OpenCV."""
 
 from __future__ import annotations
 
@@ -6,7 +6,22 @@ from collections.abc import Iterable, Iterator
 from typing import Any, Literal
 
 import numpy as np
+import torch
 from numpy.typing import NDArray
+from torch import Tensor
+
+GREY = (0.299, 0.587, 0.114)
+
+
+def dis_flow(a: Tensor, b: Tensor) -> Tensor:
+    """Optical flow from a to b: frames (B, 3, H, W) in [0, 1] -> (B, 2, H, W) pixels, x and y."""
+    flows = list(grey_dis_flows(map(_grey, a), map(_grey, b)))
+    return torch.from_numpy(np.stack(flows)).permute(0, 3, 1, 2).to(a)
+
+
+def _grey(frame: Tensor) -> NDArray[np.uint8]:
+    weights = torch.tensor(GREY).view(3, 1, 1)
+    return ((frame.cpu() * weights).sum(0) * 255).round().clamp(0, 255).byte().numpy()
 
 
 def grey_dis_flows(

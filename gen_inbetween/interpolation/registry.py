@@ -22,10 +22,10 @@ import torch
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.carried_interpolator import (
     classical_interpolator,
+    dis_interpolator,
     refined_interpolator,
     refinement_recipe,
 )
-from gen_inbetween.interpolation.classical import DisInterpolator
 from gen_inbetween.interpolation.interpolator import (
     KINDS,
     FrameInterpolator,
@@ -250,7 +250,7 @@ def _published(name: str) -> Opener:
 INTERPOLATORS: dict[str, Opener] = {
     "blend": _plain(lambda device: Still(hard=False, device=device)),
     "nearest": _plain(lambda device: Still(hard=True, device=device)),
-    "dis": _plain(DisInterpolator),
+    "dis": _plain(dis_interpolator),
     "dis-splat": _plain(classical_interpolator),
     "tiny-di": _weights("tiny-di", lambda: TINY_DI),
     **{name: _published(name) for name in PAGES},

@@ -14,7 +14,7 @@ from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter
 
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator
-from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
 from gen_inbetween.training.interpolator.film_crops import film_crops
 

@@ -22,7 +22,7 @@ if sys.platform == "win32":
     pytest.skip("no SIGKILL and no fork there", allow_module_level=True)
 
 BLEND = ["--interpolator", "blend"]
-LEARNT = ["--steps", "3", "--minutes", "60", "--set", "patch_size=24", "--set", "batch_size=2", "--set", "perceptual=none"]
+LEARNT = ["--steps=3", "--minutes=60", "--set=patch_size=24", "--set=batch_size=2", "--set=perceptual=none"]
 COMMANDS = {
     "run, a video": ["run", "a.png", "b.png", "-o", "out/c.mp4", "--method", "interpolate", *BLEND, "--frames", "3"],
     "run, a folder": ["run", "a.png", "b.png", "-o", "out/c", "--method", "interpolate", *BLEND, "--frames", "3"],
@@ -92,7 +92,7 @@ def inputs(tmp_path: Path) -> Path:
 
 
 def tree(folder: Path) -> dict[str, object]:
-    """What is in a folder: bytes; of manifests what lasts, and of styles what was learnt, without the seconds it took."""
+    """What is in a folder: bytes; of manifests what lasts, of styles what was learnt."""
     files = {}
     for path in sorted(folder.rglob("*")):
         content: object = path.read_bytes() if path.is_file() else None

@@ -15,8 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.interpolation.classical import dis_flow
-from gen_inbetween.interpolation.dis_flow import opencv
+from gen_inbetween.interpolation.dis_flow import dis_flow, opencv
 from gen_inbetween.interpolation.editing.mask_propagation import CPU
 from gen_inbetween.interpolation.editing.masks import Bool
 from gen_inbetween.interpolation.pairs import frame_tensor

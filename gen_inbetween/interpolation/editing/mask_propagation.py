@@ -27,8 +27,7 @@ from PIL import Image
 from scipy.ndimage import gaussian_filter
 from torch import Tensor
 
-from gen_inbetween.interpolation.classical import dis_flow
-from gen_inbetween.interpolation.dis_flow import opencv
+from gen_inbetween.interpolation.dis_flow import dis_flow, opencv
 from gen_inbetween.interpolation.editing.grabcut import redraw_outline
 from gen_inbetween.interpolation.editing.masks import Bool, uncovered
 from gen_inbetween.interpolation.interpolator import PairInterpolator

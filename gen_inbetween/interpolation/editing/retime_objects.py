@@ -24,7 +24,7 @@ from numpy.typing import NDArray
 from PIL import Image
 from torch import Tensor
 
-from gen_inbetween.interpolation.classical import DisInterpolator
+from gen_inbetween.interpolation.carried_interpolator import dis_interpolator
 from gen_inbetween.interpolation.dis_flow import opencv
 from gen_inbetween.interpolation.editing.clean_plates import Pixels, clean_plates, grow_mask
 from gen_inbetween.interpolation.editing.edit_motion import edit_record
@@ -154,7 +154,7 @@ class _Layers:
     ) -> None:
         self.frames, self.masks = frames, masks
         self.plates = [Image.fromarray(plate) for plate in clean_plates(frames, masks)]
-        dis = DisInterpolator()
+        dis = dis_interpolator()
         # Things stand at different times of the clip, so a few pictures and pairs of each are asked for in turn.
         self.frame_pair = lru_cache(4)(lambda number: self._pair(interpolator, self.frames, number))
         self.plate_pair = lru_cache(4)(lambda number: self._pair(interpolator, self.plates, number))

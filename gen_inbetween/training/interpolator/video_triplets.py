@@ -25,7 +25,7 @@ from torch import Generator, Tensor
 from torch.utils.data import Dataset
 
 from gen_inbetween.data.clips import Clips
-from gen_inbetween.interpolation.classical import DisInterpolator, dis_flow
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.distance_index import blur_maps, estimate_distance_index
 from gen_inbetween.interpolation.interpolator import InterpolatorError, Kind
 from gen_inbetween.interpolation.registry import load_interpolator
@@ -145,7 +145,7 @@ def open_flow(name: str, device: torch.device) -> FlowOf:
         ImportError: OpenCV, for dis, is not installed.
     """
     interpolator = load_interpolator(name, device=device)
-    if isinstance(interpolator, DisInterpolator):
+    if name == "dis":
         return dis_flow
     if interpolator.info.kind == "midpoint":
         raise InterpolatorError(f"{name} knows the flows at t = 0.5 only; distance maps need those between two frames")

@@ -11,7 +11,7 @@ import torch
 from torch import Tensor
 
 from gen_inbetween.data.clips import TrainingClip
-from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.distance_index import estimate_distance_index
 from gen_inbetween.interpolation.interpolator import InterpolatorError
 from gen_inbetween.training.interpolator import video_triplets

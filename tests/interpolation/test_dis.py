@@ -7,11 +7,8 @@ import pytest
 import torch
 from interpolation_cases import clip_tensor, psnr
 
-from gen_inbetween.interpolation import (
-    classical,
-    load_interpolator,
-)
-from gen_inbetween.interpolation.classical import dis_flow
+from gen_inbetween.interpolation import carried_interpolator, load_interpolator
+from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.warping import warp
 
 
@@ -50,7 +47,7 @@ def test_classical_flow_gives_the_frames_at_the_ends_and_is_symmetric_in_time():
 def test_classical_flow_is_estimated_once_for_a_pair(monkeypatch):
     clip, _ = clip_tensor(3)
     calls = []
-    monkeypatch.setattr(classical, "dis_flow", lambda *given: calls.append(1) or dis_flow(*given))
+    monkeypatch.setattr(carried_interpolator, "dis_flow", lambda *given: calls.append(1) or dis_flow(*given))
     dis = load_interpolator("dis")
     pair = dis.pair(clip[:1], clip[2:3])
     together = [pair.at(t) for t in (0.2, 0.5, 0.8)]
