@@ -31,15 +31,16 @@ Estimator: TypeAlias = Callable[[Picture, Picture], Flow]  # optical flow from o
 
 GRID = 4  # pixels between the kept values of a flow: it is smooth, and points are only guides
 TRIES = 40_000  # points that are proposed for a picture; those too near to earlier ones are left out
+LARGE = 1280  # pixels of the longer side; above it the search at full size took half of a frame's time
 NO_FLOW = np.zeros((0, 0, 2), np.float32)
 CUTOFF = 3.0  # sigmas within which a dot is drawn
 
 
 def flow_between(source: Picture, target: Picture) -> Flow:
-    """Optical flow from one frame to another, by DIS."""
+    """Optical flow from one frame to another, by DIS; the search ends at half of the size in those that are LARGE."""
     cv2 = opencv()
     grey = [cv2.cvtColor(picture, cv2.COLOR_RGB2GRAY) for picture in (source, target)]
-    return next(grey_dis_flows(grey[:1], grey[1:], "fast"))
+    return next(grey_dis_flows(grey[:1], grey[1:], "fast", finest_scale=int(max(source.shape) > LARGE)))
 
 
 def strew(mask: NDArray[np.bool_], distance: float, generator: np.random.Generator) -> Points:

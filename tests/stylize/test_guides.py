@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 from scipy.ndimage import gaussian_filter
 
+from gen_inbetween.stylize import guides
 from gen_inbetween.stylize.guides import carry_points, filter_in_time, strew
 from gen_inbetween.stylize.lesson import open_estimator
 from gen_inbetween.stylize.settings import StyleError
@@ -31,8 +32,9 @@ def test_points_keep_their_distance_and_stay_inside_the_mask():
     assert (points[:, 0] > 19).all() and (points[:, 1] < 50).all()
 
 
-@pytest.mark.parametrize("key", [0, 3, 5])
-def test_points_follow_the_motion_both_ways(key):
+@pytest.mark.parametrize(("key", "large"), [(0, 1280), (3, 1280), (5, 1280), (3, 64)])
+def test_points_follow_the_motion_both_ways(key, large, monkeypatch):
+    monkeypatch.setattr(guides, "LARGE", large)
     guide = carry_points(panned(6), {key: None}, distance=10, sigma=6, seed=0)
     assert guide.positions.shape[0] == 6
     moved = guide.positions - guide.positions[key]  # the picture goes two pixels to the left in a step
