@@ -102,7 +102,7 @@ def stylize(
     film_path, keys, masks = _inputs(video, key, mask)
     if export is not None:
         given = {"--out": out, "--key": key or None, "--style": style, **learning}
-        _check_unused(given, f"--export {export} writes that picture and learns nothing")
+        _check_unused(given, f"is of no use: --export {export} writes that picture and learns nothing")
         return _export(film_path, export, overwrite)
     if style is not None and not keys:
         _check_unused(learning, _as_it_is(style))
@@ -129,11 +129,11 @@ def _check_alone(modes: dict[str, Any]) -> None:
 def _check_unused(given: dict[str, Any], why: str) -> None:
     """ValueError: an option that would change nothing."""
     if asked := next((name for name, value in given.items() if value is not None), None):
-        raise ValueError(f"{asked}: {why}; leave it away")
+        raise ValueError(f"{asked} {why}")
 
 
 def _as_it_is(style: Path) -> str:
-    return f"{style} is used as it is, and only --key learns"
+    return f"is for learning, and {style} is used as it is: leave it away, or give --key"
 
 
 def _make(

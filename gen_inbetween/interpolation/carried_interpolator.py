@@ -59,6 +59,18 @@ OPENCV_LICENSE = "Apache-2.0 (OpenCV)"
 Blend: TypeAlias = Callable[[Tensor, Tensor, Carried], Tensor]  # two frames and the motion at t -> the frame at t
 
 
+def blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
+    """The classical frame (B, 3, H, W) of frames in [0, 1]; bicubic lookup may leave that range by a little."""
+    warped0, warped1 = warp(a, carried.to0, mode="bicubic"), warp(b, carried.to1, mode="bicubic")
+    share0, faded = share_and_fade(carried, warped0, warped1)
+    return warped1.lerp(warped0, share0).lerp(a.lerp(b, carried.times), faded)  # `mixed` by `classical_shares`, shorter
+
+
+def plainly_blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
+    """The frame (B, 3, H, W) of what the motion alone says, looked up bilinearly."""
+    return warp(b, carried.to1).lerp(warp(a, carried.to0), carried.share0)
+
+
 class CarriedInterpolator(PairedInterpolator):
     """Carried DIS flow; each pixel may have its own time. ImportError: OpenCV is not installed.
 
@@ -73,11 +85,10 @@ class CarriedInterpolator(PairedInterpolator):
         info: InterpolatorInfo,
         device: str | torch.device,
         refinement: Refinement | None,
-        blend: Blend | None = None,
+        blend: Blend = blended,
     ) -> None:
         opencv()
-        self.info, self.device, self.refinement = info, torch.device(device), refinement
-        self.blend = blend or blended
+        self.info, self.device, self.refinement, self.blend = info, torch.device(device), refinement, blend
 
     def pair(self, a: Tensor, b: Tensor) -> CarriedPair:
         """See `FrameInterpolator`."""
@@ -137,18 +148,6 @@ class CarriedPair(PairInterpolator):
             return carried_to(self.motion, times)
         half = carried_to(self.motion, functional.avg_pool2d(times, 2))
         return Carried(rescale_flow(half.motion, 2), *(rescale(each, 2) for each in half[1:]))
-
-
-def blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
-    """The classical frame (B, 3, H, W) of frames in [0, 1]; bicubic lookup may leave that range by a little."""
-    warped0, warped1 = warp(a, carried.to0, mode="bicubic"), warp(b, carried.to1, mode="bicubic")
-    share0, faded = share_and_fade(carried, warped0, warped1)
-    return warped1.lerp(warped0, share0).lerp(a.lerp(b, carried.times), faded)  # `mixed` by `classical_shares`, shorter
-
-
-def plainly_blended(a: Tensor, b: Tensor, carried: Carried) -> Tensor:
-    """The frame (B, 3, H, W) of what the motion alone says, looked up bilinearly."""
-    return warp(b, carried.to1).lerp(warp(a, carried.to0), carried.share0)
 
 
 def dis_interpolator(device: str | torch.device = "cpu") -> CarriedInterpolator:
