@@ -125,11 +125,11 @@ def sample(pipe: Any, method: str, width: int, height: int, **options: Any) -> t
 def check_methods(device: torch.device) -> list[str]:
     """Largest difference from the CPU's latents, of their deviation."""
     rows = ["| method | dtype | largest difference | as expected |", "|---|---|---:|---|"]
-    cpu = open_pipeline("pocket", device="cpu", dtype=torch.float32, shared=False)
+    cpu = open_pipeline("pocket-2", device="cpu", dtype=torch.float32, shared=False)
     cpu.set_progress_bar_config(disable=True)
     wanted = {name: sample(cpu, name, 64, 64) for name in METHODS}
     for dtype, tolerance in TOLERANCES.items():
-        pipe = open_pipeline("pocket", device=device, dtype=getattr(torch, dtype), shared=False)
+        pipe = open_pipeline("pocket-2", device=device, dtype=getattr(torch, dtype), shared=False)
         pipe.set_progress_bar_config(disable=True)
         for name in METHODS:
             off = float((sample(pipe, name, 64, 64) - wanted[name]).abs().max() / wanted[name].std())
@@ -146,7 +146,7 @@ def check_memory_options(device: torch.device) -> list[str]:
         memory |= {f"{way} offload": MemoryOptions(offload=way) for way in ("model", "group")}  # type: ignore[arg-type]
 
     def frames(memory: MemoryOptions, **call: Any) -> torch.Tensor:
-        pipe = open_pipeline("pocket", device=device, dtype=torch.float32, shared=False)
+        pipe = open_pipeline("pocket-2", device=device, dtype=torch.float32, shared=False)
         pipe.set_progress_bar_config(disable=True)
         apply_memory_options(pipe, memory, device)
         generator = torch.Generator("cpu").manual_seed(0)

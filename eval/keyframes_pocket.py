@@ -44,7 +44,7 @@ from gen_inbetween.runtime.files import save_image, write_text
 
 HERE = Path(__file__).parent
 ROWS, PAGE, SHEET = (HERE / f"keyframes_pocket.{ending}" for ending in ("jsonl", "md", "png"))
-LENGTH = 14  # frames that pocket was trained on
+LENGTH = 14  # frames that pocket-2 was trained on
 SEGMENT = LENGTH - 1
 GAP = 6  # frames of a gap; with 4 frames of context on either side a window of 14
 BESIDE = 8  # frames of the true clip on either side of a gap

@@ -31,16 +31,16 @@ FRAMES, BATCH = 4, 16
 
 
 def pictures(pipe: Any, seeds: range) -> Tensor:
-    """Latents of first frames, (N, 16, 8, 8)."""
+    """Latents of first frames, (N, C, 8, 8)."""
     frames = torch.stack([torch.from_numpy(make_clip(seed, num_frames=2).frames[0]) for seed in seeds])
     with torch.no_grad():
         return torch.cat([encode_latents(pipe, part) for part in to_signal(frames).split(32)])
 
 
-def small_unet(width: int) -> UNetSpatioTemporalConditionModel:
+def small_unet(width: int, channels: int) -> UNetSpatioTemporalConditionModel:
     torch.manual_seed(0)
     unet = UNetSpatioTemporalConditionModel(
-        sample_size=8, in_channels=32, out_channels=16, num_frames=FRAMES, layers_per_block=1, cross_attention_dim=16,
+        sample_size=8, in_channels=2 * channels, out_channels=channels, num_frames=FRAMES, layers_per_block=1, cross_attention_dim=16,
         block_out_channels=(width, 64), num_attention_heads=(width // 16, 4),
         addition_time_embed_dim=32, projection_class_embeddings_input_dim=96,
         down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
@@ -61,7 +61,7 @@ def predict(unet: Any, clean: Tensor, sigma: Tensor, generator: torch.Generator)
 
 def learn(width: int, steps: int, training: Tensor, held_out: Tensor, lr: float) -> dict[str, float]:
     """Squared error per latent value at each noise level, on held-out pictures, after `steps` of Adam."""
-    unet = small_unet(width)
+    unet = small_unet(width, training.shape[1])
     optimizer = torch.optim.AdamW(unet.parameters(), lr, weight_decay=0.0)
     schedule = torch.optim.lr_scheduler.OneCycleLR(optimizer, lr, total_steps=steps, pct_start=0.1)
     for step in range(steps):
@@ -90,20 +90,21 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--steps", type=int, default=300)
     parser.add_argument("--lr", type=float, default=2e-3)
+    parser.add_argument("--model", default="pocket-2", help="whose VAE makes the latents")
     add_output(parser, Path(__file__).with_suffix(".json").resolve())
     given = parser.parse_args(arguments)
-    with writing_report(parser, given):
-        report(given.steps, given.lr, given.output)
+    with writing_report(parser, given, reads=[given.model]):
+        report(given.model, given.steps, given.lr, given.output)
 
 
-def report(steps: int, lr: float, output: Path) -> None:
-    pipe = open_pipeline("pocket", motion=None)
+def report(model: str, steps: int, lr: float, output: Path) -> None:
+    pipe = open_pipeline(model, motion=None)
     training, held_out = pictures(pipe, range(400)), pictures(pipe, range(HELD_OUT_SEED, HELD_OUT_SEED + 48))
     results: dict[str, dict[str, float]] = {}
     for width in WIDTHS:
         results[str(width)] = learn(width, steps, training, held_out, lr)
         print(width, results[str(width)], flush=True)
-        write_findings(output, {"steps": steps, "errors": results})
+        write_findings(output, {"model": model, "steps": steps, "errors": results})
 
 
 if __name__ == "__main__":

@@ -174,7 +174,7 @@ def print_table(rows: dict[str, Any]) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("--model", default="pocket")
+    parser.add_argument("--model", default="pocket-2")
     parser.add_argument("--clips", type=int, default=24)
     add_output(parser, Path(__file__).with_suffix(".json").resolve())
     given = parser.parse_args(arguments)

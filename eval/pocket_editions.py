@@ -1,6 +1,6 @@
 """Editions of the bundled model compared on held-out clips of both worlds.
 
-    python eval/pocket_editions.py first=pocket grown=outputs/pocket_grown/pipeline --clips 256
+    python eval/pocket_editions.py first=outputs/pocket/pipeline second=pocket-2 --clips 256
 
 Every model samples the same clips with the same seeds: `svd` from the true first frame on the plain and the rich world,
 `trf` between both ends of a moving photograph. Scores stay in `<output>/<model>.json`, one row a clip, so that a run
@@ -195,7 +195,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
 
 
 def named_model(parser: argparse.ArgumentParser, entry: str) -> tuple[str, str]:
-    """("first", "pocket") of "first=pocket"; the label names files."""
+    """("second", "pocket-2") of "second=pocket-2"; the label names files."""
     name, equals, model = entry.partition("=")
     if not equals or not model or Path(name).name != name or name.startswith("."):
         parser.error(f"{entry!r}: expected NAME=MODEL, with a NAME that can be a file's")

@@ -9,7 +9,7 @@ Rooms, each importing only those before it:
     media          images, videos and animations, read and written
     diffusion      the three ideas (attention, motion, fusion), the pipeline and the samplers
     data           clips to train on and to measure with
-    models         the named models, and the bundled `pocket`
+    models         the named models, and the bundled `pocket-2`
     interpolation  frames by optical flow: interpolators, retiming, motion editing
     memory         what a run needs, and how it is made to fit
     generation     `inbetween()`: from two keyframes to a clip and its manifest

@@ -90,7 +90,7 @@ def run_of(tmp_path: Path, folder: Path | None = None, count: int = 2, **more) -
         "name": "tiny",
         "pairs": str(write_pairs(tmp_path / f"pairs{count}.jsonl", count)),
         "output": str(tmp_path / "out"),
-        "model": str(folder or "pocket"),
+        "model": str(folder or "pocket-2"),
         "methods": methods,
         "metrics": ["mean_error", "brightness"],
         **SIZE,

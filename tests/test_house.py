@@ -160,7 +160,7 @@ def test_public_names_are_there_and_no_others():
     for name in dir(gen_inbetween):
         assert getattr(gen_inbetween, name) is not None
     assert set(dir(gen_inbetween)) == {*gen_inbetween.__all__, "__version__", "interpolation"}
-    assert gen_inbetween.interpolation.load_interpolator and gen_inbetween.plan("pocket").fits
+    assert gen_inbetween.interpolation.load_interpolator and gen_inbetween.plan("pocket-2").fits
     with pytest.raises(AttributeError, match="outbetween"):
         gen_inbetween.outbetween  # noqa: B018
 

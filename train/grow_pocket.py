@@ -48,8 +48,8 @@ class Run:
     output: Path
     banks: tuple[Bank, ...]
     clips_folder: Path
-    base: str = "pocket"
-    copies: int = 3
+    base: str = "pocket-2"
+    copies: int = 1
     num_frames: int = 14
     size: int = 64
     steps: int = 4000

@@ -1,6 +1,6 @@
 """A bundled model with more latent channels, what it learned kept.
 
-    python train/more_latents.py --channels 8 --output outputs/pocket_24 [--base pocket]
+    python train/more_latents.py --channels 8 --output outputs/pocket_24 [--base outputs/pocket/pipeline]
 
 The new channels are the strongest components of what the old ones leave of 8 x 8 patches of both synthetic worlds, in
 the old ones' scale (see patch_codes.py). They stand behind the old ones. The UNet and the decoder read them with weight
@@ -111,7 +111,7 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--channels", type=int, default=8, help="new ones")
     parser.add_argument("--clips", type=int, default=150, help="of each world that the components are taken from")
-    parser.add_argument("--base", default="pocket")
+    parser.add_argument("--base", default="outputs/pocket/pipeline", help="a name of `inbetween models`, or a folder; this one: the bundled model's beginning, by pretrain_pocket.py")
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     with one_line_errors(parser), reserved(arguments.output):

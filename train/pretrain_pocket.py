@@ -1,4 +1,4 @@
-"""Train the bundled `pocket` model: first its VAE, then its UNet and image encoder, all on synthetic clips.
+"""Train a small SVD from nothing: first its VAE, then its UNet and image encoder, all on synthetic clips.
 
     python train/pretrain_pocket.py configs/train/pocket_vae.yaml
     python train/pretrain_pocket.py configs/train/pocket_unet.yaml [key=value ...]
@@ -6,7 +6,7 @@
 The second can start as soon as the first has written `<output>/codes.safetensors` and its first sheet. Both resume
 from their last checkpoint when started again; what happens in step n depends on (seed, n) alone, so a run that was
 killed ends with the weights of a run that was not. `<output>/pipeline` is the model, a diffusers folder with the
-averaged weights.
+averaged weights: the beginning of the bundled `pocket-2`, whose card says how it went on.
 """
 
 from __future__ import annotations

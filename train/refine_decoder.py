@@ -40,7 +40,7 @@ class Run:
     output: Path
     banks: tuple[Bank, ...]
     clips_folder: Path
-    base: str = "pocket"
+    base: str = "pocket-2"
     bank_frames: int = 14
     num_frames: int = 6
     size: int = 64

@@ -46,7 +46,7 @@ class LoadModel(io.ComfyNode):
                     "model",
                     options=model_names(),
                     tooltip="svd_xt.safetensors from models/checkpoints, a folder of models/diffusers, a named model. "
-                    "pocket and pocket-2 come along: 64 x 64 pixels, drawn things, to try the nodes.",
+                    "pocket-2 comes along: 64 x 64 pixels, drawn things, to try the nodes.",
                 ),
                 io.Combo.Input(
                     "motion", options=motion_names(), tooltip="The backward motion of gi, from models/gen_inbetween."

@@ -117,7 +117,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         motion: str | os.PathLike[str] | None = "default",
         **kwargs: Any,
     ) -> InbetweenPipeline:
-        """Open a named model (svd-xt, svd, svd-xt-1.1, pocket), a folder in diffusers' layout or a hub id.
+        """Open a named model (svd-xt, svd, svd-xt-1.1, pocket-2), a folder in diffusers' layout or a hub id.
 
         Args:
             motion: a file or folder for `load_motion`; "default": the backward_motion.safetensors that lies in the

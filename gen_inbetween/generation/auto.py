@@ -153,11 +153,11 @@ def stand_in(
     Said in the log, once in a process: what is done, why, and how to get generated motion. Settings that only a
     diffusion model reads are set back, and named.
     """
-    name, pocket = interpolator.info.name, MODELS["pocket"]
+    name, pocket = interpolator.info.name, MODELS["pocket-2"]
     size = "the size asked for" if settings.width or settings.height else "the pictures' own size"
     unheard = [f"{key} {getattr(settings, key)}" for key in DIFFUSION_ONLY if getattr(settings, key) != DEFAULTS[key]]
     warn_once(
-        f"interpolated by {name} at {size}, since there is {lacking} here and the bundled model pocket knows only "
+        f"interpolated by {name} at {size}, since there is {lacking} here and the bundled model pocket-2 knows only "
         f"drawn things of {pocket.width} x {pocket.height} pixels; {SVD_REMEDY}"
     )
     if unheard:
@@ -172,7 +172,7 @@ def lacking_model(settings: Settings, keyframes: Sequence[Image.Image]) -> str |
 
     None: nothing, or a model or a method is asked for, or the keyframes fit into the world of the bundled model.
     """
-    pocket = MODELS["pocket"]
+    pocket = MODELS["pocket-2"]
     if settings.model != DEFAULTS["model"] or settings.method not in (None, AUTO):
         return None
     if all(frame.width <= pocket.width and frame.height <= pocket.height for frame in keyframes):

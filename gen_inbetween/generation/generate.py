@@ -119,7 +119,7 @@ def inbetween(
             away. The first keyframe's size and aspect are the clip's.
         model ... video: see `Settings`, which gives each one's range; None means "decide for me". Where nothing is
             said and SVD is not here, keyframes beyond 64 x 64 pixels are interpolated at their own size, and the log
-            says so; model="pocket" samples the small bundled model.
+            says so; model="pocket-2" samples the small bundled model.
         method: a name of `methods.METHODS` ("gi", "trf", "vibid", "mpd", ...) samples a diffusion model; "interpolate"
             opens none; "auto" interpolates where the motion is tiny (`generation.auto`) and says so.
         loop: the clip goes on from its last frame to the first keyframe: two keyframes or more (one: `loop()`).

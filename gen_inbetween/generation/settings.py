@@ -40,7 +40,7 @@ Rate = Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)]
 class Settings(SamplerOptions, MemoryOptions):
     """The settings of one clip, of plain values only, so that they can be written down and read back."""
 
-    model: str = "auto"  # a name of `inbetween models`, a folder, a hub id; auto: svd-xt; else pocket up to 64 x 64
+    model: str = "auto"  # a name of `inbetween models`, a folder, a hub id; auto: svd-xt; else pocket-2 up to 64 x 64
     motion: str | None = "default"  # the backward motion: the model's own, a file or folder, or None for none
     method: str | None = None  # a name of METHODS, interpolate, auto; None: gi where the motion is, else trf
     interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: the bundled one

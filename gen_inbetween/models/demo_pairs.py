@@ -12,7 +12,7 @@ KNOWN: dict[str, dict[str, Any]] = {"walker": {"fps": 8, "motion_bucket_id": 180
 
 def keyframes(pair: str) -> tuple[Path, Path]:
     """The two image files of a bundled pair; ValueError where this installation has none."""
-    folder = Path(str(resources.files("gen_inbetween.models") / ("pocket_2" if pair in KNOWN else "pocket") / "demo"))
+    folder = Path(str(resources.files("gen_inbetween.models") / "pocket_2" / "demo"))
     first, last = folder / f"{pair}_first.png", folder / f"{pair}_last.png"
     for path in (first, last):
         if not path.is_file():

@@ -1,6 +1,6 @@
 """Pipelines opened by the name of their model, the last two kept.
 
-    pipe = open_pipeline("pocket")
+    pipe = open_pipeline("pocket-2")
 
 Weights are fetched here only, never at import.
 """

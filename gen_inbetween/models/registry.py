@@ -59,6 +59,7 @@ MODELS: dict[str, ModelSpec] = {
     name: ModelSpec(name, HUB_IDS[name], variant, STABILITY, STABILITY_NOTICE, 576, 1024, num_frames)
     for name, variant, num_frames in (("svd-xt", "fp16", 25), ("svd", "fp16", 14), ("svd-xt-1.1", "fp16", 25))
 }
+RETIRED = {"pocket": "pocket-2"}  # name of an earlier bundled model -> what took its place
 MODELS |= {
     name: ModelSpec(name, folder, None, "Apache-2.0", None, height=64, width=64, num_frames=14)
     for name, folder in BUNDLED.items()
@@ -70,7 +71,7 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
 
     It is pointed at local weights where there are any.
 
-    "auto": svd-xt where there are a GPU and its weights, otherwise pocket, said once in one line of the log.
+    "auto": svd-xt where there are a GPU and its weights, otherwise pocket-2, said once in one line of the log.
     (`inbetween` interpolates larger pictures instead: `generation.auto.stand_in`.)
     Only the small configuration of an unnamed hub id may be fetched here.
     ModelError: an unknown name, a missing folder, a folder or file that is not an SVD, a hub id that cannot be had.
@@ -93,6 +94,11 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
         raise ModelError(f"no checkpoint at {text}")
     if "/" in text:
         return _spec_of_hub_id(text)
+    if text in RETIRED:
+        raise ModelError(
+            f"the bundled model {text} is no longer part of this package: take {RETIRED[text]}, its next edition (other "
+            "weights, so that a seed gives another clip), or the folder of the old one"
+        )
     near = nearest_names(text.lower(), [*MODELS, "auto"])
     hint = f" (did you mean {near[0]}?)" if near else ""
     raise ModelError(
@@ -104,9 +110,9 @@ def _automatic() -> ModelSpec:
     lacking = lacking_for_svd()
     if lacking is None:
         return _localise(MODELS["svd-xt"])
-    bundled = "the small bundled model pocket is used: 64 x 64 pixels, drawn things"
+    bundled = "the small bundled model pocket-2 is used: 64 x 64 pixels, drawn things"
     warn_once(f"model auto: {lacking} here, so {bundled}; {SVD_REMEDY}")
-    return _localise(MODELS["pocket"])
+    return _localise(MODELS["pocket-2"])
 
 
 SVD_REMEDY = (

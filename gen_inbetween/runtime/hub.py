@@ -31,10 +31,7 @@ HUB_IDS = {
     "svd": "stabilityai/stable-video-diffusion-img2vid",
     "svd-xt-1.1": "stabilityai/stable-video-diffusion-img2vid-xt-1-1",
 }
-BUNDLED = {  # folders of this installation
-    "pocket": str(files("gen_inbetween") / "models" / "pocket"),
-    "pocket-2": str(files("gen_inbetween") / "models" / "pocket_2"),
-}
+BUNDLED = {"pocket-2": str(files("gen_inbetween") / "models" / "pocket_2")}  # folders of this installation
 # huggingface_hub went from requests to httpx; the connection errors of the two have nothing in common but their origin.
 _HTTP_CLIENTS = {"requests", "urllib3", "httpx", "httpx2", "httpcore", "httpcore2"}
 

@@ -210,5 +210,5 @@ def test_demo_shows_every_method_that_can_run(inbetween, pair, tiny_folder, monk
 
 def test_demo_without_its_keyframes_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(demo_pairs.resources, "files", lambda package: tmp_path)
-    with pytest.raises(ValueError, match="synthetic_first.png is not installed"):
-        demo_pairs.keyframes("synthetic")
+    with pytest.raises(ValueError, match="walker_first.png is not installed"):
+        demo_pairs.keyframes("walker")

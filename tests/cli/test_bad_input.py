@@ -14,7 +14,7 @@ from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.media.video_writer import write_video
 from gen_inbetween.memory import apply
 
-RUN = "run a.png b.png -o out.gif --model pocket"
+RUN = "run a.png b.png -o out.gif --model pocket-2"
 SMOOTH = "run a.png b.png -o out.gif --method interpolate"
 RETIME = "retime film.mp4 -o out.mp4 --interpolator nearest"
 EDIT = "edit a.png b.png -o out.gif"
@@ -35,7 +35,7 @@ LINES = [
     "batch gone.jsonl -o clips", "batch empty.png -o clips", "batch folder -o clips", "batch a.png -o clips",
     "convert gone.safetensors to.safetensors", "convert text.png to.safetensors", "convert folder to.safetensors",
     "convert a.png to.safetensors --interpolator", "convert gone.pkl to.safetensors --interpolator",
-    "convert number.json to.safetensors --unet pocket",
+    "convert number.json to.safetensors --unet pocket-2",
     "edit gone.png b.png -o out.gif", "edit gone.mp4 -o out.gif", "edit text.png -o out.gif",
     # outputs
     "run a.png b.png -o out.xyz", "run a.png b.png -o text.png/out.gif",

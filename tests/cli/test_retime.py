@@ -49,9 +49,9 @@ def test_what_large_motion_lacks_is_said_before_the_film_starts(
     for more, said in (
         (["--large-motion", "generate"], "error: large motion cannot be generated: there is no GPU here; svd-xt makes"),
         (["--large-motion", "guess"], "error: large_motion is draw, blend, hold, generate; got 'guess'"),
-        (["--model", "pocket"], "error: --model: for --large-motion generate only"),
+        (["--model", "pocket-2"], "error: --model: for --large-motion generate only"),
         (
-            ["--large-motion", "generate", "--model", "pocket", "--set", "sead=1"],
+            ["--large-motion", "generate", "--model", "pocket-2", "--set", "sead=1"],
             "unknown key 'sead'; did you mean 'seed'",
         ),
         (["--report", str(tmp_path / "out.mp4")], "expected a name that ends in .html"),

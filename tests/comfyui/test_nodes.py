@@ -34,7 +34,7 @@ def film_with_sound(tmp_path):
 @pytest.fixture
 def model(execute):
     """Load Inbetween Model, the smallest one."""
-    return execute("GenInbetweenLoadModel", model="pocket")[0]
+    return execute("GenInbetweenLoadModel", model="pocket-2")[0]
 
 
 FEW = {"method": "gi", "method.num_inference_steps": 2, "method.renoise_steps": 0}
@@ -48,7 +48,7 @@ def test_inbetween_makes_the_clip_that_the_library_makes(execute, model, heard):
     assert not loading._open.cache_info().currsize  # the model was given back
     assert frames.shape == (5, 64, 64, 3) and frames.dtype == torch.float32
     settings = {"num_inference_steps": 2, "renoise_steps": 0, "num_frames": 5, "seed": 3, "progress": False}
-    clip = inbetween(picture(1, (64, 64)), picture(2, (64, 64)), model="pocket", method="gi", **settings)
+    clip = inbetween(picture(1, (64, 64)), picture(2, (64, 64)), model="pocket-2", method="gi", **settings)
     assert json.loads(manifest)["latents_sha256"] == clip.manifest["latents_sha256"]
     assert torch.equal((frames * 255).round().to(torch.uint8), torch.from_numpy(np.stack([*map(np.asarray, clip)])))
     assert video.get_components().images.shape == frames.shape and video.get_components().frame_rate == 7
@@ -132,7 +132,7 @@ def test_large_motion_and_overlays_of_a_video(execute, comfy, model, tmp_path, w
     said = json.loads(manifest)
     assert said["settings"]["large_motion"] == way and said["quality"]["spans"]["doubtful"] == [[0.4, 0.5]]
     assert said["settings"]["overlays"] == "hold" and said["settings"]["duplicates"] == "replace"
-    assert [each["model"] for each in asked] == ["pocket"] * (way == "generate")
+    assert [each["model"] for each in asked] == ["pocket-2"] * (way == "generate")
 
 
 def test_what_is_to_be_generated_needs_a_model(execute, comfy, film_with_sound):
@@ -184,7 +184,7 @@ def test_keep_loaded_leaves_the_model_and_the_next_run_gives_it_back(execute, mo
     pair = {"keyframes.keyframe0": image(1), "keyframes.keyframe1": image(2), "num_frames": 3, **FEW}
     emptied = []
     monkeypatch.setattr(comfy.model_management, "soft_empty_cache", lambda *_: emptied.append(1))
-    (kept,) = execute("GenInbetweenLoadModel", model="pocket", keep_loaded=True)
+    (kept,) = execute("GenInbetweenLoadModel", model="pocket-2", keep_loaded=True)
     execute("GenInbetween", model=kept, **pair)
     assert loading._open.cache_info().currsize == 1 and not emptied
     execute("GenInbetween", model=kept, **pair)

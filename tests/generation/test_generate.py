@@ -294,7 +294,7 @@ def test_a_callback_and_an_interruption_are_in_the_manifest_and_are_not_replayed
 @pytest.mark.parametrize(
     ("own", "message"),
     [
-        ({"pipeline": "pocket"}, "an InbetweenPipeline, got str"),
+        ({"pipeline": "pocket-2"}, "an InbetweenPipeline, got str"),
         ({"generator": 5}, "one torch.Generator for one clip, got int"),
         ({"generator": [torch.Generator(), torch.Generator()]}, "one torch.Generator for one clip, got list"),
     ],

@@ -30,7 +30,9 @@ from gen_inbetween.interpolation import (
 from gen_inbetween.interpolation.pairs import interpolations
 from gen_inbetween.media.fit import crossfade, fit_pair
 from gen_inbetween.models.demo_pairs import keyframes as demo_keyframes
+from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
+from gen_inbetween.runtime.hub import ModelError
 from gen_inbetween.runtime.manifest import FORMAT, ManifestError
 from gen_inbetween.runtime.messages import warn_once
 
@@ -251,7 +253,7 @@ def test_replay_of_interpolate_pair(tmp_path, moving):
         replay(tmp_path / "c.gif.inbetween.json", frame1=frames[1])
 
 
-OF_SAMPLING = {"model": {"name": "pocket", "sha256": "0", "license": None}, "motion": {"sha256": "0"}, "memory": {}}
+OF_SAMPLING = {"model": {"name": "pocket-2", "sha256": "0", "license": None}, "motion": {"sha256": "0"}, "memory": {}}
 
 
 @pytest.mark.parametrize(
@@ -286,11 +288,19 @@ def test_the_interpolator_of_auto_is_opened_once(alike, tiny_folder, monkeypatch
 
 
 @pytest.mark.parametrize("kind", ["flow", "interpolate_pair", "trf", "gi"])
-def test_a_manifest_of_format_1_is_still_replayed(kind):
-    pair = "photo" if kind == "gi" else "synthetic"
-    first, last = demo_keyframes(pair)
-    again = replay(MANIFESTS / f"format1_{kind}.json", frame0=first, frame1=last, progress=False)
+def test_a_manifest_of_format_1_is_still_replayed(kind, tmp_path):
+    first, last = (
+        demo_keyframes("photo") if kind == "gi" else [MANIFESTS / f"synthetic_{end}.png" for end in ("first", "last")]
+    )
     before = json.loads((MANIFESTS / f"format1_{kind}.json").read_text())
+    if kind in ("trf", "gi"):  # they are of the first bundled model, which is no more
+        with pytest.raises(ModelError, match="take pocket-2"):
+            replay(MANIFESTS / f"format1_{kind}.json", frame0=first, frame1=last, progress=False)
+        pipe = open_pipeline("pocket-2")
+        before["settings"]["model"] = before["model"]["name"] = "pocket-2"
+        before["model"]["sha256"], before["motion"]["sha256"] = pipe.weights_sha256, pipe.motion.sha256
+    (tmp_path / "before.json").write_text(json.dumps(before))
+    again = replay(tmp_path / "before.json", frame0=first, frame1=last, progress=False)
     settings = again.manifest["settings"]
     assert again.manifest["format"] == FORMAT == 2
     assert (len(again), again.fps) == (before["settings"]["num_frames"], before["settings"]["fps"])

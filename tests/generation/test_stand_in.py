@@ -23,7 +23,7 @@ from gen_inbetween.runtime.messages import tell_once, warn_once
 
 SENTENCE = (
     "interpolated by dis-splat at the pictures' own size, since there is no GPU and no svd-xt weights here and the "
-    "bundled model pocket knows only drawn things of 64 x 64 pixels; svd-xt makes generated motion: take a machine "
+    "bundled model pocket-2 knows only drawn things of 64 x 64 pixels; svd-xt makes generated motion: take a machine "
     "with a GPU and run `hf download stabilityai/stable-video-diffusion-img2vid-xt`, or put its folder at "
     "$GEN_INBETWEEN_MODELS/svd-xt"
 )
@@ -141,11 +141,11 @@ def test_replay_goes_the_same_way(pan, tmp_path, no_model):
     [
         ({}, (65, 64), True),
         ({}, (64, 65), True),
-        ({}, (64, 64), False),  # pocket's own world
+        ({}, (64, 64), False),  # pocket-2's own world
         ({"method": "auto"}, (65, 65), True),
         ({"method": "trf"}, (65, 65), False),  # asked for
         ({"method": "interpolate"}, (65, 65), False),
-        ({"model": "pocket"}, (65, 65), False),
+        ({"model": "pocket-2"}, (65, 65), False),
         ({"model": "svd-xt"}, (65, 65), False),
     ],
 )
@@ -155,7 +155,7 @@ def test_only_what_is_left_open_is_decided(settings, size, lacking):
 
 
 def test_where_svd_is_there_nothing_stands_in_for_it(monkeypatch, tmp_path):
-    folder = Path(registry.MODELS["pocket"].source)
+    folder = Path(registry.MODELS["pocket-2"].source)
     (tmp_path / "models").mkdir()
     (tmp_path / "models" / "svd-xt").symlink_to(folder, target_is_directory=True)
     frame = Image.new("RGB", (65, 65))
@@ -165,8 +165,8 @@ def test_where_svd_is_there_nothing_stands_in_for_it(monkeypatch, tmp_path):
 
 
 def test_pocket_says_what_it_is_made_for(pan, caplog):
-    clip = inbetween(*pan, model="pocket", method="svd", num_inference_steps=1, num_frames=14, progress=False)
-    assert clip.size == (64, 64) and "pocket: 64 x 64 pixels, drawn things" in caplog.text
+    clip = inbetween(*pan, model="pocket-2", method="svd", num_inference_steps=1, num_frames=14, progress=False)
+    assert clip.size == (64, 64) and "pocket-2: 64 x 64 pixels, drawn things" in caplog.text
 
 
 def test_the_demo_interpolates_the_photographs(pan, tmp_path, monkeypatch):

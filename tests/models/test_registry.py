@@ -48,7 +48,7 @@ def offline(monkeypatch: pytest.MonkeyPatch, tmp_path: Path) -> Iterator[None]:
 @pytest.fixture
 def pocket(tiny_folder: Path, monkeypatch: pytest.MonkeyPatch) -> Path:
     """The tiny random model in the place of the bundled one."""
-    monkeypatch.setitem(MODELS, "pocket", replace(MODELS["pocket"], source=str(tiny_folder)))
+    monkeypatch.setitem(MODELS, "pocket-2", replace(MODELS["pocket-2"], source=str(tiny_folder)))
     return tiny_folder
 
 
@@ -90,31 +90,34 @@ def test_the_named_models_are_those_published() -> None:
         "svd-xt": (576, 1024, 25),
         "svd": (576, 1024, 14),
         "svd-xt-1.1": (576, 1024, 25),
-        "pocket": (64, 64, 14),
         "pocket-2": (64, 64, 14),
     }
     assert MODELS["svd-xt"].source == "stabilityai/stable-video-diffusion-img2vid-xt"
     assert resolve_model("svd-xt") == resolve_model(MODELS["svd-xt"].source) == MODELS["svd-xt"]
-    assert (MODELS["pocket"].license, MODELS["pocket"].license_notice) == ("Apache-2.0", None)
+    assert (MODELS["pocket-2"].license, MODELS["pocket-2"].license_notice) == ("Apache-2.0", None)
 
 
-@pytest.mark.parametrize(("name", "channels"), [("pocket", 16), ("pocket-2", 32)])
-def test_bundled_models_are_what_their_names_say(name: str, channels: int) -> None:
-    spec = MODELS[name]
+def test_the_bundled_model_is_what_its_name_says() -> None:
+    spec = MODELS["pocket-2"]
     found = resolve_model(spec.source)
     assert (found.height, found.width, found.num_frames) == (spec.height, spec.width, spec.num_frames)
-    pipe = open_pipeline(name, motion=None)
+    pipe = open_pipeline("pocket-2", motion=None)
     assert not has_backward_motion(pipe.unet)
-    assert pipe.vae.config.latent_channels == pipe.unet.config.out_channels == channels
+    assert pipe.vae.config.latent_channels == pipe.unet.config.out_channels == 32
+
+
+def test_the_first_bundled_model_is_gone_and_what_took_its_place_is_said() -> None:
+    with pytest.raises(ModelError, match="model pocket is no longer part of this package: take pocket-2"):
+        resolve_model("pocket")
 
 
 def test_a_missing_bundled_model_is_said(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    monkeypatch.setitem(MODELS, "pocket", replace(MODELS["pocket"], source=str(tmp_path)))
+    monkeypatch.setitem(MODELS, "pocket-2", replace(MODELS["pocket-2"], source=str(tmp_path)))
     with pytest.raises(ModelError, match="bundled model is not in this installation"):
         resolve_model("auto")
 
 
-@pytest.mark.parametrize(("typed", "meant"), [("svd_xt", "svd-xt"), ("poket", "pocket"), ("SVD", "svd")])
+@pytest.mark.parametrize(("typed", "meant"), [("svd_xt", "svd-xt"), ("poket", "pocket-2"), ("SVD", "svd")])
 def test_an_unknown_name_gets_the_nearest(typed: str, meant: str) -> None:
     with pytest.raises(
         ModelError, match=rf"unknown model '{typed}' \(did you mean {meant}\?\).*auto, svd-xt, svd, svd-xt"
@@ -139,7 +142,7 @@ def test_auto_without_gpu_or_weights_is_pocket_and_says_so_in_one_line(
 ) -> None:
     with caplog.at_level(logging.WARNING, "gen_inbetween"):
         first, again = resolve_model("auto"), resolve_model()
-    assert first == again and first.name == "pocket" and first.source == str(pocket)
+    assert first == again and first.name == "pocket-2" and first.source == str(pocket)
     (record,) = caplog.records
     assert "\n" not in record.message and "no GPU and no svd-xt weights" in record.message
     assert "hf download stabilityai/stable-video-diffusion-img2vid-xt" in record.message
@@ -151,12 +154,12 @@ def test_auto_with_gpu_and_weights_is_svd_xt(
     pocket: Path, shelf: Path, monkeypatch: pytest.MonkeyPatch, device: str, caplog: pytest.LogCaptureFixture
 ) -> None:
     (shelf / "svd-xt").symlink_to(pocket, target_is_directory=True)
-    assert resolve_model().name == "pocket"
+    assert resolve_model().name == "pocket-2"
     assert "auto: no GPU here" in caplog.text
     monkeypatch.setattr(models, "default_device", lambda: torch.device(device))
     assert resolve_model() == replace(MODELS["svd-xt"], source=str(shelf / "svd-xt"), variant=None)
     monkeypatch.delenv("GEN_INBETWEEN_MODELS")
-    assert resolve_model().name == "pocket"
+    assert resolve_model().name == "pocket-2"
     assert "auto: no svd-xt weights here" in caplog.text
 
 
@@ -322,12 +325,12 @@ def test_the_licence_is_said_once(tiny_folder: Path, shelf: Path, caplog: pytest
 def test_the_motion_is_the_models_own_or_the_one_given(
     pocket: Path, motion_file: Path, tiny_pipe: Callable, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:
-    assert not has_backward_motion(open_pipeline("pocket").unet)
-    assert has_backward_motion(open_pipeline("pocket", motion=motion_file).unet)
+    assert not has_backward_motion(open_pipeline("pocket-2").unet)
+    assert has_backward_motion(open_pipeline("pocket-2", motion=motion_file).unet)
     folder = Path(copytree(pocket, tmp_path / "with_motion"))
     (folder / "backward_motion.safetensors").write_bytes(motion_file.read_bytes())
-    monkeypatch.setitem(MODELS, "pocket", replace(MODELS["pocket"], source=str(folder)))
-    for model in ("pocket", folder):
+    monkeypatch.setitem(MODELS, "pocket-2", replace(MODELS["pocket-2"], source=str(folder)))
+    for model in ("pocket-2", folder):
         pipe = open_pipeline(model)
         assert has_backward_motion(pipe.unet) and pipe.motion.base_model == "tiny"
         assert not has_backward_motion(open_pipeline(model, motion=None).unet)
@@ -381,6 +384,6 @@ def test_importing_reaches_no_network_and_loads_no_pipeline() -> None:
         "import socket, sys\n"
         "socket.socket.connect = socket.getaddrinfo = None\n"
         "from gen_inbetween.models.registry import MODELS\n"
-        "assert len(MODELS) == 5 and 'diffusers' not in sys.modules\n"
+        "assert len(MODELS) == 4 and 'diffusers' not in sys.modules\n"
     )
     subprocess.run([sys.executable, "-c", code], check=True, timeout=240)

@@ -330,4 +330,4 @@ def test_the_shipped_configurations_are_read() -> None:
     published = runs["backward_svd"]
     assert (published.optimizer.lr, published.noise.mean, published.noise.std) == (1e-4, 0.7, 1.6)
     assert published.batch_size * published.gradient_accumulation_steps == 4 and published.data.stride == 2
-    assert runs["backward_lora"].update.kind == "lora" and runs["backward_pocket"].model == "pocket"
+    assert runs["backward_lora"].update.kind == "lora" and runs["backward_pocket"].model == "pocket-2"

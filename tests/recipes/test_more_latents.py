@@ -2,18 +2,44 @@
 
 from __future__ import annotations
 
+from typing import Any
+
 import numpy as np
 import torch
+from diffusers import AutoencoderKLTemporalDecoder, UNetSpatioTemporalConditionModel
 from grow_pocket import LinearEncoder
-from more_latents import extended_codes, extended_unet, extended_vae, linear_round_trip, some_frames
+from more_latents import POSTERIOR, extended_codes, extended_unet, extended_vae, linear_round_trip, some_frames
 from patch_codes import PatchCodes
+from torch import Tensor
 
 from gen_inbetween.models.loading import open_pipeline
 
 
+def with_first_latents(signal: Tensor, kept: int) -> Any:
+    """The bundled model with its `kept` strongest latent channels alone, as it was before it had more."""
+    pipe: Any = open_pipeline("pocket-2", motion=None, shared=False)
+    channels = pipe.vae.config.latent_channels
+    encode = LinearEncoder(pipe, ((signal + 1) * 127.5).round().byte().permute(0, 2, 3, 1))
+    projection, bias = encode.weight.T[:kept], encode.bias[:kept]
+    mean = torch.linalg.lstsq(projection, -bias[:, None]).solution[:, 0]
+    vae = AutoencoderKLTemporalDecoder.from_config({**pipe.vae.config, "latent_channels": kept})
+    weights = pipe.vae.decoder.state_dict()
+    vae.decoder.load_state_dict(weights | {"conv_in.weight": weights["conv_in.weight"][:, :kept]})
+    PatchCodes(projection, mean).write_into(vae, POSTERIOR)
+    config = {**pipe.unet.config, "in_channels": 2 * kept, "out_channels": kept}
+    unet = UNetSpatioTemporalConditionModel.from_config(config)
+    weights = pipe.unet.state_dict()
+    first = weights["conv_in.weight"]
+    weights["conv_in.weight"] = torch.cat([first[:, :kept], first[:, channels : channels + kept]], 1)
+    weights |= {name: weights[name][:kept] for name in ("conv_out.weight", "conv_out.bias")}
+    unet.load_state_dict(weights)
+    pipe.vae, pipe.unet = vae.eval(), unet.eval()
+    return pipe
+
+
 def test_a_grown_model_computes_what_it_did_and_knows_more() -> None:
-    pipe = open_pipeline("pocket", motion=None, shared=False)
     signal = some_frames(12)
+    pipe = with_first_latents(signal, 16)
     encode = LinearEncoder(pipe, ((signal + 1) * 127.5).round().byte().permute(0, 2, 3, 1))
     codes = extended_codes(encode, signal, 4)
     few = signal[:2]

@@ -46,9 +46,8 @@ REPORTS = {
     "pocket_copying": Written("--output", "page.json", ("page.json",)),
     "pocket_diagnosis": Written("--output", "page.json", ("page.json", "page.png")),
     "pocket_editions": Written(
-        "--output", "", ("sheet.png", "first.json", "first_plain_0.npz"), more=("first=pocket",)
+        "--output", "", ("sheet.png", "first.json", "first_plain_0.npz"), more=("first=pocket-2",)
     ),
-    "pocket_report": page("", "png"),
     "seed_choice": Written("--out", "page.json", ("page.json",), "findings"),
     "prepare": Written("--out", "list.jsonl", ("list.jsonl",), "", ("synthetic",)),
     "generate_clips": Written("--out", "clips", ("clips/a_0",), "open_pipeline", ("photos",)),
@@ -76,7 +75,7 @@ def folder(tmp_path: Path) -> Path:
     (tmp_path / "photos").mkdir()
     (tmp_path / "photos" / "a.png").write_bytes(b"a picture of mine")
     (tmp_path / "run.yaml").write_text(
-        "model: pocket\noutput: out\nsteps: 2\nbatch_size: 1\ndata: {synthetic: {first_seed: 0, count: 2}}\n"
+        "model: pocket-2\noutput: out\nsteps: 2\nbatch_size: 1\ndata: {synthetic: {first_seed: 0, count: 2}}\n"
     )
     (tmp_path / "variants.yaml").write_text("base: run.yaml\noutput: out\nvariants: {other: [], plain: []}\n")
     return tmp_path

@@ -116,7 +116,7 @@ def answer(request: dict) -> dict:
 
 def main() -> None:
     torch.set_num_threads(1)
-    demo.PAIRS = ("synthetic",)
+    demo.PAIRS = ("walker",)
     sys.path += [str(Path(__file__).parents[2] / name) for name in ("train", "eval")]
     for line in sys.stdin:
         print(json.dumps(answer(json.loads(line))), flush=True)

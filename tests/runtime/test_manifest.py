@@ -88,7 +88,7 @@ def test_the_inputs_of_a_clip_are_what_its_manifest_names(tmp_path):
     made = {
         "frames": {"frame0": {"path": "/a.png", "sha256": "0"}, "frame1": {"path": None}},
         "source": {"path": "/film.mp4", "manifest": {"frames": {"frame0": {"path": "/first.png"}}}},
-        "settings": {"interpolator": str(weights), "motion": "default", "model": "pocket"},
+        "settings": {"interpolator": str(weights), "motion": "default", "model": "pocket-2"},
     }
     assert manifest.inputs_of(made) == ["/a.png", "/film.mp4", "/first.png", str(weights)]
     assert manifest.inputs_of(None) == manifest.inputs_of({"settings": None, "frames": []}) == []

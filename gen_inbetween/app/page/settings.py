@@ -18,7 +18,7 @@ class PageSettings:
     """What the page allows."""
 
     folder: Path = Path("inbetween_page")  # of uploads and results; nothing else is served
-    models: tuple[str, ...] = ("auto", "pocket-2", "pocket")  # that may be chosen, the first where none is
+    models: tuple[str, ...] = ("auto", "pocket-2")  # that may be chosen, the first where none is
     max_mb: Positive = 4000  # of one upload
     max_megapixels: Positive = 40  # of a picture
     max_frames: Count = 200  # of a clip between pictures

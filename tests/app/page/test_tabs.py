@@ -57,10 +57,10 @@ def test_a_film_says_where_its_motion_is_too_large(press, tmp_path, way, words, 
     asked = []
     monkeypatch.setattr(pair_generator, "open_pair_generator", lambda *a, **k: asked.append((a, k)) or Painter())
     values = {"film-film": str(jumping_film(tmp_path)), "film-fps": "20", "--interpolator": "dis-splat"}
-    values |= {"--large-motion: too large to follow": way, "--model that generates there": "pocket"}
+    values |= {"--large-motion: too large to follow": way, "--model that generates there": "pocket-2"}
     said, shown = press("film", values | {"--overlays: logos, subtitles": "hold"})
     assert f"Large motion at 00:00.4-00:00.5 of the source: {words}." in said
-    assert asked == ([(("pocket",), {"device": None})] if way == "generate" else [])
+    assert asked == ([(("pocket-2",), {"device": None})] if way == "generate" else [])
     settings = manifests.read(shown["film-clip"])["settings"]
     assert settings["large_motion"] == way and settings["overlays"] == "hold"
 

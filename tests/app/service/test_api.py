@@ -24,7 +24,7 @@ from gen_inbetween.runtime.hashing import image_sha256
 @pytest.fixture(scope="module")
 def service(tmp_path_factory, tiny_folder):
     folder = tmp_path_factory.mktemp("service")
-    settings = {"models": ("pocket", str(tiny_folder)), "queue": 2, "max_steps": 1000, "max_mb": 1, "workers": 1}
+    settings = {"models": ("pocket-2", str(tiny_folder)), "queue": 2, "max_steps": 1000, "max_mb": 1, "workers": 1}
     with listening(folder / "jobs", **settings) as client:
         yield client
 
@@ -97,7 +97,7 @@ BAD = {
     "a misspelling": ({}, {"settings": '{"sede": 3}'}, 422, "did you mean 'seed'"),
     "a range": ({}, {"settings": '{"seed": -3}'}, 422, "seed"),
     "a file of ours": ({}, {"settings": '{"still": "/etc/passwd"}'}, 422, "set by whoever runs the service"),
-    "a path as a model": ({}, {"settings": '{"model": "/etc"}'}, 422, "expected model as one of pocket"),
+    "a path as a model": ({}, {"settings": '{"model": "/etc"}'}, 422, "expected model as one of pocket-2"),
     "a path as weights": ({}, {"settings": '{"interpolator": "/etc/passwd"}'}, 422, "expected interpolator"),
     "steps": ({}, {"settings": '{"num_inference_steps": 5000}'}, 422, "at most 1000"),
     "frames": ({}, {"settings": '{"method": "interpolate", "num_frames": 900000}'}, 422, "megapixels"),
@@ -130,7 +130,7 @@ def test_ids_that_are_none(service, job):
 
 
 def test_a_failed_job_says_why(service):
-    job = ask(service, {"model": "pocket", "method": "gi", "num_frames": 3, "width": 48, "height": 33})
+    job = ask(service, {"model": "pocket-2", "method": "gi", "num_frames": 3, "width": 48, "height": 33})
     failed = wait_for(service, job, "done", "failed")
     assert failed["state"] == "failed" and "multiple of 32" in failed["error"]
     assert service.get(f"/v1/jobs/{job['id']}/manifest").status_code == 410

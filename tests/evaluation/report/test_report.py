@@ -98,7 +98,7 @@ def run(tmp_path_factory: pytest.TempPathFactory) -> EvalRun:
         "created_at": "2026-01-01T00:00:00+00:00", "config": to_mapping(run), "size": [32, 32],
         "versions": {"python": "3.11"},
         "machine": {"system": "Linux-6.1.0-name-x86_64-with-glibc2.36", "threads": 2, "gpus": []},
-        "model": {"name": "pocket", "sha256": "c0ffee" * 8},
+        "model": {"name": "pocket-2", "sha256": "c0ffee" * 8},
         "list": {"name": "twelve", "sha256": "ab" * 32, "pairs": PAIRS},
         "metrics": {name: {"kind": "set" if name == SET else "clip"} for name in METRICS},
         "failures": [{**why, "pair": f"p{number:02d}"} for number in range(7)],
@@ -266,7 +266,7 @@ def test_what_was_run_and_what_people_read_into_it(text: str):
     assert text.index("The twin is as good as **gi**.") < text.index("## What was run")
     assert "```\npython eval/evaluate.py --config twelve.yaml\n```" in text
     assert "| machine | Linux x86_64, threads: 2 |" in text
-    assert "12 of list twelve (sha256 abababababab)" in text and "pocket (sha256 c0ffeec0ffee)" in text
+    assert "12 of list twelve (sha256 abababababab)" in text and "pocket-2 (sha256 c0ffeec0ffee)" in text
     assert "## Twins \\| and all" in text
     meanings = cells(text, "## What each measure means", "measure")
     assert all(meanings[f"`{name}`"]["meaning"] for name in METRICS)

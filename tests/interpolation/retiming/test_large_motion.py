@@ -147,9 +147,9 @@ def test_what_cannot_be_is_refused_before_the_work(film, tmp_path, monkeypatch):
     with pytest.raises(ValueError, match="cannot be generated: there is no GPU and no svd-xt weights here; svd-xt"):
         open_pair_generator()
     with pytest.raises(ValueError, match="method that samples, got interpolate"):
-        open_pair_generator("pocket", method="interpolate")
+        open_pair_generator("pocket-2", method="interpolate")
     with pytest.raises(ValueError, match="loop: not for frames of a film"):
-        open_pair_generator("pocket", loop=True)
+        open_pair_generator("pocket-2", loop=True)
     assert not list(tmp_path.iterdir())
 
 
