@@ -59,7 +59,7 @@ class SyntheticClips:
     """Clips number `first_seed` and up of `synthetic.make_clip`, with the rate and motion they were drawn with.
 
     Args:
-        on_photographs: half of the backgrounds are photographs, as in the clips that the bundled model was pretrained on.
+        on_photographs: half of the backgrounds are photographs, as in the clips that taught the bundled model.
 
     Raises:
         ImportError: photographs asked for without scikit-image, which they come with.

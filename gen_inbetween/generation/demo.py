@@ -1,4 +1,4 @@
-"""Demonstration: every method on the bundled pairs, side by side."""
+"""Demonstration: methods on the bundled pairs, side by side."""
 
 from __future__ import annotations
 
@@ -21,14 +21,18 @@ from gen_inbetween.runtime.hub import BUNDLED
 
 log = logging.getLogger("gen_inbetween")
 
+SHOWN = 192  # pixels of a side that small drawn clips are enlarged to for the animation
+
 
 def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterator[Path]:
     """Make the demo clips and yield each file as it is written.
 
-    The photographs are interpolated where the model is a bundled one, which knows drawn things only.
+    Every method makes the walker, the first of them the other drawn pairs. The photographs are interpolated where the
+    model is a bundled one, which knows drawn things only.
 
     Args:
-        out: folder; each pair gets NAME_METHOD.mp4 with its manifest, NAME.mp4 (side by side) and NAME.png (a sheet).
+        out: folder; each pair gets NAME_METHOD.mp4 with its manifest, NAME.mp4 (side by side) and NAME.png (a sheet);
+            demo.gif shows the drawn pairs together, over their cross-fades.
         overwrite: replace files of these names that were not written by this package, too.
         settings: keywords of `inbetween`, for all clips alike.
 
@@ -42,12 +46,15 @@ def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterato
     methods = ("gi", "trf", "vibid") if has_motion else ("trf", "vibid")
     if not has_motion:
         log.warning("gi is left out: this model has no backward motion yet (`inbetween run --motion FILE` takes one)")
-    chosen: dict[str, tuple[str, ...]] = dict.fromkeys(PAIRS, methods)
+    chosen: dict[str, tuple[str, ...]] = dict.fromkeys(PAIRS, methods[:1])
+    chosen |= {pair: methods for pair in ("walker", "photo") if pair in chosen}
     if spec.name in BUNDLED:  # they know drawn things only: docs/limits.md
         chosen["photo"] = (INTERPOLATE,)
     for pair in PAIRS:
         for end in (*(f"_{method}.mp4" for method in chosen[pair]), ".mp4", ".png"):
             check_output(out / f"{pair}{end}", overwrite=overwrite)
+    check_output(out / "demo.gif", overwrite=overwrite)
+    shown: dict[str, list[Image.Image]] = {}
     for pair in PAIRS:
         clips: dict[str, list[Image.Image]] = {}
         for method in chosen[pair]:
@@ -60,3 +67,17 @@ def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterato
         yield write_video(side_by_side(clips), out / f"{pair}.mp4", clip.fps, overwrite=overwrite)
         save_sheet(out / f"{pair}.png", contact_sheet(clips))
         yield out / f"{pair}.png"
+        if pair in KNOWN:
+            shown |= {f"{pair}: {method}": enlarged(clips[method]) for method in (methods[0], "cross-fade")}
+    if shown:
+        together = dict(sorted(shown.items(), key=lambda item: item[0].endswith("cross-fade")))
+        yield write_video(side_by_side(together, columns=len(together) // 2), out / "demo.gif", 8, overwrite=overwrite)
+
+
+def enlarged(frames: list[Image.Image]) -> list[Image.Image]:
+    """Small frames at SHOWN pixels, smoothly; larger ones as they are."""
+    factor = SHOWN / max(frames[0].size)
+    if factor <= 1:
+        return frames
+    size = round(frames[0].width * factor), round(frames[0].height * factor)
+    return [frame.resize(size, Image.Resampling.BICUBIC) for frame in frames]

@@ -6,8 +6,13 @@ from importlib import resources
 from pathlib import Path
 from typing import Any
 
-PAIRS = ("walker", "photo")
-KNOWN: dict[str, dict[str, Any]] = {"walker": {"fps": 8, "motion_bucket_id": 180}}  # of drawn pairs: their clips' own
+PAIRS = ("walker", "cart", "car", "ball", "photo")
+KNOWN: dict[str, dict[str, Any]] = {  # of drawn pairs: their clips' own
+    "walker": {"fps": 8, "motion_bucket_id": 180},
+    "cart": {"fps": 7, "motion_bucket_id": 68},
+    "car": {"fps": 10, "motion_bucket_id": 48},
+    "ball": {"fps": 12, "motion_bucket_id": 143},
+}
 
 
 def keyframes(pair: str) -> tuple[Path, Path]:

@@ -208,6 +208,20 @@ def test_demo_shows_every_method_that_can_run(inbetween, pair, tiny_folder, monk
     assert names <= {path.name for path in (tmp_path / "demo").iterdir()}
 
 
+def test_demo_shows_drawn_pairs_together(inbetween, pair, tiny_folder, monkeypatch, tmp_path):
+    monkeypatch.setattr(demo, "keyframes", lambda name: pair)
+    monkeypatch.setattr(demo, "PAIRS", ("walker", "cart"))
+    status, out, _ = inbetween("demo", "--out", "demo", "--model", tiny_folder, "--steps", 1)
+    assert status == 0
+    made = {os.path.basename(line) for line in out.splitlines()}
+    assert made == {
+        "walker_trf.mp4", "walker_vibid.mp4", "walker.mp4", "walker.png", "cart_trf.mp4", "cart.mp4", "cart.png",
+        "demo.gif",
+    }  # fmt: skip
+    with Image.open(tmp_path / "demo" / "demo.gif") as animation:
+        assert animation.n_frames > 1 and animation.width > 2 * demo.SHOWN and animation.height > 2 * demo.SHOWN
+
+
 def test_demo_without_its_keyframes_says_so(monkeypatch, tmp_path):
     monkeypatch.setattr(demo_pairs.resources, "files", lambda package: tmp_path)
     with pytest.raises(ValueError, match="walker_first.png is not installed"):

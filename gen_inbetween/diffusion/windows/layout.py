@@ -8,8 +8,8 @@ middle of the segment,
 
 so that what moves is judged across a keyframe near it, and towards a keyframe away from it. That holds below a noise
 level, CENTRED_BELOW; above it the segments alone decide. There a window over a keyframe does not know yet where the
-keyframe has things, and what it makes jumps at it (tried on 12 clips of pocket-2's first edition: the step at the keyframe was 1.87 times
-the median with such windows at every level, 1.05 times with segments alone).
+keyframe has things, and what it makes jumps at it (tried on 12 clips of the bundled model's first edition: the step at
+the keyframe was 1.87 times the median with such windows at every level, 1.05 times with segments alone).
 """
 
 from __future__ import annotations
