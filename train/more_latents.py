@@ -111,7 +111,9 @@ def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--channels", type=int, default=8, help="new ones")
     parser.add_argument("--clips", type=int, default=150, help="of each world that the components are taken from")
-    parser.add_argument("--base", default="outputs/pocket/pipeline", help="a name of `inbetween models`, or a folder; this one: the bundled model's beginning, by pretrain_pocket.py")
+    parser.add_argument(
+        "--base", default="outputs/pocket/pipeline", help="a model; this folder is what pretrain_pocket.py leaves"
+    )
     parser.add_argument("--output", type=Path, required=True)
     arguments = parser.parse_args()
     with one_line_errors(parser), reserved(arguments.output):

@@ -96,8 +96,8 @@ def resolve_model(model: str | Path = "auto") -> ModelSpec:
         return _spec_of_hub_id(text)
     if text in RETIRED:
         raise ModelError(
-            f"the bundled model {text} is no longer part of this package: take {RETIRED[text]}, its next edition (whose "
-            "clip of a seed is another one), or the folder of the old one"
+            f"the bundled model {text} is no longer part of this package: take {RETIRED[text]}, its next edition (whose"
+            " clip of a seed is another one), or the folder of the old one"
         )
     near = nearest_names(text.lower(), [*MODELS, "auto"])
     hint = f" (did you mean {near[0]}?)" if near else ""

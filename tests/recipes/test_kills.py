@@ -97,8 +97,8 @@ def test_a_folder_of_latents(server: Server, tiny_folder: Path, tmp_path: Path) 
 def evaluation(folder: Path) -> tuple[dict, Callable[[], object]]:
     write_pairs(folder / "pairs.jsonl", 2)
     (folder / "run.yaml").write_text(
-        f"name: tiny\npairs: {folder / 'pairs.jsonl'}\noutput: {folder / 'out'}\nmodel: pocket-2\nwidth: 32\nheight: 32\n"
-        "methods: {fade: {baseline: crossfade}}\nmetrics: ['psnr[inner]']\n"
+        f"name: tiny\npairs: {folder / 'pairs.jsonl'}\noutput: {folder / 'out'}\nmodel: pocket-2\n"
+        "width: 32\nheight: 32\nmethods: {fade: {baseline: crossfade}}\nmetrics: ['psnr[inner]']\n"
     )
 
     def outcome() -> list[dict]:
