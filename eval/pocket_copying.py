@@ -41,7 +41,8 @@ def small_unet(width: int, channels: int) -> UNetSpatioTemporalConditionModel:
     torch.manual_seed(0)
     unet = UNetSpatioTemporalConditionModel(
         sample_size=8, in_channels=2 * channels, out_channels=channels, num_frames=FRAMES,
-        layers_per_block=1, cross_attention_dim=16, block_out_channels=(width, 64), num_attention_heads=(width // 16, 4),
+        layers_per_block=1, cross_attention_dim=16,
+        block_out_channels=(width, 64), num_attention_heads=(width // 16, 4),
         addition_time_embed_dim=32, projection_class_embeddings_input_dim=96,
         down_block_types=("CrossAttnDownBlockSpatioTemporal", "DownBlockSpatioTemporal"),
         up_block_types=("UpBlockSpatioTemporal", "CrossAttnUpBlockSpatioTemporal"),
