@@ -24,7 +24,7 @@ from diffusers import AutoencoderKLTemporalDecoder, EulerDiscreteScheduler, UNet
 from PIL import Image
 from transformers import CLIPImageProcessor, CLIPVisionConfig, CLIPVisionModelWithProjection
 
-from gen_inbetween.cli import app as cli
+from gen_inbetween.cli import __main__ as cli
 from gen_inbetween.diffusion.motion import add_backward_motion, temporal_self_attentions
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.runtime.messages import tell_once, warn_once

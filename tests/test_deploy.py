@@ -10,7 +10,7 @@ import yaml
 from jsonschema import Draft202012Validator
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 
 DEPLOY = Path(__file__).resolve().parents[1] / "docs" / "deploy"
 SCHEMAS = Path(__file__).resolve().parent / "schemas"

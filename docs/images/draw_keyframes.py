@@ -12,7 +12,7 @@ from pathlib import Path
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip, make_loop
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.contact_sheet import contact_sheet

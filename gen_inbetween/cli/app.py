@@ -1,12 +1,11 @@
-"""The `inbetween` command.
+"""The `inbetween` command, with the commands that make a clip.
 
-It reads options, calls the library and writes files. Imports of the library stand inside the commands: --help should
-not wait for torch.
+They read options, call the library and write files; `__main__` adds the other groups. Imports of the library stand
+inside the commands: --help should not wait for torch.
 """
 
 from __future__ import annotations
 
-import os
 import sys
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, nullcontext
@@ -15,25 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gen_inbetween.cli import batch as cli_batch
-from gen_inbetween.cli import clean as cli_clean
-from gen_inbetween.cli import edit as cli_edit
-from gen_inbetween.cli import models as cli_models
-from gen_inbetween.cli import page as cli_page
-from gen_inbetween.cli import retime as cli_retime
-from gen_inbetween.cli import serve as cli_serve
-from gen_inbetween.cli import stylize as cli_stylize
-from gen_inbetween.cli.errors import (
-    ANYWHERE,
-    FAILED,
-    TRUST_VARIABLE,
-    configure_logging,
-    debugging,
-    fail,
-    report_errors,
-    report_usage,
-    trusting,
-)
+from gen_inbetween.cli.errors import FAILED, fail, report_errors
 from gen_inbetween.cli.keyframes import (
     CarryPace,
     Context,
@@ -71,7 +52,6 @@ from gen_inbetween.cli.options import (
     say,
     settings_of,
 )
-from gen_inbetween.runtime.processes import raise_on_signals
 
 if TYPE_CHECKING:
     from gen_inbetween.generation.settings import Settings
@@ -469,32 +449,6 @@ def _writing(
     check_output(out, inputs, overwrite=overwrite, video=video)
     with reserved(place_of(out)):
         yield
-
-
-cli_batch.add_to(app)
-cli_models.add_to(app)
-cli_retime.add_to(app)
-cli_edit.add_to(app)
-cli_stylize.add_to(app)
-cli_clean.add_to(app)
-cli_serve.add_to(app)
-cli_page.add_to(app)
-
-
-def main() -> None:
-    """The console script."""
-    configure_logging()
-    raise_on_signals()
-    if trusting():
-        os.environ[TRUST_VARIABLE] = "1"
-    try:
-        words = [argument for argument in sys.argv[1:] if argument not in ANYWHERE]
-        status = app(args=words, prog_name="inbetween", standalone_mode=False)
-    except Exception as error:
-        if debugging() or not hasattr(error, "format_message"):
-            raise
-        sys.exit(report_usage(error))
-    sys.exit(status if isinstance(status, int) else 0)
 
 
 def _seeds_sheet(out: Path) -> Path:

@@ -12,7 +12,7 @@ from film_cases import film, number_of, numbers, write_film
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.interpolation.editing.masks import open_masks
 from gen_inbetween.interpolation.retiming.retime import retime
 from gen_inbetween.media.clip import Clip

@@ -11,7 +11,7 @@ from media_cases import moving
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.media.video import open_source, read_frames
 from gen_inbetween.media.video_writer import write_video
 

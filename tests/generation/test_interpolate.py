@@ -12,7 +12,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.generation import batch
 from gen_inbetween.generation import generate as generation
 from gen_inbetween.generation.auto import measure_motion

@@ -7,7 +7,7 @@ import pytest
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.settings import Settings
 from gen_inbetween.generation.timeline.keyframe import Keyframe

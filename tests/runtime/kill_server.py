@@ -21,7 +21,7 @@ from typing import Any
 import torch
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.diffusion import pipeline
 from gen_inbetween.generation import batch, demo, generate, replay, sample
 from gen_inbetween.interpolation import registry

@@ -17,7 +17,7 @@ import torch
 from PIL import Image
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import save_image

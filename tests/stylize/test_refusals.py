@@ -15,7 +15,7 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.runtime.files import OutputError, save_tensors, sweep
 from gen_inbetween.stylize import model_file
 from gen_inbetween.stylize.learner import Learner

@@ -11,7 +11,7 @@ import pytest
 from media_cases import moving
 from typer.testing import CliRunner
 
-from gen_inbetween.cli.app import app
+from gen_inbetween.cli.__main__ import app
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
 from gen_inbetween.media import segments
