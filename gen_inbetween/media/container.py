@@ -25,14 +25,12 @@ from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import FilmColour, colour_of
 from gen_inbetween.media.frames.conversion import fitted, pixels_of
-from gen_inbetween.media.frames.light import dynamic_metadata, light_of
-from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
 from gen_inbetween.media.frames.screen import WHITE, Pixels, eight_bit, over, sixteen_bit, with_alpha
+from gen_inbetween.media.frames.side_data import dynamic_metadata, light_of, orientation_of, turned_upright
 from gen_inbetween.media.frames.siting import SILENT, sited
 from gen_inbetween.media.packets import whole_frames
-from gen_inbetween.media.reading.decoding import Interlaced, alpha_decoder, deinterlaced, limit_decoder
+from gen_inbetween.media.reading.decoding import Interlaced, SizeWatch, alpha_decoder, deinterlaced, limit_decoder
 from gen_inbetween.media.reading.decord_frames import check_decord, decord_frames
-from gen_inbetween.media.reading.sizes import SizeWatch
 from gen_inbetween.media.source import DEFAULT_RATE, Source, Timeline, VideoError
 from gen_inbetween.media.times.pauses import find_holds
 from gen_inbetween.media.times.stamps import Stamps, constant_rate, read_stamps, spread_equal

@@ -7,9 +7,10 @@ below (mpv's rule: from 1280 pixels of width on, or above 576 of height), limite
 from __future__ import annotations
 
 from dataclasses import dataclass, replace
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
-from gen_inbetween.media.frames.light import Light
+if TYPE_CHECKING:
+    from gen_inbetween.media.frames.side_data import Light
 
 # H.273, as FFmpeg numbers and names them
 MATRICES = {

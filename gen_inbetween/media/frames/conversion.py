@@ -18,8 +18,8 @@ from av.video.reformatter import Interpolation
 from numpy.typing import NDArray
 
 from gen_inbetween.media.frames.colour import MATRICES, PRIMARIES, RANGES, TRANSFERS, FilmColour, colour_of, is_rgb
-from gen_inbetween.media.frames.orientation import orientation_of, turned_upright
 from gen_inbetween.media.frames.screen import Pixels, sixteen_bit
+from gen_inbetween.media.frames.side_data import orientation_of, turned_upright
 from gen_inbetween.media.frames.siting import sited
 
 _EXACT = (

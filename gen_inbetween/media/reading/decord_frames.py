@@ -14,8 +14,8 @@ from typing import Any
 
 from gen_inbetween.media.frames.colour import usual_matrix
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.orientation import orientation_of
 from gen_inbetween.media.frames.screen import Pixels
+from gen_inbetween.media.frames.side_data import orientation_of
 
 _CODECS = frozenset({"h264", "hevc", "vp8", "vp9"})
 _PIXELS = frozenset({"yuv420p", "yuvj420p"})  # of 10-bit H.264 its frames are wrong

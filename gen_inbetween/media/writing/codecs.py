@@ -25,7 +25,7 @@ import av.codec
 
 from gen_inbetween.media.frames.colour import FilmColour, is_rgb, subsampling_of
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.light import Light
+from gen_inbetween.media.frames.side_data import Light
 from gen_inbetween.media.writing.options import VideoOptions
 from gen_inbetween.media.writing.outputs import OUTPUTS, Output, suffix_of
 

@@ -13,9 +13,9 @@ from film_cases import film, tone_frame, write_film
 
 from gen_inbetween.interpolation.retiming import retime_video as module
 from gen_inbetween.interpolation.retiming.retime_video import retime_video
-from gen_inbetween.media.frames import light
+from gen_inbetween.media.frames import side_data
 from gen_inbetween.media.frames.errors import VideoError
-from gen_inbetween.media.frames.light import Light, dynamic_metadata, light_of
+from gen_inbetween.media.frames.side_data import Light, dynamic_metadata, light_of
 from gen_inbetween.media.tracks.listing import list_tracks
 from gen_inbetween.media.video import open_source
 
@@ -176,7 +176,7 @@ def test_the_display_and_the_light_levels_of_hdr10_are_kept(tmp_path: Path, capl
 
 def test_metadata_of_single_frames_is_named(monkeypatch: pytest.MonkeyPatch) -> None:
     names = ["DOVI_METADATA", "DOVI_RPU_BUFFER", "DYNAMIC_HDR_PLUS", "SEI_UNREGISTERED"]
-    monkeypatch.setattr(light, "side_data_of", lambda frame: dict.fromkeys(names, b""))
+    monkeypatch.setattr(side_data, "side_data_of", lambda frame: dict.fromkeys(names, b""))
     frame = av.VideoFrame(16, 16, "yuv420p")
     assert dynamic_metadata(frame) == ["Dolby Vision", "HDR10+"]
     assert light_of(frame) is None

@@ -10,8 +10,7 @@ import av
 import pytest
 from film_cases import film, write_film
 
-from gen_inbetween.media.frames.light import dynamic_metadata, light_of
-from gen_inbetween.media.frames.orientation import orientation_of
+from gen_inbetween.media.frames.side_data import dynamic_metadata, light_of, orientation_of
 from gen_inbetween.media.video import open_source
 
 

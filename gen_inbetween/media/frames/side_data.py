@@ -1,8 +1,11 @@
-"""Side data of frames; static and dynamic HDR metadata among it.
+"""Side data of frames: HDR metadata, and how a frame is turned.
 
 SMPTE ST 2086 names the display on which an HDR10 film was graded, CTA-861.3 its brightest pixel (MaxCLL) and frame
 (MaxFALL); both hold for the whole film and can be written again. Dolby Vision, HDR10+ and HDR Vivid describe each frame
 for itself: frames that are drawn between others have none.
+
+A display matrix maps a stored place (p, q) to where it is shown: x = a p + c q, y = b p + d q. Of it the eight
+orientations by right angles are taken, as of an EXIF tag.
 """
 
 from __future__ import annotations
@@ -11,8 +14,10 @@ import struct
 from dataclasses import dataclass
 from typing import Any
 
+import numpy as np
 from av.sidedata.sidedata import SideDataContainer
 
+UPRIGHT = (False, False, False)
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000  # steps of 0.00002 of CIE 1931, and of 0.0001 cd/m2, as ST 2086 counts
 _DYNAMIC = {
     "DOVI_RPU_BUFFER": "Dolby Vision", "DOVI_METADATA": "Dolby Vision", "DYNAMIC_HDR_PLUS": "HDR10+",
@@ -69,6 +74,28 @@ def _display(data: bytes) -> tuple[int, ...] | None:
         return None
     steps = [_CHROMATICITY] * 8 + [_LUMINANCE] * 2
     return tuple(round(step * numbers[2 * index] / numbers[2 * index + 1]) for index, step in enumerate(steps))
+
+
+def orientation_of(frame: Any) -> tuple[bool, bool, bool]:
+    """(transpose, mirror left and right, mirror top and bottom), in this order, of a decoded PyAV frame."""
+    data = side_data_of(frame).get("DISPLAYMATRIX")
+    if data is None:
+        return UPRIGHT
+    a, b, _, c, d = struct.unpack("=5i", data[:20])
+    turned = abs(b) + abs(c) > abs(a) + abs(d)
+    return (True, c < 0, b < 0) if turned else (False, a < 0, d < 0)
+
+
+def turned_upright(pixels: np.ndarray, orientation: tuple[bool, bool, bool]) -> np.ndarray:
+    """An array (H, W, ...) as it is to be seen; (W, H, ...) where it is transposed."""
+    transpose, mirror, flip = orientation
+    if transpose:
+        pixels = pixels.swapaxes(0, 1)
+    if mirror:
+        pixels = pixels[:, ::-1]
+    if flip:
+        pixels = pixels[::-1]
+    return np.ascontiguousarray(pixels)
 
 
 def side_data_of(frame: Any) -> dict[str, bytes]:
