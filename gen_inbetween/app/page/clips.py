@@ -6,7 +6,7 @@ from collections.abc import Generator, Sequence
 from contextlib import closing
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 from PIL import Image
@@ -15,7 +15,6 @@ from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
 from gen_inbetween.generation.auto import lacking_model
 from gen_inbetween.generation.interpolate import LENGTH
 from gen_inbetween.generation.settings import DIFFUSION_ONLY, Settings
-from gen_inbetween.generation.stream import Progress, stream
 from gen_inbetween.interpolation.faults.faults import find_faults
 from gen_inbetween.interpolation.faults.words import faults_in_words
 from gen_inbetween.interpolation.registry import DEFAULT
@@ -24,6 +23,10 @@ from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import load_image
 from gen_inbetween.models.registry import SVD_REMEDY
 from gen_inbetween.runtime.devices import free_memory
+
+if TYPE_CHECKING:
+    from gen_inbetween.app.page.runs import Stream
+    from gen_inbetween.generation.stream import Progress
 
 STRIP = (1200, 120)  # pixels at most, on the page
 STRIP_FRAMES = 12
@@ -66,9 +69,9 @@ def check_memory(size: tuple[int, int], num_frames: int | None, interpolator: st
 
 
 def clips_of(
-    pictures: Sequence[Image.Image], seeds: int, settings: dict[str, Any]
+    stream: Stream, pictures: Sequence[Image.Image], seeds: int, settings: dict[str, Any]
 ) -> Generator[tuple[int, Progress], None, None]:
-    """(number, progress) of the clips of several seeds, one after another."""
+    """(number, progress) of the clips of several seeds, one after another, each made by `stream`."""
     seed = settings.get("seed", 0)
     if settings.get("method") == INTERPOLATE:
         size = settings.get("width", pictures[0].width), settings.get("height", pictures[0].height)

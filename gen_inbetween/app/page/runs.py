@@ -10,13 +10,16 @@ from collections.abc import Callable, Generator, Iterator, Sequence
 from contextlib import closing, contextmanager
 from dataclasses import dataclass, field
 from pathlib import Path
-from typing import Any, TypeAlias
+from typing import TYPE_CHECKING, Any, TypeAlias
 
 import gradio as gr
 
 from gen_inbetween.app.page.line import Line
 from gen_inbetween.app.page.settings import PageSettings
 from gen_inbetween.app.page.words import Clock, error_in_words, progress_in_words, sentence, status
+
+if TYPE_CHECKING:
+    from gen_inbetween.generation.stream import Progress
 
 log = logging.getLogger("gen_inbetween")
 
@@ -41,13 +44,14 @@ class Step:
 
 
 Make: TypeAlias = Callable[..., Generator[Step, None, None]]
+Stream: TypeAlias = "Callable[..., Generator[Progress, None, None]]"
 
 
 class Page:
-    """What the tabs share: the settings, the line, the files."""
+    """What the tabs share: the settings, the line, the files, and how a clip is made (as `generation.stream`)."""
 
-    def __init__(self, settings: PageSettings) -> None:
-        self.settings, self.line = settings, Line(settings.queue)
+    def __init__(self, settings: PageSettings, stream: Stream) -> None:
+        self.settings, self.line, self.stream = settings, Line(settings.queue), stream
         self.files = settings.folder.resolve() / FILES
 
     def new_folder(self) -> Path:

@@ -48,6 +48,7 @@ from gen_inbetween.app.service.metrics import Metrics
 from gen_inbetween.app.service.settings import ENDINGS, ServiceSettings, check_clip_size, read_clip_settings
 from gen_inbetween.app.service.workers import QueueFullError, Workers
 from gen_inbetween.generation.resolve import check_fields
+from gen_inbetween.generation.stream import stream
 from gen_inbetween.runtime.trust.limits import parse_object, shorten
 
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -84,7 +85,7 @@ def create_app(settings: ServiceSettings, *, token: str | None = None) -> FastAP
     token: what clients must send as a bearer; None: anybody may ask.
     """
     metrics = Metrics()
-    workers = Workers(settings, metrics)
+    workers = Workers(settings, metrics, stream)
     service = Service(settings, workers, metrics, frozenset(map(parse_origin, settings.allow_url)), token)
 
     @asynccontextmanager

@@ -1,7 +1,7 @@
 """Workers of the service: threads that make the queued jobs.
 
 Cancelling, a timeout and the end of the service break a run off at its next step, or its next interpolated frame
-(`generation.stream`).
+(`generation.stream`, which they are given).
 """
 
 from __future__ import annotations
@@ -10,16 +10,19 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Mapping
+from collections.abc import Callable, Generator, Mapping
 from contextlib import closing
 from dataclasses import replace
+from typing import TYPE_CHECKING
 
 from gen_inbetween.app.service.jobs import CANCELLED, DONE, FAILED, QUEUED, RUNNING, Job, JobFolder
 from gen_inbetween.app.service.metrics import Metrics
 from gen_inbetween.app.service.settings import ServiceSettings, complete
-from gen_inbetween.generation.stream import stream
-from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import open_image
+
+if TYPE_CHECKING:
+    from gen_inbetween.generation.stream import Progress
+    from gen_inbetween.media.clip import Clip
 
 log = logging.getLogger("gen_inbetween")
 
@@ -36,10 +39,16 @@ class BrokenOffError(Exception):
 
 
 class Workers:
-    """The queue of a service and the threads that work on it."""
+    """The queue of a service and the threads that work on it.
 
-    def __init__(self, settings: ServiceSettings, metrics: Metrics) -> None:
+    stream: makes the clip of a job step by step, as `generation.stream.stream` does.
+    """
+
+    def __init__(
+        self, settings: ServiceSettings, metrics: Metrics, stream: Callable[..., Generator[Progress, None, None]]
+    ) -> None:
         self.settings, self.metrics, self.folder = settings, metrics, JobFolder(settings.folder)
+        self.stream = stream
         self.changed = threading.Condition()
         self.queue: deque[Job] = deque()
         self.live: dict[str, Job] = {}  # those that wait or run; others are on disk
@@ -157,7 +166,7 @@ class Workers:
         folder = self.folder.waiting / job.id
         frames = [open_image(folder / name) for name in job.frames]  # as pictures: a manifest names no place of ours
         settings = complete(job.settings, self.settings) | {"device": self.settings.device}
-        with closing(stream(frames, preview_every=0, **settings)) as steps:
+        with closing(self.stream(frames, preview_every=0, **settings)) as steps:
             for progress in steps:
                 job.step, job.steps = progress.step, progress.steps
                 if job.cancel_asked.is_set() or self.stopping:

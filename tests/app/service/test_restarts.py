@@ -16,6 +16,7 @@ from gen_inbetween.app.service.jobs import DONE, Job, JobFolder
 from gen_inbetween.app.service.metrics import Metrics
 from gen_inbetween.app.service.settings import ServiceSettings
 from gen_inbetween.app.service.workers import ATTEMPTS, Workers
+from gen_inbetween.generation.stream import stream
 
 
 @pytest.mark.parametrize("kill", [signal.SIGKILL, signal.SIGTERM])
@@ -45,7 +46,7 @@ def test_a_folder_has_one_service(tmp_path):
 
 
 def workers_on(folder):
-    return Workers(ServiceSettings(folder=folder), Metrics())
+    return Workers(ServiceSettings(folder=folder), Metrics(), stream)
 
 
 def test_a_job_that_ends_the_service_again_and_again_is_set_aside(tmp_path):

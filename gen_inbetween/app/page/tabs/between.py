@@ -85,7 +85,7 @@ def build(page: Page) -> None:
         results: list[Saved] = []
         folder = page.new_folder()
         unit = "frame" if settings.get("method") == INTERPOLATE else "step"
-        for number, progress in clips_of(pictures, seeds, settings):
+        for number, progress in clips_of(page.stream, pictures, seeds, settings):
             what = f"clip {number + 1} of {seeds}, " if seeds > 1 else ""
             done, total = number * progress.steps + progress.step, seeds * progress.steps or None
             if progress.clip is None:

@@ -77,7 +77,7 @@ def build(page: Page) -> None:
         folder, clips, items, results = page.new_folder(), dict[str, Clip](), list[tuple[str, str]](), list[str]()
         for number, name in enumerate(methods):
             settings = settings_of(name, sampling) | {"device": page.settings.device}
-            for _, progress in clips_of(pictures, 1, settings):
+            for _, progress in clips_of(page.stream, pictures, 1, settings):
                 shows: dict[Any, Any] = {}
                 if progress.clip is not None:
                     saved = save(progress.clip, folder, name.removeprefix(BY))

@@ -118,7 +118,7 @@ def build(page: Page) -> None:
             yield Step("the draft is made, ", 0, None, {strip: strip_of(made)})
             sampling = {"model": model, "draft": made, "draft_strength": strength, "num_frames": len(made)}
             sampling |= {"fps": made.fps, **sampled}
-            for _, progress in clips_of([picture, second], 1, sampling | {"device": page.settings.device}):
+            for _, progress in clips_of(page.stream, [picture, second], 1, sampling | {"device": page.settings.device}):
                 shows = {} if progress.preview is None else {strip: shrunk(progress.preview)}
                 made = progress.clip or made
                 yield Step("redrawing, ", progress.step, progress.steps or None, shows)
