@@ -77,8 +77,8 @@ def make_here(pairs: Path, out: Path, said: dict[str, Any], overwrite: bool, sha
 
 def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool, shard: tuple[int, int]) -> Summary:
     """From or to an object store."""
-    from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
-    from gen_inbetween.generation.batches.rows import Overlap, RowMaker, run_rows
+    from gen_inbetween.generation.batches.listed import COLUMNS, FILES, INSTEAD, Overlap
+    from gen_inbetween.generation.batches.rows import RowMaker, run_rows
     from gen_inbetween.runtime.lists import read_rows
     from gen_inbetween.runtime.remote.stores import DoneIndex, Store, local_or_address
 
@@ -104,8 +104,9 @@ def make_from_stores(pairs: str, out: str, said: dict[str, Any], overwrite: bool
 def make_on_ray(pairs: str, out: str, said: dict[str, Any], overwrite: bool, cluster: Any) -> None:
     """Over a cluster."""
     from gen_inbetween.generation.batches.on_ray import RayBatch, run_on_ray
+    from gen_inbetween.generation.batches.rows import RowMaker
 
-    summary = run_on_ray(RayBatch(pairs, out, said, overwrite), cluster)
+    summary = run_on_ray(RayBatch(pairs, out, said, overwrite), cluster, RowMaker)
     for failure in summary.failures:
         typer.echo(f"failed: {failure}", err=True)
     made, skipped, *bad = summary.counts.values()

@@ -18,6 +18,7 @@ from pathlib import Path
 from typing import Any
 
 from gen_inbetween.diffusion.options import INTERPOLATE
+from gen_inbetween.generation.batches.listed import COLUMNS, FILES, INSTEAD, OWN_KEYS
 from gen_inbetween.generation.settings import DEFAULTS, Settings
 from gen_inbetween.generation.timeline.keyframe import Keyframe, read_entry
 from gen_inbetween.media.reading.sequences import with_images
@@ -33,9 +34,6 @@ from gen_inbetween.runtime.processes import gather, launched_processes, share_of
 
 log = logging.getLogger("gen_inbetween")
 
-OWN_KEYS = ("frame0", "frame1", "keyframes", "out")
-COLUMNS, INSTEAD = ("frame0", "frame1"), ("keyframes",)  # by one of them the header of a CSV is known
-FILES = ("still", "draft")  # settings that name files, relative to the list as keyframes are
 MACHINE = ("device", "vram_gb")  # settings that say where a clip is made, not which
 
 

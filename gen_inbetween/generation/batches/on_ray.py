@@ -1,9 +1,9 @@
 """Batches on a Ray cluster.
 
 The list is read by Ray Data, sorted where rows differ in size or length, so that equal ones follow each other
-(an actor compiles and plans once), and made by actors that hold the pipeline; a row of report for each goes into a
-folder of Parquet files. What is done is told by clips and manifests (`batches.rows`): the same command again goes on
-where a killed one was.
+(an actor compiles and plans once), and made by actors that hold the pipeline, each with a `batches.rows.RowMaker`; a
+row of report for each goes into a folder of Parquet files. What is done is told by clips and manifests: the same
+command again goes on where a killed one was.
 """
 
 from __future__ import annotations
@@ -11,7 +11,7 @@ from __future__ import annotations
 import csv
 import functools
 import json
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass, field
 from datetime import datetime, timezone
 from io import TextIOWrapper
@@ -19,14 +19,15 @@ from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from gen_inbetween.generation.batch import COLUMNS, FILES, INSTEAD
-from gen_inbetween.generation.batches.rows import FAILED, MADE, SKIPPED, Overlap, RowMaker
+from gen_inbetween.generation.batches.listed import COLUMNS, FAILED, FILES, INSTEAD, MADE, SKIPPED, Overlap
 from gen_inbetween.runtime.lists import DELIMITERS, Row, column_names, json_row, row_of_cells
 from gen_inbetween.runtime.remote.ray_engine import SET_ASIDE, Cluster, Result, Work, connect, rows_of, spread
 from gen_inbetween.runtime.remote.stores import DoneIndex, Store, key_of, local_or_address
 
 if TYPE_CHECKING:
     from ray.data import Dataset
+
+    from gen_inbetween.generation.batches.rows import RowMaker
 
 GROUPED = ("model", "method", "width", "height", "num_frames")  # settings by which a pipeline compiles and plans
 CSV, PARQUET = (".csv", ".tsv"), ".parquet"  # endings of lists; all others are JSON lines
@@ -55,8 +56,10 @@ class RaySummary:
     failures: list[str] = field(default_factory=list)
 
 
-def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
+def run_on_ray(job: RayBatch, cluster: Cluster, open_maker: Callable[..., RowMaker]) -> RaySummary:
     """Make the clips of a list on a cluster.
+
+    open_maker: `RowMaker`, called in each actor with its arguments.
 
     Raises:
         ValueError: the list cannot be read, or two rows name one output. StoreError, ConnectionError, ImportError: what
@@ -73,7 +76,7 @@ def run_on_ray(job: RayBatch, cluster: Cluster) -> RaySummary:
     said = read_list(job.pairs, columns)
     rows = said.map_batches(functools.partial(keyed, job=job), batch_size=1024)
     rows = rows.sort("group") if several else rows  # no row begins before all are read and sorted
-    results = spread(rows, count or said.count(), functools.partial(open_rows, job, keys), cluster)
+    results = spread(rows, count or said.count(), functools.partial(open_rows, job, keys, open_maker), cluster)
     report = f"{job.out.rstrip('/')}/report/{datetime.now(timezone.utc):%Y%m%dT%H%M%S}"
     results.write_parquet(**place(report), min_rows_per_file=FILE)
     return summed(report)
@@ -191,7 +194,7 @@ def group_of(row: dict[str, Any]) -> str:
     return json.dumps([row.get(name) for name in GROUPED], default=str)
 
 
-def open_rows(job: RayBatch, keys: Any) -> Work:
+def open_rows(job: RayBatch, keys: Any, open_maker: Callable[..., RowMaker]) -> Work:
     """What an actor does with a row; the models it opens stay open."""
     import ray
 
@@ -199,7 +202,7 @@ def open_rows(job: RayBatch, keys: Any) -> Work:
     if keys is not None:
         index = DoneIndex(Store(job.out), SHARD)
         index.keys = ray.get(keys)
-    return RayRows(RowMaker(job.pairs, job.out, job.defaults, index=index, overwrite=job.overwrite))
+    return RayRows(open_maker(job.pairs, job.out, job.defaults, index=index, overwrite=job.overwrite))
 
 
 class RayRows:

@@ -11,11 +11,8 @@ from __future__ import annotations
 
 import json
 import logging
-import os
-import posixpath
 import tempfile
 import time
-from array import array
 from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
@@ -25,6 +22,7 @@ import numpy as np
 
 from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation import batch
+from gen_inbetween.generation.batches.listed import FAILED, MADE, OWN_KEYS, PICTURES, SKIPPED, names_in
 from gen_inbetween.generation.timeline.keyframe import read_entry
 from gen_inbetween.media.writing.outputs import place_of
 from gen_inbetween.runtime.files import OutputError, address_of
@@ -36,9 +34,7 @@ from gen_inbetween.runtime.trust.limits import shorten
 
 log = logging.getLogger("gen_inbetween")
 
-MADE, SKIPPED, FAILED = "made", "skipped", "failed"
 TRIES, PAUSE = 3, 1.0  # of a row whose store fails; seconds before the second
-PICTURES = ("frame0", "frame1", *batch.FILES)
 
 
 @dataclass(frozen=True)
@@ -121,7 +117,7 @@ class RowMaker:
 
     def named(self, row: dict[str, Any]) -> dict[str, Any]:
         """The row with the name of its clip."""
-        chosen = {key: value for key, value in row.items() if key not in batch.OWN_KEYS}
+        chosen = {key: value for key, value in row.items() if key not in OWN_KEYS}
         try:
             return {"out": batch.default_name(row, {**self.defaults, **chosen}), **row}
         except (KeyError, TypeError, ValueError):  # it names no keyframes; `parse_row` says so
@@ -201,52 +197,6 @@ class RowMaker:
         # By its content: two of one name from two folders are two files.
         place = folder / f"{len(list(folder.iterdir()))}_{file}"
         return str(Store(base).fetch(file, place))
-
-
-class Overlap:
-    """Looks for outputs of a list that are pictures of it: 64 bits of each name are kept, and no file is looked at."""
-
-    def __init__(self, pairs: str, out: str) -> None:
-        address = local_or_address(pairs)[1]
-        self.pairs, self.out = pairs, local_or_address(out)[1] or out
-        self.folder = os.path.dirname(pairs) if address is None else address.rpartition("/")[0]
-        self.read, self.written = array("Q"), array("Q")
-
-    def add(self, row: Row) -> None:
-        """Note what one row names; the list itself is read, too."""
-        if isinstance(row, str):
-            return
-        self.read.extend(int(key_of(full_name(name, self.folder))) for name in names_in(row) if name != INTERPOLATE)
-        if isinstance(row.get("out"), str):
-            self.written.append(int(key_of(full_name(row["out"], self.out))))
-
-    def check(self) -> None:
-        """ValueError: there are such outputs; no row is made then."""
-        if count := len(np.intersect1d(np.asarray(self.read), np.asarray(self.written))):
-            raise ValueError(
-                f"{self.pairs}: {count} of its outputs would replace pictures that its rows are made from: name other "
-                "outputs, or another folder for them"
-            )
-
-
-def full_name(name: str, folder: str) -> str:
-    """A name in a folder as one path or address; links are not followed.
-
-    >>> full_name("./b/../a.png", "s3://bucket/in"), full_name("s3://bucket/in/a.png", "/home/ann")
-    ('s3://bucket/in/a.png', 's3://bucket/in/a.png')
-    """
-    address = local_or_address(name)[1]
-    if address is None and local_or_address(folder)[1] is None:
-        return os.path.abspath(os.path.join(folder, name))
-    scheme, _, place = (address or f"{folder}/{name}").partition("://")
-    return f"{scheme}://{posixpath.normpath(place)}"
-
-
-def names_in(row: Mapping[str, Any]) -> list[str]:
-    """What a row names as files."""
-    entries = row["keyframes"] if isinstance(row.get("keyframes"), list) else ()
-    listed = [entry.get("image") if isinstance(entry, dict) else entry for entry in entries]
-    return [name for name in [*(row.get(key) for key in PICTURES), *listed] if isinstance(name, str)]
 
 
 def run_rows(

@@ -29,8 +29,9 @@ from ray_cases import (
 )
 from store_cases import SETTINGS
 
+from gen_inbetween.generation.batches.listed import MADE, SKIPPED
 from gen_inbetween.generation.batches.on_ray import RayBatch, check_list, keyed, run_on_ray
-from gen_inbetween.generation.batches.rows import MADE, SKIPPED, RowMaker, run_rows
+from gen_inbetween.generation.batches.rows import RowMaker, run_rows
 from gen_inbetween.runtime.lists import read_rows
 from gen_inbetween.runtime.remote.ray_engine import ATTEMPTS, Cluster, Ledger, Worker, blank, connect, parse_workers
 
@@ -81,7 +82,7 @@ def test_a_killed_actor_costs_no_row(tmp_path, monkeypatch):
     killer.start()
     try:
         patiently(lambda: connect(Cluster()))
-        summary = run_on_ray(RayBatch(str(pairs), str(tmp_path / "out"), COMMON), Cluster())
+        summary = run_on_ray(RayBatch(str(pairs), str(tmp_path / "out"), COMMON), Cluster(), RowMaker)
     finally:
         ray.shutdown()
     assert killed.is_set() and len(contents(tmp_path / "out")) == 48
@@ -113,7 +114,8 @@ def test_twenty_kills_of_two_thousand_pairs(cluster, tmp_path):
 
 
 NOTHING = """
-from gen_inbetween.generation.batches.rows import MADE, Report, RowMaker
+from gen_inbetween.generation.batches.listed import MADE
+from gen_inbetween.generation.batches.rows import Report, RowMaker
 
 RowMaker.__call__ = lambda self, number, row: Report("", str(row.get("out")), MADE)
 """
