@@ -254,7 +254,7 @@ def _watch(
     from gen_inbetween.runtime.devices import open_device
     from gen_inbetween.runtime.outputs import check_output, path_beside
     from gen_inbetween.stylize.live import watch
-    from gen_inbetween.stylize.stylize import watch_video
+    from gen_inbetween.stylize.stylize import open_estimator, watch_video
 
     preview = preview or Path(f"{(out or film).stem}.preview.png")
     check_output(
@@ -264,8 +264,8 @@ def _watch(
     typer.echo(f"watching {', '.join(map(str, keys.values()))}; the preview is {preview}; Ctrl-C ends it")
     if out is None:
         settings, seed, device = options["settings"], options["seed"], open_device(options["device"])
-        opened, hold_out = _film(film), options["hold_out"]
-        watch(opened, keys, masks, settings, seed, device, preview, hold_out=hold_out, progress=True)
+        opened, hold_out, estimate = _film(film), options["hold_out"], open_estimator(settings.optical_flow)
+        watch(opened, keys, masks, settings, seed, device, preview, estimate, hold_out=hold_out, progress=True)
         return
     options |= {"preview": preview, "model_file": style, "video": video, "overwrite": overwrite}
     watch_video(film, out, keys, masks, **options)
@@ -298,6 +298,7 @@ def _search(
     from gen_inbetween.stylize.search import FILES, Trial, search, write_search
     from gen_inbetween.stylize.sequence import read_keys
     from gen_inbetween.stylize.settings import StyleSettings
+    from gen_inbetween.stylize.stylize import open_estimator
 
     if out is None or out.suffix:
         raise ValueError("--search writes a table and a plot: -o FOLDER")
@@ -306,7 +307,8 @@ def _search(
     claim_folder(out, FILES, inputs, overwrite=overwrite, ask=True)
     opened, settings, seed = _film(film), options["settings"], options["seed"]
     painted = read_keys(keys, masks, opened.size, opened.count)
-    lesson = prepare(opened, painted, settings, seed, options["hold_out"], progress=True)
+    estimate = open_estimator(settings.optical_flow)
+    lesson = prepare(opened, painted, settings, seed, options["hold_out"], estimate, progress=True)
     trials: list[Trial] = []
     for trial in search(lesson, settings, seed, open_device(options["device"]), minutes=minutes):
         if not trials:

@@ -7,23 +7,18 @@ from collections.abc import Callable, Iterator, Mapping, Sequence
 from dataclasses import dataclass, field
 
 import numpy as np
-import torch
 from numpy.typing import NDArray
 from PIL import Image
 
-from gen_inbetween.interpolation.baselines import Still
-from gen_inbetween.interpolation.film import film_tensor
-from gen_inbetween.interpolation.interpolator import InterpolatorError
-from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.frames.screen import Pixels
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.progress import track
 from gen_inbetween.stylize.carrying import Chain, carry_keys, mixed
 from gen_inbetween.stylize.examples import AWAY, ENOUGH, Example, Judge, carried, network_input
-from gen_inbetween.stylize.guides import Estimator, Flow, GuidePoints, carry_points, filter_in_time, flow_between
+from gen_inbetween.stylize.guides import Estimator, GuidePoints, carry_points, filter_in_time
 from gen_inbetween.stylize.network import StyleNetwork, translate
 from gen_inbetween.stylize.sequence import Film, PaintedKey, Picture
-from gen_inbetween.stylize.settings import DIS, StyleError, StyleSettings
+from gen_inbetween.stylize.settings import StyleError, StyleSettings
 
 log = logging.getLogger("gen_inbetween")
 
@@ -54,13 +49,15 @@ def prepare(
     settings: StyleSettings,
     seed: int,
     hold_out: int | None,
+    estimate: Estimator,
     *,
     progress: bool = False,
 ) -> Lesson:
     """Look through the film for what is learnt from: two passes at most, a few frames in memory.
 
     hold_out: a painted keyframe that is not learnt from but judges; None: frames near the keyframes judge, to which the
-    painting is carried by optical flow. progress: a bar for each pass.
+    painting is carried by optical flow. estimate: the optical flow of the settings (`stylize.open_estimator`).
+    progress: a bar for each pass.
 
     StyleError: a keyframe that is held out but not there, or the only one; a film smaller than a patch. ValueError: a
     seed that is no whole number from 0 to MOST_SEED.
@@ -73,7 +70,7 @@ def prepare(
     learnt = [key for key in keys if key.number != hold_out]
     if hold_out is not None and (len(learnt) == len(keys) or not learnt):
         raise StyleError(f"expected to hold out one of two painted keyframes or more, got frame {hold_out}")
-    points, estimate = None, open_estimator(settings.optical_flow)
+    points = None
     if settings.guides:
         points = carry_points(
             track(film.pictures(), "guides", film.count, shown=progress), {key.number: key.mask for key in learnt},
@@ -135,31 +132,6 @@ def filtered(
     """The frames as the network sees them; those that are not needed as they are."""
     radius, temporal, colour = settings.temporal_radius, settings.temporal_sigma, settings.colour_sigma
     return filter_in_time(film.pictures(), radius, temporal, colour, needed, estimate)
-
-
-def open_estimator(name: str) -> Estimator:
-    """Optical flow by DIS, "dis", or as an interpolator has it: a name, or a file of weights, as `load_interpolator`.
-
-    StyleError: an interpolator that knows no motion, or only that at the middle of two frames. InterpolatorError: none
-    of that name.
-    """
-    if name == DIS:
-        return flow_between
-    interpolator = load_interpolator(name)
-    if isinstance(interpolator, Still):
-        raise StyleError(f"optical_flow {name}: it knows no motion; take dis, rife or another interpolator")
-
-    @torch.no_grad()
-    def estimate(source: Picture, target: Picture) -> Flow:
-        a, b = (film_tensor(picture, interpolator.device) for picture in (source, target))
-        return interpolator.flows(a, b, 0.0).to1[0].permute(1, 2, 0).cpu().numpy()
-
-    blank = np.zeros((64, 64, 3), np.uint8)
-    try:
-        estimate(blank, blank)
-    except InterpolatorError as error:
-        raise StyleError(f"optical_flow {name}: no motion from one frame to the next: {error}; take dis") from error
-    return estimate
 
 
 def draw(network: StyleNetwork, frame: Picture, guide: Picture | None, tile: int) -> Picture:

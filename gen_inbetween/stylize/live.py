@@ -26,6 +26,7 @@ from gen_inbetween.runtime.files import save_image
 from gen_inbetween.runtime.outputs import labelled
 from gen_inbetween.runtime.processes import Stopped
 from gen_inbetween.stylize.examples import carried
+from gen_inbetween.stylize.guides import Estimator
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import Lesson, draw, prepare, preview_of
 from gen_inbetween.stylize.network import StyleNetwork
@@ -47,6 +48,7 @@ def watch(
     seed: int,
     device: torch.device,
     preview: Path,
+    estimate: Estimator,
     *,
     hold_out: int | None = None,
     until: Callable[[], bool] = lambda: False,
@@ -56,11 +58,13 @@ def watch(
 
     Ends with Ctrl-C, or when `until` says so. A file that cannot be read is being saved: it is waited for.
 
+    estimate: the optical flow of the settings (`stylize.open_estimator`).
+
     Returns:
         The learner, whose best network is of the last paintings, its lesson, and these paintings.
     """
     painted = read_keys(keys, masks, film.size, film.count)
-    lesson = prepare(film, painted, settings, seed, hold_out, progress=progress)
+    lesson = prepare(film, painted, settings, seed, hold_out, estimate, progress=progress)
     learner = Learner(lesson.examples, lesson.judges, settings, seed, device)
     seen, drawn, told = _times(keys, masks), 0.0, ""
 
@@ -92,7 +96,7 @@ def watch(
                 if _same_masks(painted, latest):
                     lesson = _repainted(lesson, latest, hold_out)
                 else:  # and with them the points
-                    lesson = prepare(film, latest, settings, seed, hold_out, progress=progress)
+                    lesson = prepare(film, latest, settings, seed, hold_out, estimate, progress=progress)
                 painted = latest
                 learner.turn_to(lesson.examples, lesson.judges)
                 learner.settings = replace(settings, minutes=settings.minutes + learner.seconds / 60)

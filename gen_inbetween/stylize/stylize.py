@@ -18,8 +18,13 @@ from functools import partial
 from pathlib import Path
 from typing import Any
 
+import numpy as np
 import torch
 
+from gen_inbetween.interpolation.baselines import Still
+from gen_inbetween.interpolation.film import film_tensor
+from gen_inbetween.interpolation.interpolator import InterpolatorError
+from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.clip import Clip, uneven_times
 from gen_inbetween.media.frames.colour import SDR
 from gen_inbetween.media.frames.screen import Pixels
@@ -40,14 +45,15 @@ from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import images_sha256, state_sha256
 from gen_inbetween.runtime.outputs import check_output, path_beside, reserved, reserving
 from gen_inbetween.runtime.progress import track
+from gen_inbetween.stylize.guides import Estimator, Flow, flow_between
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.learning import OnLook, learn
-from gen_inbetween.stylize.lesson import Lesson, open_estimator, prepare, translated
+from gen_inbetween.stylize.lesson import Lesson, prepare, translated
 from gen_inbetween.stylize.live import watch
 from gen_inbetween.stylize.model_file import open_style
 from gen_inbetween.stylize.model_file import save as save_style
-from gen_inbetween.stylize.sequence import Film, Keys, PaintedKey, Sequence256, read_keys, sequence_of
-from gen_inbetween.stylize.settings import StyleError, StyleSettings
+from gen_inbetween.stylize.sequence import Film, Keys, PaintedKey, Picture, Sequence256, read_keys, sequence_of
+from gen_inbetween.stylize.settings import DIS, StyleError, StyleSettings
 
 log = logging.getLogger("gen_inbetween")
 
@@ -94,7 +100,7 @@ def stylize(
     keys = read_keys(keyframes, masks, film.size, film.count)
     digest = images_sha256(frames)
     sequence = sequence_of(digest, keys)
-    lesson = prepare(film, keys, told, seed, hold_out, progress=progress)
+    lesson = prepare(film, keys, told, seed, hold_out, open_estimator(told.optical_flow), progress=progress)
     file = None if model_file is None else Path(model_file)
     with nullcontext() if file is None else reserved(file):
         learner = learn(
@@ -148,7 +154,7 @@ def stylize_video(
     work = _Work(path, out, video, folder_rate, interlaced)
     keys = read_keys(keyframes, masks, work.film.size, work.film.count)
     sequence = sequence_of(work.sha256, keys)
-    lesson = prepare(work.film, keys, told, seed, hold_out, progress=progress)
+    lesson = prepare(work.film, keys, told, seed, hold_out, open_estimator(told.optical_flow), progress=progress)
     with reserved(file):  # two films may name one file
         learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
     return work.write_learnt(learner, lesson, _said(learner, keys, sequence, hold_out), progress)
@@ -185,7 +191,17 @@ def watch_video(
     work = _Work(path, out, video, None, "deinterlace")
     with reserved(file):
         learner, lesson, keys = watch(
-            work.film, keyframes, masks, told, seed, opened, preview, hold_out=hold_out, until=until, progress=progress
+            work.film,
+            keyframes,
+            masks,
+            told,
+            seed,
+            opened,
+            preview,
+            open_estimator(told.optical_flow),
+            hold_out=hold_out,
+            until=until,
+            progress=progress,
         )
         sequence = sequence_of(work.sha256, keys)
         save_style(learner, sequence, file, finished=True)
@@ -229,6 +245,31 @@ def restyle_video(
     digest = _best_sha256(network.state_dict())
     style = {"film": said["film"], "keys": said["keys"], "steps": said["step"], "sha256": digest}
     return work.write(draw, {"style": style, "settings": asdict(settings)}, progress)
+
+
+def open_estimator(name: str) -> Estimator:
+    """Optical flow by DIS, "dis", or as an interpolator has it: a name, or a file of weights, as `load_interpolator`.
+
+    StyleError: an interpolator that knows no motion, or only that at the middle of two frames. InterpolatorError: none
+    of that name.
+    """
+    if name == DIS:
+        return flow_between
+    interpolator = load_interpolator(name)
+    if isinstance(interpolator, Still):
+        raise StyleError(f"optical_flow {name}: it knows no motion; take dis, rife or another interpolator")
+
+    @torch.no_grad()
+    def estimate(source: Picture, target: Picture) -> Flow:
+        a, b = (film_tensor(picture, interpolator.device) for picture in (source, target))
+        return interpolator.flows(a, b, 0.0).to1[0].permute(1, 2, 0).cpu().numpy()
+
+    blank = np.zeros((64, 64, 3), np.uint8)
+    try:
+        estimate(blank, blank)
+    except InterpolatorError as error:
+        raise StyleError(f"optical_flow {name}: no motion from one frame to the next: {error}; take dis") from error
+    return estimate
 
 
 class _Work:

@@ -8,8 +8,8 @@ from scipy.ndimage import gaussian_filter
 
 from gen_inbetween.stylize import guides
 from gen_inbetween.stylize.guides import carry_points, filter_in_time, strew
-from gen_inbetween.stylize.lesson import open_estimator
 from gen_inbetween.stylize.settings import StyleError
+from gen_inbetween.stylize.stylize import open_estimator
 
 
 def texture(seed: int = 0, size: tuple[int, int] = (64, 96)) -> np.ndarray:

@@ -22,6 +22,7 @@ from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.source import VideoError
 from gen_inbetween.runtime.files import save_image
 from gen_inbetween.runtime.traces.labels import read_label
+from gen_inbetween.stylize.guides import flow_between
 from gen_inbetween.stylize.lesson import prepare
 from gen_inbetween.stylize.live import in_real_time, open_camera, open_pipe, translate_live, until_interrupted, watch
 from gen_inbetween.stylize.network import StyleNetwork
@@ -49,7 +50,7 @@ def test_learning_goes_on_when_the_painting_is_saved_anew(frames, painted, tmp_p
 
     def learn():
         settings = replace(TINY, steps=10**6, minutes=60, patience=10**6)
-        learnt.append(watch(film_of(frames), {3: key}, {}, settings, 0, CPU, preview, until=done.is_set))
+        learnt.append(watch(film_of(frames), {3: key}, {}, settings, 0, CPU, preview, flow_between, until=done.is_set))
 
     thread = threading.Thread(target=learn)
     thread.start()
@@ -162,7 +163,7 @@ def test_the_search_tries_what_it_says_and_writes_it_down(frames, painted, tmp_p
     tried = [(point["learning_rate"], point["blocks"]) for point in around]
     assert tried == [(1e-3, 1), (5e-3, 1), (1e-3, 2)]
     film = film_of(frames)
-    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None, flow_between)
     trials = list(search(lesson, TINY, 0, CPU, minutes=1, grid=grid))
     assert [trial.settings for trial in trials] == around and all(trial.looks for trial in trials)
     write_search(tmp_path, trials, 1)

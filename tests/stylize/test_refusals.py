@@ -18,6 +18,7 @@ from typer.testing import CliRunner
 from gen_inbetween.cli.__main__ import app
 from gen_inbetween.runtime.files import OutputError, save_tensors, sweep
 from gen_inbetween.stylize import model_file
+from gen_inbetween.stylize.guides import flow_between
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import prepare
 from gen_inbetween.stylize.search import search
@@ -33,7 +34,7 @@ CPU = torch.device("cpu")
 
 def learner_of(frames, painted, settings) -> Learner:
     film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
-    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None, flow_between)
     return Learner(lesson.examples, lesson.judges, settings, 0, CPU)
 
 
@@ -96,7 +97,7 @@ def test_learning_that_diverges_is_told_and_a_search_goes_on(frames, painted):
         stylize(frames, {3: painted[3]}, settings=wild, progress=False)
     learner = learner_of(frames, painted, TINY)
     film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
-    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None, flow_between)
     grid = {"learning_rate": (1e-3, 1e20)}
     tame, torn = search(lesson, replace(TINY, steps=4), 0, CPU, minutes=1, grid=grid)
     assert np.isfinite(tame.error) and torn.error == np.inf

@@ -25,6 +25,7 @@ from gen_inbetween.runtime.outputs import BusyError, reserved
 from gen_inbetween.runtime.processes import Stopped
 from gen_inbetween.stylize import model_file
 from gen_inbetween.stylize.examples import Judge, windows_of
+from gen_inbetween.stylize.guides import flow_between
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import prepare, translated
 from gen_inbetween.stylize.sequence import Film, Sequence256, parse_keys, place_in, published_layout, read_keys
@@ -61,7 +62,7 @@ def test_the_same_steps_and_seed_are_the_same_clip(frames, painted):
 def test_learning_that_was_stopped_goes_on_as_if_it_had_not_been(frames, painted, tmp_path):
     film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
     settings = replace(TINY, steps=40, check_every=10)
-    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), settings, 0, None, flow_between)
     device, sequence = torch.device("cpu"), Sequence256("film", "keys")
     whole = Learner(lesson.examples, lesson.judges, settings, 0, device)
     whole.learn()
@@ -115,7 +116,7 @@ def test_a_run_that_was_killed_ends_as_one_that_was_not(film, caplog):
 
 def test_frames_that_an_earlier_run_wrote_are_not_drawn_again(frames, painted):
     film = Film(lambda: iter(Image.fromarray(frame) for frame in frames), len(frames))
-    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None)
+    lesson = prepare(film, read_keys({3: painted[3]}, None, film.size, film.count), TINY, 0, None, flow_between)
     network = Learner(lesson.examples, lesson.judges, TINY, 0, torch.device("cpu")).best_network()
     whole, rest = (list(translated(film, network, lesson, TINY, begin)) for begin in (0, 5))
     assert len(rest) == 3 and all(np.array_equal(a, b) for a, b in zip(whole[5:], rest, strict=True))
