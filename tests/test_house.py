@@ -19,7 +19,7 @@ ROOMS = (
     "runtime media diffusion data models interpolation stylize memory generation training evaluation app cli"
 ).split()  # each may import from those before it, and from itself where that makes no circle
 
-LONGEST_CHAIN = 12  # of modules that import each other, one after another
+LONGEST_CHAIN = 11  # of modules that import each other, one after another
 
 
 def modules() -> dict[str, ast.Module]:

@@ -15,6 +15,7 @@ from starlette.middleware import Middleware
 from gen_inbetween.app.page.runs import Page
 from gen_inbetween.app.page.settings import PageSettings
 from gen_inbetween.app.page.tabs import between, compare, film, style, things
+from gen_inbetween.generation.films.pair_generator import open_pair_generator
 from gen_inbetween.generation.stream import stream
 from gen_inbetween.runtime.outputs import claim_folder
 
@@ -94,7 +95,7 @@ def build_page(settings: PageSettings) -> tuple[gr.Blocks, Page]:
 
     OutputError: the folder cannot be written, or is in use by something else.
     """
-    page = Page(settings, stream)
+    page = Page(settings, stream, open_pair_generator)
     claim_folder(settings.folder, ["files"])
     page.files.mkdir(parents=True, exist_ok=True)
     os.environ["GRADIO_TEMP_DIR"] = str(page.files)  # uploads go there; what lies there is served and not copied

@@ -48,10 +48,15 @@ Stream: TypeAlias = "Callable[..., Generator[Progress, None, None]]"
 
 
 class Page:
-    """What the tabs share: the settings, the line, the files, and how a clip is made (as `generation.stream`)."""
+    """What the tabs share: the settings, the line, the files, and the makers of frames that they are given.
 
-    def __init__(self, settings: PageSettings, stream: Stream) -> None:
-        self.settings, self.line, self.stream = settings, Line(settings.queue), stream
+    stream: makes a clip between pictures, as `generation.stream` does. open_pair_generator: opens what makes frames
+    where a film moves too much, as that of `generation.films.pair_generator` does.
+    """
+
+    def __init__(self, settings: PageSettings, stream: Stream, open_pair_generator: Callable[..., Any]) -> None:
+        self.settings, self.line = settings, Line(settings.queue)
+        self.stream, self.open_pair_generator = stream, open_pair_generator
         self.files = settings.folder.resolve() / FILES
 
     def new_folder(self) -> Path:

@@ -19,7 +19,6 @@ from gen_inbetween.app.page import clips
 from gen_inbetween.app.page.painting import BRUSHES
 from gen_inbetween.app.page.tabs import film as film_tab
 from gen_inbetween.app.page.tabs import things
-from gen_inbetween.generation.films import pair_generator
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.progress import track
@@ -53,9 +52,9 @@ def test_film(press, film, what, values, count):
     ("way", "words"),
     [("draw", "may show things twice"), ("hold", "the nearer frame"), ("generate", "generated")],
 )
-def test_a_film_says_where_its_motion_is_too_large(press, tmp_path, way, words, monkeypatch):
+def test_a_film_says_where_its_motion_is_too_large(blocks_and_page, press, tmp_path, way, words, monkeypatch):
     asked = []
-    monkeypatch.setattr(pair_generator, "open_pair_generator", lambda *a, **k: asked.append((a, k)) or Painter())
+    monkeypatch.setattr(blocks_and_page[1], "open_pair_generator", lambda *a, **k: asked.append((a, k)) or Painter())
     values = {"film-film": str(jumping_film(tmp_path)), "film-fps": "20", "--interpolator": "dis-splat"}
     values |= {"--large-motion: too large to follow": way, "--model that generates there": "pocket-2"}
     said, shown = press("film", values | {"--overlays: logos, subtitles": "hold"})

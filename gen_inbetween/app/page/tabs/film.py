@@ -90,7 +90,7 @@ def build(page: Page) -> None:
         settings |= {"duplicates": repeats, "cuts": cuts, "device": page.settings.device}
         settings |= {"large_motion": large_motion, "overlays": overlays} | asked(what, fps, scale, curve)
         if large_motion == "generate":
-            settings["generator"] = generator(model, page.settings.device)
+            settings["generator"] = page.open_pair_generator(model, device=page.settings.device)
         out = page.new_folder() / f"{short_name(Path(film).stem)}_new.mp4"
         work = follow(lambda show: retime_video(film, out, progress=False, **settings))
         with page.keeping(out), closing(work) as looks:
@@ -125,13 +125,6 @@ def asked(what: str, fps: str, scale: str, curve: str) -> dict[str, Any]:
             raise ValueError("say how many times as long, such as 4")
         return {"scale": SCALE.read(scale)}
     return {"curve": curve} if what == CURVE else {"loop": True}
-
-
-def generator(model: str, device: str | None) -> Any:
-    """The model that draws what is too large to follow. ValueError: none is usable here; says what is missing."""
-    from gen_inbetween.generation.films.pair_generator import open_pair_generator
-
-    return open_pair_generator(model, device=device)
 
 
 def sentence(made: RetimedVideo) -> str:
