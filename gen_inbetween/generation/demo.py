@@ -54,7 +54,7 @@ def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterato
         for end in (*(f"_{method}.mp4" for method in chosen[pair]), ".mp4", ".png"):
             check_output(out / f"{pair}{end}", overwrite=overwrite)
     check_output(out / "demo.gif", overwrite=overwrite)
-    shown: dict[str, list[Image.Image]] = {}
+    drawn: dict[str, dict[str, list[Image.Image]]] = {}
     for pair in PAIRS:
         clips: dict[str, list[Image.Image]] = {}
         for method in chosen[pair]:
@@ -68,10 +68,11 @@ def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterato
         save_sheet(out / f"{pair}.png", contact_sheet(clips))
         yield out / f"{pair}.png"
         if pair in KNOWN:
-            shown |= {f"{pair}: {method}": enlarged(clips[method]) for method in (methods[0], "cross-fade")}
-    if shown:
-        together = dict(sorted(shown.items(), key=lambda item: item[0].endswith("cross-fade")))
-        yield write_video(side_by_side(together, columns=len(together) // 2), out / "demo.gif", 8, overwrite=overwrite)
+            drawn[pair] = clips
+    if drawn:
+        rows = (methods[0], "cross-fade")
+        shown = {f"{pair}: {row}": enlarged(clips[row]) for row in rows for pair, clips in drawn.items()}
+        yield write_video(side_by_side(shown, columns=len(drawn)), out / "demo.gif", 8, overwrite=overwrite)
 
 
 def enlarged(frames: list[Image.Image]) -> list[Image.Image]:
