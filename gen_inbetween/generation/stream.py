@@ -12,10 +12,10 @@ from __future__ import annotations
 
 import queue
 import threading
-from collections.abc import Generator, Sequence
+from collections.abc import Callable, Generator, Sequence
 from contextlib import closing, nullcontext
 from dataclasses import dataclass
-from typing import Any
+from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
@@ -42,6 +42,9 @@ class Progress:
     steps: int
     preview: Image.Image | None = None
     clip: Clip | None = None
+
+
+Stream: TypeAlias = Callable[..., Generator[Progress, None, None]]  # called as `stream` is
 
 
 def stream(

@@ -59,11 +59,11 @@ MODELS: dict[str, ModelSpec] = {
     name: ModelSpec(name, HUB_IDS[name], variant, STABILITY, STABILITY_NOTICE, 576, 1024, num_frames)
     for name, variant, num_frames in (("svd-xt", "fp16", 25), ("svd", "fp16", 14), ("svd-xt-1.1", "fp16", 25))
 }
-RETIRED = {"pocket": "pocket-2"}  # name of an earlier bundled model -> what took its place
 MODELS |= {
     name: ModelSpec(name, folder, None, "Apache-2.0", None, height=64, width=64, num_frames=14)
     for name, folder in BUNDLED.items()
 }
+RETIRED = {"pocket": "pocket-2"}  # name of an earlier bundled model -> what took its place
 
 
 def resolve_model(model: str | Path = "auto") -> ModelSpec:

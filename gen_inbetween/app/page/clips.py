@@ -25,8 +25,7 @@ from gen_inbetween.models.registry import SVD_REMEDY
 from gen_inbetween.runtime.devices import free_memory
 
 if TYPE_CHECKING:
-    from gen_inbetween.app.page.runs import Stream
-    from gen_inbetween.generation.stream import Progress
+    from gen_inbetween.generation.stream import Progress, Stream
 
 STRIP = (1200, 120)  # pixels at most, on the page
 STRIP_FRAMES = 12

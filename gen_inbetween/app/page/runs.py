@@ -19,7 +19,7 @@ from gen_inbetween.app.page.settings import PageSettings
 from gen_inbetween.app.page.words import Clock, error_in_words, progress_in_words, sentence, status
 
 if TYPE_CHECKING:
-    from gen_inbetween.generation.stream import Progress
+    from gen_inbetween.generation.stream import Stream
 
 log = logging.getLogger("gen_inbetween")
 
@@ -44,7 +44,6 @@ class Step:
 
 
 Make: TypeAlias = Callable[..., Generator[Step, None, None]]
-Stream: TypeAlias = "Callable[..., Generator[Progress, None, None]]"
 
 
 class Page:

@@ -10,7 +10,7 @@ import logging
 import threading
 import time
 from collections import deque
-from collections.abc import Callable, Generator, Mapping
+from collections.abc import Mapping
 from contextlib import closing
 from dataclasses import replace
 from typing import TYPE_CHECKING
@@ -21,7 +21,7 @@ from gen_inbetween.app.service.settings import ServiceSettings, complete
 from gen_inbetween.media.image import open_image
 
 if TYPE_CHECKING:
-    from gen_inbetween.generation.stream import Progress
+    from gen_inbetween.generation.stream import Stream
     from gen_inbetween.media.clip import Clip
 
 log = logging.getLogger("gen_inbetween")
@@ -44,9 +44,7 @@ class Workers:
     stream: makes the clip of a job step by step, as `generation.stream.stream` does.
     """
 
-    def __init__(
-        self, settings: ServiceSettings, metrics: Metrics, stream: Callable[..., Generator[Progress, None, None]]
-    ) -> None:
+    def __init__(self, settings: ServiceSettings, metrics: Metrics, stream: Stream) -> None:
         self.settings, self.metrics, self.folder = settings, metrics, JobFolder(settings.folder)
         self.stream = stream
         self.changed = threading.Condition()
