@@ -78,7 +78,7 @@ def second_page(run: EvalRun, command: str, scores: Scores) -> list[str]:
     """The parts of frontier.md; frontier.png is drawn into the run's folder."""
     infos = describe_metrics([name for name in run.metrics if name in scores.metrics])
     metrics, reference = list(infos.values()), run.reference or scores.methods[0]
-    save(frontier_figure(scores, metrics, scores.methods), run.output / "frontier.png")
+    save(frontier_figure(scores, metrics, scores.methods, reference), run.output / "frontier.png")
     return [
         f"# {run.name}",
         f"```\n{command}\n```",

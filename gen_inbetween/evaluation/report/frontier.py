@@ -11,6 +11,7 @@ from collections.abc import Iterator, Sequence
 
 import numpy as np
 from matplotlib.figure import Figure
+from matplotlib.ticker import LogLocator, NullLocator
 
 from gen_inbetween.evaluation.report.comparisons import Comparison, compare_with_reference, mean_of, values_to_compare
 from gen_inbetween.evaluation.report.metric_info import MetricInfo
@@ -18,6 +19,9 @@ from gen_inbetween.evaluation.report.plots import styles
 from gen_inbetween.evaluation.report.scores import Scores
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval
 from gen_inbetween.evaluation.report.tables import plain, table
+
+# How what is on no frontier is drawn.
+OTHER = {"color": "#b5b5b5", "marker": ".", "elinewidth": 0.6, "zorder": -1}
 
 
 def passes_of(scores: Scores, method: str) -> float:
@@ -99,22 +103,28 @@ def differences(method: str, comparisons: dict[str, dict[str, Comparison]], metr
     return ", ".join(parts)
 
 
-def frontier_figure(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str]) -> Figure:
-    """Passes against each measure, a panel each, the frontier as a line."""
-    figure = Figure(figsize=(11.5, 3.4 * len(metrics)), layout="constrained")
-    panels = figure.subplots(len(metrics), 1, squeeze=False)[:, 0]
+def frontier_figure(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> Figure:
+    """Passes against each measure, a panel each: the frontier as a line whose methods are named, the others in grey."""
+    figure = Figure(figsize=(11.5, 2.6 * len(metrics)), layout="constrained")
+    panels = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
     looks, found = styles(methods), fronts(scores, metrics, methods)
+    passes = {method: passes_of(scores, method) for method in methods}
     for panel, metric in zip(panels, metrics, strict=True):
-        points = {}
-        for method in methods:
+        front, means = found[metric.name], {}
+        others = [method for method in methods if method not in front and method != reference]
+        for method in (*others, *front, *(() if reference in front else (reference,))):
             estimate = bootstrap_interval(values_to_compare(scores, metric, method))
-            points[method] = passes_of(scores, method), estimate.mean
+            means[method] = estimate.mean
             error = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
-            panel.errorbar(*points[method], yerr=error, label=method, linestyle="none", **looks[method])
-        panel.plot(*zip(*(points[name] for name in found[metric.name]), strict=True), color="#8a8a8a", zorder=0)
+            look = looks[method] | {"label": f"{method}, {passes[method]:.0f}"} if method not in others else OTHER
+            panel.errorbar(passes[method], estimate.mean, yerr=error, linestyle="none", **look)
+        panel.plot([passes[name] for name in front], [means[name] for name in front], color="#8a8a8a", zorder=0)
         panel.set_xscale("log")
+        panel.xaxis.set_major_locator(LogLocator(subs=(1, 2, 5)))
+        panel.xaxis.set_major_formatter("{x:.0f}")
+        panel.xaxis.set_minor_locator(NullLocator())
         panel.set_title(metric.title, fontsize=9)
-        panel.set_xlabel("UNet passes", fontsize=9)
         panel.grid(linewidth=0.4, alpha=0.6)
-    panels[0].legend(fontsize=7, ncols=3, loc="upper right")
+        panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.03), title="method, passes", title_fontsize=7)
+    panels[-1].set_xlabel("UNet passes", fontsize=9)
     return figure

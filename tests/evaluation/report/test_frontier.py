@@ -137,9 +137,13 @@ def test_the_table_says_what_is_not_worse_at_a_seventh(scores):
     assert "every method is worse than published" in cheaper
 
 
-def test_the_figure(scores, tmp_path):
+def test_the_figure_names_the_frontier_and_the_reference(scores, tmp_path):
     metrics = list(describe_metrics(METRICS).values())
-    assert save(frontier_figure(scores, metrics, scores.methods), tmp_path / "f.png").stat().st_size > 10_000
+    figure = frontier_figure(scores, metrics, scores.methods, "waste")
+    for panel, front in zip(figure.axes, fronts(scores, metrics, scores.methods).values(), strict=True):
+        named = {text.get_text() for text in panel.get_legend().get_texts()}
+        assert named == {f"{name}, {METHODS[name][0]}" for name in (*front, "waste")}
+    assert save(figure, tmp_path / "f.png").stat().st_size > 10_000
 
 
 def test_the_configuration_opens():
