@@ -413,7 +413,7 @@ def demo(
     seed: Annotated[int, typer.Option(help="The seed is the video.")] = 0,
     overwrite: Overwrite = False,
 ) -> None:
-    """Bundled pairs, drawn ones and photographs: one labelled video and one sheet each; every method on the first."""
+    """Bundled pairs, drawn ones and photographs: one labelled video and one sheet each; gi, trf, vibid on the first."""
     from gen_inbetween.generation.demo import make_demo
 
     for path in make_demo(out, overwrite=overwrite, model=model, seed=seed, num_inference_steps=steps):

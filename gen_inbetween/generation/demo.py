@@ -27,8 +27,8 @@ SHOWN = 192  # pixels of a side that small drawn clips are enlarged to for the a
 def make_demo(out: Path, *, overwrite: bool = False, **settings: Any) -> Iterator[Path]:
     """Make the demo clips and yield each file as it is written.
 
-    Every method makes the walker, the first of them the other drawn pairs. The photographs are interpolated where the
-    model is a bundled one, which knows drawn things only.
+    gi (where the model has its motion), trf and vibid make the walker, the first of them the other drawn pairs. The
+    photographs are interpolated where the model is a bundled one, which knows drawn things only.
 
     Args:
         out: folder; each pair gets NAME_METHOD.mp4 with its manifest, NAME.mp4 (side by side) and NAME.png (a sheet);
