@@ -11,10 +11,12 @@ Rooms, each importing only those before it:
     data           clips to train on and to measure with
     models         the named models, and the bundled `pocket-2`
     interpolation  frames by optical flow: interpolators, retiming, motion editing
+    stylize        painted keyframes, learnt and spread over a film
     memory         what a run needs, and how it is made to fit
     generation     `inbetween()`: from two keyframes to a clip and its manifest
     training       of the backward motion, and of interpolators
     evaluation     lists of pairs, metrics, reports
+    app            the page in a browser, and the service over HTTP
     cli            the `inbetween` command
 """
 

@@ -128,7 +128,9 @@ def run(
         float | None, typer.Option(help="Noise on the draft: 0.3 stays near it, 1 forgets it. [default: 0.6]")
     ] = None,
     config: ConfigFile = None,
-    model: Annotated[str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id.")] = None,
+    model: Annotated[
+        str | None, typer.Option(help="A name of `inbetween models`, a folder, or a hub id. [default: auto]")
+    ] = None,
     motion: Motion = None,
     method: Method = None,
     interpolator: Interpolator = None,

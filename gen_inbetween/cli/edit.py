@@ -79,7 +79,9 @@ def edit(
         ),
     ] = None,
     iters: Annotated[int | None, typer.Option(help="A pair: steps along references. [default: 2]")] = None,
-    feather: Annotated[int | None, typer.Option(help="A pair: odd width of the blur of the map, pixels.")] = None,
+    feather: Annotated[
+        int | None, typer.Option(help="A pair: odd width of the blur of the map, pixels. [default: 9]")
+    ] = None,
     sam: Annotated[
         bool, typer.Option("--sam", help="Clicks by SAM, whose weights must be here; without it no weights are needed.")
     ] = False,

@@ -24,9 +24,20 @@ Interpolator = Annotated[
     str | None,
     typer.Option(help="interpolate, auto: a name (rife, dis, ...) or a file of weights. [default: dis-splat]"),
 ]
-Frames = Annotated[int | None, typer.Option("--num-frames", "--frames", help="Frames, both keyframes included.")]
-Steps = Annotated[int | None, typer.Option("--num-inference-steps", "--steps", help="Denoising steps.")]
-Size = Annotated[str | None, typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own]")]
+Frames = Annotated[
+    int | None,
+    typer.Option(
+        "--num-frames", "--frames", help="Frames, both keyframes included. [default: the model's own; interpolated: 25]"
+    ),
+]
+Steps = Annotated[
+    int | None,
+    typer.Option("--num-inference-steps", "--steps", help="Denoising steps. [default: the method's own]"),
+]
+Size = Annotated[
+    str | None,
+    typer.Option(help="WIDTHxHEIGHT in pixels. [default: the model's own; interpolated: the first keyframe's]"),
+]
 VramGb = Annotated[float | None, typer.Option("--vram-gb", "--vram", help="GB to plan for. [default: what is free]")]
 Seed = Annotated[int | None, typer.Option(help="The seed is the video. [default: 0]")]
 Device = Annotated[str | None, typer.Option(help="cuda, cuda:1, mps or cpu. [default: the best there is]")]

@@ -24,7 +24,8 @@ def page(
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0: all of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=1, max=65535)] = 7860,
     model: Annotated[
-        list[str] | None, typer.Option(help="A model that may be chosen, the first where none is; repeatable.")
+        list[str] | None,
+        typer.Option(help="A model that may be chosen, the first where none is; repeatable. [default: auto, pocket-2]"),
     ] = None,
     device: Device = None,
     override: Overrides = None,

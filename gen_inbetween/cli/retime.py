@@ -28,7 +28,8 @@ Out = Annotated[
     Path, typer.Option("--out", "-o", help="out.mp4, .mov, .mkv, .webm, .gif, .webp, a folder, f/%04d.exr, or -.")
 ]
 Interpolator = Annotated[
-    str | None, typer.Option(metavar="NAME|FILE", help="dis-splat, rife, tiny-di, blend, ..., or a file of weights.")
+    str | None,
+    typer.Option(metavar="NAME|FILE", help="rife, tiny-di, blend, ..., or a file of weights. [default: dis-splat]"),
 ]
 Passthrough = Annotated[
     bool, typer.Option(help="Source frames as they are; --no-passthrough redraws them, where sharpness flickers.")
@@ -75,7 +76,9 @@ Fps = Annotated[
 ]
 Interlaced = Annotated[str, typer.Option(metavar="deinterlace|keep", help="Interlaced film.")]
 Overlays = Annotated[str, typer.Option(metavar="ignore|hold", help="Logos, titles and subtitles that stand still.")]
-Workers = Annotated[int | None, typer.Option(help="Pairs drawn side by side, a core each. [default: as many cores]")]
+Workers = Annotated[
+    int | None, typer.Option(help="Pairs drawn side by side, a core each. [default: as cores and memory allow]")
+]
 Resume = Annotated[bool, typer.Option(help="Go on where the same run was stopped; --no-resume begins anew.")]
 
 

@@ -19,7 +19,9 @@ def serve(
     folder: Annotated[Path, typer.Option(help="The folder of the jobs; a restart goes on with it.")] = Path("service"),
     host: Annotated[str, typer.Option(help="The address to listen at; 0.0.0.0: all of this machine.")] = "127.0.0.1",
     port: Annotated[int, typer.Option(min=0, max=65535)] = 8765,
-    model: Annotated[list[str] | None, typer.Option(help="A model that jobs may name; repeatable.")] = None,
+    model: Annotated[
+        list[str] | None, typer.Option(help="A model that jobs may name; repeatable. [default: auto]")
+    ] = None,
     workers: Annotated[int | None, typer.Option(min=1, help="Jobs at a time. [default: 1]")] = None,
     allow_url: Annotated[
         list[str] | None, typer.Option(metavar="ORIGIN", help="Pictures may come from there; repeatable.")

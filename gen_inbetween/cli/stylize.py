@@ -332,5 +332,6 @@ Examples:
   inbetween stylize walk.mp4 --key 12=frame_12.png -o painted.mp4
   inbetween stylize walk.mp4 --key 0=a.png --key 24=b.png --minutes 5 --preview look.png -o painted.mp4
   inbetween stylize walk.mp4 --key 12=frame_12.png --watch --preview look.png
-  inbetween stylize other.mp4 --style painted.mp4.style.safetensors -o other_painted.mp4
+  inbetween stylize walk.mp4 --key 12=frame_12.png --no-guides --style plain.style.safetensors -o plain.mp4
+  inbetween stylize other.mp4 --style plain.style.safetensors -o other_painted.mp4
   inbetween stylize --camera 0 --style plain.style.safetensors -o - | ffplay -"""

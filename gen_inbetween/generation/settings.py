@@ -43,7 +43,7 @@ class Settings(SamplerOptions, MemoryOptions):
     model: str = "auto"  # a name of `inbetween models`, a folder, a hub id; auto: svd-xt; else pocket-2 up to 64 x 64
     motion: str | None = "default"  # the backward motion: the model's own, a file or folder, or None for none
     method: str | None = None  # a name of METHODS, interpolate, auto; None: gi where the motion is, else trf
-    interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: the bundled one
+    interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: dis-splat
     iters: Count | None = None  # interpolate, auto: steps to each frame, for interpolators with a reference; None: 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
     best_of: Count = 1  # seeds, from `seed` on: the clip with the fewest faults is kept, see `generation.best_of`
