@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import logging
 from collections.abc import Callable, Iterator
+from dataclasses import replace
 from importlib.util import find_spec
 
 import torch
@@ -42,7 +43,9 @@ def open_perceptual(name: str, device: torch.device) -> Distance | None:
     if name == "none":
         return None
     if name == "vgg16":
-        layers = list(open_trunk(TRUNKS["vgg"]).to(device).eval().requires_grad_(False))[: VGG_TAPS[-1] + 1]
+        vgg = TRUNKS["vgg"]
+        vgg = replace(vgg, file=replace(vgg.file, network="perceptual=vgg16", instead="perceptual=auto"))
+        layers = list(open_trunk(vgg).to(device).eval().requires_grad_(False))[: VGG_TAPS[-1] + 1]
 
         def vgg_maps(images: Tensor) -> Iterator[Tensor]:
             for number, layer in enumerate(layers):

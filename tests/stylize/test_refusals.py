@@ -16,11 +16,13 @@ from safetensors.torch import save_file
 from typer.testing import CliRunner
 
 from gen_inbetween.cli.__main__ import app
+from gen_inbetween.models.backbones.weights import CACHE_VARIABLE, MissingWeights
 from gen_inbetween.runtime.files import OutputError, save_tensors, sweep
 from gen_inbetween.stylize import model_file
 from gen_inbetween.stylize.guides import flow_between
 from gen_inbetween.stylize.learner import Learner
 from gen_inbetween.stylize.lesson import prepare
+from gen_inbetween.stylize.losses import open_perceptual
 from gen_inbetween.stylize.search import search
 from gen_inbetween.stylize.sequence import Film, Sequence256, read_keys
 from gen_inbetween.stylize.settings import StyleError, StyleSettings
@@ -51,6 +53,14 @@ def content_of(path) -> tuple[dict[str, str], dict[str, torch.Tensor]]:
     """The header and the tensors of a file."""
     with safe_open(path, "pt") as file:
         return file.metadata(), {name: file.get_tensor(name) for name in file.keys()}  # noqa: SIM118
+
+
+def test_without_the_weights_of_vgg_a_setting_of_stylize_is_named_that_needs_none(tmp_path, monkeypatch):
+    monkeypatch.setenv("TORCH_HOME", str(tmp_path))
+    monkeypatch.delenv(CACHE_VARIABLE, raising=False)
+    monkeypatch.setenv("HF_HUB_OFFLINE", "1")
+    with pytest.raises(MissingWeights, match=r"perceptual=vgg16 needs .*Without a download: perceptual=auto$"):
+        open_perceptual("vgg16", CPU)
 
 
 def test_a_film_that_ends_early_is_told_before_any_learning(frames):

@@ -41,7 +41,7 @@ class WeightsFile:
     url: str
     sha256: str
     megabytes: int
-    instead: str  # metrics that need no download
+    instead: str  # metrics, or settings, that need no download
 
     def resolve(self, path: str | os.PathLike[str] | None = None) -> Path:
         """Where the file lies on this machine, its content checked; fetched if it is nowhere.
