@@ -5,6 +5,7 @@ python eval/click_lists.py      # rewrites eval/lists/clicks.jsonl and eval/list
 
 from __future__ import annotations
 
+import argparse
 from pathlib import Path
 
 from gen_inbetween.data.synthetic import HELD_OUT_SEED
@@ -19,6 +20,7 @@ OTHER_PHOTOGRAPHS = (*OTHER_BACKDROPS, "gradio/cheetah.jpg", "gradio/cheetah1.jp
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     first = HELD_OUT_SEED + 700_000
     drawn = draw_clicks("world", range(first, first + 24), SIZES) + draw_clicks("plain", range(first, first + 9), SIZES)
     write(FROZEN, drawn)

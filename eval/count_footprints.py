@@ -7,6 +7,8 @@ Every figure that `inbetween plan` asks for with svd-xt or svd, any method, in h
 
 from __future__ import annotations
 
+import argparse
+
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.memory import kept_footprints as kept
 from gen_inbetween.memory.plan import plan, render
@@ -16,6 +18,7 @@ from gen_inbetween.runtime.manifest import versions
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     kept.shipped().clear()  # counted, not read
     with kept.recorded() as figures:
         for num_frames in (25, 14):

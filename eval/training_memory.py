@@ -10,6 +10,7 @@ CUDA's autocast: convolutions, products and attention in half precision, normali
 
 from __future__ import annotations
 
+import argparse
 from collections.abc import Callable
 from contextlib import AbstractContextManager, nullcontext
 from typing import Any
@@ -117,6 +118,7 @@ def peak_of_step(unet: Any, num_frames: int, height: int, width: int, mode: Abst
 
 
 def main() -> None:
+    argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter).parse_args()
     encoders = count_encode(SVD_XT.vae, torch.float32, 64, 64).weights
     encoders += count_image_encoder(SVD_XT.image_encoder, torch.float32).weights
     print(f"VAE and image encoder, float32, on the card without a latent cache: {encoders / GB:.1f} GB more\n")

@@ -127,6 +127,17 @@ def one_page(path: Path) -> None:
     write_page(path, ["# Measured\n", "", "figures -->"])
 
 
+@pytest.mark.parametrize("name", ["click_lists", "count_footprints", "training_memory"])
+def test_a_recipe_without_options_that_is_asked_for_help_does_nothing_else(
+    name: str, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture[str]
+) -> None:
+    recipe = importlib.import_module(name)
+    monkeypatch.setattr("sys.argv", [f"eval/{name}.py", "--help"])
+    with pytest.raises(SystemExit) as left:
+        recipe.main()
+    assert left.value.code == 0 and f"python eval/{name}.py" in capsys.readouterr().out
+
+
 def test_a_report_replaces_its_own_page_until_somebody_edits_it(tmp_path: Path) -> None:
     file = tmp_path / "page.md"
     write = writing("--output", str(file))
