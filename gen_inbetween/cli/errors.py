@@ -63,7 +63,8 @@ def report_usage(error: Any) -> int:
     if type(error).__name__ == "NoArgsIsHelpError":
         typer.echo(message, err=True)
         return BAD_INPUT
-    words = getattr(getattr(error, "ctx", None), "command_path", "").split()[1:]
+    context = getattr(error, "ctx", None)  # an option without its value comes with none
+    words = sys.argv[1:2] if context is None else context.command_path.split()[1:]
     command = " ".join(["inbetween", *(word for word in words if not word.startswith("-"))])
     typer.echo(f"error: {' '.join(message.split()).rstrip('.')}; `{command} --help` shows the options", err=True)
     return BAD_INPUT

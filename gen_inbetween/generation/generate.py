@@ -94,7 +94,7 @@ def inbetween(
     still: Mask | None = None,
     draft: Clip | Sequence[Frame] | str | os.PathLike[str] | None = None,
     # what the model is told of it
-    fps: int = 7,
+    fps: float | str = 7,
     motion_bucket_id: int = 127,
     noise_aug_strength: float = 0.02,
     # the machine

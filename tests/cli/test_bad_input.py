@@ -167,6 +167,14 @@ def test_bad_input_is_one_line_and_status_2(line, folder, inbetween, no_model, m
     assert {path: path.lstat().st_mtime_ns for path in folder.rglob("*")} == before
 
 
+@pytest.mark.parametrize(
+    ("line", "command"),
+    [("serve --folder", "inbetween serve"), ("slowmo film.mp4", "inbetween slowmo"), ("fly", "inbetween")],
+)
+def test_the_help_that_is_named_is_the_commands_own(line, command, inbetween):
+    assert f"`{command} --help` shows the options" in inbetween(*line.split())[2]
+
+
 @pytest.mark.parametrize("command", ["serve", "app"])
 def test_a_port_that_is_taken_is_told_at_once(command, inbetween):
     with socket.socket() as taken:
