@@ -4,11 +4,12 @@
     python eval/seed_choice.py --pairs 16 --seeds 4 --out quick.json
 
 Held-out synthetic pairs, several seeds each. On half of the pairs the weights of `generation.best_of` are fitted: least
-squares, none negative, of the trajectory error on the faults, both without their mean over the seeds of a pair, since
-only seeds of one pair are ever compared. On the other half the choice is judged: the error of the kept seed against the
-mean over all seeds, and how much that is of what an oracle that knows the truth would gain, with bootstrap intervals
-over pairs. The denoised estimate halfway is searched for the same faults: what `stop_hopeless`, which breaks off a seed
-that is worse halfway than the best one before it was, saves and costs.
+squares, none negative, of the trajectory error on the faults and on how far a clip is from those of the other seeds,
+all without their mean over the seeds of a pair, since only seeds of one pair are ever compared. On the other half the
+choice is judged: error and PSNR of the kept seed against the mean over all seeds, and how much that is of what an
+oracle that knows the truth would gain, with bootstrap intervals over pairs. The denoised estimate halfway is searched
+for the same faults: what `stop_hopeless`, which breaks off a seed that is worse halfway than the best one before it
+was, saves and costs.
 """
 
 from __future__ import annotations
@@ -17,7 +18,7 @@ import argparse
 import json
 from collections.abc import Sequence
 from pathlib import Path
-from typing import Any
+from typing import Any, NamedTuple
 
 import numpy as np
 import torch
@@ -28,8 +29,9 @@ from tqdm import tqdm
 from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.evaluation.metrics.clip_metric import Sample
+from gen_inbetween.evaluation.metrics.fidelity import PsnrInner
 from gen_inbetween.evaluation.metrics.truth import TrajectoryError
-from gen_inbetween.generation.best_of import WEIGHTS, badness, halfway_step
+from gen_inbetween.generation.best_of import APART, WEIGHTS, badness, distances_between, halfway_step
 from gen_inbetween.interpolation.faults.faults import find_faults
 from gen_inbetween.media.image import to_pixels
 from gen_inbetween.models.loading import open_pipeline
@@ -58,29 +60,43 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
 
 def findings(given: argparse.Namespace) -> dict[str, Any]:
     """The fitted weights, how well these and the library's choose, and what stopping early saves and costs."""
-    faults, halfway, errors = measure(given)
+    told = measure(given)
     half = given.pairs // 2
-    weights = fit(faults[:half], errors[:half])
-    ours = np.array([WEIGHTS[name] for name in NAMES])
+    apart = told.distances.sum(2) / (given.seeds - 1)
+    signs = np.concatenate([np.nan_to_num(told.faults), apart[..., None]], 2)
+    weights = fit(signs[:half], told.errors[:half])
+    rest = Measured(*(values[half:] for values in told))
+    by_faults = scores_of(rest.faults, np.array([WEIGHTS[name] for name in NAMES]))
+    halfway = scores_of(rest.halfway, np.array([WEIGHTS[name] for name in NAMES]))
     return {
         **{name: getattr(given, name) for name in ("model", "dtype", "pairs", "seeds", "steps")},
-        "fitted": {name: round(float(weight), 4) for name, weight in zip(NAMES, weights, strict=True)},
-        "fitted weights, judged on the other half": judge(scores_of(faults[half:], weights), errors[half:]),
-        "the library's weights, judged on the other half": judge(scores_of(faults[half:], ours), errors[half:]),
-        "stop_hopeless, the library's weights, the other half": race(
-            scores_of(faults[half:], ours), scores_of(halfway[half:], ours), errors[half:]
+        "fitted": {name: round(float(weight), 4) for name, weight in zip((*NAMES, "apart"), weights, strict=True)},
+        "fitted weights, judged on the other half": judge(signs[half:] @ weights, rest.errors, rest.psnr),
+        "the library's weights, judged on the other half": judge(
+            by_faults + APART * apart[half:], rest.errors, rest.psnr
         ),
+        "the library's weights without the distance from other seeds": judge(by_faults, rest.errors, rest.psnr),
+        "stop_hopeless, the library's weights, the other half": race(by_faults, halfway, rest),
     }
 
 
-def measure(given: argparse.Namespace) -> tuple[Array, Array, Array]:
-    """Faults of every clip and of its denoised estimate halfway, each (pairs, seeds, faults), NaN for none; and the
-    trajectory error (pairs, seeds)."""
+class Measured(NamedTuple):
+    """What is known of every clip; NaN for none."""
+
+    faults: Array  # (pairs, seeds, faults)
+    halfway: Array  # the same of its denoised estimate halfway
+    errors: Array  # of trajectories, pixels, (pairs, seeds)
+    psnr: Array  # of the frames between the keyframes, dB, (pairs, seeds)
+    distances: Array  # between the clips of a pair, grey levels, (pairs, seeds, seeds)
+
+
+def measure(given: argparse.Namespace) -> Measured:
+    """Every clip made, and measured."""
     pipe = open_pipeline(given.model, device="cpu", dtype=getattr(torch, given.dtype), shared=False)
     pipe.set_progress_bar_config(disable=True)
-    metric = TrajectoryError()
-    faults = np.full((2, given.pairs, given.seeds, len(NAMES)), np.nan)
-    errors = np.full((given.pairs, given.seeds), np.nan)
+    trajectory, psnr = TrajectoryError(), PsnrInner()
+    shape = given.pairs, given.seeds
+    told = Measured(*(np.full((*shape, *more), np.nan) for more in (2 * [(len(NAMES),)] + [(), (), (given.seeds,)])))
     for pair in tqdm(range(given.pairs)):
         truth = make_clip(HELD_OUT_SEED + pair)
         ends = truth.frames[0], truth.frames[-1]
@@ -103,18 +119,21 @@ def measure(given: argparse.Namespace) -> tuple[Array, Array, Array]:
             callback_on_step_end=look,
             callback_on_step_end_tensor_inputs=["denoised"],
         ).frames
-        for seed, clip in enumerate((made * 255).round().astype(np.uint8)):
-            for moment, frames in enumerate((clip, estimates[seed])):
+        clips = (made * 255).round().astype(np.uint8)
+        told.distances[pair] = distances_between(clips)
+        for seed, clip in enumerate(clips):
+            for faults, frames in ((told.faults, clip), (told.halfway, estimates[seed])):
                 found = find_faults(frames, ends)
-                faults[moment, pair, seed] = [found[name] for name in NAMES]
-            errors[pair, seed] = metric.score(Sample(clip, truth=truth.frames, synthetic=truth))
-    return faults[0], faults[1], errors
+                faults[pair, seed] = [found[name] for name in NAMES]
+            sample = Sample(clip, truth=truth.frames, synthetic=truth)
+            told.errors[pair, seed], told.psnr[pair, seed] = trajectory.score(sample), psnr.score(sample)
+    return told
 
 
-def fit(faults: Array, errors: Array) -> Array:
-    """The weight of each fault, at least 0: of errors and faults without their means over the seeds of a pair."""
+def fit(signs: Array, errors: Array) -> Array:
+    """The weight of each sign, at least 0: errors and signs (pairs, seeds, signs) lose their means over the seeds."""
     known = ~np.isnan(errors)
-    centred = centre(np.nan_to_num(faults))[known]
+    centred = centre(signs)[known]
     weights, _ = nnls(centred, centre(np.where(known, errors, np.nan))[known])
     return np.asarray(weights)
 
@@ -130,29 +149,37 @@ def scores_of(faults: Array, weights: Array) -> Array:
     return np.array([[badness(dict(zip(NAMES, one, strict=True)), table) for one in seeds] for seeds in faults])
 
 
-def judge(scores: Array, errors: Array) -> dict[str, Any]:
-    """Mean trajectory error of all seeds, of the kept one and of the oracle's, and the share of the oracle's gain."""
+def judge(scores: Array, errors: Array, psnr: Array) -> dict[str, Any]:
+    """Trajectory error and PSNR of all seeds and of the kept one, and the share of what an oracle would gain."""
     complete = ~np.isnan(errors).any(1)
-    scores, errors = scores[complete], errors[complete]
-    rows = np.arange(len(errors))
-    anyone, kept, oracle = errors.mean(1), errors[rows, scores.argmin(1)], errors.min(1)
+    scores, errors, psnr = scores[complete], errors[complete], psnr[complete]
+    kept = np.arange(len(errors)), scores.argmin(1)
     draws = np.random.default_rng(0).integers(0, len(errors), (RESAMPLES, len(errors)))
-    gains, best = (anyone - kept)[draws].mean(1), (anyone - oracle)[draws].mean(1)
+
+    def gained(values: Array) -> dict[str, Any]:
+        """Of values where less is better."""
+        gain, best = values.mean(1) - values[kept], values.mean(1) - values.min(1)
+        shares = gain[draws].mean(1) / best[draws].mean(1)
+        means = {"gain": interval(gain.mean(), gain[draws].mean(1)), "oracle's gain": round(float(best.mean()), 3)}
+        return means | {"share of the oracle's gain": interval(gain.mean() / best.mean(), shares)}
+
     return {
         "pairs": len(errors),
-        "any seed": round(float(anyone.mean()), 3),
-        "kept": round(float(kept.mean()), 3),
-        "oracle": round(float(oracle.mean()), 3),
-        "gain": interval((anyone - kept).mean(), gains),
-        "share of the oracle's gain": interval((anyone - kept).mean() / (anyone - oracle).mean(), gains / best),
+        "any seed": round(float(errors.mean()), 3),
+        "kept": round(float(errors[kept].mean()), 3),
+        **gained(errors),
+        "psnr": {"any seed": round(float(psnr.mean()), 3), **gained(-psnr)},
     }
 
 
-def race(scores: Array, halfway: Array, errors: Array) -> dict[str, Any]:
+def race(by_faults: Array, halfway: Array, told: Measured) -> dict[str, Any]:
     """What breaking off saves, as a share of all passes, and costs: `judge` of the seeds that ran to their end."""
-    finished = np.array([run_race(*pair) for pair in zip(scores, halfway, strict=True)])
+    finished = np.array([run_race(*pair) for pair in zip(by_faults, halfway, strict=True)])
+    others = np.maximum(finished.sum(1, keepdims=True) - 1, 1)
+    apart = np.where(finished[:, None], told.distances, 0).sum(2) / others
+    scores = np.where(finished, by_faults + APART * apart, np.inf)
     saved = 0.5 * (1 - finished.mean())
-    return {"passes saved": round(float(saved), 3), **judge(np.where(finished, scores, np.inf), errors)}
+    return {"passes saved": round(float(saved), 3), **judge(scores, told.errors, told.psnr)}
 
 
 def run_race(scores: Array, halfway: Array) -> list[bool]:

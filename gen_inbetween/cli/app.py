@@ -144,7 +144,8 @@ def run(
     device: Device = None,
     vram_gb: VramGb = None,
     best_of: Annotated[
-        int | None, typer.Option(min=1, help="Seeds to try, from --seed on; the clip with the fewest faults is kept.")
+        int | None,
+        typer.Option(min=1, help="Seeds to try, from --seed on; the best clip is kept: few faults, like the others."),
     ] = None,
     keep_all: Annotated[bool, typer.Option("--keep-all", help="With --best-of: a sheet of all seeds, too.")] = False,
     parallel: Annotated[
@@ -459,17 +460,17 @@ def _seeds_sheet(out: Path) -> Path:
 
 
 def _save_candidates(clip: Clip, path: Path) -> None:
-    """A sheet of all seeds of a clip, the kept one first."""
+    """A sheet of all seeds of a clip that were not broken off, the kept one first."""
     from gen_inbetween.media.clip import save_sheet
     from gen_inbetween.media.contact_sheet import contact_sheet
 
-    badness = {each["seed"]: each["badness"] for each in clip.manifest["best_of"]["candidates"]}
+    scores = {each["seed"]: each["score"] for each in clip.manifest["best_of"]["candidates"]}
     seeds = [each.manifest["settings"]["seed"] for each in (clip, *clip.others)]
     sheet = contact_sheet(
-        {f"seed {seed}: {badness[seed]:.3g}": each for seed, each in zip(seeds, (clip, *clip.others), strict=True)}
+        {f"seed {seed}: {scores[seed]:.3g}": each for seed, each in zip(seeds, (clip, *clip.others), strict=True)}
     )
     save_sheet(path, sheet)
-    typer.echo(f"{path}: the faults of {len(seeds)} seeds, fewer is better")
+    typer.echo(f"{path}: {len(seeds)} seeds by their scores, lower is better")
 
 
 def _announce(clip: Clip, out: Path, overwrite: bool) -> None:

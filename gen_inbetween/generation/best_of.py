@@ -1,20 +1,24 @@
 """Best of several seeds, judged without a true clip.
 
     badness = sum over faults of weight * fault
+    score = badness + APART * how far the clip is from those of the other seeds
 
 What a clip is scored by is `interpolation.faults`; the weights say how many pixels of trajectory error (of a frame
 whose shorter side is 64) a unit of each fault stands for. A fault that does not apply (NaN) costs nothing.
+
+The clip that is nearest to the others is the choice of least expected error among samples of one distribution (minimum
+Bayes risk, Kumar and Byrne, NAACL 2004): what most seeds agree on is likelier than what one of them came to by itself.
 """
 
 from __future__ import annotations
 
 import math
-from collections.abc import Callable, Iterable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any, TypeAlias
 
 import numpy as np
-from numpy.typing import NDArray
+from numpy.typing import ArrayLike, NDArray
 from PIL import Image
 
 from gen_inbetween.interpolation.faults.faults import find_faults
@@ -26,7 +30,8 @@ if TYPE_CHECKING:
 Ends: TypeAlias = "tuple[Image.Image | None, Image.Image | None]"  # the keyframes at a clip's ends, if any
 Made: TypeAlias = "tuple[list[Image.Image], dict[str, Any]]"  # frames, and the parts of the manifest that they know
 
-# Set by hand. Those that eval/seed_choice.py fits on 64 pairs choose no better on 64 others (seed_choice.json there).
+# Set by hand. Those that eval/seed_choice.py fits on 64 pairs choose no better on 64 others (seed_choice.json there),
+# where APART, fitted at 0.26, is what makes the choice a good one.
 WEIGHTS: dict[str, float] = {
     "bounce": 4.0,
     "ghosting": 8.0,
@@ -35,6 +40,8 @@ WEIGHTS: dict[str, float] = {
     "endpoint_error": 0.1,
     "pace": 1.0,
 }
+APART = 0.3  # pixels of trajectory error that a grey level of distance from the other seeds stands for
+SIDE = 64  # of the frames by which clips are compared: their shorter side, pixels
 
 
 @dataclass(frozen=True)
@@ -46,6 +53,8 @@ class Candidate:
     badness: float | None  # None: broken off halfway
     unet_passes: int
     halfway: float | None = None  # what the faults of its denoised estimate halfway came to; None: not looked at
+    apart: float | None = None  # how far it is from the other seeds, grey levels; None: no others, or broken off
+    score: float | None = None  # what is compared, lower is better; None: broken off halfway
 
 
 class HopelessSeedError(Exception):
@@ -124,20 +133,55 @@ def sample_seeds(run: SamplingRun, sample: Callable[[SamplingRun, float | None],
     first, count = run.settings.seed, run.settings.best_of
     if count == 1:
         return [sample(run, None)]
-    results: list[tuple[Candidate, Made]] = []
+    finished: list[tuple[Candidate, Made]] = []
     candidates: list[Candidate] = []
+    rival = None
     for seed in range(first, first + count):
-        rival = results[0][0].halfway if results else None
         try:
             frames, parts = sample(replace(run, settings=replace(run.settings, seed=seed)), rival)
         except HopelessSeedError as stopped:
             candidates.append(stopped.candidate)
             continue
-        candidate = parts.pop("candidate")
-        candidates.append(candidate)
-        results = sorted([*results, (candidate, (frames, parts))], key=lambda each: (each[0].badness, each[0].seed))
+        finished.append((parts.pop("candidate"), (frames, parts)))
+        rival = min((candidate for candidate, _ in finished), key=_badness_of).halfway
+    distances = apart([frames for _, (frames, _) in finished])
+    results = [(scored(candidate, far), made) for (candidate, made), far in zip(finished, distances, strict=True)]
+    results.sort(key=lambda each: (each[0].score, each[0].seed))
+    candidates = sorted([*candidates, *(candidate for candidate, _ in results)], key=lambda each: each.seed)
     record = {"kept": results[0][0].seed, "candidates": [asdict(candidate) for candidate in candidates]}
     for _, (__, parts) in results:
         parts["best_of"] = record
         parts["settings"] = {**parts["settings"], "best_of": 1, "stop_hopeless": False}
     return [made for _, made in results]
+
+
+def apart(clips: Sequence[Sequence[Image.Image]]) -> list[float | None]:
+    """How far each clip is from the others, the mean of `distances_between`; None for a clip that is alone."""
+    if len(clips) < 2:
+        return [None] * len(clips)
+    sums = distances_between([[_small(frame) for frame in clip] for clip in clips]).sum(1)
+    return [round(float(each) / (len(clips) - 1), 6) for each in sums]
+
+
+def distances_between(clips: ArrayLike) -> NDArray[np.float64]:
+    """Between clips (clip, frame, H, W, 3) of 0 to 255: the root mean square of a frame's, the mean over frames."""
+    values = np.asarray(clips, np.float32)
+    return np.array([np.sqrt(((values - one) ** 2).mean((2, 3, 4), np.float64)).mean(1) for one in values])
+
+
+def scored(candidate: Candidate, far: float | None) -> Candidate:
+    """A candidate with its score; far: from the other seeds, as `apart` has it."""
+    return replace(candidate, apart=far, score=round(_badness_of(candidate) + APART * (far or 0.0), 6))
+
+
+def _badness_of(candidate: Candidate) -> float:
+    """Of one that was not broken off."""
+    assert candidate.badness is not None
+    return candidate.badness
+
+
+def _small(frame: Image.Image) -> NDArray[np.float32]:
+    """A frame at most SIDE high or wide, whichever is shorter, (H, W, 3) of 0 to 255."""
+    factor = max(1.0, min(frame.size) / SIDE)
+    size = round(frame.width / factor), round(frame.height / factor)
+    return np.asarray(frame.convert("RGB").resize(size, Image.Resampling.BOX), np.float32)

@@ -126,9 +126,10 @@ def inbetween(
         still: a mask of the first keyframe's size: its bright part keeps the keyframes (their linear blend).
         draft: a rough clip as long as this one to start from, a Clip, its frames or its path, or "interpolate":
             `draft_strength` (0.6) says from how much noise on it: 0.3 stays near it, 1 forgets it.
-        best_of: so many seeds from `seed` on; the clip with the fewest faults is kept (`generation.best_of`), what was
-            found in each is in its manifest, and the others are `clip.others`. stop_hopeless: a seed that is worse
-            halfway than the best so far was there is broken off; saves passes, and costs most of what best_of gains.
+        best_of: so many seeds from `seed` on; the clip with the fewest faults, and likest to the others, is kept
+            (`generation.best_of`); what was found in each is in its manifest, and the others are `clip.others`.
+            stop_hopeless: a seed that is worse halfway than the best so far was there is broken off; saves passes, and
+            costs most of what best_of gains.
         pipeline: an `InbetweenPipeline` of your own in place of model, motion, device, dtype and kernel. How it is
             offloaded stays as it is, unless `offload` asks for another way.
         generator: draws the noise in place of `seed`.

@@ -46,7 +46,7 @@ class Settings(SamplerOptions, MemoryOptions):
     interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: dis-splat
     iters: Count | None = None  # interpolate, auto: steps to each frame, for interpolators with a reference; None: 1
     seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
-    best_of: Count = 1  # seeds, from `seed` on: the clip with the fewest faults is kept, see `generation.best_of`
+    best_of: Count = 1  # seeds, from `seed` on: the best clip is kept, see `generation.best_of`
     stop_hopeless: bool = False  # best_of: break a seed off halfway where it looks worse than the best so far did
     num_frames: Count | None = None  # both keyframes included; None: what the model was trained on; interpolate: 25
     width: Side | None = None  # pixels; None: the model's own size; interpolate: frame0's own

@@ -24,7 +24,7 @@ def run(inbetween, tiny_folder, tmp_path):
 def test_several_seeds_and_their_sheet(run, tmp_path):
     status, out, err = run("--best-of", "2", "--keep-all", "--seed", "4")
     assert status == 0, err
-    assert "clip_seeds.png: the faults of 2 seeds" in out
+    assert "clip_seeds.png: 2 seeds by their scores" in out
     record = json.loads(next(tmp_path.glob("clip.png.inbetween.json")).read_text())["best_of"]
     assert [each["seed"] for each in record["candidates"]] == [4, 5]
     assert Image.open(tmp_path / "clip_seeds.png").height > Image.open(tmp_path / "clip.png").height

@@ -8,7 +8,7 @@ from cases import picture
 from PIL import Image
 
 from gen_inbetween.data.synthetic import make_clip
-from gen_inbetween.generation.best_of import WEIGHTS, badness, judge
+from gen_inbetween.generation.best_of import APART, WEIGHTS, Candidate, apart, badness, judge, scored
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.interpolation.faults.faults import find_faults
@@ -30,10 +30,11 @@ def test_the_best_seed_is_kept_and_all_are_written_down(tiny_folder, keyframes, 
     record = clip.manifest["best_of"]
     candidates = record["candidates"]
     assert [each["seed"] for each in candidates] == [5, 6, 7] and len(clip.others) == 2
-    best = min(candidates, key=lambda each: each["badness"])
+    best = min(candidates, key=lambda each: each["score"])
     assert record["kept"] == best["seed"] == clip.manifest["settings"]["seed"]
     assert set(best["faults"]) == set(WEIGHTS)
     assert best["badness"] == pytest.approx(badness(best["faults"]), abs=1e-5)
+    assert best["score"] == pytest.approx(best["badness"] + APART * best["apart"], abs=1e-5) and best["apart"] > 0
     alone = inbetween(*keyframes, **settings, seed=best["seed"])
     assert alone.manifest["latents_sha256"] == clip.manifest["latents_sha256"] and not alone.others
     clip.save(tmp_path / "clip.png")
@@ -69,6 +70,23 @@ def test_a_fault_that_does_not_apply_is_null_and_costs_nothing():
     assert candidate.badness == pytest.approx(badness(candidate.faults))
 
 
+def test_of_seeds_with_the_same_faults_the_one_that_agrees_with_the_others_is_best():
+    greys = 100, 104, 130  # the second is the nearest to both
+    clips = [[Image.new("RGB", (128, 96), (grey,) * 3)] * 4 for grey in greys]
+    assert apart(clips) == pytest.approx([17, 15, 28])
+    assert apart(clips[:1]) == [None]
+    found = [scored(Candidate(seed, {}, 1.0, 8), far) for seed, far in enumerate(apart(clips))]
+    assert min(found, key=lambda each: each.score).seed == 1 and found[1].score == pytest.approx(1 + 15 * APART)
+    assert scored(Candidate(0, {}, 1.0, 8), None).score == 1
+
+
+def test_frames_are_compared_at_one_size_whatever_theirs():
+    rng = np.random.default_rng(0)
+    small = [[Image.fromarray(rng.integers(0, 256, (64, 80, 3), np.uint8))] for _ in range(2)]
+    large = [[frame.resize((320, 256), Image.Resampling.NEAREST) for frame in clip] for clip in small]
+    assert apart(large) == pytest.approx(apart(small))
+
+
 @pytest.mark.parametrize("given", [{"best_of": 0}, {"best_of": 2, "callback_on_step_end": print}])
 def test_what_cannot_be_is_refused(tiny_folder, keyframes, given):
     with pytest.raises(ValueError, match="best_of"):
@@ -93,11 +111,11 @@ def test_a_hopeless_seed_is_broken_off_halfway(tiny_folder, keyframes, monkeypat
 
 def test_a_good_seed_is_held_against_the_best_so_far(tiny_folder, keyframes, monkeypatch):
     settings = {"model": tiny_folder, "method": "trf", "num_inference_steps": 2, "renoise_steps": 0, "progress": False}
-    looks = iter([5.0, 3.0, 4.0, 2.0, 4.5])  # seed 1 wins, and seed 2 is held against its 4.0
+    looks = iter([5.0, 300.0, 4.0, 2.0, 4.5])  # seed 1 wins, and seed 2 is held against its 4.0
     monkeypatch.setattr("gen_inbetween.generation.best_of.badness", lambda faults: next(looks))
     clip = inbetween(*keyframes, **settings, best_of=3, stop_hopeless=True)
     assert clip.manifest["best_of"]["kept"] == 1
-    assert [each["badness"] for each in clip.manifest["best_of"]["candidates"]] == [3.0, 2.0, None]
+    assert [each["badness"] for each in clip.manifest["best_of"]["candidates"]] == [300.0, 2.0, None]
 
 
 def test_stopping_is_for_several_seeds(tiny_folder, keyframes):
