@@ -69,16 +69,21 @@ class Halfway:
     """Callback of a pipeline that looks at the denoised estimate after half of a run's steps.
 
     rival: what the best seed so far came to there; HopelessSeedError is raised where this one is worse. None: none yet.
+    watcher: another callback that only looks, called first, with the same tensors.
     """
 
     only_looks = True
 
-    def __init__(self, run: SamplingRun, rival: float | None, ends: Ends) -> None:
-        self.run, self.rival, self.ends = run, rival, ends
+    def __init__(
+        self, run: SamplingRun, rival: float | None, ends: Ends, watcher: Callable[..., Any] | None = None
+    ) -> None:
+        self.run, self.rival, self.ends, self.watcher = run, rival, ends, watcher
         self.passes = run.method.step_passes(run.sampler)
         self.badness: float | None = None
 
-    def __call__(self, pipe: Any, step: int, _: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+    def __call__(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
+        if self.watcher is not None:
+            self.watcher(pipe, step, timestep, tensors)
         if step != halfway_step(len(self.passes)):
             return {}
         from gen_inbetween.diffusion.decoding.latents import decode_latents  # here: diffusers is slow to import

@@ -218,7 +218,13 @@ class Own:
     @property
     def samples(self) -> bool:
         """Whether there is something that only sampling heeds."""
-        return any(each is not None for each in (self.pipeline, self.generator, self.callback_on_step_end, self.draft))
+        return any(each is not None for each in (self.pipeline, self.generator, self.callback, self.draft))
+
+    @property
+    def callback(self) -> OnStepEnd | None:
+        """The callback, unless it only looks on: what watches a run must not decide how its clip is made."""
+        callback = self.callback_on_step_end
+        return None if getattr(callback, "only_looks", False) else callback
 
 
 @dataclass(frozen=True)
@@ -343,7 +349,7 @@ def check_own(settings: Settings, own: Own) -> None:
         for name in ("model", "motion", "device", "dtype", "kernel"):
             if getattr(settings, name) != DEFAULTS[name]:
                 raise ValueError(f"{name} belongs to opening a model, and this pipeline is open: leave one away")
-    if settings.best_of > 1 and (generator is not None or own.callback_on_step_end is not None):
+    if settings.best_of > 1 and (generator is not None or own.callback is not None):
         raise ValueError("best_of takes seeds, one after the other: leave generator and callback away")
     if settings.stop_hopeless and settings.best_of == 1:
         raise ValueError("stop_hopeless is for several seeds: say best_of too, or leave it away")
@@ -446,9 +452,10 @@ def sample_timeline(
     settings = run.settings
     timeline, geometry = timeline.fit(settings.width or 0, settings.height or 0, settings.fit)
     callback, tensors = own.callback_on_step_end, own.callback_on_step_end_tensor_inputs
-    halfway = Halfway(run, rival, timeline.ends) if settings.stop_hopeless else None
+    halfway = Halfway(run, rival, timeline.ends, callback) if settings.stop_hopeless else None
     if halfway is not None:
-        callback, tensors = halfway, ("denoised",)
+        names = () if callback is None else tensors
+        callback, tensors = halfway, tuple(dict.fromkeys((*names, "denoised")))
     clip = sample(
         pipe,
         run,

@@ -13,14 +13,13 @@ from __future__ import annotations
 import queue
 import threading
 from collections.abc import Callable, Generator, Sequence
-from contextlib import closing, nullcontext
+from contextlib import closing
 from dataclasses import dataclass
 from typing import Any, TypeAlias
 
 import numpy as np
 from PIL import Image
 
-from gen_inbetween.diffusion.options import INTERPOLATE
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.timeline.keyframe import Keyframe
 from gen_inbetween.media.clip import Clip
@@ -33,7 +32,8 @@ from gen_inbetween.runtime.progress import StoppedError, listening
 class Progress:
     """Where a run is.
 
-    step: steps done, or frames interpolated. steps: of the whole run (a run that stops repeating early does fewer).
+    step: steps done, or frames interpolated. steps: of the whole run, all of its seeds (a run that stops repeating, or
+        breaks a seed off, does fewer).
     preview: the clip as the model sees it now, its frames side by side, of the latents' size; None between previews.
     clip: the result, in the last one only.
     """
@@ -84,16 +84,14 @@ class Run(threading.Thread):
         self.events: queue.Queue[Progress | BaseException] = queue.Queue(maxsize=1)
         self.stopped = threading.Event()
         self.step = self.steps = 0
+        self.seeds, self.last = 0, 0  # seeds done before this one, of `best_of`; its latest step
 
     def run(self) -> None:
         """The run, then its clip or its error as the last event."""
         names = ["latents", *(["preview"] if self.preview_every else [])]
         callback = {"callback_on_step_end": self.report, "callback_on_step_end_tensor_inputs": names}
-        interpolates = self.settings.get("method") == INTERPOLATE
-        if interpolates:
-            callback = {}
         try:
-            with listening(self.count) if interpolates else nullcontext():
+            with listening(self.count):  # whatever is asked for, what comes of it may be an interpolation
                 clip = inbetween(*self.frames, **{"progress": False, **self.settings, **callback})
             self.put(Progress(self.step, self.steps, clip=clip))
         except StoppedError:
@@ -103,8 +101,10 @@ class Run(threading.Thread):
 
     def report(self, pipe: Any, step: int, timestep: Any, tensors: dict[str, Any]) -> dict[str, Any]:
         """Called after each step, by the pipeline."""
-        self.step, self.steps = step + 1, pipe.num_timesteps
-        due = self.preview_every and (self.step % self.preview_every == 0 or self.step == self.steps)
+        self.seeds += step < self.last  # steps are counted anew: another seed
+        self.last, steps = step + 1, pipe.num_timesteps
+        self.step, self.steps = self.seeds * steps + self.last, self.settings.get("best_of", 1) * steps
+        due = self.preview_every and (self.last % self.preview_every == 0 or self.last == steps)
         self.put(Progress(self.step, self.steps, strip(tensors["preview"][0]) if due else None))
         if self.stopped.is_set():
             raise StoppedError

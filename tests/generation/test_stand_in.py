@@ -18,6 +18,7 @@ from gen_inbetween.generation.batch import read_pairs, run_batch
 from gen_inbetween.generation.generate import inbetween
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.settings import Settings
+from gen_inbetween.generation.stream import stream
 from gen_inbetween.models import registry
 from gen_inbetween.runtime.messages import tell_once, warn_once
 
@@ -84,6 +85,15 @@ def test_photographs_are_interpolated_at_their_own_size_and_one_sentence_says_so
     middle = np.asarray(clip[2], int)
     truth = (np.asarray(clip[0], int)[:, 4:], np.asarray(clip[-1], int)[:, :-4])  # the scene has moved by half of 8
     assert np.abs(middle[:, 8:-8] - truth[0][:, 8 : 96 - 8]).mean() < 4
+
+
+@pytest.mark.parametrize("method", [None, "auto"])
+def test_a_stream_makes_the_same_clip_and_counts_its_frames(method, pan, no_model, caplog):
+    events = list(stream(*pan, method=method, num_frames=5))
+    assert [(event.step, event.steps) for event in events] == [(1, 3), (2, 3), (3, 3), (3, 3)]
+    clip = inbetween(*pan, method=method, num_frames=5, progress=False)
+    assert events[-1].clip.manifest["frames_sha256"] == clip.manifest["frames_sha256"]
+    assert caplog.messages == [SENTENCE]
 
 
 def test_the_length_and_rate_are_those_of_interpolation(pan, no_model):

@@ -73,3 +73,17 @@ def test_an_interpolated_clip_counts_its_frames_and_stops_at_one():
     assert next(many).step == 1
     many.close()
     assert not streams()
+
+
+@pytest.mark.parametrize("hopeless", [False, True])
+def test_several_seeds_are_counted_as_one_run(settings, hopeless, monkeypatch):
+    looks = iter([5.0, 3.0, 9.0] if hopeless else [3.0, 5.0])  # the second seed is broken off halfway, or made
+    monkeypatch.setattr("gen_inbetween.generation.best_of.badness", lambda faults: next(looks))
+    events = list(stream(*FRAMES, preview_every=4, best_of=2, stop_hopeless=hopeless, **settings))
+    done = [1, 2, 3, 4, 5, 6] + [7, 8] * (not hopeless)
+    assert [event.step for event in events] == [*done, done[-1]] and {event.steps for event in events} == {8}
+    assert [event.preview is not None for event in events[:4]] == [False, False, False, True]
+    made = events[-1].clip.manifest
+    assert made["best_of"]["kept"] == made["settings"]["seed"] == 3 and "callback" not in made
+    alone = inbetween(*FRAMES, progress=False, **settings)
+    assert alone.manifest["latents_sha256"] == made["latents_sha256"]
