@@ -12,6 +12,9 @@ from starlette.exceptions import HTTPException
 from starlette.responses import JSONResponse
 
 from gen_inbetween.app.service.metrics import Metrics
+from gen_inbetween.runtime.trust.limits import shorten
+
+METHODS = ("GET", "HEAD", "POST", "PUT", "PATCH", "DELETE", "OPTIONS")  # others could be as many as one likes
 
 Scope = MutableMapping[str, Any]
 Receive = Callable[[], Awaitable[MutableMapping[str, Any]]]
@@ -37,7 +40,8 @@ class Guard:
         async def watched(message: MutableMapping[str, Any]) -> None:
             if message["type"] == "http.response.start":
                 route = getattr(scope.get("route"), "path", "other")
-                self.metrics.requests.labels(scope["method"], route).observe(time.monotonic() - begun)
+                method = scope["method"] if scope["method"] in METHODS else "other"
+                self.metrics.requests.labels(method, route).observe(time.monotonic() - begun)
                 if message["status"] >= 400:
                     self.metrics.refused.labels(message["status"]).inc()
             await send(message)
@@ -52,8 +56,8 @@ class Guard:
     def check(self, headers: dict[str, str]) -> tuple[int, str]:
         """The status by which a request is refused for its headers, and why; (0, "") lets it pass."""
         origin = headers.get("origin")
-        if origin is not None and urlsplit(origin).netloc != headers.get("host"):
-            return 403, f"pages of {origin} may not use this service"
+        if origin is not None and host_of(origin) != headers.get("host"):
+            return 403, f"pages of {shorten(origin)} may not use this service"
         length = headers.get("content-length", "0")
         if not length.isdecimal() or int(length) > self.max_bytes:
             return 413, self.too_large
@@ -83,3 +87,15 @@ class Guard:
             return message
 
         return bounded
+
+
+def host_of(origin: str) -> str | None:
+    """The host and port of an Origin; None: it is none.
+
+    >>> host_of("https://example.com:8443"), host_of("http://[")
+    ('example.com:8443', None)
+    """
+    try:
+        return urlsplit(origin).netloc
+    except ValueError:
+        return None

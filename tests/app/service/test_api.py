@@ -138,6 +138,7 @@ def test_a_failed_job_says_why(service):
 
 def test_pages_of_other_sites_are_refused(service):
     assert service.post("/v1/jobs", files=pair(), headers={"Origin": "https://evil.example"}).status_code == 403
+    assert service.get("/health", headers={"Origin": "http://["}).status_code == 403  # no address at all
     own = f"http://127.0.0.1:{service.base_url.port}"
     assert service.get("/health", headers={"Origin": own}).status_code == 200
 
@@ -160,6 +161,12 @@ def test_metrics_and_the_page_of_the_interface(service):
     interface = service.get("/openapi.json").json()
     assert set(interface["paths"]["/v1/jobs/{job_id}"]) == {"get", "delete"}
     assert "swagger" in service.get("/docs").text
+
+
+def test_methods_that_somebody_makes_up_are_counted_together(service):
+    assert {service.request(f"GUESS{number}", "/health").status_code for number in range(3)} == {405}
+    said = service.get("/metrics").text
+    assert 'method="other",route="/health"' in said and "GUESS" not in said
 
 
 def test_answers_are_as_the_interface_says(service):
