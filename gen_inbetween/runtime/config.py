@@ -33,7 +33,7 @@ from gen_inbetween.runtime.messages import nearest_names
 from gen_inbetween.runtime.trust.limits import shorten
 
 Config = TypeVar("Config")
-Count = Annotated[int, Field(ge=1)]  # as the type of a setting
+Count = Annotated[int, Field(ge=1, lt=2**31)]  # as the type of a setting; more are no count, and beyond a float's range
 LONGEST_SETTINGS = 2**20  # bytes of a file
 _SAID = 40  # names that a message lists at most
 _adapters: dict[Any, TypeAdapter[Any]] = {}

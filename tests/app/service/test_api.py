@@ -101,6 +101,7 @@ BAD = {
     "a path as weights": ({}, {"settings": '{"interpolator": "/etc/passwd"}'}, 422, "expected interpolator"),
     "steps": ({}, {"settings": '{"num_inference_steps": 5000}'}, 422, "at most 1000"),
     "frames": ({}, {"settings": '{"method": "interpolate", "num_frames": 900000}'}, 422, "megapixels"),
+    "digits": ({}, {"settings": '{"num_frames": 1%s}' % ("0" * 400)}, 422, "less than"),
     "sides": ({}, {"settings": '{"method": "interpolate", "width": 16000}'}, 422, "megapixels"),
     "an ending": ({}, {"ending": "../x"}, 422, "expected ending as one of"),
     "too large": ({"frame0": ("a.png", bytes(2_000_000))}, {}, 413, "at most 1 MB"),
