@@ -19,6 +19,7 @@ Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 ENDINGS = ("mp4", "webm", "gif", "webp")
 OPERATORS = ("motion", "still", "draft", "device", "dtype", "vram_gb", "video", "offload", "compile", "kernel")
 """Settings that name files, or say where and how this machine computes: they are the operator's."""
+STEPS = ("num_inference_steps", "renoise_steps", "mpd_repeats", "iters")  # steps, and how often each is done
 
 
 @dataclass(frozen=True)
@@ -32,7 +33,7 @@ class ServiceSettings:
     max_mb: Positive = 20  # of a request's body, and of a picture that is fetched
     max_megapixels: Positive = 40  # of a picture
     max_clip_megapixels: Positive = 256  # of all frames of a clip together: 123 of 1920x1080
-    max_steps: Count = 100
+    max_steps: Count = 100  # of a clip, and repeats of one step
     max_best_of: Count = 4
     timeout: Positive = 600  # seconds that a job may run
     request_timeout: Positive = 60  # seconds until a body has come, or a picture has been fetched
@@ -64,7 +65,7 @@ def read_clip_settings(values: Mapping[str, Any], service: ServiceSettings) -> S
         raise ValueError(f"expected model as one of {', '.join(service.models)}, got {settings.model!r}")
     if settings.interpolator not in (None, *INTERPOLATORS):
         raise ValueError(f"expected interpolator as one of {', '.join(INTERPOLATORS)}, got {settings.interpolator!r}")
-    limits = {"num_inference_steps": service.max_steps, "best_of": service.max_best_of}
+    limits = dict.fromkeys(STEPS, service.max_steps) | {"best_of": service.max_best_of}
     for name, most in limits.items():
         value = getattr(settings, name)
         if value is not None and value > most:
