@@ -133,7 +133,7 @@ def _connection(parts: SplitResult, address: str, seconds: float) -> http.client
 
 
 def _read(connection: http.client.HTTPConnection, parts: SplitResult, max_bytes: int) -> bytes:
-    path = parts._replace(scheme="", netloc="", fragment="").geturl() or "/"
+    path = parts._replace(scheme="", netloc="", path=parts.path or "/", fragment="").geturl()
     connection.request("GET", path, headers={"Accept": "image/*", "Accept-Encoding": "identity"})
     answer = connection.getresponse()
     if 300 <= answer.status < 400:

@@ -49,6 +49,8 @@ def get(url, *origins, max_bytes=100, seconds=5.0):
 
 def test_a_picture_of_an_origin_on_the_list(host):
     assert get(f"{host}/a.png?size=2", host) == b"picture" and Host.asked[-1] == "/a.png?size=2"
+    for short, asked in (("?picture=3", "/?picture=3"), ("", "/"), ("/", "/")):
+        assert get(host + short, host) == b"picture" and Host.asked[-1] == asked
 
 
 @pytest.mark.parametrize(
