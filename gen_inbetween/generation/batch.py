@@ -27,7 +27,7 @@ from gen_inbetween.media.writing.outputs import check_suffix, place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.files import address_of, check_writable, refused_address
-from gen_inbetween.runtime.hashing import file_sha256, image_sha256, short_hash
+from gen_inbetween.runtime.hashing import file_sha256, files_sha256, image_sha256, short_hash
 from gen_inbetween.runtime.lists import Row, read_rows
 from gen_inbetween.runtime.outputs import Inputs, check_output, is_ours, reserved, without_folders
 from gen_inbetween.runtime.processes import gather, launched_processes, share_of
@@ -274,9 +274,26 @@ def request_of(pair: Pair) -> dict[str, Any]:
     named |= {name: Path(settings[name]) for name in FILES if isinstance(settings.get(name), str)}
     files = pair.files | named
     hashes = {name: file_sha256(file) for name, file in files.items() if file.is_file()}
+    hashes |= weights_of(pair.settings)
     kept = {name: value for name, value in settings.items() if name not in MACHINE}
     places = {"places": pair.places} if pair.places else {}
     return {"files": hashes, "settings": json.loads(json.dumps(kept)), **places}
+
+
+def weights_of(settings: Settings) -> dict[str, str]:
+    """Hashes of a model, and of a folder with a motion, that a line names by a path; names alone tell no two apart.
+
+    A model's are kept between runs, see `models.layout.folder_sha256`. ModelError: the folder is none.
+    """
+    from gen_inbetween.models.layout import folder_sha256  # here: a bad list is refused without waiting for the hub
+    from gen_inbetween.runtime.hub import BUNDLED, HUB_IDS
+
+    model, named = Path(os.path.expanduser(settings.model)), (DEFAULTS["model"], *HUB_IDS, *BUNDLED)
+    hashes = {"model": folder_sha256(model)} if settings.model not in named and model.exists() else {}
+    motion = Path(os.path.expanduser(settings.motion or ""))
+    if settings.motion and motion.is_dir():
+        hashes["motion"] = files_sha256(sorted(motion.glob("**/*.safetensors")))
+    return hashes
 
 
 def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair: Pair) -> str | None:
@@ -294,8 +311,10 @@ def changed_since(manifest: dict[str, Any] | None, request: dict[str, Any], pair
     if earlier.get("places") != request.get("places"):
         return "the places of the keyframes have changed"
     files = _object(earlier.get("files"))
-    if set(files) - set(request["files"]):
+    if set(files) - {*request["files"], "model"}:  # a model that is gone can be compared with nothing
         return "it went through more keyframes"
+    if "model" in request["files"] and "model" not in files:  # a manifest of before
+        files = {**files, "model": _object(manifest.get("model")).get("sha256")}
     for name, sha256 in request["files"].items():
         if files.get(name) != sha256 and not _is_same_picture(name, manifest, pair):
             return f"{name} has changed"

@@ -279,6 +279,22 @@ def test_a_line_that_has_changed_is_made_again(tmp_path, monkeypatch):
     assert (tmp_path / "out" / "c.gif").read_bytes() == b"GIF89a: a user's own"
 
 
+@pytest.mark.parametrize("setting", ["model", "motion"])
+def test_another_folder_of_weights_with_the_same_name_is_another_request(tmp_path, made, setting):
+    for place, weights in (("one", b"1"), ("two", b"2"), ("moved", b"1")):
+        (tmp_path / place / "svd" / "unet").mkdir(parents=True)
+        (tmp_path / place / "svd" / "unet" / "weights.safetensors").write_bytes(weights)
+
+    def states(place):
+        said = []
+        line = pair("a", out="c.gif", **{setting: str(tmp_path / place / "svd")})
+        run_batch(read_pairs(write_list(tmp_path, line), tmp_path / "out", {}), notify=lambda *pair: said.append(pair[1]))
+        return said
+
+    assert states("one") + states("moved") == ["made", "skipped"]  # the same weights elsewhere
+    assert states("two") + states("one") == ["made again", "made again"]
+
+
 @pytest.mark.parametrize(
     "table",
     [
