@@ -27,12 +27,23 @@ class Process:
 def launch(processes: int, arguments: list[str]) -> int:
     """Run this command in so many processes, by torch's launcher; their exit status.
 
+    However this ends, they have ended before.
+
     ValueError: fewer than one.
     """
     if processes < 1:
         raise ValueError(f"--parallel {processes}: expected a number of processes, 2 or 4")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
-    return subprocess.run([*command, "-m", "gen_inbetween.cli", *without_parallel(arguments)], check=False).returncode
+    command += ["-m", "gen_inbetween.cli", *without_parallel(arguments)]
+    # It gives each process a session of its own, where no signal of ours or of the terminal comes to, and ends them when
+    # it is asked to, once: so it has a session of its own, too, and is neither killed nor asked twice.
+    launcher = subprocess.Popen(command, start_new_session=True)
+    try:
+        return launcher.wait()
+    except BaseException:
+        launcher.terminate()
+        launcher.wait()
+        raise
 
 
 def without_parallel(arguments: list[str]) -> list[str]:

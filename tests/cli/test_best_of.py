@@ -3,7 +3,10 @@
 from __future__ import annotations
 
 import json
+import signal
 import subprocess
+import sys
+import time
 
 import pytest
 from cases import picture
@@ -35,11 +38,14 @@ def test_several_seeds_and_their_sheet(run, tmp_path):
 def test_parallel_starts_torch_s_launcher(run, tmp_path, monkeypatch):
     started = []
 
-    def start(command, check):
-        started.append(command)
-        return subprocess.CompletedProcess(command, 3)
+    class Launcher:
+        def __init__(self, command, **options):
+            started.append(command)
 
-    monkeypatch.setattr(subprocess, "run", start)
+        def wait(self):
+            return 3
+
+    monkeypatch.setattr(subprocess, "Popen", Launcher)
     status, _, _ = run("--parallel", "2", "--seed", "7")
     assert status == 3 and not (tmp_path / "clip.png").exists()
     (command,) = started
@@ -48,6 +54,40 @@ def test_parallel_starts_torch_s_launcher(run, tmp_path, monkeypatch):
     assert "--parallel" not in command and command[-2:] == ["--seed", "7"]
     status, _, err = run("--parallel", "0")
     assert status == 2 and "--parallel 0" in err
+
+
+LAUNCHER = """#!{python}
+import pathlib, signal, sys, time
+def end(*_):
+    time.sleep(0.5)  # its processes write nothing more after this
+    pathlib.Path("ended").touch()
+    sys.exit(1)
+signal.signal(signal.SIGTERM, end)
+pathlib.Path("up").touch()
+time.sleep(60)
+"""
+COMMAND = """
+import sys
+from gen_inbetween.cli.parallel import launch
+from gen_inbetween.runtime.processes import raise_on_signals
+raise_on_signals()
+sys.executable = "./launcher"
+launch(2, ["run"])
+"""
+
+
+@pytest.mark.skipif(sys.platform == "win32", reason="no signals there")
+@pytest.mark.parametrize("by", ["SIGTERM", "SIGINT"])
+def test_processes_have_ended_before_the_command_does(tmp_path, by):
+    (tmp_path / "launcher").write_text(LAUNCHER.format(python=sys.executable))
+    (tmp_path / "launcher").chmod(0o755)
+    command = subprocess.Popen([sys.executable, "-c", COMMAND], cwd=tmp_path, stderr=subprocess.DEVNULL)
+    while not (tmp_path / "up").exists():
+        assert command.poll() is None
+        time.sleep(0.02)
+    command.send_signal(getattr(signal, by))
+    command.wait(30)
+    assert (tmp_path / "ended").exists()
 
 
 def test_a_process_that_nobody_launched_is_alone():
