@@ -11,7 +11,8 @@ A call is: encode both keyframes -> noise levels -> the loop of `METHODS[method]
 from __future__ import annotations
 
 import os
-from collections.abc import Callable, Mapping, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
+from contextlib import contextmanager
 from dataclasses import dataclass, fields, replace
 from itertools import takewhile
 from pathlib import Path
@@ -349,6 +350,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         self._guidance_scale, self._num_timesteps = denoisers[0].guidance.unsqueeze(0), len(order)
         self.interrupt = False
         with (
+            offloading_if_broken_off(self),
             self.progress_bar(total=len(order)) as bar,
             step_cache(self.unet, options, [each for one in opened for each in one]),
         ):
@@ -509,6 +511,19 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
                 f"the model computes in {str(self.unet.dtype).removeprefix('torch.')}: take float32 (dtype='float32')"
             )
         return "its weights are finite, so their sums overflow: take less guidance or motion_scale, or another model"
+
+
+@contextmanager
+def offloading_if_broken_off(pipe: Any) -> Iterator[None]:
+    """Take offloaded parts back from the device where the steps of a `with` end by an error, as a run does at its end.
+
+    A run that was stopped would leave the UNet there, where the next one expects room to encode its keyframes.
+    """
+    try:
+        yield
+    except BaseException:
+        pipe.maybe_free_model_hooks()
+        raise
 
 
 def find_variant(source: str) -> str | None:

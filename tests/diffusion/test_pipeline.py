@@ -291,6 +291,20 @@ def test_guidance_answers_as_in_diffusers(tiny_pipe):
     assert not pipe.do_classifier_free_guidance
 
 
+def test_a_run_that_is_broken_off_gives_the_device_back(pipe, monkeypatch):
+    freed = []
+    monkeypatch.setattr(InbetweenPipeline, "maybe_free_model_hooks", lambda self: freed.append(self))
+
+    def stop(*_):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        run(pipe, method="svd", callback_on_step_end=stop)
+    assert freed == [pipe]
+    run(pipe, method="svd")
+    assert freed == [pipe, pipe]
+
+
 def test_callback_sees_and_changes_every_step(pipe):
     seen = []
 
