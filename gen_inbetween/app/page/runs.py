@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import logging
+import os
 import secrets
 import shutil
 import time
@@ -17,6 +18,7 @@ import gradio as gr
 from gen_inbetween.app.page.line import Line
 from gen_inbetween.app.page.settings import PageSettings
 from gen_inbetween.app.page.words import Clock, error_in_words, progress_in_words, sentence, status
+from gen_inbetween.runtime.outputs import Inputs
 
 if TYPE_CHECKING:
     from gen_inbetween.generation.stream import Stream
@@ -59,8 +61,7 @@ class Page:
         self.files = settings.folder.resolve() / FILES
 
     def new_folder(self) -> Path:
-        """An empty folder for a run's results, whose name cannot be guessed; those of old runs leave."""
-        self.tidy()
+        """An empty folder for a run's results, whose name cannot be guessed."""
         folder = self.files / f"run-{secrets.token_hex(12)}"
         folder.mkdir(parents=True)
         return folder
@@ -74,11 +75,14 @@ class Page:
             if not out.exists():
                 shutil.rmtree(out.parent, ignore_errors=True)
 
-    def tidy(self) -> None:
-        """Delete uploads and results whose time is over."""
-        limit = time.time() - 3600 * self.settings.keep_hours
+    def tidy(self, needed: Sequence[str] = ()) -> None:
+        """Delete uploads and results whose time is over, but those that are needed now.
+
+        As a run begins, since there is one at a time: what is at work may take longer than results are kept.
+        """
+        limit, inputs = time.time() - 3600 * self.settings.keep_hours, Inputs(needed)
         for entry in self.files.iterdir() if self.files.is_dir() else ():
-            if entry.is_dir() and entry.stat().st_mtime < limit:
+            if entry.is_dir() and entry.stat().st_mtime < limit and not inputs.inside(entry):
                 shutil.rmtree(entry, ignore_errors=True)
 
 
@@ -119,6 +123,7 @@ def wire(page: Page, tab: str, bar: RunBar, make: Make, inputs: Sequence[Any], o
             return
         said = status("Stopped", kind="done")
         try:
+            page.tidy(uploads_in(values))
             with closing(steps_of(make(*values), ticket.stopped)) as steps:
                 for said, shows in steps:
                     yield {bar.status: said, **shows}
@@ -159,11 +164,11 @@ def key_of(request: gr.Request, tab: str) -> tuple[str, str]:
 
 
 def uploads_in(values: Sequence[Any]) -> list[str]:
-    """The paths among the values of a run, to be kept out of its messages."""
+    """The paths among the values of a run: kept until it ends, and out of its messages."""
     paths: list[str] = []
     for value in values:
         if isinstance(value, str):
-            paths += [value] if "/" in value else []
+            paths += [value] if os.path.isabs(value) else []
         elif isinstance(value, list | tuple):
             paths += uploads_in(value)
         elif isinstance(value, dict):
