@@ -35,8 +35,8 @@ def launch(processes: int, arguments: list[str]) -> int:
         raise ValueError(f"--parallel {processes}: expected a number of processes, 2 or 4")
     command = [sys.executable, "-m", "torch.distributed.run", "--standalone", f"--nproc-per-node={processes}"]
     command += ["-m", "gen_inbetween.cli", *without_parallel(arguments)]
-    # It gives each process a session of its own, where no signal of ours or of the terminal comes to, and ends them when
-    # it is asked to, once: so it has a session of its own, too, and is neither killed nor asked twice.
+    # It gives each process a session of its own, where no signal of ours or of the terminal comes to, and ends them
+    # when it is asked to, once: so it has a session of its own, too, and is neither killed nor asked twice.
     launcher = subprocess.Popen(command, start_new_session=True)
     try:
         return launcher.wait()

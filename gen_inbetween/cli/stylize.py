@@ -264,7 +264,7 @@ def _watch(
     typer.echo(f"watching {', '.join(map(str, keys.values()))}; the preview is {preview}; Ctrl-C ends it")
     if out is None:
         settings, seed, device = options["settings"], options["seed"], open_device(options["device"])
-        opened, hold_out, estimate = _film(film), options["hold_out"], open_estimator(settings.optical_flow)
+        opened, hold_out, estimate = _film(film), options["hold_out"], open_estimator(settings.optical_flow, device)
         watch(opened, keys, masks, settings, seed, device, preview, estimate, hold_out=hold_out, progress=True)
         return
     options |= {"preview": preview, "model_file": style, "video": video, "overwrite": overwrite}
@@ -307,7 +307,7 @@ def _search(
     claim_folder(out, FILES, inputs, overwrite=overwrite, ask=True)
     opened, settings, seed = _film(film), options["settings"], options["seed"]
     painted = read_keys(keys, masks, opened.size, opened.count)
-    estimate = open_estimator(settings.optical_flow)
+    estimate = open_estimator(settings.optical_flow, options["device"])
     lesson = prepare(opened, painted, settings, seed, options["hold_out"], estimate, progress=True)
     trials: list[Trial] = []
     for trial in search(lesson, settings, seed, open_device(options["device"]), minutes=minutes):

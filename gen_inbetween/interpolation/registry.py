@@ -124,6 +124,16 @@ def open_interpolator(
     return interpolator if is_open else load_interpolator(interpolator, device=device)  # type: ignore[arg-type, return-value]
 
 
+def motion_device(device: str | torch.device | None) -> str | torch.device | None:
+    """Where an interpolator measures motion for a run on `device`: there, but on the CPU for mps, which lacks what it
+    needs; None: the best there is.
+
+    >>> motion_device("cuda:1"), motion_device("mps")
+    ('cuda:1', 'cpu')
+    """
+    return "cpu" if device is not None and torch.device(device).type == "mps" else device
+
+
 def introduction(info: InterpolatorInfo) -> str:
     """What is said when an interpolator is opened.
 

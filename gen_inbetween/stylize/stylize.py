@@ -24,7 +24,7 @@ import torch
 from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.film import film_tensor
 from gen_inbetween.interpolation.interpolator import InterpolatorError
-from gen_inbetween.interpolation.registry import load_interpolator
+from gen_inbetween.interpolation.registry import load_interpolator, motion_device
 from gen_inbetween.media.clip import Clip, uneven_times
 from gen_inbetween.media.frames.colour import SDR
 from gen_inbetween.media.frames.screen import Pixels
@@ -100,7 +100,7 @@ def stylize(
     keys = read_keys(keyframes, masks, film.size, film.count)
     digest = images_sha256(frames)
     sequence = sequence_of(digest, keys)
-    lesson = prepare(film, keys, told, seed, hold_out, open_estimator(told.optical_flow), progress=progress)
+    lesson = prepare(film, keys, told, seed, hold_out, open_estimator(told.optical_flow, device), progress=progress)
     file = None if model_file is None else Path(model_file)
     with nullcontext() if file is None else reserved(file):
         learner = learn(
@@ -154,7 +154,8 @@ def stylize_video(
     work = _Work(path, out, video, folder_rate, interlaced)
     keys = read_keys(keyframes, masks, work.film.size, work.film.count)
     sequence = sequence_of(work.sha256, keys)
-    lesson = prepare(work.film, keys, told, seed, hold_out, open_estimator(told.optical_flow), progress=progress)
+    estimate = open_estimator(told.optical_flow, device)
+    lesson = prepare(work.film, keys, told, seed, hold_out, estimate, progress=progress)
     with reserved(file):  # two films may name one file
         learner = learn(lesson, told, seed, opened, sequence=sequence, file=file, on_look=on_look, progress=progress)
     return work.write_learnt(learner, lesson, _said(learner, keys, sequence, hold_out), progress)
@@ -198,7 +199,7 @@ def watch_video(
             seed,
             opened,
             preview,
-            open_estimator(told.optical_flow),
+            open_estimator(told.optical_flow, device),
             hold_out=hold_out,
             until=until,
             progress=progress,
@@ -239,7 +240,7 @@ def restyle_video(
     work = _Work(path, out, video, folder_rate, interlaced)
     if said["film"] != work.sha256:
         log.warning("%s was learnt on another film than %s: what was not painted there is guessed", file, path)
-    lesson = Lesson([], [], None, [], open_estimator(said["settings"].optical_flow))
+    lesson = Lesson([], [], None, [], open_estimator(said["settings"].optical_flow, device))
     settings = replace(said["settings"], carry=0)  # there is no painting to carry
     draw = partial(translated, work.film, network, lesson, settings)
     digest = _best_sha256(network.state_dict())
@@ -247,15 +248,17 @@ def restyle_video(
     return work.write(draw, {"style": style, "settings": asdict(settings)}, progress)
 
 
-def open_estimator(name: str) -> Estimator:
+def open_estimator(name: str, device: str | torch.device | None = None) -> Estimator:
     """Optical flow by DIS, "dis", or as an interpolator has it: a name, or a file of weights, as `load_interpolator`.
+
+    device: of the run that it is for, see `motion_device`.
 
     StyleError: an interpolator that knows no motion, or only that at the middle of two frames. InterpolatorError: none
     of that name.
     """
     if name == DIS:
         return flow_between
-    interpolator = load_interpolator(name)
+    interpolator = load_interpolator(name, device=motion_device(device))
     if isinstance(interpolator, Still):
         raise StyleError(f"optical_flow {name}: it knows no motion; take dis, rife or another interpolator")
 

@@ -288,7 +288,8 @@ def test_another_folder_of_weights_with_the_same_name_is_another_request(tmp_pat
     def states(place):
         said = []
         line = pair("a", out="c.gif", **{setting: str(tmp_path / place / "svd")})
-        run_batch(read_pairs(write_list(tmp_path, line), tmp_path / "out", {}), notify=lambda *pair: said.append(pair[1]))
+        entries = read_pairs(write_list(tmp_path, line), tmp_path / "out", {})
+        run_batch(entries, notify=lambda pair, state: said.append(state))
         return said
 
     assert states("one") + states("moved") == ["made", "skipped"]  # the same weights elsewhere

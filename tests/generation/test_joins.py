@@ -8,7 +8,7 @@ from PIL import Image, ImageDraw
 
 from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
 from gen_inbetween.generation.replay import replay
-from gen_inbetween.generation.timeline import colour, pace
+from gen_inbetween.generation.timeline import colour, joining, pace
 from gen_inbetween.generation.timeline.joining import JoinError, Motion, size_like
 from gen_inbetween.interpolation.editing.masks import MaskError
 from gen_inbetween.interpolation.registry import load_interpolator
@@ -275,3 +275,16 @@ def test_sound_that_stays_behind_is_named(tmp_path, caplog):
         container.mux([*film.encode(None), *sound.encode(None)])
     clip = loop(tmp_path / "a.mkv", num_frames=8, context=2, method="interpolate", interpolator="dis", progress=False)
     assert len(clip) == 8 and any("left out" in line for line in caplog.messages)
+
+
+@pytest.mark.parametrize("device", ["cpu", None])
+def test_pace_is_measured_on_the_device_of_the_settings(clips, monkeypatch, device):
+    asked = []
+
+    def opened(name, device=None):
+        asked.append(device)
+        return load_interpolator(name, device="cpu")
+
+    monkeypatch.setattr(joining, "load_interpolator", opened)
+    loop(clips[0], num_frames=8, method="interpolate", device=device, progress=False)
+    assert asked == [device]

@@ -28,12 +28,13 @@ from gen_inbetween.generation.timeline.regions import open_region
 from gen_inbetween.generation.timeline.timeline import Timeline, blend
 from gen_inbetween.generation.transparency import alpha_between
 from gen_inbetween.interpolation.film import draw_parts
-from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
+from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator, motion_device
 from gen_inbetween.media.image import load_image
 from gen_inbetween.runtime.checks import check_whole
 
 if TYPE_CHECKING:
     from gen_inbetween.generation.settings import Settings
+    from gen_inbetween.interpolation.interpolator import FrameInterpolator
     from gen_inbetween.models.configs import ModelConfigs
 
 MEASURED = 4  # frames beside a gap whose pace is measured
@@ -148,11 +149,16 @@ class Motion:
         return round(min(ahead, 255.0), 2), round(min(back, 255.0), 2)
 
 
+def open_measuring(settings: Settings) -> FrameInterpolator:
+    """The interpolator that measures the pace beside a gap and evens that of a loop."""
+    return load_interpolator(settings.interpolator or DEFAULT, device=motion_device(settings.device))
+
+
 def measure_motion(before: Sequence[Image.Image], after: Sequence[Image.Image], maker: Maker) -> Motion | None:
     """The pace of the last frames before a gap and the first after it; None where there is none to be told."""
     if maker.settings.method == INTERPOLATE or min(len(before), len(after)) < 2:
         return None
-    interpolator = load_interpolator(maker.settings.interpolator or DEFAULT)
+    interpolator = open_measuring(maker.settings)
     sides = [list(before)[-MEASURED:], list(after)[:MEASURED]]
     paces = [round(float(np.mean(step_lengths(side, interpolator))), 4) for side in sides]
     return Motion(*paces) if max(paces) > STATIC else None
@@ -205,7 +211,7 @@ def close_loop(
     motion = measure_motion(clip, clip, maker) if carry_pace else None
     before, after = list(clip)[-context:], list(clip)[:context]
     gap, parts = fill_gap(before, after, count, maker, match_colour=match_colour, motion=motion)
-    interpolator = load_interpolator(maker.settings.interpolator or DEFAULT)
+    interpolator = open_measuring(maker.settings)
     around = [clip[-1], *gap, clip[0]]
     join = parts["join"]
     join["gap"] = [len(clip), len(clip) + count]
