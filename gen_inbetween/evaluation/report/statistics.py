@@ -62,7 +62,8 @@ def bootstrap_interval(values: ArrayLike) -> Estimate:
         return Estimate(float(sample[0]), np.nan, np.nan, 1)
     tail = 100 * (1 - LEVEL) / 2
     low, high = np.percentile(_draws(len(sample)) @ sample / len(sample), [tail, 100 - tail])
-    return Estimate(float(sample.mean()), float(low), float(high), len(sample))
+    mean = sample.mean()  # of equal values it is added up otherwise, and may be off by its last bit
+    return Estimate(float(mean), float(min(low, mean)), float(max(high, mean)), len(sample))
 
 
 @lru_cache(maxsize=64)

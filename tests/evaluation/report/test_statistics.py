@@ -45,6 +45,14 @@ def test_what_does_not_apply_is_left_out_and_counted():
     assert (equal.low, equal.mean, equal.high) == (2.5, 2.5, 2.5)
 
 
+@pytest.mark.parametrize("value", [1 / 13, 0.1, 58.92, -0.7])
+def test_the_interval_of_equal_values_holds_their_mean(value: float):
+    for count in range(2, 40):  # sums of them differ in their last bit
+        estimate = bootstrap_interval([value] * count)
+        assert estimate.low <= estimate.mean <= estimate.high
+        assert estimate.high - estimate.low < 1e-12
+
+
 def test_a_paired_difference_finds_what_separate_intervals_hide():
     pairs = 10 * draws(3, 80)  # pairs differ far more than methods
     first, second = pairs + 1 + 0.5 * draws(4, 80), pairs
