@@ -16,6 +16,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gen_inbetween.interpolation.dis_flow import grey_dis_flows
+from gen_inbetween.interpolation.interpolator import SMALLEST
 from gen_inbetween.media.frames.screen import Pixels
 
 HEIGHT = 256  # pixels to which larger frames are brought
@@ -57,7 +58,7 @@ def left_over(one: NDArray[np.uint8], other: NDArray[np.uint8], flow: NDArray[np
 def small_rgb(pixels: Pixels) -> NDArray[np.uint8]:
     """A film frame as (h, w, 3) of 8 bits, HEIGHT high at most, its colours multiplied by alpha."""
     height, width = pixels.shape[:2]
-    size = max(1, round(width * HEIGHT / height)), HEIGHT
+    size = max(SMALLEST, round(width * HEIGHT / height)), HEIGHT  # optical flow finds nothing in a narrower one
     small = cv2.resize(pixels, size, interpolation=cv2.INTER_AREA) if height > HEIGHT else pixels
     levels = np.asarray(small if small.dtype == np.uint8 else small // 257, np.uint8)
     if levels.shape[2] == 3:

@@ -66,3 +66,10 @@ def test_a_jump_is_doubtful_and_a_step_is_not():
     assert PairMeter().measure(*deep)[1] == pytest.approx(figures[JUMP][1], abs=0.5)
     clear = [np.dstack([frame, np.full(frame.shape[:2], 255, np.uint8)]) for frame in frames[JUMP : JUMP + 2]]
     assert PairMeter().measure(*clear) == figures[JUMP]
+
+
+@pytest.mark.parametrize("size", [(16, 16), (1200, 32), (4000, 16), (16, 4000)])
+def test_frames_of_any_shape_are_measured(size: tuple[int, int]):
+    first = np.random.default_rng(0).integers(0, 256, (*size, 3)).astype(np.uint8)
+    motion, doubt = PairMeter().measure(first, first)
+    assert (motion, doubt) == (0, 0)
