@@ -133,8 +133,9 @@ def _frames_at(shares: NDArray[np.float32], clip: Clip) -> NDArray[np.float64]:
     """Positions in frames at shares in [0, 1] of the time from the first frame to the last."""
     last = len(clip) - 1
     if clip.starts is None:
-        return (shares * last).astype(np.float64)
-    positions = np.interp(shares * clip.starts[last], clip.starts[:-1], np.arange(last + 1))
+        positions = shares.astype(np.float64) * last
+    else:
+        positions = np.interp(shares * clip.starts[last], clip.starts[:-1], np.arange(last + 1))
     whole = np.rint(positions)
     return np.where(np.abs(positions - whole) < _WHOLE, whole, positions)
 

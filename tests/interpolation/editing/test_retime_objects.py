@@ -6,9 +6,11 @@ import logging
 
 import numpy as np
 import pytest
+import torch
 from PIL import Image
 
 from gen_inbetween.interpolation import InterpolatorError
+from gen_inbetween.interpolation.baselines import Still
 from gen_inbetween.interpolation.editing.clean_plates import clean_plates
 from gen_inbetween.interpolation.editing.mask_propagation import follow_things, propagate_masks
 from gen_inbetween.interpolation.editing.masks import MaskError
@@ -86,6 +88,21 @@ def test_one_time_for_all_is_the_clip_itself():
     back = retime_objects(clip, [], [], background="0:1,1:0", interpolator="blend")
     assert np.asarray(back[0]).tolist() == np.asarray(frames[-1]).tolist()
     assert same.manifest["settings"]["method"] == "retime-objects" and len(same.manifest["frames"]) == FRAMES
+
+
+class Black(Still):
+    """Whatever is drawn is black."""
+
+    def __call__(self, a, b, t, *, ref=None, iters=1):
+        return torch.zeros_like(a)
+
+
+@pytest.mark.parametrize("count", [14, 50])  # whose shares are no whole frames again in single precision
+def test_a_frame_that_is_there_is_not_drawn(count):
+    frames = [Image.fromarray(smooth_noise(number, 32, 32, 6) // 2 + 100) for number in range(count)]
+    clip = Clip(frames, 12)
+    shown = retime_objects(clip, [], [], interpolator=Black(hard=False), progress=False)
+    assert [np.asarray(a).tolist() for a in shown] == [np.asarray(a).tolist() for a in frames]
 
 
 def test_where_a_thing_is_lost_is_said_and_stands_in_the_manifest(caplog):
