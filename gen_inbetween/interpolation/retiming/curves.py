@@ -45,8 +45,8 @@ class PathCurve:
     def __post_init__(self) -> None:
         try:
             knots = tuple((float(time), float(value)) for time, value in self.knots)
-        except (TypeError, ValueError) as error:
-            raise CurveError(f"expected knots as pairs (time, value), got {self.knots!r}") from error
+        except (TypeError, ValueError, OverflowError) as error:
+            raise CurveError(f"expected knots as pairs (time, value), got {self.knots!r:.100}") from error
         object.__setattr__(self, "knots", knots)  # lists of ints, as JSON and YAML bring them, are welcome
         if self.kind not in get_args(CurveKind):
             raise CurveError(f"expected a curve of kind {' or '.join(get_args(CurveKind))}, got {self.kind!r}")
@@ -87,9 +87,10 @@ def parse_curve(curve: str | PathCurve | Sequence[tuple[float, float]]) -> PathC
         return curve
     if not isinstance(curve, str):
         try:
-            return PathCurve(tuple((float(time), float(value)) for time, value in curve))
+            knots = tuple(curve)
         except TypeError as error:
             raise CurveError(f"expected a curve's name, or pairs of time and value, got {curve!r}") from error
+        return PathCurve(knots)
     name = curve.strip().lower().replace("_", "-")
     if name in EASES:
         return EASES[name]

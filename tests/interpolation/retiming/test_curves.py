@@ -82,6 +82,10 @@ def test_curves_are_read_as_people_write_them():
         ([(0, float("nan")), (1, 1)], "got nan"),
         ([(0, 0), (float("nan"), 0.5), (1, 1)], "rise from 0 to 1"),
         ([0, 1], "pairs"),
+        ([(0, 0), (1,)], "pairs"),
+        ([("start", 0), (1, 1)], "pairs"),
+        ([(0, 0), (1, 10**400)], "pairs"),
+        (None, "a curve's name, or pairs"),
     ],
 )
 def test_what_is_no_curve_is_refused(curve, message):
