@@ -103,11 +103,8 @@ def retime_objects(
         raise InterpolatorError(f"expected 2 frames or more, in the clip and of it; got {len(old)} and {count}")
     opened = open_masks(masks, old.size)
     starts = old.starts if num_frames is None and fps is None else None
-    times = torch.linspace(0, 1, count, dtype=torch.float64)
-    if starts is not None:
-        times = torch.tensor(starts[:-1], dtype=torch.float64) / starts[-2]
-    shares = layer_positions(curves, background, times, len(opened)).numpy()
-    positions = _frames_at(shares, old).tolist()
+    shares = layer_positions(curves, background, times_of(count, starts), len(opened)).numpy()
+    positions = frames_at(shares, len(old), old.starts).tolist()
     draw = open_interpolator(interpolator, device)
     seen = [load_image(frame) for frame in old]
     propagated, losses = follow_things(old, opened, progress=progress)
@@ -129,13 +126,20 @@ def retime_objects(
     return Clip(frames, rate, edit_record(sources, draw, settings), starts=starts, plays=old.plays)
 
 
-def _frames_at(shares: NDArray[np.float32], clip: Clip) -> NDArray[np.float64]:
-    """Positions in frames at shares in [0, 1] of the time from the first frame to the last."""
-    last = len(clip) - 1
-    if clip.starts is None:
+def times_of(count: int, starts: Sequence[float] | None) -> Tensor:
+    """(count,) when each frame is shown, as a share of the time from the first to the last; starts: `Clip.starts`."""
+    if starts is None:
+        return torch.linspace(0, 1, count, dtype=torch.float64)
+    return torch.tensor(starts[:-1], dtype=torch.float64) / starts[-2]
+
+
+def frames_at(shares: NDArray[np.float32], count: int, starts: Sequence[float] | None) -> NDArray[np.float64]:
+    """Positions in `count` frames at shares in [0, 1] of the time from the first frame to the last."""
+    last = count - 1
+    if starts is None:
         positions = shares.astype(np.float64) * last
     else:
-        positions = np.interp(shares * clip.starts[last], clip.starts[:-1], np.arange(last + 1))
+        positions = np.interp(shares * starts[last], starts[:-1], np.arange(last + 1))
     whole = np.rint(positions)
     return np.where(np.abs(positions - whole) < _WHOLE, whole, positions)
 

@@ -8,10 +8,10 @@ from collections.abc import Sequence
 from functools import partial
 
 import numpy as np
-import torch
 from PIL import Image
 
 from gen_inbetween.interpolation.editing.index_maps import layer_positions
+from gen_inbetween.interpolation.editing.retime_objects import frames_at, times_of
 from gen_inbetween.interpolation.faults.doubt import FilmQuality
 from gen_inbetween.interpolation.film_page.moments import STRIP, Moment, Pictures, data_uri, shown_pairs
 from gen_inbetween.interpolation.film_page.page import write_film_page
@@ -33,7 +33,7 @@ def note_edit(edited: Clip, source: Clip | Sequence[Image.Image], name: str) -> 
         source, for the notice.
     """
     frames, notes = [load_image(frame) for frame in source], Notes()
-    shown = np.unique(_positions(edited, len(frames)))
+    shown = np.unique(_positions(edited, source))
     timed = (TimedFrame(np.asarray(frame), float(number)) for number, frame in enumerate(frames))
     seconds = _starts(edited, source)
     for _ in noted_pairs(timed, notes, partial(draws_at, shown), seconds=lambda number: seconds[int(number)]):
@@ -53,7 +53,7 @@ def write_edit_page(
 ) -> None:
     """The page of an edited clip whose pairs were noted; see `page.write_film_page`."""
     frames, starts = [load_image(frame) for frame in source], _starts(edited, source)
-    ground = _positions(edited, len(frames))[:, -1]
+    ground = _positions(edited, source)[:, -1]
     places = edited.starts or [number / edited.fps for number in range(len(edited))]
     moments = []
     for pair in shown_pairs(quality):
@@ -66,14 +66,12 @@ def write_edit_page(
     write_film_page(report, edited.manifest, Pictures(moments, strip), collected_notices(), names)
 
 
-def _positions(edited: Clip, count: int) -> Array:
+def _positions(edited: Clip, source: Clip | Sequence[Image.Image]) -> Array:
     """(N, M + 1) where each thing and, last, the background is in each new frame, in frames of the source."""
     settings = edited.manifest["settings"]
     curves = [PathCurve(**curve) for curve in (*settings["curves"], settings["background"])]
-    times = torch.linspace(0, 1, len(edited), dtype=torch.float64)
-    positions = layer_positions(curves[:-1], curves[-1], times, len(curves) - 1).numpy() * (count - 1)
-    whole = np.rint(positions)
-    return np.where(np.abs(positions - whole) < 1e-3, whole, positions)
+    shares = layer_positions(curves[:-1], curves[-1], times_of(len(edited), edited.starts), len(curves) - 1).numpy()
+    return frames_at(shares, len(source), source.starts if isinstance(source, Clip) else None)
 
 
 def _starts(edited: Clip, source: Clip | Sequence[Image.Image]) -> list[float]:
