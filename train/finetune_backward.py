@@ -156,8 +156,9 @@ def take_step(run: Run, accelerator: Accelerator, unet: Any, state: TrainingStat
         state.ema.step(state.learning)
     mean = accelerator.reduce(torch.stack(losses).mean(), "mean").item()
     if not math.isfinite(mean):
-        raise RuntimeError(
-            f"the loss is {mean}: try mixed_precision=bf16 or a smaller optimizer.lr, and --resume latest"
+        raise ValueError(
+            f"the loss is {mean} at step {schedule.last_epoch - 1}: start anew, in another output, with "
+            "mixed_precision=bf16 or a smaller optimizer.lr"
         )
     accelerator.log({"loss": mean, "lr": schedule.get_last_lr()[0]}, step=schedule.last_epoch)
     return mean

@@ -268,6 +268,19 @@ def test_bad_input_is_one_line(
     assert exit.value.code == 2 and message in said and said.startswith("error: ")
 
 
+def test_a_loss_that_is_no_number_ends_the_run_in_a_line(run, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
+    run("out", "steps=2")
+    monkeypatch.setattr(
+        recipe, "batch_loss", lambda unet, *_, **__: sum(p.sum() for p in unet.parameters()) * torch.nan
+    )
+    with pytest.raises(SystemExit) as exit:
+        run("out", resume="latest")
+    said = capsys.readouterr().err.splitlines()[-1]
+    assert exit.value.code == 2 and said.startswith("error: the loss is nan at step 2: start anew")
+    monkeypatch.undo()
+    assert [step for step, _ in checkpoints(run("out", resume="latest"))] == [2, 4]  # nothing of it was kept
+
+
 def test_eight_bit_says_what_to_install(run, capsys, monkeypatch: pytest.MonkeyPatch) -> None:
     monkeypatch.setitem(sys.modules, "bitsandbytes", None)
     with pytest.raises(SystemExit):
