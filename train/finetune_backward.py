@@ -34,6 +34,7 @@ from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import to_mapping
 from gen_inbetween.runtime.cost import measure_cost
+from gen_inbetween.runtime.hashing import json_sha256
 from gen_inbetween.runtime.hub import MOTION_FILE
 from gen_inbetween.runtime.outputs import check_output
 from gen_inbetween.runtime.processes import raise_on_signals
@@ -85,7 +86,7 @@ def train(run: Run, resume: str | None) -> None:
     base = base_record(run.model)
 
     # Build.
-    unet, state = build(run, accelerator, pipe.unet, settings, base)
+    unet, state = build(run, accelerator, pipe.unet, settings, base, json_sha256(clips.identity()))
     start = 0 if earlier is None else state.restore(earlier)
     if start >= run.steps:
         accelerator.end_training()
@@ -119,7 +120,7 @@ def train(run: Run, resume: str | None) -> None:
 
 
 def build(
-    run: Run, accelerator: Accelerator, bare: Any, settings: dict[str, Any], base: dict[str, str]
+    run: Run, accelerator: Accelerator, bare: Any, settings: dict[str, Any], base: dict[str, str], clips: str
 ) -> tuple[Any, TrainingState]:
     """The UNet as accelerate wraps it, with a zero (or given) update, and what a checkpoint of the run holds."""
     learning = install_update(bare, run.update, run.seed)
@@ -131,7 +132,7 @@ def build(
     parts = {"optimizer": optimizer, "schedule": schedule}
     parts |= {} if accelerator.scaler is None else {"scaler": accelerator.scaler}
     ema = EMAModel(learning, decay=run.ema) if run.ema else None
-    return unet, TrainingState(bare, parts, ema, settings, base)
+    return unet, TrainingState(bare, parts, ema, settings, base, clips)
 
 
 def take_step(run: Run, accelerator: Accelerator, unet: Any, state: TrainingState, batches: Batches) -> float:

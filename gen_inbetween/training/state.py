@@ -44,6 +44,7 @@ class TrainingState:
     ema: EMAModel | None  # of `learning`, the exponential moving average that is validated and saved
     settings: Mapping[str, Any]  # the settings that decide the weights
     base: Mapping[str, str]  # the model the update belongs to, by name and hash
+    clips: str = ""  # hash of what tells the clips from others: their number decides the order of samples
 
     @property
     def learning(self) -> list[nn.Parameter]:
@@ -69,6 +70,7 @@ class TrainingState:
             "step": step,
             "settings": dict(self.settings),
             "base": dict(self.base),
+            "clips": self.clips,
             "update": {name: value.cpu() for name, value in motion_state_dict(self.unet).items()},
             "ema": None if self.ema is None else self.ema.state_dict(),
             "parts": {name: part.state_dict() for name, part in self.parts.items()},
@@ -76,9 +78,14 @@ class TrainingState:
         return write_checkpoint(folder, state, keep=keep)
 
     def restore(self, state: Mapping[str, Any]) -> int:
-        """Put in what `read_checkpoint` returned; gives the steps done. ResumeError: it is of another base model."""
+        """Put in what `read_checkpoint` returned; gives the steps done. ResumeError: of another base model or clips."""
         if state["base"] != self.base:
             raise ResumeError(f"the checkpoint was trained on {state['base']}, this model is {self.base}")
+        if state.get("clips", self.clips) != self.clips:  # checkpoints of earlier versions do not say
+            raise ResumeError(
+                "the checkpoint was trained on other clips than data gives now (files were added, removed or "
+                "changed, or are drawn by another version): put them back, or start anew"
+            )
         fill(self.unet, state["update"])
         for name, part in self.parts.items():
             part.load_state_dict(state["parts"][name])

@@ -327,6 +327,27 @@ def test_resuming_on_other_weights_is_refused(run, capsys, tiny_pipe, tmp_path: 
     assert "trained on" in capsys.readouterr().err
 
 
+def test_resuming_on_other_clips_is_refused(run, capsys, tmp_path: Path) -> None:
+    films = tmp_path / "films"
+
+    def film(name: str) -> None:
+        (films / name).mkdir(parents=True)
+        for number in range(6):
+            Image.new("RGB", (16, 16), (40 * number, 0, 0)).save(films / name / f"{number}.png")
+
+    data = (f"data={{folder: {films}, stride: 1, skip_scene_cuts: false}}",)
+    film("b")
+    folder = run("out", *data, "steps=1")
+    film("a")
+    with pytest.raises(SystemExit):
+        run("out", *data, "steps=2", resume="latest")
+    assert "trained on other clips" in capsys.readouterr().err
+    checkpoint = folder / "checkpoint_0000001.pt"
+    state = torch.load(checkpoint, weights_only=True)
+    torch.save({key: value for key, value in state.items() if key != "clips"}, checkpoint)
+    run("out", *data, "steps=2", resume="latest")  # an earlier version's
+
+
 def test_latest_of_nothing_is_a_start_and_of_the_end_is_the_end(run, capsys) -> None:
     folder = run("out", "steps=2", resume="latest")
     before = update_of(folder)
