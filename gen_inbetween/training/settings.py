@@ -52,7 +52,7 @@ class Source:
     hop: Count | None = None  # frames of a video from one clip to the next; None: clips do not overlap
     fit: Literal["crop", "pad", "stretch"] = "crop"
     skip_scene_cuts: bool = True
-    cache: Path | None = None  # latents and embeddings are kept here (made if absent); None: encoded at every step
+    cache: Path | None = None  # of `data`: latents and embeddings are kept here (made if absent); None: not kept
 
 
 @dataclass(frozen=True)
@@ -61,7 +61,7 @@ class Update:
 
     kind: Literal["full", "lora"] = "full"
     rank: Count = 16  # of LoRA
-    alpha: Positive | None = None  # of LoRA; None: the rank
+    alpha: Positive | None = None  # of LoRA; None: that of `start`, else the rank
     rotate: bool = True  # attend through forward motion's map, rotated; false: the paper's ablation
     projections: Literal["vo", "qkvo"] = "vo"  # qkvo: to_q and to_k too, only without rotation
     start: Path | None = None  # a backward motion to go on from; None: zero, which is SVD itself
@@ -145,9 +145,11 @@ RESUMABLE_FIELDS = (
 
 
 def check_source(source: Source, key: str) -> Source:
-    """The same source, if it has exactly one origin; ConfigError names the key otherwise."""
+    """The same source, if it has exactly one origin and a cache only as `data`; ConfigError names the key otherwise."""
     if (source.folder is None) == (source.synthetic is None):
         raise ConfigError(f"expected either {key}.folder or {key}.synthetic, got {'both' if source.folder else 'none'}")
+    if source.cache is not None and key != "data":
+        raise ConfigError(f"{key}.cache: held-out clips are encoded once, when the run starts; leave it away")
     return source
 
 

@@ -116,6 +116,8 @@ def install_update(unet: nn.Module, update: Update, seed: int) -> list[nn.Parame
         kind, rank = ("lora", info.rank) if info.rank else ("full", update.rank)
         loaded: dict[str, Any] = {"kind": kind, "rank": rank, "rotate": info.rotate}
         loaded["projections"] = tuned_projections(motion_state_dict(unet))
+        if info.rank and update.alpha is not None:
+            loaded["alpha"] = info.alpha
         differing = [f"update.{key}={value}" for key, value in loaded.items() if value != getattr(update, key)]
         if differing:
             raise MotionError(f"{update.start} is a {info}: to go on from it set {', '.join(differing)}")

@@ -197,6 +197,9 @@ def test_held_out_losses_have_fixed_noise(tiny_pipe) -> None:
     first, second = (held_out_losses(pipe.unet, [clip], levels, **told) for _ in range(2))
     assert first == second and len(first) == len(levels) + 1
     assert levels[2] == pytest.approx(2.01, abs=0.01)
+    alike = held_out_losses(pipe.unet, [clip], noise_levels(0.7, 1e-4), **told)
+    (loss,) = (value for name, value in alike.items() if name != "mean")
+    assert 0.5 * loss < alike["mean"] < 2 * loss
 
 
 def test_weight_decay_pulls_towards_svd() -> None:
@@ -256,6 +259,11 @@ def test_seeds_and_purposes_do_not_meet() -> None:
         (["update.start=nowhere"], None, "no motion file"),
         (["update.projections=qkvo"], None, "set rotate=false, or keep projections=vo"),
         ([], "checkpoint_0000007.pt", "no checkpoint at"),
+        (
+            ["validation={data: {synthetic: {first_seed: 9, count: 1}, cache: held_out}}"],
+            None,
+            "validation.data.cache: held-out clips are encoded once",
+        ),
     ],
 )
 def test_bad_input_is_one_line(
@@ -301,6 +309,14 @@ def test_resuming_is_refused_where_it_would_lie(run, capsys, tiny_pipe, tmp_path
         (["update.kind=lora"], "latest", "update.kind"),
         (["update.rotate=false"], "latest", "update.rotate was True, is now False"),
         ([f"model={tmp_path / 'other'}"], "latest", "model was"),
+        (
+            [
+                f"update={{kind: lora, rank: 4, alpha: 16, start: {tmp_path / 'lora.safetensors'}}}",
+                f"output={tmp_path / 'b'}",
+            ],
+            None,
+            "set update.alpha=8",
+        ),
         ([f"update.start={tmp_path / 'lora.safetensors'}", f"output={tmp_path / 'b'}"], None, "set update.kind=lora"),
         (
             [f"update.start={tmp_path / 'own.safetensors'}", f"output={tmp_path / 'b'}"],
