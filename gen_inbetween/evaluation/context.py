@@ -85,6 +85,8 @@ def open_context(run: EvalRun) -> EvalContext:
     pairs = pair_list.pairs[run.skip :][: run.limit]
     if not pairs:
         raise EvaluationError(f"skip={run.skip}: {run.pairs} has {len(pair_list.pairs)} pairs, so none is left")
+    if twice := sorted({seed for seed in run.seeds if run.seeds.count(seed) > 1}):
+        raise EvaluationError(f"seeds: {twice[0]} stands there twice, and its clips would count twice: name it once")
     processes = launched_processes()
     place = default_device() if processes is None else processes.device
     device = place.type if place.type == "cpu" else str(place)  # accelerate numbers processors, too: "cpu:1"

@@ -210,7 +210,7 @@ def open_interpolate(
     if foreign:
         raise EvaluationError(f"method {entry['method']} takes {' and '.join(OPTIONS)} here, got {foreign!r}")
     name = entry.get("interpolator") or DEFAULT
-    interpolate, weights = open_interpolation(name, device, entry.get("iters") or 1)
+    interpolate, weights = open_interpolation(name, device, 1 if entry.get("iters") is None else entry["iters"])
     decided_by = {**entry, "method": INTERPOLATE, "interpolator": name, "size": size, **weights}
     return Baseline(label, decided_by, output, interpolate)
 
@@ -231,6 +231,8 @@ def open_interpolation(
 def open_folder(label: str, entry: Mapping[str, Any], size: tuple[int, int]) -> FolderMethod:
     """{folder: PATH}; its clips are looked at one by one, later. EvaluationError: no such folder."""
     check_alone(entry, "folder")
+    if not isinstance(entry["folder"], str | os.PathLike):
+        raise EvaluationError(f"expected the path of a folder, got {entry['folder']!r}")
     folder = Path(os.path.expanduser(entry["folder"])).resolve()
     if not folder.is_dir():
         raise EvaluationError(f"no such folder: {folder}")

@@ -28,7 +28,7 @@ from gen_inbetween.generation.resolve import check_fields, resolve_run
 from gen_inbetween.generation.sample import sample
 from gen_inbetween.generation.settings import INTERPOLATION_ONLY, Settings
 from gen_inbetween.generation.timeline.timeline import Timeline
-from gen_inbetween.interpolation.interpolator import FrameInterpolator
+from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
 from gen_inbetween.interpolation.pairs import inbetween_frames
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator
 from gen_inbetween.models.configs import open_configs
@@ -216,7 +216,8 @@ def open_auto(
     method = default_method(spec.motion_file(entry.get("motion", "default")) is not None)
     sampler = open_sampler(label, {**rest, "method": method}, size, output, spec, device, dtype)
     interpolator = load_interpolator(entry.get("interpolator") or DEFAULT, device=device)
-    iters = entry.get("iters") or 1
+    iters = 1 if entry.get("iters") is None else entry["iters"]
+    check_kind(interpolator.info.kind, 0.5, None, iters)
     auto = {"version": interpolator.info.version, "sha256": interpolator.info.sha256, "iters": iters}
     auto |= {"name": interpolator.info.name, "limits": [DISPLACEMENT, DISAGREEMENT]}
     values = {item.name: getattr(sampler, item.name) for item in fields(sampler)}

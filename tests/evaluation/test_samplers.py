@@ -17,6 +17,7 @@ from gen_inbetween.diffusion.motion_files import MissingMotionError
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.evaluation import samplers
 from gen_inbetween.evaluation.clip_store import read_clip
+from gen_inbetween.evaluation.context import open_context
 from gen_inbetween.evaluation.pairs.pair import PairError
 from gen_inbetween.evaluation.pairs.pair_list import read_list, write_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
@@ -53,6 +54,15 @@ def test_auto_as_a_method_asks_the_model_only_where_things_move(tmp_path, tiny_f
 def test_an_interpolator_is_refused_where_nothing_would_read_it(tmp_path, tiny_folder):
     with pytest.raises(EvaluationError, match="interpolator dis: belongs to the methods interpolate and auto"):
         evaluate(run_of(tmp_path, tiny_folder, methods={"a": {"method": "trf", "interpolator": "dis"}}))
+
+
+@pytest.mark.parametrize(
+    ("iters", "said"), [("two", "as a whole number"), (0, "1 or more, got 0"), (2, "no reference")]
+)
+def test_steps_of_an_interpolator_are_checked_before_any_work(tmp_path, tiny_folder, iters, said):
+    methods = {"a": {"method": "auto", "interpolator": "blend", "iters": iters}}
+    with pytest.raises(EvaluationError, match=f"methods.a: .*{said}"):
+        open_context(run_of(tmp_path, tiny_folder, methods=methods))
 
 
 def test_noise_is_the_same_for_every_method_and_another_for_every_pair_and_seed(tmp_path):
