@@ -70,7 +70,9 @@ class Scores:
         """The pairs in three groups of about equal size by how much moves; fewer where many move equally much."""
         borders = np.unique(np.quantile(self.motion, [1 / 3, 2 / 3]))
         groups = np.searchsorted(borders, self.motion, side="left")
-        return [_motion_group(self.motion, groups == number) for number in np.unique(groups)]
+        members = [groups == number for number in np.unique(groups)]
+        ranges = [(float(self.motion[each].min()), float(self.motion[each].max())) for each in members]
+        return [Group(label, each) for label, each in zip(_labels(ranges), members, strict=True)]
 
 
 def _mean_over_seeds(table: Array) -> Array:
@@ -79,9 +81,19 @@ def _mean_over_seeds(table: Array) -> Array:
         return np.asarray(np.nanmean(table, axis=1))
 
 
-def _motion_group(motion: Array, members: NDArray[np.bool_]) -> Group:
-    low, high = (f"{value:.2g}" for value in (motion[members].min(), motion[members].max()))
-    return Group(low if low == high else f"{low} to {high}", members)
+def _labels(ranges: Sequence[tuple[float, float]]) -> list[str]:
+    """Ranges in words, with two digits, or as many more as tell them apart: they head the columns of a table.
+
+    >>> _labels([(0.5, 1.0), (1.21, 1.21), (1.23, 1.23)])
+    ['0.5 to 1', '1.21', '1.23']
+    """
+    labels: list[str] = []
+    for digits in range(2, 18):
+        ends = [(f"{low:.{digits}g}", f"{high:.{digits}g}") for low, high in ranges]
+        labels = [low if low == high else f"{low} to {high}" for low, high in ends]
+        if len(set(labels)) == len(labels):
+            break
+    return labels
 
 
 def read_scores(*paths: str | os.PathLike[str], methods: Collection[str] | None = None) -> Scores:

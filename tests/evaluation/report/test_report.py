@@ -177,6 +177,15 @@ def test_the_best_seed_of_a_pair(text: str):
     assert "bounce" not in " ".join(table["gi"]), "it needs no truth, so there is no best"
 
 
+def test_groups_of_nearly_equal_motion_are_told_apart(run: EvalRun):
+    """A table has a column for each label: two groups of one name would be one column."""
+    motion = np.array([1.202, 1.204, 1.206, 1.212, 1.214, 1.216, 1.222, 1.224, 1.226, 1.23, 1.23, 1.23])
+    scores = replace(read_scores(run.output / "results.jsonl"), motion=motion)
+    assert [group.label for group in scores.by_motion()] == ["1.2 to 1.21", "1.21 to 1.22", "1.23"]
+    even = replace(scores, motion=np.full(PAIRS, 1.2)).by_motion()
+    assert [(group.label, group.members.sum()) for group in even] == [("1.2", PAIRS)]
+
+
 def test_by_gap_by_motion_and_cost(text: str, run: EvalRun):
     assert list(cells(text, "### By gap", "`trajectory_error`")["gi"])[1:] == ["gap 5 (pairs: 6)", "gap 7 (pairs: 6)"]
     motion = cells(text, "### By amount of motion", "`trajectory_error`")["gi"]
