@@ -19,7 +19,7 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
-from gen_inbetween.data.clips import find_videos
+from gen_inbetween.data.clips import DataError, find_videos
 from gen_inbetween.data.textures import photographs
 from gen_inbetween.interpolation.carried_interpolator import write_refinement
 from gen_inbetween.interpolation.carried_motion import carried_to, pair_motion
@@ -82,6 +82,8 @@ def all_films(paths: Sequence[Path], count: int, seed: int) -> Crops:
     for path in paths:
         parts.append(film_crops(path, count, FILM, dis_flow, seed))
         print(f"{path.name}: {len(parts[-1].frames)} crops", flush=True)
+    if not any(len(part.frames) for part in parts):
+        raise DataError(f"expected films in which something moves, found none among {len(paths)}")
     return joined(parts)
 
 

@@ -13,6 +13,7 @@ from PIL import Image
 from safetensors.torch import load_file
 from scipy.ndimage import gaussian_filter
 
+from gen_inbetween.data.clips import DataError
 from gen_inbetween.interpolation import InterpolatorError, load_interpolator
 from gen_inbetween.interpolation.dis_flow import dis_flow
 from gen_inbetween.interpolation.networks.motion_refinement import Refinement
@@ -47,6 +48,18 @@ def test_crops_are_triplets_of_one_place_with_their_flow(film: Path) -> None:
     again = film_crops(film, 6, 192, dis_flow, seed=0)
     assert all(np.array_equal(one, other) for one, other in zip(crops, again, strict=True))
     assert not np.array_equal(film_crops(film, 6, 192, dis_flow, seed=1).frames, crops.frames)
+
+
+def test_a_film_that_stands_still_gives_no_crops(film: Path, tmp_path: Path) -> None:
+    still = tmp_path / "still"
+    still.mkdir()
+    for number in range(4):
+        Image.new("RGB", (200, 200), (9, 9, 9)).save(still / f"{number}.png")
+    none = film_crops(still, 2, 192, dis_flow, seed=0)
+    assert [len(part) for part in none] == [0, 0, 0]
+    assert len(train_refinement.all_films([still, film], 2, 0).frames) == 2
+    with pytest.raises(DataError, match="in which something moves"):
+        train_refinement.all_films([still], 2, 0)
 
 
 def test_batches_turn_flows_with_the_frames(film: Path) -> None:

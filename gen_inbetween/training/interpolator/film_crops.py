@@ -41,18 +41,19 @@ def film_crops(path: Path, count: int, size: int, flow: Flow, seed: int) -> Crop
     """Up to `count` crops of one film; fewer where too little moves. VideoError: the film cannot be read."""
     film = read_frames(path, stop=FRAMES).frames
     triplets = list(_drawn(film, count, size, np.random.default_rng([seed, *path.name.encode()])))
-    frames = np.stack([triplet for triplet, _ in triplets]).transpose(0, 1, 4, 2, 3)
+    pictures = np.array([triplet for triplet, _ in triplets], np.uint8).reshape(-1, 3, size, size, 3)
+    frames = pictures.transpose(0, 1, 4, 2, 3)
     times = np.array([time for _, time in triplets], np.float16).reshape(-1, 1, 1, 1)
     return with_flows(frames, times, flow)
 
 
 def with_flows(frames: NDArray[np.uint8], times: NDArray[np.float16], flow: Flow) -> Crops:
     """Crops of triplets (N, 3, 3, S, S) with `flow` both ways between their outer frames."""
-    flows = []
-    for triplet in frames:
+    flows = np.empty((len(frames), 4, *frames.shape[-2:]), np.float16)
+    for number, triplet in enumerate(frames):
         a, b = (torch.from_numpy(triplet[end : end + 1]).float() / 255 for end in (0, 2))
-        flows.append(torch.cat((flow(a, b), flow(b, a)), 1)[0].half().numpy())
-    return Crops(np.ascontiguousarray(frames), np.stack(flows), times)
+        flows[number] = torch.cat((flow(a, b), flow(b, a)), 1)[0].half().numpy()
+    return Crops(np.ascontiguousarray(frames), flows, times)
 
 
 def joined(parts: Sequence[Crops]) -> Crops:
