@@ -128,7 +128,7 @@ def train(options: argparse.Namespace, films: Crops, drawn: Crops) -> None:
             for mean, now in zip(average.parameters(), network.parameters(), strict=True):
                 mean.lerp_(now, 1 - weight)
         losses.append(float(loss.detach()))
-        if (step + 1) % options.every == 0:
+        if (step + 1) % options.every == 0 or step + 1 == options.steps:
             save(options.output, network, average, optimizer, step + 1)
             seconds = (time.process_time() - started) / len(losses)
             line = {

@@ -95,6 +95,8 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(film: Path, tmp_path: Path, mo
     assert "4 steps" in opened.info.version and opened.info.kind == "index" and opened.info.parameters > 4e5
     a, b = torch.rand(2, 1, 3, 40, 50, generator=torch.Generator().manual_seed(0)).unbind()
     assert opened(a, b, 0.5).shape == a.shape
+    run("parts", 5, 2)  # the last steps, too, are kept
+    assert "5 steps" in load_interpolator(tmp_path / "parts" / "refinement.safetensors").info.version
     with pytest.raises(InterpolatorError, match="is of kind index"):
         load_interpolator(tmp_path / "whole" / "refinement.safetensors", "time")
 
