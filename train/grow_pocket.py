@@ -279,11 +279,11 @@ def train(trainer: Trainer) -> None:
             pace = (time.monotonic() - started) / 10
             started = time.monotonic()
             print(f"step {trainer.done}: loss {np.mean(recent):.4f}, {pace:.2f} s a step", flush=True)
-        if trainer.done % run.checkpoint_every == 0 or trainer.done == run.steps:
-            trainer.save()
         if trainer.done % run.sheet_every == 0 or trainer.done == run.steps:
             trainer.tell()
             trainer.look()
+        if trainer.done % run.checkpoint_every == 0 or trainer.done == run.steps:
+            trainer.save()  # last: who goes on from it has all of the above
 
 
 if __name__ == "__main__":

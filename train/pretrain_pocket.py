@@ -155,13 +155,13 @@ def train(
         losses = [*losses[-199:], loss.item()]
         bar.set_postfix(loss=f"{np.mean(losses):.4f}")
         done = step + 1
-        if done % run.checkpoint_every == 0 or done == recipe.steps:
+        if done % run.sheet_every == 0 or done == recipe.steps:
+            look(averaged.module, f"{run.stage}_{done:06d}")
+        if done % run.checkpoint_every == 0 or done == recipe.steps:  # last: who goes on from it has all of the above
             state = {"step": done, **{name: part.state_dict() for name, part in parts.items()}}
             with replaced(checkpoint) as temporary:
                 torch.save(state, temporary)
             tqdm.write(f"{run.stage} step {done}: loss {np.mean(losses):.5f}")
-        if done % run.sheet_every == 0 or done == recipe.steps:
-            look(averaged.module, f"{run.stage}_{done:06d}")
     return averaged.module
 
 

@@ -9,7 +9,7 @@ import pytest
 import torch
 from clip_banks import Bank, open_banks
 from diffusers import UNetSpatioTemporalConditionModel
-from grow_pocket import LEVELS, Run, Trainer, held_out_losses, steady_loss
+from grow_pocket import LEVELS, Run, Trainer, held_out_losses, steady_loss, train
 from muon import Muon, orthogonalised
 from widening import shares, widen_top
 
@@ -103,6 +103,23 @@ def test_a_cut_run_ends_with_the_weights_of_one_that_was_not(run: Run) -> None:
     for mine, theirs in zip(straight.averaged.parameters(), resumed.averaged.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     assert straight.record == resumed.record
+
+
+def test_a_run_that_is_killed_while_it_writes_its_pipeline_writes_it_when_it_goes_on(
+    run: Run, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    looks: list[int] = []
+
+    def killed(trainer: Trainer) -> None:
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(Trainer, "tell", lambda trainer: None)
+    monkeypatch.setattr(Trainer, "look", killed)
+    with pytest.raises(KeyboardInterrupt):
+        train(Trainer(replace(run, steps=1)))
+    monkeypatch.setattr(Trainer, "look", lambda trainer: looks.append(trainer.done))
+    train(Trainer(replace(run, steps=1)))
+    assert looks == [1]
 
 
 def test_a_rate_warms_up_stays_and_falls_to_nothing(run: Run) -> None:

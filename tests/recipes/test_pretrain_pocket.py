@@ -30,8 +30,8 @@ def run(small: list[str]) -> recipe.Run:
     return load(recipe.Run, CONFIGS / "pocket_vae.yaml", [*small, phase, "optimiser.steps=6"])
 
 
-def fit_line(run: recipe.Run, die_at: int | None = None) -> tuple[nn.Module, list[str]]:
-    """A linear model through the shared loop; `die_at` stands for a kill in that step."""
+def fit_line(run: recipe.Run, die_at: int | None = None, die_looking: bool = False) -> tuple[nn.Module, list[str]]:
+    """A linear model through the shared loop; `die_at` stands for a kill in that step, or while the model is shown."""
     torch.manual_seed(0)
     model = nn.ModuleDict({"line": nn.Linear(3, 1)})
     steps, looks = [], []
@@ -43,7 +43,12 @@ def fit_line(run: recipe.Run, die_at: int | None = None) -> tuple[nn.Module, lis
         x = torch.randn(8, 3, generator=generator)
         return (model["line"](x) - x.sum(1, keepdim=True)).square().mean()
 
-    return recipe.train(run, model, loss_of, lambda model, name: looks.append(name)), looks
+    def look(model: nn.Module, name: str) -> None:
+        if die_looking:
+            raise KeyboardInterrupt
+        looks.append(name)
+
+    return recipe.train(run, model, loss_of, look), looks
 
 
 def test_a_killed_run_ends_like_one_that_was_not(run: recipe.Run, tmp_path: Path) -> None:
@@ -56,6 +61,12 @@ def test_a_killed_run_ends_like_one_that_was_not(run: recipe.Run, tmp_path: Path
         assert torch.equal(weight, resumed.state_dict()[name]), name
     assert looks == ["vae_000006"]
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_run_that_is_killed_while_it_writes_its_pipeline_writes_it_when_it_goes_on(run: recipe.Run) -> None:
+    with pytest.raises(KeyboardInterrupt):
+        fit_line(run, die_looking=True)
+    assert fit_line(run)[1] == ["vae_000006"]
 
 
 def test_both_stages_write_a_pipeline(
