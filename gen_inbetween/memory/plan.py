@@ -192,7 +192,7 @@ def plan(
     Args:
         model: a name, folder, hub id, spec, or configurations; no weights are loaded.
         width, height, num_frames: None for the model's own.
-        positions: frame numbers of the keyframes, where there are more than two or it is a `loop`; None: both ends.
+        positions: frame numbers of the keyframes, where there are more than two; None: both ends. A `loop` needs them.
         vram_gb: GB (1e9 bytes) to fit into; None for no limit.
         options: the method's options, which decide the number of passes; None for its own.
 
@@ -204,6 +204,8 @@ def plan(
             check_whole(name, value, 1)
     if vram_gb is not None:
         check_positive("vram_gb", vram_gb)
+    if loop and not positions:
+        raise ValueError("a loop has no ends: expected the positions of its keyframes, [0] for a single one")
     configs = open_configs(model)
     width, height, num_frames = width or configs.width, height or configs.height, num_frames or configs.num_frames
     configs.check_size(width, height)

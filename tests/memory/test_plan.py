@@ -340,3 +340,9 @@ def test_what_was_counted_is_kept_until_the_code_changes(tmp_path: Path, monkeyp
     kept_footprints.forget()
     kept_footprints.footprint("image_encoder", clip, HALF)
     assert len(calls) == 2 and len(list((tmp_path / "gen_inbetween").glob("footprints-*.json"))) == 2
+
+
+def test_a_loop_is_planned_by_its_keyframes() -> None:
+    """Without them it was counted as a clip between two, twice."""
+    with pytest.raises(ValueError, match=r"positions of its keyframes, \[0\] for a single one"):
+        plan("pocket-2", loop=True)
