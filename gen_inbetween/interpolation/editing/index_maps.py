@@ -18,6 +18,7 @@ from torch import Tensor
 from gen_inbetween.interpolation.distance_index import blur_maps
 from gen_inbetween.interpolation.editing.masks import Bool, MaskError, uncovered
 from gen_inbetween.interpolation.retiming.curves import PathCurve, parse_curve
+from gen_inbetween.runtime.checks import check_whole
 
 FEATHER = 9  # pixels: width of the Gaussian over the border of a mask
 
@@ -26,7 +27,7 @@ Curve = str | PathCurve | Sequence[tuple[float, float]]
 
 def feathered_layers(masks: Bool, feather: int = FEATHER) -> Tensor:
     """Weights float32 (M + 1, H, W) of the objects and, last, of the background; 1 in sum at each pixel."""
-    if feather < 1 or feather % 2 == 0:
+    if check_whole("feather", feather) < 1 or feather % 2 == 0:
         raise MaskError(f"expected feather to be an odd number of pixels, 1 for hard borders; got {feather}")
     parts = uncovered(masks)
     rest = np.logical_not(parts.any(0, keepdims=True))
@@ -41,6 +42,8 @@ def layer_positions(curves: Sequence[Curve], background: Curve, times: Tensor, n
     """
     if isinstance(curves, (str, PathCurve)):
         raise MaskError("expected a list of curves, one for each mask; got a single one: put it into a list")
+    if not isinstance(curves, Sequence):
+        raise MaskError(f"expected a list of curves, one for each mask; got {curves!r:.100}")
     if len(curves) != num_masks:
         raise MaskError(f"expected one curve for each mask, got {len(curves)} for {num_masks}")
     parsed = [parse_curve(curve) for curve in (*curves, background)]

@@ -43,6 +43,8 @@ def open_masks(masks: Sequence[Mask] | np.ndarray | torch.Tensor, size: tuple[in
     """
     if isinstance(masks, (str, os.PathLike, Image.Image)):
         raise MaskError("expected a list of masks, one for each object; got a single one: put it into a list")
+    if not isinstance(masks, (Sequence, np.ndarray, torch.Tensor)):
+        raise MaskError(f"expected a list of masks, one for each object; got {masks!r:.100}")
     opened = [_open(mask, f"mask {number}", size) for number, mask in enumerate(masks, 1)]
     return np.stack(opened) if opened else np.zeros((0, size[1], size[0]), bool)
 

@@ -28,6 +28,7 @@ from gen_inbetween.media.image import Frame, open_images
 from gen_inbetween.media.times.pauses import find_holds
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.checks import check_switch
 from gen_inbetween.runtime.hashing import image_sha256
 
 log = logging.getLogger("gen_inbetween")
@@ -81,6 +82,8 @@ def retime(
         CurveError: no such curve.
         FrameError, VideoError: a frame, or the video, cannot be opened.
     """
+    for name, value in (("loop", loop), ("cuts", cuts), ("passthrough", passthrough)):
+        check_switch(name, value)
     if isinstance(fps, str):
         fps = float(exact_rate(fps))
     if isinstance(clip, str | os.PathLike):

@@ -130,8 +130,8 @@ def _check_count(num_frames: int, least: int = 2) -> int:
 def _check_times(times: Sequence[float] | Array, span: float) -> Array:
     try:
         positions = np.asarray(times, np.float64)
-    except (TypeError, ValueError) as error:
-        raise InterpolatorError(f"expected times as a list of numbers, got {times!r}") from error
+    except (TypeError, ValueError, OverflowError) as error:
+        raise InterpolatorError(f"expected times as a list of numbers, got {times!r:.100}") from error
     if positions.ndim != 1 or not len(positions):
         raise InterpolatorError(f"expected times as a list of numbers, got shape {positions.shape}")
     if not ((positions >= 0) & (positions <= span)).all():

@@ -185,6 +185,12 @@ def test_curves_and_counts_that_cannot_be():
         edit_motion(*pair, [square(8, 8)], "linear", interpolator="dis")  # type: ignore[arg-type]
     with pytest.raises(MaskError, match="list of masks"):
         edit_motion(*pair, "mask.png", ["linear"], interpolator="dis")  # type: ignore[arg-type]
+    for masks, curves, message in ((None, ["linear"], "list of masks.*None"), ([], None, "list of curves.*None")):
+        with pytest.raises(MaskError, match=message):
+            edit_motion(*pair, masks, curves, interpolator="dis")  # type: ignore[arg-type]
+    for feather in (None, "9", 9.5, True):
+        with pytest.raises(ValueError, match="feather as a whole number"):
+            edit_motion(*pair, [square(8, 8)], ["linear"], feather=feather, interpolator="dis")  # type: ignore[arg-type]
     with pytest.raises(CurveError, match="ease-in"):
         edit_motion(*pair, [square(8, 8)], ["easein"], interpolator="dis")
     with pytest.raises(MaskError, match="feather"):

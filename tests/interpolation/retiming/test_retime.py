@@ -228,6 +228,7 @@ def test_progress_is_shown_unless_told_otherwise(capsys):
         ({"phase": -0.1}, "phase from 0"),
         ({"times": []}, "list of numbers, got shape"),
         ({"times": [[0.0]]}, "list of numbers, got shape"),
+        ({"times": [0, 10**400]}, "list of numbers, got"),
         ({"times": [0, 2.01]}, r"from 0 to 2; got 0 to 2.01"),
         ({"times": [-0.1]}, "from 0 to 2"),
         ({"times": [3.1], "loop": True}, "from 0 to 3"),
@@ -242,6 +243,12 @@ def test_progress_is_shown_unless_told_otherwise(capsys):
 def test_wrong_arguments_are_refused(options, message):
     with pytest.raises((InterpolatorError, CurveError), match=message):
         retime(ramp(3), **{**BLEND, **options})
+
+
+@pytest.mark.parametrize("name", ["loop", "cuts", "passthrough"])
+def test_a_word_is_no_switch(name):
+    with pytest.raises(ValueError, match=f"expected {name} as True or False, got 'no'"):
+        retime(ramp(3), **BLEND, **{name: "no"})  # which Python takes for true
 
 
 def test_frames_that_cannot_be_retimed_are_refused():
