@@ -22,6 +22,7 @@ from gen_inbetween.evaluation.metrics.clip_metric import ClipMetric, Sample
 from gen_inbetween.interpolation.interpolator import FrameInterpolator
 from gen_inbetween.media.video import stream_frames
 from gen_inbetween.runtime.files import write_json
+from gen_inbetween.runtime.hashing import frames_sha256
 
 LENGTH = 9
 LONGEST = 1500  # frames of a film that are looked at
@@ -88,7 +89,8 @@ class WindowScores:
     """Scores of interpolators, kept in a JSON file for each, so that an interrupted run goes on where it stopped.
 
     folder: of the files; step: every how many-th frame is asked for, as in `asked_frames`. What was measured with
-    other weights or another version under the same name is measured anew.
+    other weights or another version under the same name is measured anew. A window is known by its frames: which ones
+    lie in a film depends on how many are asked for, and films of two folders may have one name.
     """
 
     def __init__(self, folder: Path, step: int = 1, gaps: Sequence[int] = GAPS) -> None:
@@ -103,15 +105,17 @@ class WindowScores:
         known = json.loads(file.read_text(encoding="utf-8")) if file.is_file() else {"info": {}, "values": {}}
         same = all(known["info"].get(key) == value for key, value in info.items())
         values: dict[str, dict[str, float]] = known["values"] if same else {}
-        for window in windows:
-            keys = {gap: f"{window.name}/{gap}" for gap in self.gaps}
+        keys_of = [
+            {gap: f"{window.name}/{frames_sha256(window.frames)[:16]}/{gap}" for gap in self.gaps} for window in windows
+        ]
+        for window, keys in zip(windows, keys_of, strict=True):
             if all(key in values for key in keys.values()):
                 continue
             for gap, key in keys.items():
                 values[key] = self.score_window(asked_frames(window, gap, self.step), interpolator)
             write_json(file, {"info": info, "values": values})
         return {
-            measure: {gap: [values[f"{window.name}/{gap}"][measure] for window in windows] for gap in self.gaps}
+            measure: {gap: [values[keys[gap]][measure] for keys in keys_of] for gap in self.gaps}
             for measure in MEASURES
         }
 

@@ -67,3 +67,13 @@ def test_scores_are_kept_until_the_interpolator_changes(tmp_path: Path, monkeypa
     WindowScores(tmp_path).score(windows, "blend", load_interpolator("nearest"))  # another, under the same name
     assert len(measured) == 6
     assert json.loads((tmp_path / "blend.json").read_text())["info"]["name"] == "nearest"
+
+
+def test_other_frames_under_the_same_name_are_measured(tmp_path: Path) -> None:
+    """Of a film from which more windows are taken, or of another film of that name."""
+    noise = np.random.default_rng(0).integers(0, 256, (2, 9, 32, 32, 3)).astype(np.uint8)
+    one, other = (Moment("film-0", frames) for frames in noise)
+    blend = load_interpolator("blend")
+    WindowScores(tmp_path / "kept").score([one], "blend", blend)
+    kept = WindowScores(tmp_path / "kept").score([other], "blend", blend)
+    assert kept == WindowScores(tmp_path / "fresh").score([other], "blend", blend)
