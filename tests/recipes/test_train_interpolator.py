@@ -371,6 +371,7 @@ def test_a_header_that_does_not_fit_is_refused(tmp_path: Path, record: dict, mes
         (["phases=[{start: 1, batch: 2, size: 32}]"], "start at step 0"),
         (["phases=[{start: 0, batch: 2, size: 32, small: [2]}]"], "only tiny-di"),
         ([NETWORKS["tiny-di"], "phases=[{start: 0, batch: 2, size: 32, small: [3]}]"], "powers of two"),
+        (["phases=[{start: 0, batch: 2, size: 32, small: []}]"], "at least 1 item"),
         (["steps=0"], "steps"),
         (["network.widths=[8, 8]"], "ifnet has 3 widths"),
         (["network.matching_width=8"], "ifnet has no matching_width"),

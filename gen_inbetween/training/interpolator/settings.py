@@ -42,7 +42,9 @@ class Phase:
     start: Whole
     batch: Count
     size: Side
-    small: tuple[Count, ...] = (1,)  # tiny-di: frames are matched at 1 / small of their size; taken in turn
+    small: Annotated[tuple[Count, ...], Field(min_length=1)] = (
+        1,  # tiny-di: frames are matched at 1 / small of their size; taken in turn
+    )
 
 
 @dataclass(frozen=True)
