@@ -18,7 +18,7 @@ from gen_inbetween.evaluation.report.metric_info import MetricInfo
 from gen_inbetween.evaluation.report.plots import styles
 from gen_inbetween.evaluation.report.scores import Scores
 from gen_inbetween.evaluation.report.statistics import bootstrap_interval
-from gen_inbetween.evaluation.report.tables import plain, table
+from gen_inbetween.evaluation.report.tables import figure, plain, table
 
 # How what is on no frontier is drawn.
 OTHER = {"color": "#b5b5b5", "marker": ".", "elinewidth": 0.6, "zorder": -1}
@@ -32,6 +32,8 @@ def passes_of(scores: Scores, method: str) -> float:
 def pareto(points: dict[str, tuple[float, float]], higher: bool = False) -> list[str]:
     """The names whose (cost, value) no other name beats: as cheap and better, or cheaper and as good; by cost.
 
+    What has no value, or a cost that nobody counted (clips of other tools), is NaN and on no frontier.
+
     >>> pareto({"a": (100, 3.0), "b": (700, 2.0), "c": (200, 3.5), "d": (100, 4.0)})
     ['a', 'b']
     """
@@ -39,7 +41,7 @@ def pareto(points: dict[str, tuple[float, float]], higher: bool = False) -> list
     front = [
         name
         for name, (cost, value) in signed.items()
-        if not np.isnan(value)
+        if not np.isnan([cost, value]).any()
         and not any(c <= cost and v <= value and (c, v) != (cost, value) for c, v in signed.values())
     ]
     return sorted(front, key=lambda name: signed[name])
@@ -63,7 +65,7 @@ def frontier_table(
     """Blocks of Markdown: every method with its passes, what is better or worse than the reference, verdicts."""
     comparisons = {metric.name: compare_with_reference(scores, metric, reference) for metric in metrics}
     on_front = fronts(scores, metrics, methods)
-    ordered = sorted(methods, key=lambda method: passes_of(scores, method))
+    ordered = sorted(methods, key=lambda method: np.nan_to_num(passes_of(scores, method), nan=np.inf))
     rows = []
     for method in ordered:
         cells = []
@@ -73,7 +75,7 @@ def frontier_table(
             if method != reference:
                 cell += mark(comparisons[metric.name][method])
             cells.append(f"**{cell}**" if method in on_front[metric.name] else cell)
-        rows.append([plain(method), f"{passes_of(scores, method):.0f}", *cells])
+        rows.append([plain(method), figure(passes_of(scores, method), 0), *cells])
     yield table(["method", "passes", *(f"`{metric.name}`" for metric in metrics)], rows)
     yield (
         f"Bold: on the frontier of the measure. ↑ better, ↓ worse than {plain(reference)} (paired test, Holm over the "

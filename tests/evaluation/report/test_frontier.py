@@ -69,6 +69,19 @@ def write_stretch(folder, pairs, methods=METHODS, changes=None):
     return folder
 
 
+def test_a_method_whose_passes_nobody_counted_is_on_no_frontier(tmp_path):
+    write_rows(tmp_path, range(PAIRS))
+    rows = [json.loads(line) for line in (tmp_path / "results.jsonl").read_text().splitlines()]
+    rows = [row | {"passes": None} if row["method"] == "published" else row for row in rows]  # made by another tool
+    (tmp_path / "results.jsonl").write_text("\n".join(map(json.dumps, rows)))
+    scores = read_scores(tmp_path / "results.jsonl")
+    metrics = list(describe_metrics(METRICS).values())
+    assert all("published" not in front for front in fronts(scores, metrics, scores.methods).values())
+    page = "\n".join(frontier_table(scores, metrics, scores.methods, "as good", 100))
+    last = [line for line in page.splitlines() if line.startswith("|")][-1]
+    assert last.startswith("| published | - | ") and "nan" not in page
+
+
 def test_stretches_come_to_what_one_run_does(scores, tmp_path):
     parts = [write_stretch(tmp_path / name, pairs) for name, pairs in (("a", range(25)), ("b", range(25, PAIRS)))]
     together = read_stretches(parts)
