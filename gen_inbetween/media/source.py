@@ -111,6 +111,8 @@ class Source(ABC):
             raise VideoError(f"expected 0 <= start < stop and stride >= 1; got {start=}, {stop=}, {stride=}")
         frames = self.read(start, stop, stride)
         first = next(frames, None)
+        if first is None and not start:
+            raise VideoError(f"{self.path} holds no frame that can be read; it may be cut off")
         if first is None:
             raise VideoError(f"{self.path} has no frame {start}; it is shorter than that: choose an earlier start")
         colour, sample_aspect = self.colour, self.sample_aspect

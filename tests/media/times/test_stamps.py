@@ -179,3 +179,12 @@ def test_a_single_stamp_that_falls_back_is_damage() -> None:
     ticks[20:] -= ticks[-1]
     with pytest.raises(VideoError, match=r"start anew 0\.8 s after"):
         check_one_recording(ticks, Fraction(1, 90_000), Path("v.ts"))
+
+
+def test_a_film_cut_off_before_its_first_frame_says_so(tmp_path: Path) -> None:
+    whole = write_film(tmp_path / "whole.mkv", film(12)).read_bytes()
+    (tmp_path / "cut.mkv").write_bytes(whole[: whole.index(b"\x1f\x43\xb6\x75") + 20])  # in its first cluster
+    with pytest.raises(VideoError, match="without a single frame"):
+        retime_video(tmp_path / "cut.mkv", tmp_path / "out.mp4", fps=48, **NEAREST)
+    with pytest.raises(VideoError, match="no frame that can be read; it may be cut off"):
+        read_frames(tmp_path / "cut.mkv")
