@@ -11,6 +11,7 @@ import logging
 import os
 from collections.abc import Sequence
 from dataclasses import replace
+from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias, Union
 
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
@@ -23,6 +24,7 @@ from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_c
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, FrameError, load_image, open_images
+from gen_inbetween.media.reading.sequences import IMAGE_SUFFIXES
 from gen_inbetween.media.tracks.listing import list_tracks
 from gen_inbetween.media.video import open_source as open_video_source
 from gen_inbetween.runtime import manifest as manifests
@@ -75,8 +77,8 @@ def bridge(
         settings: of `inbetween`: model, method, seed, num_inference_steps, pipeline, ...
 
     Returns:
-        clip_a, the gap, clip_b; the frames of both clips as they were, pixel for pixel. `manifest["join"]` says where
-        the gap is.
+        clip_a, the gap, clip_b; the frames of both clips as they were, pixel for pixel, and at their times, should their
+        rate vary. `manifest["join"]` says where the gap is.
 
     Raises:
         JoinError: a clip shorter than its context, two sizes, two rates, a window that the model cannot do.
@@ -96,7 +98,8 @@ def bridge(
     opened = open_images([*a.frames, *b.frames])
     frames, parts = bridge_clips(opened[: len(a)], opened[len(a) :], maker, **values)
     sources = {"clip_a": describe(clip_a, a), "clip_b": describe(clip_b, b)}
-    return finish("bridge", frames, a.fps, parts, sources, values, maker)
+    clip = finish("bridge", frames, a.fps, parts, sources, values, maker)
+    return at_times(clip, [a, num_frames, b])
 
 
 def loop(
@@ -138,7 +141,8 @@ def loop(
     name = "clip" if picture is None else "picture"
     described = describe(source, clip) if picture is None else describe(source, Clip([picture], clip.fps))
     values |= {"num_frames": num_frames, "even_pace": even_pace}
-    return finish("loop", frames, clip.fps, parts, {name: described}, values, maker)
+    closed = finish("loop", frames, clip.fps, parts, {name: described}, values, maker)
+    return at_times(closed, [clip, len(frames) - len(clip)])
 
 
 def retake(
@@ -176,7 +180,9 @@ def retake(
     sources = {"clip": describe(clip, opened)}
     if mask is not None:
         sources["mask"] = {"path": path_of(mask)}
-    return finish("retake", frames, opened.fps, parts, sources, values | {"start": start, "end": end}, maker)
+    again = finish("retake", frames, opened.fps, parts, sources, values | {"start": start, "end": end}, maker)
+    again.plays = opened.plays
+    return at_times(again, [opened])
 
 
 def check_switches(**values: Any) -> None:
@@ -205,8 +211,13 @@ def open_loop_source(source: Any, settings: dict[str, Any]) -> tuple[Clip | None
     if isinstance(source, str | os.PathLike):
         try:
             clip = open_clip(source)
-        except ValueError:
-            return None, load_image(source)
+        except ValueError as no_clip:
+            try:
+                return None, load_image(source)
+            except FrameError:
+                if Path(source).suffix.lower() in IMAGE_SUFFIXES:
+                    raise
+                raise no_clip from None  # a film that cannot be read
         return (clip, None) if len(clip) > 1 else (None, clip[0])
     if isinstance(source, Clip) or isinstance(source, list | tuple):
         return open_clip(source), None
@@ -290,6 +301,23 @@ def finish(
     parts["settings"] = {**parts["settings"], "fps": fps}
     parts["frames_sha256"] = images_sha256(frames)
     return Clip(frames, fps, manifests.record(source=sources, join=join, **parts), maker.settings.video)
+
+
+def at_times(clip: Clip, parts: Sequence[Clip | int]) -> Clip:
+    """The clip with its frames at the times of the clips it consists of; a gap of so many frames is even.
+
+    A film of varying rate (a phone's, a screen recording) keeps its times so.
+    """
+    if not any(isinstance(part, Clip) and part.starts for part in parts):
+        return clip
+    starts = [0.0]
+    for part in parts:
+        own = part.starts if isinstance(part, Clip) else None
+        count = len(part) if isinstance(part, Clip) else part
+        begin = starts[-1]
+        starts += [begin + second for second in (own or [n / clip.fps for n in range(count + 1)])[1:]]
+    clip.starts = tuple(starts)
+    return clip
 
 
 def is_join(path: str | os.PathLike[str]) -> bool:

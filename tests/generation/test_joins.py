@@ -13,6 +13,8 @@ from gen_inbetween.generation.timeline.joining import JoinError, Motion, size_li
 from gen_inbetween.interpolation.editing.masks import MaskError
 from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.clip import Clip
+from gen_inbetween.media.image import FrameError
+from gen_inbetween.media.source import VideoError
 from gen_inbetween.models.configs import SVD_XT
 from gen_inbetween.runtime.manifest import ManifestError
 
@@ -288,3 +290,25 @@ def test_pace_is_measured_on_the_device_of_the_settings(clips, monkeypatch, devi
     monkeypatch.setattr(joining, "load_interpolator", opened)
     loop(clips[0], num_frames=8, method="interpolate", device=device, progress=False)
     assert asked == [device]
+
+
+def test_films_of_varying_rate_keep_their_times():
+    starts = [0, 0.1, 0.2, 0.5, 0.6, 0.9, 1.0]
+    varying, even = Clip(make_clip(0).frames, 6, starts=starts, plays=3), Clip(make_clip(1).frames, 6)
+    again = retake(varying, 2, 4, method="interpolate", progress=False)
+    assert again.starts == varying.starts and again.plays == 3
+    both = bridge(varying, even, num_frames=2, method="interpolate", progress=False)
+    assert both.starts[:7] == varying.starts
+    assert np.allclose(np.diff(both.starts[6:]), 1 / 6)
+    closed = loop(varying, num_frames=8, method="interpolate", progress=False)
+    assert closed.starts[:7] == varying.starts and np.allclose(np.diff(closed.starts[6:]), 1 / 6)
+    assert bridge(even, even, num_frames=2, method="interpolate", progress=False).starts is None
+
+
+def test_a_film_without_frames_is_not_called_a_picture(tmp_path):
+    (tmp_path / "cut.mkv").write_bytes(b"\x1aE\xdf\xa3" + bytes(99))
+    with pytest.raises(VideoError, match="cut.mkv is not a video that can be read"):
+        loop(tmp_path / "cut.mkv", method="interpolate", progress=False)
+    (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
+    with pytest.raises(FrameError, match="cut.png"):
+        loop(tmp_path / "cut.png", method="interpolate", progress=False)
