@@ -12,10 +12,11 @@ from __future__ import annotations
 
 import struct
 from dataclasses import dataclass
+from enum import Enum
 from typing import Any
 
 import numpy as np
-from av.sidedata.sidedata import SideDataContainer
+from av.sidedata.sidedata import SideDataContainer, Type
 
 UPRIGHT = (False, False, False)
 _CHROMATICITY, _LUMINANCE = 50_000, 10_000  # steps of 0.00002 of CIE 1931, and of 0.0001 cd/m2, as ST 2086 counts
@@ -23,6 +24,19 @@ _DYNAMIC = {
     "DOVI_RPU_BUFFER": "Dolby Vision", "DOVI_METADATA": "Dolby Vision", "DYNAMIC_HDR_PLUS": "HDR10+",
     "DYNAMIC_HDR_VIVID": "HDR Vivid",
 }  # fmt: skip
+
+
+def _newer_kind(kinds: type[Enum], value: object) -> Enum:
+    """Side data that FFmpeg knows and PyAV does not, such as EXIF and the views of a spatial film: one more kind.
+
+    PyAV raises where a frame has any, whichever kind is asked for.
+    """
+    kind = object.__new__(kinds)
+    kind._name_, kind._value_ = f"kind {value}", value
+    return kind
+
+
+Type._missing_ = classmethod(_newer_kind)  # type: ignore[method-assign, assignment]
 
 
 @dataclass(frozen=True)
@@ -106,6 +120,5 @@ def side_data_of(frame: Any) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for data in SideDataContainer(frame):  # type: ignore[call-arg]  # which PyAV's stub leaves out
-        if hasattr(data.type, "name"):  # newer than this PyAV knows: a bare number
-            found.setdefault(data.type.name, bytes(data))
+        found.setdefault(data.type.name, bytes(data))
     return found

@@ -3,15 +3,18 @@
 from __future__ import annotations
 
 import gc
+import io
 from collections.abc import Iterator
+from fractions import Fraction
 from pathlib import Path
 
 import av
 import pytest
-from film_cases import film, write_film
+from film_cases import film, number_of, write_film
+from PIL import Image
 
 from gen_inbetween.media.frames.side_data import dynamic_metadata, light_of, orientation_of
-from gen_inbetween.media.video import open_source
+from gen_inbetween.media.video import open_source, read_frames
 
 
 @pytest.fixture
@@ -41,3 +44,19 @@ def test_a_film_is_read_without_being_kept(tmp_path: Path, no_collector: None, n
     for read in (source.frames(), source.between().frames()):
         held = [frames_held() for number, _ in enumerate(read) if number == 59]
         assert held[0] - before < 20, "the last ones come out of a decoder together"
+
+
+def test_side_data_that_pyav_does_not_know_is_passed_over(tmp_path: Path) -> None:
+    """EXIF in the frames of a camera's Motion JPEG."""
+    exif = Image.Exif()
+    exif[271] = "a camera"
+    with av.open(str(tmp_path / "camera.avi"), "w") as container:
+        stream = container.add_stream("mjpeg", rate=12, width=64, height=48, pix_fmt="yuvj420p")
+        for number, frame in enumerate(film(4)):
+            stored = io.BytesIO()
+            frame.save(stored, "JPEG", exif=exif, quality=95)
+            packet = av.Packet(stored.getvalue())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 12)
+            container.mux(packet)
+    assert [number_of(frame) for frame in read_frames(tmp_path / "camera.avi").frames] == [0, 1, 2, 3]
+    assert open_source(tmp_path / "camera.avi").colour.light is None
