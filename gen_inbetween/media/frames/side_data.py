@@ -10,12 +10,15 @@ orientations by right angles are taken, as of an EXIF tag.
 
 from __future__ import annotations
 
+import ctypes
+import gc
 import struct
 from dataclasses import dataclass
 from enum import Enum
 from typing import Any
 
 import numpy as np
+from av.dictionary import Dictionary
 from av.sidedata.sidedata import SideDataContainer, Type
 
 UPRIGHT = (False, False, False)
@@ -120,5 +123,13 @@ def side_data_of(frame: Any) -> dict[str, bytes]:
     """
     found: dict[str, bytes] = {}
     for data in SideDataContainer(frame):  # type: ignore[call-arg]  # which PyAV's stub leaves out
+        _never_free_words(data)
         found.setdefault(data.type.name, bytes(data))
     return found
+
+
+def _never_free_words(data: Any) -> None:
+    """Keep the words of side data (a colour profile has a name) for good: the frame frees them, PyAV once more."""
+    for held in gc.get_referents(data):
+        if isinstance(held, Dictionary) and len(held):
+            ctypes.pythonapi.Py_IncRef(ctypes.py_object(held))

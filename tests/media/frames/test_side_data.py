@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import gc
 import io
+import subprocess
+import sys
 from collections.abc import Iterator
 from fractions import Fraction
 from pathlib import Path
@@ -11,7 +13,7 @@ from pathlib import Path
 import av
 import pytest
 from film_cases import film, number_of, write_film
-from PIL import Image
+from PIL import Image, ImageCms
 
 from gen_inbetween.media.frames.side_data import dynamic_metadata, light_of, orientation_of
 from gen_inbetween.media.video import open_source, read_frames
@@ -46,17 +48,32 @@ def test_a_film_is_read_without_being_kept(tmp_path: Path, no_collector: None, n
         assert held[0] - before < 20, "the last ones come out of a decoder together"
 
 
+def store(path: Path, codec: str, pix_fmt: str, kind: str, **stored: object) -> Path:
+    """A film of four frames that Pillow has encoded."""
+    with av.open(str(path), "w") as container:
+        stream = container.add_stream(codec, rate=12, width=64, height=48, pix_fmt=pix_fmt)
+        for number, frame in enumerate(film(4)):
+            content = io.BytesIO()
+            frame.save(content, kind, **stored)
+            packet = av.Packet(content.getvalue())
+            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 12)
+            container.mux(packet)
+    return path
+
+
 def test_side_data_that_pyav_does_not_know_is_passed_over(tmp_path: Path) -> None:
     """EXIF in the frames of a camera's Motion JPEG."""
     exif = Image.Exif()
     exif[271] = "a camera"
-    with av.open(str(tmp_path / "camera.avi"), "w") as container:
-        stream = container.add_stream("mjpeg", rate=12, width=64, height=48, pix_fmt="yuvj420p")
-        for number, frame in enumerate(film(4)):
-            stored = io.BytesIO()
-            frame.save(stored, "JPEG", exif=exif, quality=95)
-            packet = av.Packet(stored.getvalue())
-            packet.stream, packet.pts, packet.dts, packet.time_base = stream, number, number, Fraction(1, 12)
-            container.mux(packet)
-    assert [number_of(frame) for frame in read_frames(tmp_path / "camera.avi").frames] == [0, 1, 2, 3]
-    assert open_source(tmp_path / "camera.avi").colour.light is None
+    path = store(tmp_path / "camera.avi", "mjpeg", "yuvj420p", "JPEG", exif=exif, quality=95)
+    assert [number_of(frame) for frame in read_frames(path).frames] == [0, 1, 2, 3]
+    assert open_source(path).colour.light is None
+
+
+def test_words_beside_side_data_do_not_crash(tmp_path: Path) -> None:
+    """A colour profile has a name; in a process of its own, which a crash ends."""
+    profile = ImageCms.ImageCmsProfile(ImageCms.createProfile("sRGB")).tobytes()
+    path = store(tmp_path / "drawn.mov", "png", "rgb24", "PNG", icc_profile=profile)
+    words = f"from gen_inbetween.media.video import read_frames; print(len(read_frames({str(path)!r}).frames))"
+    ended = subprocess.run([sys.executable, "-c", words], capture_output=True, text=True)
+    assert (ended.returncode, ended.stdout) == (0, "4\n"), ended.stderr
