@@ -77,8 +77,8 @@ def bridge(
         settings: of `inbetween`: model, method, seed, num_inference_steps, pipeline, ...
 
     Returns:
-        clip_a, the gap, clip_b; the frames of both clips as they were, pixel for pixel, and at their times, should their
-        rate vary. `manifest["join"]` says where the gap is.
+        clip_a, the gap, clip_b; the frames of both clips as they were, pixel for pixel, and where the rate varies at
+        their times. `manifest["join"]` says where the gap is.
 
     Raises:
         JoinError: a clip shorter than its context, two sizes, two rates, a window that the model cannot do.

@@ -9,7 +9,7 @@ import threading
 from collections.abc import Iterable, Iterator
 from contextlib import contextmanager
 from pathlib import Path
-from typing import Union
+from typing import Any, Union
 
 import numpy as np
 import torch
@@ -17,7 +17,9 @@ from numpy.typing import NDArray
 from PIL import Image, ImageOps, PngImagePlugin, UnidentifiedImageError, features
 
 from gen_inbetween.media.frames.pixels import most_pixels, said_of_bomb, too_many_pixels
+from gen_inbetween.media.frames.profiles import PROFILE, deep_in_srgb, in_srgb
 from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, is_opaque, over, sixteen_bit, with_alpha
+from gen_inbetween.media.frames.side_data import side_data_of
 from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, pixels_said, read_deep
 from gen_inbetween.runtime.files import address_of, refused_address
 
@@ -35,7 +37,7 @@ class FrameError(ValueError):
 
 
 def load_image(frame: Frame, *, background: Colour = WHITE) -> Image.Image:
-    """Open one frame as an upright 8-bit RGB image.
+    """Open one frame as an upright 8-bit RGB image in sRGB, whatever its colour profile.
 
     Args:
         frame: one of
@@ -74,7 +76,7 @@ def open_image(frame: Frame) -> Image.Image:
     if 0 in image.size:
         raise FrameError(f"{name} is empty: {image.width}x{image.height} pixels; give a frame with at least one pixel")
     try:
-        image = _eight_bit(ImageOps.exif_transpose(image))
+        image = in_srgb(_eight_bit(ImageOps.exif_transpose(image)))
         if not image.has_transparency_data:
             return image.convert("RGB")
         straight = image.convert("LA") if image.mode == "La" else image  # Pillow undoes premultiplication only to LA
@@ -134,11 +136,17 @@ def _deep(path: Path) -> Pixels | None:
     if problem := too_many_pixels(path, pixels_said(path)):
         raise FrameError(problem)
     try:
-        return read_deep(path, most_pixels())
+        return read_deep(path, most_pixels(), _deep_in_srgb)
     except (OSError, ValueError, IndexError) as error:
         if path.suffix.lower() == ".exr":
             raise FrameError(f"{path} cannot be decoded, it may be cut off or damaged: {error}") from error
         return None  # the reader of 8 bits says what is wrong
+
+
+def _deep_in_srgb(frame: Any, pixels: NDArray[np.uint16]) -> Pixels:
+    """The values of a decoded frame in sRGB, by the profile that came with it."""
+    profile = side_data_of(frame).get("ICC_PROFILE")
+    return pixels if profile is None else deep_in_srgb(pixels, profile)
 
 
 def _load(path: Path) -> Image.Image:
@@ -256,7 +264,9 @@ def _eight_bit(image: Image.Image) -> Image.Image:
         if values.min() < 0 or values.max() > 65535:
             got = f"{values.min()} to {values.max()}"
             raise FrameError(f"an integer greyscale image holds 16-bit values in 0..65535; got {got}: rescale it")
-        return _from_array(values.astype(np.uint16))
+        grey = _from_array(values.astype(np.uint16))
+        grey.info[PROFILE] = image.info.get(PROFILE)
+        return grey
     return image
 
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import re
 import struct
+from collections.abc import Callable
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal
 
@@ -28,12 +29,15 @@ ALIGNED = 64 * 65536  # FFmpeg counts rows up to the next multiple of 64
 _SAMPLES = 277  # the tag of TIFF that counts the values of a pixel
 
 
-def read_deep(path: Path, most: int = 2**30) -> Pixels | None:
+def read_deep(
+    path: Path, most: int = 2**30, finish: Callable[[Any, NDArray[np.uint16]], Pixels] = lambda frame, pixels: pixels
+) -> Pixels | None:
     """A picture as uint16 (H, W, 3), or (H, W, 4) with straight alpha; None where it is of another kind.
 
     Light of an EXR is given sRGB's curve; what is brighter than white is white.
 
-    most: how many pixels it may have.
+    most: how many pixels it may have. finish: gets what FFmpeg decoded of a PNG or TIFF and its values, which are in
+    the picture's own colours, and gives those that are returned.
 
     Raises:
         ValueError: it is of such a kind, and cannot be decoded, or has more.
@@ -43,10 +47,11 @@ def read_deep(path: Path, most: int = 2**30) -> Pixels | None:
     if head.startswith(_EXR):
         return _exr(path, most)
     if head.startswith(_PNG) and head[24] == 16 and head[25] in _COLOURS:
-        return _integers(_decoded(path, "png", most))
+        return _integers(_decoded(path, "png", most), finish)
     if head.startswith(_TIFF):
         frame = _decoded(path, "tiff", most, lenient=True)
-        return None if frame is None or not frame.format.name.startswith(("rgb48", "rgba64")) else _integers(frame)
+        if frame is not None and frame.format.name.startswith(("rgb48", "rgba64")):
+            return _integers(frame, finish)
     return None
 
 
@@ -97,10 +102,9 @@ def _decoded(path: Path, codec: str, most: int, lenient: bool = False) -> Any:
     return frames[0] if frames else None
 
 
-def _integers(frame: Any) -> Pixels:
+def _integers(frame: Any, finish: Callable[[Any, NDArray[np.uint16]], Pixels]) -> Pixels:
     wide = "rgb48le" if len(frame.format.components) == 3 else "rgba64le"
-    pixels: Pixels = frame.reformat(format=wide).to_ndarray()
-    return pixels
+    return finish(frame, frame.reformat(format=wide).to_ndarray())
 
 
 def _exr(path: Path, most: int) -> Pixels:

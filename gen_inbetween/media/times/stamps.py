@@ -65,7 +65,7 @@ def read_stamps(container: Any, stream: Any, path: Path, look: Callable[[Any], N
     ticks = np.arange(len(durations)) if silent else np.frombuffer(chosen, dtype=np.int64)
     usual = int(np.median(np.frombuffer(durations, np.int64))) if len(durations) else 0
     last = durations[int(np.argmax(ticks))] if len(durations) else 0
-    if len(ticks) and packets == stream.frames and stream.duration and not counted:  # where pictures are out of order, ...
+    if len(ticks) and packets == stream.frames and stream.duration and not counted:  # pictures may be out of order: ...
         last = max(0, (stream.start_time or 0) + stream.duration - int(ticks.max())) or last  # ... as the whole says
     return Stamps(np.sort(ticks).astype(np.int64), last, usual, counted or silent, silent)
 
