@@ -247,7 +247,7 @@ class Owner:
     @contextmanager
     def writing_in(self, folder: Path) -> Iterator[None]:
         """See the function of this name."""
-        folder = folder.absolute()
+        folder = Path(os.path.realpath(folder))  # one folder under two names would wait for its own lock
         mine = folder / f"{PREFIX}{self.name}"
         with self.guard:
             if folder not in self.swept:

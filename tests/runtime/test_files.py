@@ -130,3 +130,18 @@ def test_nothing_that_posix_alone_has_is_needed(words: dict[str, Any], tmp_path:
     """Windows has none of these; what its locks do can be tried there only."""
     run = subprocess.run([sys.executable, "-c", HIDDEN.format(**words)], cwd=tmp_path, capture_output=True, text=True)
     assert run.returncode == 0, run.stderr
+
+
+def test_one_folder_by_two_names_does_not_wait_for_itself(tmp_path: Path) -> None:
+    """An output through a linked folder, or ../: in a process of its own, since it waited for ever."""
+    (tmp_path / "real").mkdir()
+    (tmp_path / "link").symlink_to("real")
+    words = (
+        "from pathlib import Path; from gen_inbetween.runtime.files import write_text; "
+        "from gen_inbetween.runtime.outputs import reserved\n"
+        "for name in ('link/a.txt', 'link/../b.txt'):\n"
+        "    with reserved(name):\n"
+        "        write_text(name, 'whole')"
+    )
+    subprocess.run([sys.executable, "-c", words], cwd=tmp_path, timeout=60, check=True)
+    assert (tmp_path / "real" / "a.txt").read_text() == (tmp_path / "b.txt").read_text() == "whole"
