@@ -172,3 +172,11 @@ def test_inline_webp_without_an_encoder(tmp_path: Path, monkeypatch: pytest.Monk
 def test_a_rate_is_above_zero(fps: float) -> None:
     with pytest.raises(ValueError, match="fps as a number above 0"):
         Clip([Image.new("RGB", (16, 16))], fps)
+
+
+def test_frames_nearer_than_the_clock_of_a_film_are_all_written(tmp_path):
+    starts = [0, 1e-6, 2e-6, 0.5, 1]
+    frames = [Image.new("RGB", (32, 32), (shade, shade, shade)) for shade in (0, 80, 160, 240)]
+    Clip(frames, 4, starts=starts).save(tmp_path / "near.mp4")
+    opened = Clip.open(tmp_path / "near.mp4")
+    assert len(opened) == 4 and opened.duration == pytest.approx(1, abs=1e-3)

@@ -57,8 +57,8 @@ def encode_frames(
         starts: seconds at which frames begin and the last one ends, where the rate varies.
         tracks: what goes along with the frames.
     """
-    spans = itertools.pairwise(starts or ())
-    lengths = {_ticks(start): _ticks(end) - _ticks(start) for start, end in spans}
+    ticks = _ticks(starts or ())
+    lengths = {start: end - start for start, end in itertools.pairwise(ticks)}
     with av.open(file, "w", format=encoding.format, options=muxer_options(encoding.format)) as container:
         options = dict(encoding.options) | ({"strict": "-2"} if encoding.encoder in _STRICT else {})
         stream: Any = container.add_stream(encoding.encoder, rate=rate, options=options)
@@ -83,7 +83,7 @@ def encode_frames(
                 frame = av_frame(
                     whole, look, encoding.pix_fmt, "center" if encoding.format == "yuv4mpegpipe" else "left"
                 )
-                frame.pts, frame.time_base = (index, 1 / rate) if starts is None else (_ticks(starts[index]), _CLOCK)
+                frame.pts, frame.time_base = (index, 1 / rate) if starts is None else (ticks[index], _CLOCK)
                 yield from _timed(stream.encode(frame), lengths)
             yield from _timed(stream.encode(), lengths)
 
@@ -97,8 +97,17 @@ def decoding_time(packet: Any) -> Any:
     return packet.dts * packet.time_base
 
 
-def _ticks(seconds: float) -> int:
-    return round(seconds / _CLOCK)
+def _ticks(seconds: Sequence[float]) -> list[int]:
+    """Times that rise as ticks of the clock that rise: frames nearer than a tick are a tick apart, as MP4 demands.
+
+    >>> _ticks([0, 0.5, 0.500001, 0.500002, 1])
+    [0, 45000, 45001, 45002, 90000]
+    """
+    ticks: list[int] = []
+    for second in seconds:
+        tick = round(second / _CLOCK)
+        ticks.append(max(tick, ticks[-1] + 1) if ticks else tick)
+    return ticks
 
 
 def _timed(packets: list[Any], lengths: dict[int, int]) -> list[Any]:
