@@ -17,7 +17,7 @@ from gen_inbetween.generation.settings import INTERPOLATION_FIELDS, Settings
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, KindChoice
-from gen_inbetween.interpolation.pairs import check_pair, inbetween_frames, interpolations
+from gen_inbetween.interpolation.pairs import check_held, check_pair, inbetween_frames, interpolations
 from gen_inbetween.interpolation.registry import DEFAULT, INTERPOLATORS, introduction, load_interpolator
 from gen_inbetween.interpolation.retiming.cost import predicted_cost
 from gen_inbetween.runtime.cost import measure_cost
@@ -26,7 +26,6 @@ from gen_inbetween.runtime.hashing import images_sha256
 from gen_inbetween.runtime.manifest import ManifestError
 
 LENGTH = 25  # frames of a clip that nobody gave a length: SVD-XT's, at which methods are compared with each other
-HELD = 16e9  # bytes of frames
 
 
 def open_for(settings: Settings, earlier: dict[str, Any] | None = None) -> FrameInterpolator:
@@ -69,13 +68,6 @@ def resolve_interpolation(settings: Settings, size: tuple[int, int], interpolato
         iters=settings.iters or 1,
         device=str(interpolator.device),
     )
-
-
-def check_held(width: int, height: int, num_frames: int) -> None:
-    """ValueError where the frames of a clip, which are held until it is written, take more than HELD."""
-    if 3 * width * height * num_frames > HELD:
-        size = f"{num_frames} frames of {width}x{height} take {3e-9 * width * height * num_frames:.3g} GB"
-        raise ValueError(f"{size}, and a clip may take {HELD / 1e9:g}: fewer frames, or a smaller size")
 
 
 def interpolate_timeline(

@@ -15,6 +15,8 @@ from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.runtime.checks import check_whole
 from gen_inbetween.runtime.progress import track
 
+HELD = 16e9  # bytes of frames of a clip
+
 
 def inbetween_frames(
     first: Image.Image,
@@ -43,12 +45,20 @@ def inbetween_frames(
 
 
 def check_pair(first: Image.Image, last: Image.Image, num_frames: int) -> None:
-    """Raise InterpolatorError for fewer than two frames, or two frames of two sizes."""
+    """Raise InterpolatorError for fewer than two frames, more than are held, or two frames of two sizes."""
     check_whole("num_frames", num_frames)
     if num_frames < 2:
         raise InterpolatorError(f"expected num_frames to be 2 or more, the two given frames counted; got {num_frames}")
     if first.size != last.size:
         raise InterpolatorError(f"expected two frames of one size, got {first.size} and {last.size}: fit them first")
+    check_held(*first.size, num_frames)
+
+
+def check_held(width: int, height: int, num_frames: int) -> None:
+    """InterpolatorError where the frames of a clip, which are held until it is written, take more than HELD."""
+    if 3 * width * height * num_frames > HELD:
+        size = f"{num_frames} frames of {width}x{height} take {3e-9 * width * height * num_frames:.3g} GB"
+        raise InterpolatorError(f"{size}, and a clip may take {HELD / 1e9:g}: fewer frames, or a smaller size")
 
 
 def between_frames(

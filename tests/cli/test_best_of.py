@@ -67,10 +67,11 @@ pathlib.Path("up").touch()
 time.sleep(60)
 """
 COMMAND = """
-import sys
+import signal, sys
 from gen_inbetween.cli.parallel import launch
 from gen_inbetween.runtime.processes import raise_on_signals
 raise_on_signals()
+signal.signal(signal.SIGINT, signal.default_int_handler)  # tests that run in the background ignore it
 sys.executable = "./launcher"
 launch(2, ["run"])
 """

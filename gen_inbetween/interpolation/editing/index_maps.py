@@ -29,6 +29,8 @@ def feathered_layers(masks: Bool, feather: int = FEATHER) -> Tensor:
     """Weights float32 (M + 1, H, W) of the objects and, last, of the background; 1 in sum at each pixel."""
     if check_whole("feather", feather) < 1 or feather % 2 == 0:
         raise MaskError(f"expected feather to be an odd number of pixels, 1 for hard borders; got {feather}")
+    if feather > (most := max(FEATHER, *masks.shape[1:])):
+        raise MaskError(f"expected feather to be {most} pixels at most, for frames of this size; got {feather}")
     parts = uncovered(masks)
     rest = np.logical_not(parts.any(0, keepdims=True))
     return blur_maps(torch.from_numpy(np.concatenate([parts, rest])).float(), feather)

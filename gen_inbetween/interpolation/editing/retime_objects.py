@@ -33,7 +33,7 @@ from gen_inbetween.interpolation.editing.mask_propagation import follow_things, 
 from gen_inbetween.interpolation.editing.masks import Bool, Mask, open_masks
 from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, InterpolatorError, PairInterpolator
-from gen_inbetween.interpolation.pairs import frame_tensor, tensor_frame
+from gen_inbetween.interpolation.pairs import check_held, frame_tensor, tensor_frame
 from gen_inbetween.interpolation.registry import open_interpolator
 from gen_inbetween.interpolation.retiming.curves import parse_curve
 from gen_inbetween.media.clip import Clip
@@ -101,6 +101,7 @@ def retime_objects(
     count = len(old) if num_frames is None else check_whole("num_frames", num_frames)
     if min(len(old), count) < 2:
         raise InterpolatorError(f"expected 2 frames or more, in the clip and of it; got {len(old)} and {count}")
+    check_held(*old.size, count)
     opened = open_masks(masks, old.size)
     starts = old.starts if num_frames is None and fps is None else None
     shares = layer_positions(curves, background, times_of(count, starts), len(opened)).numpy()

@@ -195,6 +195,10 @@ def test_curves_and_counts_that_cannot_be():
         edit_motion(*pair, [square(8, 8)], ["easein"], interpolator="dis")
     with pytest.raises(MaskError, match="feather"):
         edit_motion(*pair, [square(8, 8)], ["linear"], interpolator="dis", feather=4)
+    with pytest.raises(MaskError, match="feather to be .* pixels at most"):
+        edit_motion(*pair, [square(8, 8)], ["linear"], interpolator="dis", feather=1_000_000_001)
+    with pytest.raises(InterpolatorError, match="99999999999 frames of .* GB, and a clip may take 16"):
+        edit_motion(*pair, [square(8, 8)], ["linear"], interpolator="dis", num_frames=99_999_999_999)
     with pytest.raises(InterpolatorError, match="one size"):
         edit_motion(pair[0], pair[1][:32], [], [], interpolator="dis")
     with pytest.raises(InterpolatorError, match="2 or more"):
