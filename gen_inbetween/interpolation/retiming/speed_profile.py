@@ -195,7 +195,7 @@ def constant_speed(
     parts = {name: part for name, part in retimed.manifest.items() if name in manifests.PARTS}
     parts["settings"] = {**parts["settings"], "method": "constant-speed"}
     parts["pace_before"] = [None if np.isnan(step) else float(step) for step in profile.steps]
-    return Clip(retimed.frames, retimed.fps, manifests.record(**parts)), profile
+    return Clip(retimed.frames, retimed.fps, manifests.record(**parts), plays=retimed.plays), profile
 
 
 def even_positions(path: Array, positions: Array) -> Array:

@@ -107,6 +107,11 @@ def test_an_evened_clip_may_have_any_length_and_rate():
     assert len(longer) == 6 and longer.fps == 14
 
 
+def test_an_evened_animation_plays_as_often_as_before():
+    made, _ = constant_speed(Clip(panned([0, 1, 5]), 7, plays=2), interpolator=DIS)
+    assert made.plays == 2
+
+
 def test_pauses_take_no_time_and_nothing_is_divided_by_nothing(caplog):
     caplog.set_level(logging.INFO, "gen_inbetween")
     pausing = panned([0, 0, 0, 2, 4, 4, 4, 6, 8, 8])
