@@ -66,8 +66,8 @@ def findings(given: argparse.Namespace) -> dict[str, Any]:
     signs = np.concatenate([np.nan_to_num(told.faults), apart[..., None]], 2)
     weights = fit(signs[:half], told.errors[:half])
     rest = Measured(*(values[half:] for values in told))
-    by_faults = scores_of(rest.faults, np.array([WEIGHTS[name] for name in NAMES]))
-    halfway = scores_of(rest.halfway, np.array([WEIGHTS[name] for name in NAMES]))
+    ours = np.array([WEIGHTS[name] for name in NAMES])
+    by_faults, halfway = scores_of(rest.faults, ours), scores_of(rest.halfway, ours)
     return {
         **{name: getattr(given, name) for name in ("model", "dtype", "pairs", "seeds", "steps")},
         "fitted": {name: round(float(weight), 4) for name, weight in zip((*NAMES, "apart"), weights, strict=True)},

@@ -107,8 +107,8 @@ def differences(method: str, comparisons: dict[str, dict[str, Comparison]], metr
 
 def frontier_figure(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequence[str], reference: str) -> Figure:
     """Passes against each measure, a panel each: the frontier as a line whose methods are named, the others in grey."""
-    figure = Figure(figsize=(11.5, 2.6 * len(metrics)), layout="constrained")
-    panels = figure.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
+    drawing = Figure(figsize=(11.5, 2.6 * len(metrics)), layout="constrained")
+    panels = drawing.subplots(len(metrics), 1, sharex=True, squeeze=False)[:, 0]
     looks, found = styles(methods), fronts(scores, metrics, methods)
     passes = {method: passes_of(scores, method) for method in methods}
     for panel, metric in zip(panels, metrics, strict=True):
@@ -118,7 +118,8 @@ def frontier_figure(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequ
             estimate = bootstrap_interval(values_to_compare(scores, metric, method))
             means[method] = estimate.mean
             error = [[estimate.mean - estimate.low], [estimate.high - estimate.mean]]
-            look = looks[method] | {"label": f"{method}, {passes[method]:.0f}"} if method not in others else OTHER
+            named = looks[method] | {"label": f"{method}, {figure(passes[method], 0)}"}
+            look = OTHER if method in others else named
             panel.errorbar(passes[method], estimate.mean, yerr=error, linestyle="none", **look)
         panel.plot([passes[name] for name in front], [means[name] for name in front], color="#8a8a8a", zorder=0)
         panel.set_xscale("log")
@@ -129,4 +130,4 @@ def frontier_figure(scores: Scores, metrics: Sequence[MetricInfo], methods: Sequ
         panel.grid(linewidth=0.4, alpha=0.6)
         panel.legend(fontsize=7, loc="upper left", bbox_to_anchor=(1.0, 1.03), title="method, passes", title_fontsize=7)
     panels[-1].set_xlabel("UNet passes", fontsize=9)
-    return figure
+    return drawing

@@ -37,14 +37,15 @@ class Network:
 
 @dataclass(frozen=True)
 class Phase:
-    """From step `start` on: `batch` triplets a process takes at once, `size` pixels square."""
+    """From step `start` on: `batch` triplets a process takes at once, `size` pixels square.
+
+    small: of tiny-di: frames are matched at 1 / small of their size; taken in turn.
+    """
 
     start: Whole
     batch: Count
     size: Side
-    small: Annotated[tuple[Count, ...], Field(min_length=1)] = (
-        1,  # tiny-di: frames are matched at 1 / small of their size; taken in turn
-    )
+    small: Annotated[tuple[Count, ...], Field(min_length=1)] = (1,)
 
 
 @dataclass(frozen=True)
