@@ -2,6 +2,7 @@
 
     python eval/benchmark.py                       # a fifth of SVD's channels, 14 frames of 256x160, CPU: two minutes
     python eval/benchmark.py --channels 320 --size 1024x576 --frames 25 --device cuda --dtype float16
+    python eval/benchmark.py --compile             # and what torch.compile makes of both: minutes, and a C++ compiler
     python eval/benchmark.py --profile             # where ours spends its time
 
 The work is the same: forward and backward motion, each with and without its keyframe. "stock" is diffusers' UNet on a
@@ -16,6 +17,7 @@ import argparse
 import json
 import statistics
 from collections.abc import Callable, Sequence
+from itertools import product
 from typing import Any
 
 import torch
@@ -40,6 +42,7 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     parser.add_argument("--turns", type=int, default=7)
     parser.add_argument("--device", default="cpu")
     parser.add_argument("--dtype", default="float32", choices=["float32", "float16", "bfloat16"])
+    parser.add_argument("--compile", action="store_true", help="also time ours and stock after torch.compile")
     parser.add_argument("--profile", action="store_true", help="print the operators that ours spends its time in")
     given = parser.parse_args(arguments)
     if given.channels < GROUPS or given.channels % GROUPS:
@@ -49,10 +52,12 @@ def main(arguments: Sequence[str] | None = None) -> dict[str, Any]:
     device, dtype = torch.device(given.device), getattr(torch, given.dtype)
     with torch.no_grad():
         calls = open_calls(given.channels, (given.frames, height // 8, width // 8), device, dtype)
+        if given.compile:
+            calls |= {f"{name}, compiled": torch.compile(calls[name]) for name in ("stock", "ours")}
         if given.profile:
             profile(calls["ours"])
         seconds = time_in_turn(calls, given.turns, device)
-    settings = {name: value for name, value in vars(given).items() if name != "profile"}
+    settings = {name: value for name, value in vars(given).items() if name not in ("profile", "compile")}
     report = {**settings, "torch": torch.__version__, "threads": torch.get_num_threads(), **compare(seconds)}
     print(json.dumps(report, indent=2))
     return report
@@ -86,13 +91,14 @@ def open_calls(
 
 
 def compare(seconds: dict[str, list[float]]) -> dict[str, Any]:
-    """Medians, and the ratios of ours to the others with the quartiles of single turns."""
+    """Medians, and the ratios of ours, compiled or not, to the others with the quartiles of single turns."""
     medians = {name: round(statistics.median(values), 4) for name, values in seconds.items()}
     ratios = {}
-    for name in seconds.keys() - {"ours"}:
-        turns = [mine / theirs for mine, theirs in zip(seconds["ours"], seconds[name], strict=True)]
+    ours = {name for name in seconds if name.startswith("ours")}
+    for own, other in product(ours, seconds.keys() - ours):
+        turns = [mine / theirs for mine, theirs in zip(seconds[own], seconds[other], strict=True)]
         quartiles = statistics.quantiles(turns, n=4) if len(turns) > 1 else [turns[0]] * 3
-        ratios[f"ours / {name}"] = {
+        ratios[f"{own} / {other}"] = {
             "median": round(quartiles[1], 3),
             "quartiles": [round(quartiles[0], 3), round(quartiles[2], 3)],
         }

@@ -1,10 +1,12 @@
 """Editions of the bundled model compared on held-out clips of both worlds.
 
-    python eval/pocket_editions.py first=outputs/pocket/pipeline second=pocket-2 --clips 256
+    python eval/pocket_editions.py truth=truth vae=pocket-2:vae second=pocket-2 --clips 256
 
 Every model samples the same clips with the same seeds: `svd` from the true first frame on the plain and the rich world,
-`trf` between both ends of a moving photograph. Scores stay in `<output>/<model>.json`, one row a clip, so that a run
-goes on where it was cut; the table compares the models clip by clip. Needs the `train` and `eval` extras.
+`trf` between both ends of a moving photograph. `truth` is the true clips themselves, MODEL:vae those clips through the
+VAE of a model: what the measures say of nothing wrong, and of what no UNet can better. Scores stay in
+`<output>/<name>.json`, one row a clip, so that a run goes on where it was cut; the table compares the models clip by
+clip. Needs the `train` and `eval` extras.
 """
 
 from __future__ import annotations
@@ -37,6 +39,7 @@ WORLDS: dict[str, tuple[str, Callable[..., SyntheticClip], dict[str, Any]]] = { 
     "rich": ("svd", make_world_clip, {"photograph": False}),
     "photograph": ("trf", make_world_clip, {"photograph": True}),
 }
+TRUTH, VAE = "truth", ":vae"  # in place of a model, and after one
 STILL = 0.01  # grey levels of flicker of the true background, at most, where flicker is asked for
 MEASURES = {  # name -> (what a table calls it, digits)
     "sharpness": ("sharpness, of the truth", 2),
@@ -85,32 +88,66 @@ def score(frames: np.ndarray, clip: SyntheticClip) -> dict[str, float]:
     return scores
 
 
-def sample(pipe: Any, world: str, index: int, steps: int) -> tuple[SyntheticClip, np.ndarray]:
-    clip = draw(world, index)
-    method = WORLDS[world][0]
+def open_maker(model: str, steps: int) -> Callable[[str, int, SyntheticClip], np.ndarray]:
+    """(world, number, clip) -> frames of the clip as a model makes them, as its VAE gives them back, or as they are."""
+    if model == TRUTH:
+        return lambda world, index, clip: clip.frames
+    pipe = open_pipeline(model.removesuffix(VAE), motion=None)
+    pipe.set_progress_bar_config(disable=True)
+    if model.endswith(VAE):
+        return lambda world, index, clip: round_trip(pipe.vae, clip.frames)
+    return lambda world, index, clip: sample(pipe, WORLDS[world][0], clip, index, steps)
+
+
+@torch.no_grad()
+def round_trip(vae: Any, frames: np.ndarray) -> np.ndarray:
+    """(frames, height, width, 3) bytes through encoder and decoder."""
+    pixels = torch.from_numpy(frames.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
+    decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), num_frames=len(frames)).sample
+    return ((decoded.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+
+
+def sample(pipe: Any, method: str, clip: SyntheticClip, seed: int, steps: int) -> np.ndarray:
     first, last = (Image.fromarray(clip.frames[k]) for k in (0, -1))
     frames = pipe(
         first, last, method=method, num_inference_steps=steps, num_frames=len(clip.frames), fps=clip.fps,
-        motion_bucket_id=clip.motion_bucket_id, generator=torch.Generator().manual_seed(index),
+        motion_bucket_id=clip.motion_bucket_id, generator=torch.Generator().manual_seed(seed),
     ).frames[0]  # fmt: skip
-    return clip, np.stack([np.asarray(frame) for frame in frames])
+    return np.stack([np.asarray(frame) for frame in frames])
 
 
 def run(model: str, path: Path, clips: int, steps: int, shown: int) -> dict[str, dict[str, float]]:
     """The scores of a model, {world/index: scores}; what the file holds already is not made again."""
-    rows: dict[str, dict[str, float]] = json.loads(path.read_text())["rows"] if path.exists() else {}
-    pipe = open_pipeline(model, motion=None)
-    pipe.set_progress_bar_config(disable=True)
-    wanted = [(world, index) for index in range(clips) for world in WORLDS if f"{world}/{index}" not in rows]
+    kept: dict[str, Any] = (
+        json.loads(path.read_text()) if path.exists() else {"model": model, "steps": steps, "rows": {}}
+    )
+    if (kept["model"], kept["steps"]) != (model, steps):
+        raise ValueError(
+            f"{path} has scores of {kept['model']} at {kept['steps']} steps, not of {model} at {steps}: "
+            "name the model anew or choose another --output"
+        )
+    rows: dict[str, dict[str, float]] = kept["rows"]
+    make = open_maker(model, steps)
+    wanted = [
+        (world, index)
+        for index in range(clips)
+        for world in WORLDS
+        if f"{world}/{index}" not in rows or (index < shown and not frames_path(path, world, index).exists())
+    ]
     for world, index in tqdm(wanted, desc=path.stem):
-        clip, frames = sample(pipe, world, index, steps)
+        clip = draw(world, index)
+        frames = make(world, index, clip)
         rows[f"{world}/{index}"] = score(frames, clip)
-        write_findings(path, {"model": model, "steps": steps, "rows": rows})
         if index < shown:
-            clip_path = path.with_name(f"{path.stem}_{world}_{index}.npz")
-            with replaced(clip_path) as temporary:
+            with replaced(frames_path(path, world, index)) as temporary:
                 np.savez_compressed(temporary, frames=frames)
+        write_findings(path, {"model": model, "steps": steps, "rows": rows})
     return rows
+
+
+def frames_path(path: Path, world: str, index: int) -> Path:
+    """Where the frames of a clip on the sheet are kept, beside the model's scores."""
+    return path.with_name(f"{path.stem}_{world}_{index}.npz")
 
 
 def table(results: dict[str, dict[str, dict[str, float]]]) -> list[str]:
@@ -174,7 +211,7 @@ def write_sheet(paths: dict[str, Path], shown: int, output: Path) -> None:
         for index in range(shown):
             rows[f"{world} {index}: true"] = [Image.fromarray(frame) for frame in draw(world, index).frames]
             for name, path in paths.items():
-                with np.load(path.with_name(f"{path.stem}_{world}_{index}.npz")) as stored:
+                with np.load(frames_path(path, world, index)) as stored:
                     rows[f"{world} {index}: {name}"] = [Image.fromarray(frame) for frame in stored["frames"]]
     with labelled(output) as temporary:
         contact_sheet(rows).save(temporary)
@@ -182,7 +219,9 @@ def write_sheet(paths: dict[str, Path], shown: int, output: Path) -> None:
 
 def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
-    parser.add_argument("models", nargs="+", metavar="NAME=MODEL", help="a label, and a named model or a folder")
+    parser.add_argument(
+        "models", nargs="+", metavar="NAME=MODEL", help="a label, and a named model, a folder, MODEL:vae or truth"
+    )
     parser.add_argument("--clips", type=int, default=256, help="of each world")
     parser.add_argument("--steps", type=int, default=25)
     parser.add_argument("--shown", type=int, default=3)
@@ -190,7 +229,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     given = parser.parse_args(arguments)
     models = dict(named_model(parser, entry) for entry in given.models)
     sheet = given.output / "sheet.png"
-    with writing_report(parser, given, reads=models.values(), folders=[given.output], page=sheet):
+    with writing_report(
+        parser, given, reads=[each.removesuffix(VAE) for each in models.values()], folders=[given.output], page=sheet
+    ):
         report(given, models)
 
 
@@ -205,7 +246,8 @@ def named_model(parser: argparse.ArgumentParser, entry: str) -> tuple[str, str]:
 def report(given: argparse.Namespace, models: dict[str, str]) -> None:
     paths = {name: given.output / f"{name}.json" for name in models}
     results = {name: run(models[name], path, given.clips, given.steps, given.shown) for name, path in paths.items()}
-    write_sheet(paths, given.shown, given.output / "sheet.png")
+    if given.shown:
+        write_sheet(paths, given.shown, given.output / "sheet.png")
     print("\n".join([*table(results), "", *by_gap(results)]))
 
 

@@ -41,3 +41,19 @@ def test_every_call_evaluates_four_clips():
 def test_ratios_are_of_single_turns():
     report = benchmark.compare({"stock": [1.0, 2.0, 4.0], "ours": [0.9, 1.8, 3.6]})
     assert report["ratios"]["ours / stock"]["quartiles"] == pytest.approx([0.9, 0.9])
+
+
+def test_compiled_ones_are_compared_with_those_that_are_not():
+    report = benchmark.compare(
+        {"stock": [2.0], "two UNets": [4.0], "ours": [1.8], "stock, compiled": [1.0], "ours, compiled": [0.9]}
+    )
+    ratios = {name: ratio["median"] for name, ratio in report["ratios"].items()}
+    assert len(ratios) == 6
+    assert ratios["ours, compiled / stock"] == pytest.approx(0.45)
+    assert ratios["ours, compiled / stock, compiled"] == pytest.approx(0.9)
+
+
+@pytest.mark.slow
+def test_compile_adds_two_calls():
+    report = benchmark.main(["--channels", "32", "--size", "64x64", "--frames", "3", "--turns", "1", "--compile"])
+    assert {"stock, compiled", "ours, compiled"} < set(report["seconds"])
