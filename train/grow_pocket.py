@@ -37,9 +37,12 @@ from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone
+from gen_inbetween.training.settings import deciding_settings
+from gen_inbetween.training.state import restore_parts, save_parts
 
 PATCH = 8
 STILL_VARIANCE = 1e-3  # over time, of latents whose mean square is one
+FREE = ("output", "clips_folder", "steps", "decay", "checkpoint_every", "sheet_every", "held_out")  # on resuming
 LEVELS = (0.05, 0.2, 0.5, 1.0, 2.0, 5.0, 20.0, 100.0, 700.0)
 
 
@@ -168,22 +171,14 @@ class Trainer:
         self.optimiser = Muon(self.unet.parameters(), run.lr, bfloat16=run.bfloat16)
         self.averaged = AveragedModel(self.unet, multi_avg_fn=get_ema_multi_avg_fn(run.ema))
         self.parts: dict[str, Any] = {"unet": self.unet, "optimiser": self.optimiser, "averaged": self.averaged}
-        self.done = 0
-        self.record: list[list[float]] = []  # step, sigma, loss, one row a clip
-        if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=True)
-            self.done, self.record = state["step"], state["record"]
-            for name, part in self.parts.items():
-                part.load_state_dict(state[name])
-
-    @property
-    def checkpoint(self) -> Path:
-        return self.run.output / "checkpoint.pt"
+        self.checkpoint = run.output / "checkpoint.pt"
+        self.settings = deciding_settings(run, FREE)
+        state = restore_parts(self.checkpoint, self.parts, self.settings)
+        self.done: int = state.get("step", 0)
+        self.record: list[list[float]] = state.get("record", [])  # step, sigma, loss, one row a clip
 
     def save(self) -> None:
-        state = {name: part.state_dict() for name, part in self.parts.items()}
-        with replaced(self.checkpoint) as temporary:
-            torch.save({"step": self.done, "record": self.record, **state}, temporary)
+        save_parts(self.checkpoint, self.parts, self.settings, step=self.done, record=self.record)
 
     def rate(self, step: int) -> float:
         run = self.run
@@ -261,10 +256,11 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
-    run = load(Run, arguments.config, arguments.overrides)
-    with one_line_errors(parser), training_alone(run.output):
-        claim_run(run.output, ["checkpoint.pt"], ["embeddings.safetensors", "sheets", "pipeline"])
-        train(Trainer(run))
+    with one_line_errors(parser):
+        run = load(Run, arguments.config, arguments.overrides)
+        with training_alone(run.output):
+            claim_run(run.output, ["checkpoint.pt"], ["embeddings.safetensors", "sheets", "pipeline"])
+            train(Trainer(run))
 
 
 def train(trainer: Trainer) -> None:

@@ -46,6 +46,10 @@ from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replace_folder, replaced, save_image
 from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone
+from gen_inbetween.training.settings import deciding_settings
+from gen_inbetween.training.state import restore_parts, save_parts
+
+FREE = ("output", "data.folder", "optimiser.steps", "checkpoint_every", "sheet_every")  # that may change on resuming
 
 
 @dataclass(frozen=True)
@@ -134,12 +138,8 @@ def train(
     averaged = AveragedModel(model, multi_avg_fn=get_ema_multi_avg_fn(recipe.ema))
     parts: dict[str, Any] = {"model": model, "averaged": averaged, "optimiser": optimiser, "schedule": schedule}
     checkpoint = run.output / f"{run.stage}.checkpoint.pt"
-    start = 0
-    if checkpoint.exists():
-        state = torch.load(checkpoint, weights_only=True)
-        start = state["step"]
-        for name, part in parts.items():
-            part.load_state_dict(state[name])
+    settings = deciding_settings(run, FREE)
+    start = restore_parts(checkpoint, parts, settings).get("step", 0)
     losses: list[float] = []
     bar = tqdm(range(start, recipe.steps), initial=start, total=recipe.steps, desc=run.stage)
     for step in bar:
@@ -158,9 +158,7 @@ def train(
         if done % run.sheet_every == 0 or done == recipe.steps:
             look(averaged.module, f"{run.stage}_{done:06d}")
         if done % run.checkpoint_every == 0 or done == recipe.steps:  # last: who goes on from it has all of the above
-            state = {"step": done, **{name: part.state_dict() for name, part in parts.items()}}
-            with replaced(checkpoint) as temporary:
-                torch.save(state, temporary)
+            save_parts(checkpoint, parts, settings, step=done)
             tqdm.write(f"{run.stage} step {done}: loss {np.mean(losses):.5f}")
     return averaged.module
 
@@ -325,12 +323,13 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
-    run = load(Run, arguments.config, arguments.overrides)
-    torch.manual_seed(run.seed)
-    stage, written = STAGES[run.stage]
-    with one_line_errors(parser), training_alone(run.output):
-        claim_run(run.output, [f"{name}.checkpoint.pt" for name in STAGES], written)
-        stage(run)
+    with one_line_errors(parser):
+        run = load(Run, arguments.config, arguments.overrides)
+        torch.manual_seed(run.seed)
+        stage, written = STAGES[run.stage]
+        with training_alone(run.output):
+            claim_run(run.output, [f"{name}.checkpoint.pt" for name in STAGES], written)
+            stage(run)
 
 
 if __name__ == "__main__":

@@ -33,6 +33,10 @@ from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.config import load
 from gen_inbetween.runtime.files import replace_folder, replaced
 from gen_inbetween.runtime.recipe import claim_run, one_line_errors, training_alone
+from gen_inbetween.training.settings import deciding_settings
+from gen_inbetween.training.state import restore_parts, save_parts
+
+FREE = ("output", "clips_folder", "steps", "decay", "checkpoint_every")  # settings that may change on resuming
 
 
 @dataclass(frozen=True)
@@ -81,18 +85,12 @@ class Trainer:
         self.parts: dict[str, Any] = {
             "decoder": self.vae.decoder, "optimiser": self.optimiser, "averaged": self.averaged,
         }  # fmt: skip
-        self.done = 0
         self.checkpoint = run.output / "decoder.checkpoint.pt"
-        if self.checkpoint.exists():
-            state = torch.load(self.checkpoint, weights_only=True)
-            self.done = state["step"]
-            for name, part in self.parts.items():
-                part.load_state_dict(state[name])
+        self.settings = deciding_settings(run, FREE)
+        self.done: int = restore_parts(self.checkpoint, self.parts, self.settings).get("step", 0)
 
     def save(self) -> None:
-        state = {name: part.state_dict() for name, part in self.parts.items()}
-        with replaced(self.checkpoint) as temporary:
-            torch.save({"step": self.done, **state}, temporary)
+        save_parts(self.checkpoint, self.parts, self.settings, step=self.done)
 
     def step(self) -> float:
         run = self.run
@@ -160,10 +158,11 @@ def main() -> None:
     parser.add_argument("config", type=Path)
     parser.add_argument("overrides", nargs="*", metavar="key=value")
     arguments = parser.parse_args()
-    run = load(Run, arguments.config, arguments.overrides)
-    with one_line_errors(parser), training_alone(run.output):
-        claim_run(run.output, ["decoder.checkpoint.pt"], ["vae"])
-        train(Trainer(run))
+    with one_line_errors(parser):
+        run = load(Run, arguments.config, arguments.overrides)
+        with training_alone(run.output):
+            claim_run(run.output, ["decoder.checkpoint.pt"], ["vae"])
+            train(Trainer(run))
 
 
 def train(trainer: Trainer) -> None:

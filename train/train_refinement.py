@@ -12,8 +12,9 @@ from __future__ import annotations
 import argparse
 import json
 import time
-from collections.abc import Sequence
+from collections.abc import Callable, Mapping, Sequence
 from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
@@ -31,6 +32,7 @@ from gen_inbetween.training.interpolator.film_crops import Crops, film_crops, jo
 from gen_inbetween.training.interpolator.losses import laplacian
 from gen_inbetween.training.interpolator.moving_layers import draw_triplets
 from gen_inbetween.training.sample_order import seeded
+from gen_inbetween.training.state import read_checkpoint, restore_parts, save_parts
 
 FILM, DRAWN = 192, 128  # pixels of a side of the triplets whose flow is worked out
 SEEN = 128  # and of the part that a step sees: vectors may come from beyond it in the film, as from beyond a frame
@@ -62,19 +64,28 @@ def main() -> None:
 def refine(options: argparse.Namespace) -> None:
     """Work out the flow of all triplets, unless that was done before, and train on them."""
     paths = [path for path in find_videos(options.films) if path.stem not in options.leave_out]
-    films = kept(options.output / "films.npz", lambda: all_films(paths, options.per_film, options.seed))
-    drawn = kept(options.output / "drawn.npz", lambda: drawn_crops(options.drawn, options.seed))
-    train(options, films, drawn)
+    settings = {name: getattr(options, name) for name in ("batch", "lr", "per_film", "drawn", "seed")}
+    settings["films"] = [path.name for path in paths]
+    checkpoint = options.output / "checkpoint.pt"
+    if checkpoint.exists():
+        read_checkpoint(checkpoint, settings)  # that it is of another run is said before the flows are worked out
+    of_films = json.dumps([options.seed, options.per_film, settings["films"]])
+    of_drawn = json.dumps([options.seed, options.drawn])
+    films = kept(options.output / "films.npz", of_films, lambda: all_films(paths, options.per_film, options.seed))
+    drawn = kept(options.output / "drawn.npz", of_drawn, lambda: drawn_crops(options.drawn, options.seed))
+    train(options, settings, films, drawn)
 
 
-def kept(file: Path, build) -> Crops:
-    """The crops of a file; built and written where it is not there."""
-    if not file.is_file():
-        crops = build()
-        with replaced(file) as temporary, temporary.open("wb") as stream:
-            np.savez(stream, **crops._asdict())
-    with np.load(file) as arrays:
-        return Crops(*(arrays[name] for name in Crops._fields))
+def kept(file: Path, made_of: str, build: Callable[[], Crops]) -> Crops:
+    """The crops of a file; built and written where there are none, or they were made of something else."""
+    if file.is_file():
+        with np.load(file) as arrays:
+            if "made_of" in arrays and str(arrays["made_of"]) == made_of:
+                return Crops(*(arrays[name] for name in Crops._fields))
+    crops = build()
+    with replaced(file) as temporary, temporary.open("wb") as stream:
+        np.savez(stream, made_of=made_of, **crops._asdict())
+    return crops
 
 
 def all_films(paths: Sequence[Path], count: int, seed: int) -> Crops:
@@ -98,18 +109,14 @@ def drawn_crops(count: int, seed: int) -> Crops:
     return joined(parts)
 
 
-def train(options: argparse.Namespace, films: Crops, drawn: Crops) -> None:
+def train(options: argparse.Namespace, settings: Mapping[str, Any], films: Crops, drawn: Crops) -> None:
     torch.manual_seed(options.seed)
     network, average = Refinement(), Refinement()
     average.load_state_dict(network.state_dict())
     optimizer = torch.optim.AdamW(network.parameters(), options.lr, weight_decay=1e-4)
-    file, done = options.output / "checkpoint.pt", 0
-    if file.is_file():
-        state = torch.load(file, weights_only=True)
-        network.load_state_dict(state["network"])
-        average.load_state_dict(state["average"])
-        optimizer.load_state_dict(state["optimizer"])
-        done = state["step"]
+    parts = {"network": network, "average": average, "optimizer": optimizer}
+    checkpoint = options.output / "checkpoint.pt"
+    done = restore_parts(checkpoint, parts, settings).get("step", 0)
     started, losses = time.process_time(), []
     for step in range(done, options.steps):
         for group in optimizer.param_groups:
@@ -129,7 +136,9 @@ def train(options: argparse.Namespace, films: Crops, drawn: Crops) -> None:
                 mean.lerp_(now, 1 - weight)
         losses.append(float(loss.detach()))
         if (step + 1) % options.every == 0 or step + 1 == options.steps:
-            save(options.output, network, average, optimizer, step + 1)
+            save_parts(checkpoint, parts, settings, step=step + 1)
+            about = f"{step + 1} steps of train/train_refinement.py"
+            write_refinement(options.output / "refinement.safetensors", average, about)
             seconds = (time.process_time() - started) / len(losses)
             line = {
                 "step": step + 1,
@@ -169,18 +178,6 @@ def batch_at(crops: Crops, step: int, batch: int, seed: int) -> tuple[Tensor, Te
     gain = 1 + 0.2 * (torch.rand(batch, 1, 3, 1, 1, generator=generator) - 0.5)
     a, target, b = (frames * gain).clamp(0, 1).unbind(1)
     return a, target, b, flows, times.expand(batch, 1, *a.shape[-2:])
-
-
-def save(folder: Path, network: nn.Module, average: Refinement, optimizer: torch.optim.Optimizer, step: int) -> None:
-    state = {
-        "network": network.state_dict(),
-        "average": average.state_dict(),
-        "optimizer": optimizer.state_dict(),
-        "step": step,
-    }
-    with replaced(folder / "checkpoint.pt") as temporary:
-        torch.save(state, temporary)
-    write_refinement(folder / "refinement.safetensors", average, f"{step} steps of train/train_refinement.py")
 
 
 if __name__ == "__main__":

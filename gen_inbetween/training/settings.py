@@ -155,7 +155,12 @@ def check_source(source: Source, key: str) -> Source:
 
 def weight_settings(run: Run) -> dict[str, Any]:
     """The settings that decide the weights, "section.key" -> value, without those in RESUMABLE_FIELDS."""
-    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(RESUMABLE_FIELDS)}
+    return deciding_settings(run, RESUMABLE_FIELDS)
+
+
+def deciding_settings(run: Any, free: tuple[str, ...]) -> dict[str, Any]:
+    """The settings of a run, a dataclass, "section.key" -> value, without those whose keys begin as one of `free`."""
+    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(free)}
 
 
 def flatten(settings: dict[str, Any], prefix: str = "") -> dict[str, Any]:

@@ -108,6 +108,27 @@ def write_checkpoint(folder: str | Path, state: Mapping[str, Any], *, keep: int 
     return path
 
 
+def save_parts(path: Path, parts: Mapping[str, Any], settings: Mapping[str, Any], **more: Any) -> None:
+    """One checkpoint that a run overwrites, whole or not at all: state of the parts, deciding settings, and more."""
+    state = {**more, "settings": dict(settings), **{name: part.state_dict() for name, part in parts.items()}}
+    with replaced(path) as temporary:
+        torch.save(state, temporary)
+
+
+def restore_parts(path: Path, parts: Mapping[str, Any], settings: Mapping[str, Any]) -> dict[str, Any]:
+    """Put the state that `save_parts` wrote into the parts and return it; {} where no checkpoint is.
+
+    Raises:
+        ResumeError: it cannot be read, or belongs to a run with other settings.
+    """
+    if not path.exists():
+        return {}
+    state = read_checkpoint(path, settings)
+    for name, part in parts.items():
+        part.load_state_dict(state[name])
+    return state
+
+
 def checkpoints(folder: str | Path) -> list[tuple[int, Path]]:
     """(step, file) of every checkpoint in a folder, the last one last."""
     files = Path(folder).glob("checkpoint_*.pt")
@@ -144,6 +165,12 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         before = dict(state["settings"])
     except Exception as error:  # a pickle that is cut off or is something else fails in many ways
         raise ResumeError(f"{path} is not a checkpoint that can be read: {error}; take an earlier one") from error
+    check_settings(path, before, settings)
+    return state
+
+
+def check_settings(path: Path, before: Mapping[str, Any], settings: Mapping[str, Any]) -> None:
+    """ResumeError unless the settings that a checkpoint was written with are those of this run."""
     differing = [
         f"{key} was {before.get(key)!r}, is now {settings.get(key)!r}"
         for key in sorted(before.keys() | settings.keys())
@@ -153,4 +180,3 @@ def read_checkpoint(path: Path, settings: Mapping[str, Any]) -> dict[str, Any]:
         raise ResumeError(
             f"{path.name} belongs to a run with other settings: {'; '.join(differing)}; set them back, or start anew"
         )
-    return state

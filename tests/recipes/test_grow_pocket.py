@@ -5,6 +5,7 @@ from __future__ import annotations
 from dataclasses import replace
 from pathlib import Path
 
+import grow_pocket
 import pytest
 import torch
 from clip_banks import Bank, open_banks
@@ -15,6 +16,7 @@ from widening import shares, widen_top
 
 from gen_inbetween.diffusion.edm import edm_loss
 from gen_inbetween.runtime.config import load
+from gen_inbetween.training.state import ResumeError
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "train" / "pocket_grown.yaml"
 
@@ -103,6 +105,21 @@ def test_a_cut_run_ends_with_the_weights_of_one_that_was_not(run: Run) -> None:
     for mine, theirs in zip(straight.averaged.parameters(), resumed.averaged.parameters(), strict=True):
         assert torch.equal(mine, theirs)
     assert straight.record == resumed.record
+
+
+def test_a_run_goes_on_with_its_own_settings_but_for_its_end(run: Run) -> None:
+    Trainer(run).save()
+    assert Trainer(replace(run, steps=9, decay=3)).done == 0
+    with pytest.raises(ResumeError, match="lr was 0.0005, is now 0.1"):
+        Trainer(replace(run, lr=0.1))
+
+
+def test_a_setting_that_is_none_is_one_line(monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    monkeypatch.setattr("sys.argv", ["grow_pocket.py", str(CONFIG), "no_such=1"])
+    with pytest.raises(SystemExit) as left:
+        grow_pocket.main()
+    assert left.value.code == 2
+    assert "no_such" in capsys.readouterr().err.splitlines()[-1]
 
 
 def test_a_run_that_is_killed_while_it_writes_its_pipeline_writes_it_when_it_goes_on(

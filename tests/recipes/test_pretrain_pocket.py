@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import replace
 from pathlib import Path
 
 import pretrain_pocket as recipe
@@ -11,6 +12,7 @@ from safetensors.torch import load_file
 from torch import Tensor, nn
 
 from gen_inbetween.runtime.config import ConfigError, load
+from gen_inbetween.training.state import ResumeError
 
 CONFIGS = Path(__file__).resolve().parents[2] / "configs" / "train"
 
@@ -61,6 +63,13 @@ def test_a_killed_run_ends_like_one_that_was_not(run: recipe.Run, tmp_path: Path
         assert torch.equal(weight, resumed.state_dict()[name]), name
     assert looks == ["vae_000006"]
     assert not list(tmp_path.glob("*.tmp"))
+
+
+def test_a_run_goes_on_with_its_own_settings_but_for_its_end(run: recipe.Run) -> None:
+    fit_line(run)
+    assert fit_line(replace(run, checkpoint_every=3))[1] == []  # it is at its end
+    with pytest.raises(ResumeError, match="seed was 0, is now 5"):
+        fit_line(replace(run, seed=5))
 
 
 def test_a_run_that_is_killed_while_it_writes_its_pipeline_writes_it_when_it_goes_on(run: recipe.Run) -> None:

@@ -11,6 +11,7 @@ from clip_banks import Bank
 from refine_decoder import Run, Trainer, decoder_loss
 
 from gen_inbetween.runtime.config import load
+from gen_inbetween.training.state import ResumeError
 
 CONFIG = Path(__file__).resolve().parents[2] / "configs" / "train" / "pocket_decoder.yaml"
 
@@ -34,6 +35,13 @@ def test_a_cut_run_ends_with_the_weights_of_one_that_was_not(run: Run) -> None:
         assert torch.equal(mine, theirs)
     encoder = straight.averaged_vae().encoder.state_dict()
     assert all(torch.equal(encoder[name], weight) for name, weight in Trainer(run).vae.encoder.state_dict().items())
+
+
+def test_a_run_goes_on_with_its_own_settings_but_for_its_end(run: Run) -> None:
+    Trainer(run).save()
+    assert Trainer(replace(run, steps=9)).done == 0
+    with pytest.raises(ResumeError, match="seed was 0, is now 1"):
+        Trainer(replace(run, seed=1))
 
 
 def test_an_error_that_changes_in_time_costs_more_than_one_that_does_not() -> None:

@@ -76,11 +76,12 @@ def test_batches_turn_flows_with_the_frames(film: Path) -> None:
     assert len(turned) > 1
 
 
-def test_a_run_goes_on_as_if_it_had_never_stopped(film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
-    def run(name: str, steps: int, every: int) -> dict[str, torch.Tensor]:
+def test_a_run_goes_on_as_if_it_had_never_stopped(
+    film: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture
+) -> None:
+    def run(name: str, steps: int, every: int, more: str = "--per-film 4") -> dict[str, torch.Tensor]:
         words = f"--films {film.parent} --output {tmp_path / name} --steps {steps} --every {every} --batch 1"
-        words += " --per-film 4 --drawn 8"
-        monkeypatch.setattr(sys, "argv", ["train_refinement.py", *words.split()])
+        monkeypatch.setattr(sys, "argv", ["train_refinement.py", *f"{words} --drawn 8 {more}".split()])
         monkeypatch.setattr(train_refinement, "rate_at", lambda step, steps: 1.0)  # the planned end does not matter
         train_refinement.main()
         return load_file(tmp_path / name / "refinement.safetensors")
@@ -99,6 +100,22 @@ def test_a_run_goes_on_as_if_it_had_never_stopped(film: Path, tmp_path: Path, mo
     assert "5 steps" in load_interpolator(tmp_path / "parts" / "refinement.safetensors").info.version
     with pytest.raises(InterpolatorError, match="is of kind index"):
         load_interpolator(tmp_path / "whole" / "refinement.safetensors", "time")
+    with pytest.raises(SystemExit):
+        run("parts", 6, 2, "--per-film 3")
+    assert "per_film was 4, is now 3" in capsys.readouterr().err
+
+
+def test_crops_of_other_options_are_made_anew(tmp_path: Path) -> None:
+    asked = []
+
+    def build() -> train_refinement.Crops:
+        asked.append(1)
+        return train_refinement.Crops(*(np.full(2, len(asked)) for _ in train_refinement.Crops._fields))
+
+    of_two, again, of_three = (
+        train_refinement.kept(tmp_path / "crops.npz", made_of, build) for made_of in ("2", "2", "3")
+    )
+    assert (of_two.frames == 1).all() and (again.frames == 1).all() and (of_three.frames == 2).all()
 
 
 def test_the_learning_rate_rises_stays_and_falls() -> None:

@@ -9,8 +9,7 @@ from typing import Annotated, Any, Literal
 from pydantic import Field
 
 from gen_inbetween.interpolation.interpolator import Kind
-from gen_inbetween.runtime.config import to_mapping
-from gen_inbetween.training.settings import as_written, flatten
+from gen_inbetween.training.settings import as_written, deciding_settings
 
 Count = Annotated[int, Field(ge=1)]
 Whole = Annotated[int, Field(ge=0)]
@@ -143,4 +142,4 @@ RESUMABLE_FIELDS = (
 
 def weight_settings(run: Run) -> dict[str, Any]:
     """The settings that decide the weights, "section.key" -> value; the videos themselves stand for their folder."""
-    return {key: value for key, value in flatten(to_mapping(run)).items() if not key.startswith(RESUMABLE_FIELDS)}
+    return deciding_settings(run, RESUMABLE_FIELDS)
