@@ -48,6 +48,7 @@ FILTER = "minterpolate"
 NAMES = ("tiny-di", "dis", "dis-splat", "rife")
 JUDGED = {"dis-splat": "the default", "rife": "fetched by `inbetween models fetch rife`"}
 KEYS = ("set", "film", "size", "window", "method", "version")  # of a line of the record
+USUAL = (1, LONGEST)  # windows of a film, and frames among which they lie
 SCORED = slice(1, 6, 2)  # of a window's nine frames
 READ = """\
 Of nine successive frames every second one is dropped and drawn again; the first three of them are scored, by luma.
@@ -64,8 +65,8 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument("--films", type=Path, help="a folder of further films: measured, no picture of them is kept")
     parser.add_argument("--name", default="films of a folder", help="what they are called in the report")
     parser.add_argument("--methods", nargs="+", choices=NAMES, default=NAMES, help="interpolators beside the filter")
-    parser.add_argument("--longest", type=int, default=LONGEST, help="frames of a film among which its windows lie")
-    parser.add_argument("--windows", type=int, default=1, help="of each film and size")
+    parser.add_argument("--longest", type=int, default=USUAL[1], help="frames of a film among which its windows lie")
+    parser.add_argument("--windows", type=int, default=USUAL[0], help="of each film and size")
     add_output(parser, HERE / "film_report.md")
     given = parser.parse_args(arguments)
     with writing_report(parser, given, reads=[given.root, given.films], folders=[given.output.with_suffix("")]):
@@ -76,17 +77,18 @@ def main(arguments: Sequence[str] | None = None) -> None:
 def report(given: argparse.Namespace) -> None:
     folder = given.output.with_suffix("")
     folder.mkdir(parents=True, exist_ok=True)
-    record, methods, starts = folder / "windows.jsonl", *opened(given.methods)
+    record, choice = folder / "windows.jsonl", (given.windows, given.longest)
+    methods, starts = opened(given.methods)
     metric = opened_metric()
     sets = {PACKAGED: [given.root / clip.path for clip in CLIPS]}
     if given.films is not None:
         sets[given.name] = find_videos(given.films)
     for title, films in sets.items():
         for film in tqdm(films, title):
-            draw_film(film, title, (given.windows, given.longest), methods, metric, record)
+            draw_film(film, title, choice, methods, metric, record)
     rows = [
         row
-        for row in read(record)
+        for row in read(record, choice)
         if row["method"] not in methods or row["version"] == version_of(row["method"], methods)
     ]
     picture = draw_picture(sets[PACKAGED][-1], methods, folder / "frames.webp")
@@ -131,8 +133,11 @@ def draw(name: str, moment: Moment, methods: dict[str, FrameInterpolator]) -> Dr
     return drawn_by_filter(given) if name == FILTER else drawn_by(methods[name], given, free_cores())
 
 
-def read(record: Path) -> list[dict[str, Any]]:
-    return [json.loads(line) for line in record.read_text(encoding="utf-8").splitlines()] if record.is_file() else []
+def read(record: Path, choice: tuple[int, int]) -> list[dict[str, Any]]:
+    """The lines of the record that are of these windows; one that does not say is of the usual ones."""
+    lines = record.read_text(encoding="utf-8").splitlines() if record.is_file() else []
+    rows = [json.loads(line) for line in lines]
+    return [row for row in rows if tuple(row.get("choice", USUAL)) == choice]
 
 
 def version_of(name: str, methods: dict[str, FrameInterpolator]) -> str:
@@ -158,7 +163,7 @@ def draw_film(
     choice: how many windows, among how many frames.
     """
     windows, longest = choice
-    done = {tuple(row[key] for key in KEYS) for row in read(record)}
+    done = {tuple(row[key] for key in KEYS) for row in read(record, choice)}
     for size, shape in SIZES.items():
         here = (title, name_of(film, title), size)
         wanted = [(number, name, version_of(name, methods)) for number in range(windows) for name in (FILTER, *methods)]
@@ -171,7 +176,7 @@ def draw_film(
                 continue
             values = measured(name, moments[number], methods, metric) if name else {}
             with record.open("a", encoding="utf-8") as file:
-                file.write(json.dumps(dict(zip(KEYS, key, strict=True)) | values) + "\n")
+                file.write(json.dumps(dict(zip(KEYS, key, strict=True)) | {"choice": choice} | values) + "\n")
 
 
 def measured(
