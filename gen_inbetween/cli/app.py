@@ -177,7 +177,7 @@ def run(
         seed=seed,
         best_of=best_of,
         fit=fit,
-        device=device or process.device,
+        device=process.device_for(device),
         vram_gb=vram_gb,
         codec=codec,
         crf=crf,

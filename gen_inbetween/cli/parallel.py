@@ -23,6 +23,10 @@ class Process:
         """Whether it writes the clip and says so: the first of them does."""
         return self.ranks is None or self.ranks.rank == 0
 
+    def device_for(self, asked: str | None) -> str | None:
+        """The device where `asked` was said: "cuda" means one for each process, its own and not the first for all."""
+        return self.device if asked is None or asked == (self.device or "").partition(":")[0] else asked
+
 
 def launch(processes: int, arguments: list[str]) -> int:
     """Run this command in so many processes, by torch's launcher; their exit status.

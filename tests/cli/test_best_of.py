@@ -12,7 +12,7 @@ import pytest
 from cases import picture
 from PIL import Image
 
-from gen_inbetween.cli.parallel import this_process
+from gen_inbetween.cli.parallel import Process, this_process
 
 
 @pytest.fixture
@@ -94,6 +94,14 @@ def test_processes_have_ended_before_the_command_does(tmp_path, by):
 def test_a_process_that_nobody_launched_is_alone():
     process = this_process()
     assert process.speaks and process.ranks is None and process.device is None
+    assert process.device_for("cuda") == "cuda" and process.device_for(None) is None
+
+
+@pytest.mark.parametrize(
+    ("asked", "given"), [(None, "cuda:1"), ("cuda", "cuda:1"), ("cuda:0", "cuda:0"), ("cpu", "cpu")]
+)
+def test_a_kind_of_device_is_the_own_one_of_each_process(asked, given):
+    assert Process(device="cuda:1").device_for(asked) == given
 
 
 def test_the_plan_counts_all_seeds_and_knows_every_option(inbetween):
