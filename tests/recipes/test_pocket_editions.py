@@ -28,14 +28,12 @@ def test_true_clips_are_sharp_found_and_go_nose_first(output):
     assert (output / "sheet.png").exists()
 
 
-def test_noses_are_told_of_clips_whose_truth_shows_them_in_front_as_well():
-    row = {"sharpness": 1.0, "flicker": 0.0, "found": 1.0, "psnr": 30.0, "bucket": 1.0, "speed": 1.0}
-    truth = {f"plain/{k}": row | {"nose_first": float(k < 4), "bucket": k} for k in range(5)}
-    made = {f"plain/{k}": row | {"nose_first": float(k < 3), "bucket": k} for k in range(5)}
-    lines = [line for line in pocket_editions.table({"truth": truth, "made": made}) if "nose-first" in line]
-    assert [line.split(" | ")[2] for line in lines] == ["5", "4"]
-    assert "| 0.800 [" in lines[0] and "| 0.600 [" in lines[0]
-    assert "| 1.000 [" in lines[1] and "| 0.750 [" in lines[1]
+def test_a_true_walker_whose_front_is_beside_its_way_goes_as_far_nose_first_as_the_truth():
+    clip = pocket_editions.draw("plain", 6)
+    row = pocket_editions.score(clip.frames, clip)
+    assert clip.kinds == ("walker",)
+    assert 0.4 < row["nose"] < 0.6 and row["as_true"] == 1
+    assert pocket_editions.score(clip.frames[::-1], clip)["as_true"] == 0
 
 
 def test_frames_of_the_sheet_that_are_gone_are_made_again(output):
