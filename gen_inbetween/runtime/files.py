@@ -56,6 +56,8 @@ def check_writable(path: str | os.PathLike[str]) -> None:
         raise OutputError(f"cannot write {path}: it is a symbolic link that leads to itself; name another output")
     if not place.name:
         raise OutputError(f"cannot write {path}: it is a whole disk; name a file or a folder in it")
+    if (absent := absent_detour(place)) is not None:
+        raise OutputError(f"cannot write {path}: it leads back out of {absent}, which is no folder; leave that away")
     ancestor = next(folder for folder in place.parents if os.path.exists(folder))  # False, too, for too long a name
     if not ancestor.is_dir():
         raise OutputError(f"cannot write {path}: {ancestor} is a file, expected a folder")
@@ -65,6 +67,15 @@ def check_writable(path: str | os.PathLike[str]) -> None:
     for name in place.relative_to(ancestor).parts:
         if (count := len(os.fsencode(name))) > longest:
             raise OutputError(f"cannot write {path}: a name has at most {longest} bytes here, this one {count}")
+
+
+def absent_detour(path: Path) -> Path | None:
+    """The folder that a path goes back out of (missing/../x) and that is not there; None: there is no such.
+
+    Nothing that stands behind it is found by that path, so what is there would be replaced unasked.
+    """
+    before = (Path(*path.parts[:number]) for number, part in enumerate(path.parts) if part == "..")
+    return next((folder for folder in before if not os.path.isdir(folder)), None)
 
 
 def address_of(path: str | os.PathLike[str]) -> str | None:

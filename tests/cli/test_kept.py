@@ -58,6 +58,8 @@ def contents(folder: Path) -> dict[str, bytes]:
         (["edit", "a.png", "b.png", *CLICK, "-o", "c.gif", "--show-masks", "frames/frame_00000.png"], "did not make"),
         (["edit", "a.png", "b.png", *CLICK, "-o", "c.png", "--show-masks", "c.png"], "c.png is an input"),
         (["convert", "a.png", "a.png"], "a.png is"),
+        (["run", "a.png", "b.png", "-o", "gone/../film.mp4", *DRAWN], "leads back out of"),
+        (["retime", "film.mp4", "--fps", "48", "-o", "gone/../film.mp4", *NEAREST], "leads back out of"),
     ],
 )
 def test_what_would_cost_a_file_is_refused_in_one_line(inbetween, folder, line, words):

@@ -75,6 +75,19 @@ def test_a_name_that_is_too_long_is_found_before_the_work(tmp_path: Path) -> Non
             check_writable(path)
 
 
+@pytest.mark.parametrize("name", ["gone/../x.mp4", "gone/../../x.mp4", "file/../x.mp4", "gone/..", "a/gone/../b/x.mp4"])
+def test_a_way_out_of_a_folder_that_is_not_there_leads_nowhere(name: str, tmp_path: Path) -> None:
+    """By that path nothing that stands there is found, so it would be replaced unasked."""
+    (tmp_path / "file").touch()
+    (tmp_path / "x.mp4").write_text("somebody's")
+    before = sorted(tmp_path.rglob("*"))
+    with pytest.raises(OutputError, match="leads back out of .*(gone|file), which is no folder"):
+        check_writable(tmp_path / name)
+    assert sorted(tmp_path.rglob("*")) == before
+    (tmp_path / "there").mkdir()
+    check_writable(tmp_path / "there" / ".." / "x.mp4")
+
+
 def test_long_names_that_begin_alike_are_told_apart() -> None:
     names = {short_name("x" * 100 + end) for end in ("1.mp4", "2.mp4")}
     assert len(names) == 2 and all(len(name) <= 64 for name in names)
