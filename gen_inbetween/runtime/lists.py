@@ -20,6 +20,8 @@ from typing import Any, TypeAlias
 
 import yaml
 
+from gen_inbetween.runtime.trust.limits import shorten
+
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
 DELIMITERS = ",;\t"
@@ -30,7 +32,18 @@ ALONE = "\x1f"  # the delimiter of one column: a sign that no line has
 
 
 class _Loader(yaml.SafeLoader):
-    """YAML as its version 1.2 has numbers: 1e-4 is one, which the loader of version 1.1 takes for a word."""
+    """YAML as its version 1.2 has it: 1e-4 is a number, which version 1.1 takes for a word, and no key stands twice."""
+
+    def compose_mapping_node(self, anchor: Any) -> yaml.MappingNode:
+        node = super().compose_mapping_node(anchor)
+        said: set[tuple[str, str]] = set()
+        for key, _ in node.value:
+            if isinstance(key, yaml.ScalarNode):
+                if (key.tag, key.value) in said:
+                    line = key.start_mark.line + 1
+                    raise yaml.YAMLError(f"line {line} says {shorten(key.value)} a second time: keep one of them")
+                said.add((key.tag, key.value))
+        return node
 
 
 _Loader.add_implicit_resolver(
@@ -153,10 +166,22 @@ def _is_json(text: str, lines: int) -> bool:
 
 def json_row(line: str) -> Row:
     """A line of JSON lines."""
+    twice: list[str] = []
+
+    def read_object(pairs: list[tuple[str, Any]]) -> dict[str, Any]:
+        values: dict[str, Any] = {}
+        for name, value in pairs:
+            if name in values:  # the last would win, without a word
+                twice.append(name)
+            values[name] = value
+        return values
+
     try:
-        values = json.loads(line)
+        values = json.loads(line, object_pairs_hook=read_object)
     except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
+    if twice:
+        return f"it says {shorten(twice[0])} a second time: keep one of them"
     return values if isinstance(values, dict) else f"expected an object, got {type(values).__name__}"
 
 
@@ -164,13 +189,17 @@ def _csv_rows(text: str, delimiter: str, words: set[str]) -> Iterator[tuple[int,
     reader = csv.reader(io.StringIO(text.lstrip("\n")), delimiter=delimiter)
     skipped = len(text) - len(text.lstrip("\n"))
     header = column_names(next(reader))
+    last = reader.line_num + skipped
     for cells in _lines_of(reader):
+        number, last = last + 1, reader.line_num + skipped
         if isinstance(cells, str):
-            yield reader.line_num + skipped, cells
+            yield last, cells
             continue
         if not any(cell.strip() for cell in cells):
             continue
-        number = reader.line_num + skipped
+        if last > number:  # whose rows would be lost without a word, as part of a name
+            yield number, f"a cell goes on to line {last}: close its quotation mark, and write it on one line"
+            continue
         if len(cells) > len(header):
             yield number, f"expected {len(header)} cells as the first line has, got {len(cells)}"
             continue

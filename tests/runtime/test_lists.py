@@ -5,6 +5,7 @@ from __future__ import annotations
 from pathlib import Path
 
 import pytest
+import yaml
 
 from gen_inbetween.runtime.lists import read_rows, read_text, read_yaml
 
@@ -74,3 +75,24 @@ def test_a_cell_repeats_nothing_and_is_not_deep(tmp_path: Path) -> None:
     text = "frame0,frame1,seed\n" + "".join(f'a.png,b.png,"{cell}"\n' for cell in cells)
     assert all(said.startswith("a cell cannot be read: ") for _, said in rows(tmp_path / "l.csv", text))
     assert read_yaml("a: &a 1\nb: *a", aliases=True) == {"a": 1, "b": 1}, "a file of settings may"
+
+
+def test_what_is_said_twice_is_not_heard_once(tmp_path: Path) -> None:
+    line = '{"frame0": "a", "frame1": "b", "frame1": "c", "frame1": "d"}'
+    assert rows(tmp_path / "l", f'{line}\n{{"frame0": "a"}}\n') == [
+        (1, "it says frame1 a second time: keep one of them"),
+        (2, {"frame0": "a"}),
+    ]
+    for text in ("a: 1\nb: {c: 2, d: 3, c: 2}", "seed: 1\nseed: 2", "{a: 1, a: 1}"):
+        with pytest.raises(yaml.YAMLError, match="says [cas].* a second time"):
+            read_yaml(text, aliases=True)
+    merged = read_yaml("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}", aliases=True)
+    assert merged["b"] == {"x": 3, "y": 2}, "a key beside those that are merged in wins, as YAML has it"
+
+
+def test_a_quotation_mark_that_is_not_closed_takes_no_rows_with_it(tmp_path: Path) -> None:
+    text = 'frame0,frame1,out\na,b,1.gif\na,b,"2.gif\na,b,3.gif\na,b,"4.gif"\na,b,5.gif\n'
+    read = rows(tmp_path / "l.csv", text)
+    assert [number for number, _ in read] == [2, 3, 6] and read[2][1] == {"frame0": "a", "frame1": "b", "out": "5.gif"}
+    assert read[1][1] == "a cell goes on to line 5: close its quotation mark, and write it on one line"
+    assert "close its quotation mark" in rows(tmp_path / "l.csv", 'frame0,frame1,out\na,b,"2.gif\na,b,3.gif\n')[0][1]
