@@ -12,7 +12,7 @@ from __future__ import annotations
 import json
 import logging
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import asdict, dataclass, field, replace
 from pathlib import Path
 from typing import Any
@@ -115,8 +115,28 @@ def read_pairs(
         entries.append(pair)
     if not entries:
         raise ValueError(f'{path}: no pairs in it; expected one {{"frame0": ..., "frame1": ...}} a line')
+    refuse_nested(entries, [number for number, _ in rows], lines_of)
     inputs = Inputs([path, *(file for pair in entries if isinstance(pair, Pair) for file in inputs_of(pair))])
     return [_check_place(entry, inputs, overwrite) for entry in entries]
+
+
+def refuse_nested(entries: list[Pair | str], numbers: Sequence[int], lines_of: Mapping[str, int]) -> None:
+    """Put a message in place of a line whose clip would stand inside of another line's folder of frames, or hold it.
+
+    A folder is replaced as a whole when its clip is made again, with what another line put into it.
+
+    numbers: of the lines of the entries. lines_of: output -> the number of its line.
+    """
+    earlier: dict[int, int] = {}
+    for place, number in lines_of.items():
+        folder = place
+        while folder != (folder := os.path.dirname(folder)):
+            if (other := lines_of.get(folder)) is not None:
+                earlier[max(number, other)] = min(number, other)
+    for index, (number, entry) in enumerate(zip(numbers, entries, strict=True)):
+        if isinstance(entry, Pair) and number in earlier:
+            which = f"{entry.out.name} and the output of line {earlier[number]}"
+            entries[index] = f"{entry.where}: {which} would stand one inside of the other: name another output"
 
 
 def inputs_of(pair: Pair) -> list[str | os.PathLike[str] | None]:

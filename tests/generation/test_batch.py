@@ -230,15 +230,17 @@ def test_no_line_stops_the_others(tmp_path, made):
 
 
 def test_outputs_are_checked_before_any_sampling(tmp_path, made):
-    (tmp_path / "out").mkdir()
+    (tmp_path / "out" / "deep").mkdir(parents=True)
     for name in ("end.png", "theirs.png"):
         Image.new("RGB", (8, 8)).save(tmp_path / "out" / name)
     lines = [
         {"frame0": "a.png", "frame1": "out/end.png", "out": "ok.gif"}, pair("a", out="end.png"),
         pair("a", out="theirs.png"), pair("a", out="x.xyz"), pair("a", out="ok.gif"), pair("a", out="deep/../ok.gif"),
+        pair("a", out="none/../other.gif"),
     ]  # fmt: skip
     path = write_list(tmp_path, *lines)
     words = ["end.png is an input", "did not make", "cannot write", "the same output as line 1", "the same output"]
+    words += ["leads back out of"]
     entries = read_pairs(path, tmp_path / "out", {})
     assert not isinstance(entries[0], str)
     assert all(word in entry for word, entry in zip(words, entries[1:], strict=True)), entries
@@ -318,3 +320,13 @@ def test_keyframes_of_a_table_that_are_no_list_are_named(tmp_path):
     entries = read_pairs(tmp_path / "list.csv", tmp_path / "out", {})
     assert "under keyframes, [a.png, b.png], got 'a.png b.png'" in entries[0]
     assert "at least two" in entries[1] and "expected a keyframe as text" in entries[2]
+
+
+@pytest.mark.parametrize("names", [["f", "f/x.gif"], ["f/deep/x.gif", "f"], ["f", "f/f_%04d.png", "f/g"]])
+def test_an_output_inside_of_another_is_refused(names, tmp_path, made):
+    path = write_list(tmp_path, *(pair("a", out=name) for name in names), pair("b", out="far/f"))
+    entries = read_pairs(path, tmp_path / "out", {})
+    bad = [entry for entry in entries if isinstance(entry, str)]
+    assert len(bad) == len(names) - 1 and all(entry.startswith("pairs.jsonl:") for entry in bad)
+    assert isinstance(entries[0], Pair) and isinstance(entries[-1], Pair)
+    assert "pairs.jsonl:2: " in bad[0] and ("one inside of the other" in bad[0] or "same output" in bad[0])
