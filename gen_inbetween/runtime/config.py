@@ -219,4 +219,6 @@ def first_problem(error: ValidationError) -> str:
     message = problem["msg"].removeprefix("Value error, ")
     if not key:
         return message
-    return f"{key!r}: {message}" if "; got " in message else f"{key!r}: {message}, got {problem['input']!r}"
+    return (
+        f"{key!r}: {message}" if "; got " in message else f"{key!r}: {message}, got {shorten(repr(problem['input']))}"
+    )

@@ -111,6 +111,20 @@ def test_a_position_of_another_kind_is_refused(position):
         Keyframe("x", position)
 
 
+@pytest.mark.parametrize("digits", [10, 300, 400, 5000])
+def test_a_place_of_many_digits_is_refused_in_one_line(digits):
+    number = "1" * digits
+    for text in (f"b.png:{number}", f"b.png:-{number}", f"b.png:{number}s", f"b.png:{number}.5", f"b.png:{number}:0.5"):
+        with pytest.raises(KeyframeError, match="position of at most 1000000000") as error:
+            parse_keyframe(text)
+        assert len(str(error.value)) < 200
+    with pytest.raises(KeyframeError, match="strength"):
+        parse_keyframe(f"b.png:1:{number}")
+    for position in (10**digits, -(10**digits), 1e300):
+        with pytest.raises(KeyframeError, match="position of at most"):
+            Keyframe("b.png", position)
+
+
 def test_an_empty_list_is_refused():
     with pytest.raises(KeyframeError, match="empty list"):
         as_keyframes([])

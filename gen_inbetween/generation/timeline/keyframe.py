@@ -10,11 +10,14 @@ On the command line `b.png:16:0.8`, `b.png:1.5s`, `c.png:end`; in lists and YAML
 from __future__ import annotations
 
 import math
+import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
+
+from gen_inbetween.runtime.trust.limits import shorten
 
 if TYPE_CHECKING:
     from gen_inbetween.media.image import Frame
@@ -22,6 +25,7 @@ if TYPE_CHECKING:
 Position: TypeAlias = "int | float | str | None"
 PLACE = re.compile(r"-?\d+|-?\d+\.\d+s?|-?\d+s|end")
 NUMBER = re.compile(r"\d+(\.\d+)?")
+FARTHEST = 1e9  # frames or seconds; the number of a frame is a float's for a while
 
 
 class KeyframeError(ValueError):
@@ -47,16 +51,18 @@ class Keyframe:
 
     def __post_init__(self) -> None:
         position = self.position
+        if isinstance(position, int | float) and abs(position) > FARTHEST:
+            raise KeyframeError(f"expected a position of at most {FARTHEST:.15g}, got one beyond")
         wrong = isinstance(position, bool) or not isinstance(position, int | float | str | None)
         if isinstance(position, str):
             wrong = not PLACE.fullmatch(position)
         if wrong or (isinstance(position, float) and not math.isfinite(position)):
             raise KeyframeError(
-                f"expected a position as a frame number, seconds (1.5, '1.5s') or 'end', got {position!r}"
+                f"expected a position as a frame number, seconds (1.5, '1.5s') or 'end', got {shorten(repr(position))}"
             )
         number = self.strength
         if isinstance(number, bool) or not isinstance(number, int | float) or not 0 <= number <= 1:
-            raise KeyframeError(f"expected the strength of a keyframe in [0, 1], got {number!r}")
+            raise KeyframeError(f"expected the strength of a keyframe in [0, 1], got {shorten(repr(number))}")
 
 
 def parse_keyframe(text: str, root: Path | None = None) -> Keyframe:
@@ -69,7 +75,7 @@ def parse_keyframe(text: str, root: Path | None = None) -> Keyframe:
     """
     path = text
     places: list[str] = []
-    while len(places) < 2 and ":" in path and not ((root or Path()) / path).is_file():
+    while len(places) < 2 and ":" in path and not os.path.isfile((root or Path()) / path):  # a name may be too long
         rest, _, part = path.rpartition(":")
         if not rest or not (PLACE.fullmatch(part) or NUMBER.fullmatch(part)):
             break
@@ -93,7 +99,8 @@ def read_position(text: str) -> Position:
         raise KeyframeError(f"expected a position as a frame number, seconds (1.5s) or end, got {text!r}")
     if text == "end":
         return text
-    return int(text) if re.fullmatch(r"-?\d+", text) else float(text.removesuffix("s"))
+    number = float(text.removesuffix("s"))
+    return int(text) if re.fullmatch(r"-?\d+", text) and abs(number) <= FARTHEST else number
 
 
 def read_entry(entry: Any, root: Path | None = None) -> Keyframe:
