@@ -62,9 +62,9 @@ class SamplerOptions:
     preset: Preset | None = None  # published: what is not said is its authors' value, not this library's
 
     def __post_init__(self) -> None:
-        for name, minimum in MINIMUM_COUNTS.items():
+        for name, (least, most) in COUNTS.items():
             if getattr(self, name) is not None:
-                check_whole(name, getattr(self, name), minimum)
+                check_whole(name, getattr(self, name), least, most)
         for name, (low, high) in RANGES.items():
             if getattr(self, name) is not None:
                 check_real(name, getattr(self, name), low, high)
@@ -102,13 +102,15 @@ class SamplerOptions:
         return {name: value for name, value in self.chosen().items() if name not in off or value != off[name]}
 
 
-MINIMUM_COUNTS = {
-    "num_inference_steps": 1,
-    "renoise_steps": 0,
-    "renoise_span": 1,
-    "passes": 0,
-    "mpd_repeats": 0,
-    "step_cache": 1,
+MOST_STEPS, MOST_REPEATS = 10_000, 1000  # published: 50 and 10; a list of all steps with their repeats is kept
+MOST_PASSES = 10**9
+COUNTS = {
+    "num_inference_steps": (1, MOST_STEPS),
+    "renoise_steps": (0, MOST_REPEATS),
+    "renoise_span": (1, MOST_STEPS),
+    "passes": (0, MOST_PASSES),
+    "mpd_repeats": (0, MOST_REPEATS),
+    "step_cache": (1, MOST_STEPS),
 }
 SWITCHES = ("cfg_plus_plus", "pin_ends", "reuse_unconditional", "mpd_decay", "mpd_symmetric")
 RANGES: dict[str, tuple[float, float]] = {

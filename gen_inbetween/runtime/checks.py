@@ -62,4 +62,4 @@ def _is_real(value: Any) -> bool:
 def _range(least: float | None, most: float | None) -> str:
     if least is None or most is None:
         return "" if least is None else f" of at least {least:g}"
-    return f" from {least:g} to {most:g}"
+    return f" from {least:.15g} to {most:.15g}"

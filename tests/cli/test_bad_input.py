@@ -32,6 +32,7 @@ LINES = [
     "retime empty.png --fps 20 -o out.mp4", "retime a.png --fps 20 -o out.mp4",
     "slowmo gone.mp4 -o out.mp4", "slowmo text.mp4 -o out.mp4", "slowmo https://example.com/film.mp4 -o out.mp4",
     "replay gone.json", "replay text.png", "replay list.jsonl", "replay folder", "replay number.json",
+    "replay clip.json --still gone.png",
     "batch gone.jsonl -o clips", "batch empty.png -o clips", "batch folder -o clips", "batch a.png -o clips",
     "convert gone.safetensors to.safetensors", "convert text.png to.safetensors", "convert folder to.safetensors",
     "convert a.png to.safetensors --interpolator", "convert gone.pkl to.safetensors --interpolator",
@@ -46,7 +47,8 @@ LINES = [
     # numbers
     f"{RUN} --seed -1", f"{RUN} --seed 99999999999999999999", f"{RUN} --set seed=true", f"{RUN} --set seed='7'",
     f"{RUN} --set seed=1.5", f"{RUN} --frames 0", f"{RUN} --frames 1", f"{RUN} --frames -3", f"{RUN} --frames 1000",
-    f"{RUN} --steps 0", f"{RUN} --steps -1", f"{RUN} --set num_inference_steps=true",
+    f"{RUN} --steps 0", f"{RUN} --steps -1", f"{RUN} --steps 1000000000",
+    f"{RUN} --set renoise_steps=1000000000", f"{RUN} --set num_inference_steps=true",
     f"{RUN} --set num_inference_steps='8'", f"{RUN} --set fps=0", f"{RUN} --set fps=.inf", f"{RUN} --set fps=.nan",
     f"{RUN} --set fps=true", f"{RUN} --set fps='7'", f"{RUN} --set fps=7.5", f"{RUN} --set fps=1e9",
     f"{RUN} --set motion_bucket_id=300", f"{RUN} --set motion_bucket_id=true", f"{RUN} --set noise_aug_strength=-1",
@@ -109,13 +111,14 @@ LINES = [
     "serve --folder jobs --host ''", "serve --folder jobs --host no.such.host.invalid", "app --folder page --host ''",
     # planning, lists, weights, the demonstration
     "plan --size 100x100", "plan --method magic", "plan --model svd-tx", "plan --frames 0", "plan --frames -1",
-    "plan --steps 0", "plan --vram-gb 0", "plan --vram-gb nan", "plan --size 0x0",
+    "plan --steps 0", "plan --steps 1000000000", "plan --vram-gb 0", "plan --vram-gb nan", "plan --size 0x0",
     "plan --method interpolate --steps 3", "plan --method interpolate --interpolator gone.pkl",
     "batch list.jsonl -o clips --shard 3/2", "batch list.jsonl -o clips --shard 0/2",
     "batch list.jsonl -o clips --shard x",
     "batch list.jsonl -o clips --set sede=1", "batch list.jsonl -o clips --set seed=true",
     "batch list.jsonl -o clips --config gone.yaml", "batch list.jsonl -o text.png",
-    "models fetch film", "models fetch nothing", "demo --steps 0", "demo --seed -1", "demo --model svd-tx",
+    "models fetch film", "models fetch nothing", "demo --steps 0", "demo --steps 1000000000",
+    "demo --seed -1", "demo --model svd-tx",
     "demo --out text.png", "replay clip.json --frame0 gone.png",
 ]  # fmt: skip
 

@@ -127,12 +127,15 @@ def test_published_costs():
 @pytest.mark.parametrize(
     ("method", "given", "message"),
     [
-        ("gi", {"num_inference_steps": 0}, "num_inference_steps as a whole number of at least 1, got 0"),
+        ("gi", {"num_inference_steps": 0}, "num_inference_steps as a whole number from 1 to 10000, got 0"),
+        ("gi", {"num_inference_steps": 10**9}, "num_inference_steps as a whole number from 1 to 10000, got 1000000000"),
+        ("gi", {"renoise_steps": 10**9}, "renoise_steps as a whole number from 0 to 1000, got 1000000000"),
+        ("mpd", {"mpd_repeats": 10**9}, "mpd_repeats as a whole number from 0 to 1000, got 1000000000"),
         ("gi", {"num_inference_steps": 2.5}, "got 2.5"),
         ("gi", {"renoise_steps": -1}, "renoise_steps"),
         ("gi", {"renoise_ratio": 1.5}, "renoise_ratio as a number from 0 to 1, got 1.5"),
         ("gi", {"renoise_span": 5}, "gi takes no renoise_span, got 5; it takes num_inference_steps"),
-        ("trf", {"renoise_span": 0}, "at least 1, got 0"),
+        ("trf", {"renoise_span": 0}, "from 1 to 10000, got 0"),
         ("vibid", {"fusion": "linear"}, "vibid takes no fusion"),
         ("svd", {"max_guidance_scale": float("nan")}, "max_guidance_scale as a finite number, got nan"),
     ],
