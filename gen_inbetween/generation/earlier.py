@@ -84,6 +84,7 @@ class Joined(TypedDict):
 SAMPLED: TypeAdapter[Sampled] = TypeAdapter(Sampled)
 INTERPOLATED: TypeAdapter[Interpolated] = TypeAdapter(Interpolated)
 JOINED: TypeAdapter[Joined] = TypeAdapter(Joined)
+OPTIONS = ("frame0", "frame1", "still", "draft")  # parts that are passed again under their own names
 SOURCES = {"bridge": [["clip_a", "clip_b"]], "loop": [["clip"], ["picture"]], "retake": [["clip"]]}  # of each kind
 
 
@@ -169,13 +170,12 @@ class EarlierClip:
         path = self.manifest["frames"][name].get("path")
         if frame is not None:
             return frame
+        how = f"{name}=, or --{name} FILE" if name in OPTIONS else "all keyframes, by keyframes=, or --keyframe FILE"
         if path is None:
-            raise ManifestError(f"{name} was given in memory, not as a file: pass it again ({name}=, or --{name} FILE)")
+            raise ManifestError(f"{name} was given in memory, not as a file: pass it again ({how})")
         place = find_file(path, self.path)
         if place is None:
-            raise ManifestError(
-                f"{name} is no longer at {shorten(path, 300)}: say where it is ({name}=, or --{name} FILE)"
-            )
+            raise ManifestError(f"{name} is no longer at {shorten(path, 300)}: say where it is ({how})")
         return place
 
     def check_keyframes(self, record: dict[str, dict[str, str | None]]) -> None:

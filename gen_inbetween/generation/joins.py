@@ -348,7 +348,7 @@ def replay_join(
     names, join, sources = check_join(manifest, str(path)), manifest["join"], manifest["source"]
     if clips is not None and len(clips) != len(names):
         raise ManifestError(f"{path}: made from {len(names)} clips, got {len(clips)}")
-    given = clips or [find_source(name, manifest, str(path), "clips=[...]") for name in names]
+    given = clips or [find_source(name, manifest, str(path), "clips=, or --clip FILE for each") for name in names]
     chosen = {name: value for name, value in settings_of_manifest(manifest).items() if name not in NOT_OF_A_JOIN}
     chosen = {name: value for name, value in chosen.items() if name in DEFAULTS and value != DEFAULTS[name]}
     chosen = {name: value for name, value in chosen.items() if name not in SHAPE} | join["asked"]
@@ -357,7 +357,7 @@ def replay_join(
             chosen.pop(name, None)
     values = {"carry_pace": False} | {name: join[name] for name in VALUES if name in join}  # it was not known once
     if "mask" in sources:
-        values["mask"] = find_source("mask", manifest, str(path), "mask=") if mask is None else mask
+        values["mask"] = find_source("mask", manifest, str(path), "mask=, or --mask FILE") if mask is None else mask
     make: Any = {"bridge": bridge, "loop": loop, "retake": retake}[join["kind"]]
     clip: Clip = make(*given, **values, **chosen, **keywords)
     for name in names:

@@ -74,6 +74,9 @@ def replay(
         )
         for name in names
     ]
+    for name, other in (("still", still), ("draft", draft)):
+        if other is not None and name not in manifest["frames"]:
+            raise ManifestError(f"{path}: made without a {name} of its own: leave it away")
     own = Own(
         pipeline,
         still=earlier.find_keyframe("still", still) if "still" in manifest["frames"] else None,

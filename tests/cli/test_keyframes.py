@@ -69,11 +69,35 @@ def test_bridge_loop_and_retake(inbetween, tiny_folder, tmp_path):
         made = Clip.open(tmp_path / name)
         assert all(np.array_equal(made[frame], clips[0][frame]) for frame in frames)
     assert inbetween("replay", "both/")[:2] == (0, "the frames are equal\n")
+    (tmp_path / "b").rename(tmp_path / "moved b")
+    status, _, said = inbetween("replay", "both/")
+    assert status == 2 and "its clip_b is no longer at" in said and "--clip FILE for each" in said
+    assert inbetween("replay", "both/", "--clip", "a", "--clip", "moved b")[:2] == (0, "the frames are equal\n")
+    status, _, said = inbetween("replay", "both/", "--frame0", "a")
+    assert status == 2 and "takes --clip and --mask" in said
     status, _, said = inbetween("retake", "a", 0, 3, "-o", "x/", *tiny)
     assert status == 2 and "expected 0 < start < end < 5" in said
     clips[0][0].save(tmp_path / "a.png")
     status, said, _ = inbetween("run", "a.png", "--loop", "--frames", 8, "-o", "moved/", "--model", tiny_folder, *TINY)
     assert status == 0 and "Clip(8 frames" in said
+
+
+def test_what_a_clip_was_made_from_and_moved_is_passed_again(inbetween, tmp_path):
+    for name in ("a.png", "b.png", "c.png"):
+        Image.new("RGB", (32, 32), {"a": "red", "b": "green", "c": "blue"}[name[0]]).save(tmp_path / name)
+    Image.new("L", (32, 32), 255).save(tmp_path / "mask.png")
+    drawn = ("--method", "interpolate", "--interpolator", "nearest", "--frames", 5)
+    assert inbetween("run", "a.png", "b.png", "c.png", "--still", "mask.png", "-o", "clip.gif", *drawn)[0] == 0
+    for name in ("c.png", "mask.png"):
+        (tmp_path / name).rename(tmp_path / f"moved {name}")
+    status, _, said = inbetween("replay", "clip.gif")
+    assert status == 2 and "frame2 is no longer at" in said and "--keyframe FILE" in said and "--frame2" not in said
+    keyframes = [word for name in ("a.png", "b.png", "moved c.png") for word in ("--keyframe", name)]
+    status, _, said = inbetween("replay", "clip.gif", *keyframes)
+    assert status == 2 and "still is no longer at" in said and "--still FILE" in said
+    assert inbetween("replay", "clip.gif", *keyframes, "--still", "moved mask.png")[0] == 0
+    status, _, said = inbetween("replay", "clip.gif", *keyframes, "--draft", "a.png")
+    assert status == 2 and "without a draft" in said
 
 
 def test_plan_counts_windows(inbetween):
