@@ -210,12 +210,14 @@ def reserved(path: str | os.PathLike[str]) -> Iterator[None]:
             held.enter_context(writing_in(place.parent))
             file = place.with_name(f"{PREFIX}{hashlib.sha256(os.fsencode(place.name)).hexdigest()[:12]}.lock")
             lock = take_lock(file)
+            if lock is None:
+                raise BusyError(f"{path} is being written by another run: wait for its end, or name another output")
+            held.callback(end_lock, file, lock)
+            os.write(lock, os.fsencode(place.name))  # a full disk is found by it, before the work
+        except OutputError:
+            raise
         except OSError as error:
             raise OutputError(f"cannot write {path}: {error.strerror or error}; choose another folder") from error
-        if lock is None:
-            raise BusyError(f"{path} is being written by another run: wait for its end, or name another output")
-        os.write(lock, os.fsencode(place.name))
-        held.callback(end_lock, file, lock)
         held.callback(_reserved.reset, _reserved.set((*_reserved.get(), place)))
         yield
 

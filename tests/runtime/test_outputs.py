@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import json
 import multiprocessing
 import os
@@ -271,3 +272,16 @@ def test_a_long_name_has_its_manifest_by_a_shorter_one(tmp_path: Path) -> None:
     assert len({path.name for path in long}) == 2 and all(len(path.name) <= 255 for path in long)
     check_output(tmp_path / ("x" * 251 + ".mp4"))
     assert json.loads(write_json(long[0], RECORD).read_text()) == RECORD
+
+
+def test_a_full_disk_is_said_before_the_work_and_keeps_no_lock(tmp_path: Path, monkeypatch: pytest.MonkeyPatch) -> None:
+    def fail(*_: object) -> int:
+        raise OSError(errno.ENOSPC, os.strerror(errno.ENOSPC))
+
+    monkeypatch.setattr(os, "write", fail)
+    with pytest.raises(OutputError, match="cannot write .*clip.mp4: No space left"), reserved(tmp_path / "a/clip.mp4"):
+        pytest.fail("the work was begun")
+    monkeypatch.undo()
+    assert list(tmp_path.iterdir()) == []
+    with reserved(tmp_path / "a/clip.mp4"):
+        pass
