@@ -21,8 +21,9 @@ from gen_inbetween.data.clips import ClipFolder, Clips
 from gen_inbetween.models.registry import resolve_model
 from gen_inbetween.runtime.config import ConfigError, load
 from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.runtime.files import check_writable
 from gen_inbetween.runtime.remote.ray_engine import Cluster, add_options, cluster_of
-from gen_inbetween.training.latents import Encoder, open_latents
+from gen_inbetween.training.latents import INDEX, Encoder, open_latents
 from gen_inbetween.training.latents_on_ray import open_latents_on_ray
 from gen_inbetween.training.settings import Run
 from gen_inbetween.training.setup import base_record, fill_shape, open_base_model, open_clips
@@ -41,6 +42,7 @@ def report(clips: Clips) -> None:
 def cache(run: Run, clips: Clips, cluster: Cluster | None) -> None:
     if run.data.cache is None:
         raise ConfigError("--cache-latents needs a folder to write to: set data.cache")
+    check_writable(run.data.cache / INDEX)
     if cluster is not None:
         print(f"{run.data.cache}: {len(open_latents_on_ray(run, cluster))} clips")
         return

@@ -22,7 +22,7 @@ from tqdm import tqdm
 from gen_inbetween.data.clips import Clips, DataError, TrainingClip
 from gen_inbetween.diffusion.conditioning import KeyframeConditioning, added_time_ids, embed_frames, encode_latents
 from gen_inbetween.diffusion.motion_files import open_weights
-from gen_inbetween.runtime.files import save_tensors, write_json
+from gen_inbetween.runtime.files import check_writable, save_tensors, write_json
 from gen_inbetween.training.sample_order import KEYFRAMES, seeded
 
 INDEX = "latents.json"
@@ -158,6 +158,7 @@ def write_shard(
         with open_weights(path) as weights:
             if (weights.metadata() or {}).get("identity") == identity_text:
                 return
+    check_writable(path)  # before its clips are encoded
     first = shard * CLIPS_PER_SHARD
     part = [encode(index) for index in range(first, min(first + CLIPS_PER_SHARD, clips))]
     stacked = dict(zip(EncodedClip._fields, map(torch.stack, zip(*part, strict=True)), strict=True))

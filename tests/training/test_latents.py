@@ -8,6 +8,7 @@ import pytest
 import torch
 
 from gen_inbetween.data.clips import DataError, SyntheticClips
+from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.training.latents import EncodedClip, cache_latents, encode_clip, open_cache, stack
 
 
@@ -57,3 +58,9 @@ def test_a_cache_gives_back_what_was_encoded(tiny_pipe, tmp_path: Path, monkeypa
         assert all(torch.equal(got, wanted) for got, wanted in zip(cache[index], clip, strict=True))
     with pytest.raises(DataError, match="another clips"):
         open_cache(tmp_path, identity | {"clips": {}})
+
+
+def test_a_folder_that_cannot_be_written_is_said_before_a_clip_is_encoded(tmp_path: Path) -> None:
+    (tmp_path / "file").touch()
+    with pytest.raises(OutputError, match="is a file, expected a folder"):
+        cache_latents(tmp_path / "file" / "latents", 2, {}, lambda _: pytest.fail("a clip was encoded"))
