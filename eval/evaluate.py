@@ -38,7 +38,7 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser = argparse.ArgumentParser(description=__doc__, formatter_class=argparse.RawDescriptionHelpFormatter)
     parser.add_argument("--config", type=Path, required=True)
     parser.add_argument("--strict", action="store_true", help="stop at the first clip that fails")
-    parser.add_argument("--overwrite", action="store_true", help="fill a folder that others have filled")
+    parser.add_argument("--overwrite", action="store_true", help="fill a folder, and replace a report, of others")
     add_options(parser)
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
@@ -48,13 +48,14 @@ def main(arguments: Sequence[str] | None = None) -> None:
         run = replace(run, strict=run.strict or given.strict)
         if given.overwrite:
             claim_folder(run.output, WRITTEN, overwrite=True)
-        outcome = evaluate(run, cluster_of(given))
+        outcome = evaluate(run, cluster_of(given), overwrite=given.overwrite)
         if outcome.clips is None:
             return  # the main process speaks for all
         for failure in outcome.failures[:NAMED]:
             print(f"failed: {failure}")
         typed = sys.argv[1:] if arguments is None else arguments
-        report = write_report(run.output, run, shlex.join(["python", "eval/evaluate.py", *typed]))
+        command = shlex.join(["python", "eval/evaluate.py", *typed])
+        report = write_report(run.output, run, command, overwrite=given.overwrite)
     except (ValueError, OSError, ImportError) as error:  # what a person can mend
         parser.exit(2, f"error: {error}\n")
     print(f"{report}: {outcome.clips} clips scored, {len(outcome.failures)} failures, all of them in run.json")

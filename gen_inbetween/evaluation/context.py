@@ -4,7 +4,6 @@ from __future__ import annotations
 
 from collections.abc import Iterator, Mapping
 from dataclasses import dataclass, field
-from pathlib import Path
 from typing import Any
 
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
@@ -24,7 +23,7 @@ from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import PairList, read_list
 from gen_inbetween.evaluation.pairs.truth import Truths
 from gen_inbetween.evaluation.samplers import open_auto, open_sampler, open_spec
-from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
+from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError, inputs_of
 from gen_inbetween.models.registry import ModelSpec
 from gen_inbetween.runtime.devices import default_device
 from gen_inbetween.runtime.files import check_writable
@@ -100,8 +99,7 @@ def open_context(run: EvalRun) -> EvalContext:
     clip_metrics = {name: metric for name, metric in metrics.items() if isinstance(metric, ClipMetric)}
     run.report.check(run.methods, clip_metrics)
     truths = Truths(run.root, width, height)
-    folders = [Path(str(entry["folder"])) for entry in run.methods.values() if "folder" in entry]
-    claim_folder(run.output, WRITTEN, [run.pairs, *folders], proof="run.json")
+    claim_folder(run.output, WRITTEN, inputs_of(run), proof="run.json")
     return EvalContext(
         run,
         spec if samples else None,

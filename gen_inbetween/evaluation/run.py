@@ -21,11 +21,12 @@ from tqdm import tqdm
 from gen_inbetween.evaluation.clip_store import EvalClip, write_clip
 from gen_inbetween.evaluation.context import EvalContext, open_context
 from gen_inbetween.evaluation.pairs.pair import PairError
+from gen_inbetween.evaluation.report.copies import check_copy
 from gen_inbetween.evaluation.results import write_results
 from gen_inbetween.evaluation.samplers import open_with_motion
 from gen_inbetween.evaluation.scoring import score_clip
 from gen_inbetween.evaluation.set_distances import SetComparison, compare_sets, plan_comparisons
-from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
+from gen_inbetween.evaluation.settings import EvalRun, EvaluationError, inputs_of
 from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.runtime.processes import gather, share_of
 from gen_inbetween.runtime.remote.ray_engine import Cluster, spread_numbers
@@ -60,16 +61,18 @@ class Outcome:
     failures: tuple[Failure, ...]  # of all processes
 
 
-def evaluate(run: EvalRun, cluster: Cluster | None = None) -> Outcome:
+def evaluate(run: EvalRun, cluster: Cluster | None = None, *, overwrite: bool = False) -> Outcome:
     """Run an evaluation, or the part of it that is still missing; everything is in `run.output` afterwards.
 
     cluster: Ray's, which does the work of each phase; all its machines must see the same folders. None: this process,
-        or those of a launcher.
+        or those of a launcher. overwrite: the copy of the report may replace a file of somebody else, too.
 
     Raises:
         EvaluationError and others: as `bench.open_bench`; in strict mode, for the first clip that fails.
         OutputError: the disk is full or closed to us.
     """
+    if run.report.markdown is not None:
+        check_copy(run.report.markdown, inputs_of(run), overwrite=overwrite)
     context = open_context(run)
     if context.is_main:
         sweep_below(run.output)

@@ -48,3 +48,9 @@ class EvalRun:
     strict: bool = False  # stop at the first clip that fails, instead of naming it and going on
     dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU
     report: ReportSettings = field(default_factory=ReportSettings)
+
+
+def inputs_of(run: EvalRun) -> list[Path]:
+    """What a run reads, which nothing it writes may replace."""
+    folders = [Path(str(entry["folder"])) for entry in run.methods.values() if "folder" in entry]
+    return [run.pairs, *folders, *([] if run.report.reading is None else [run.report.reading])]

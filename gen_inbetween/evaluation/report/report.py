@@ -19,13 +19,14 @@ from PIL import Image
 from gen_inbetween.evaluation.clip_store import read_clip
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
-from gen_inbetween.evaluation.report.html import render_page, write_copy
+from gen_inbetween.evaluation.report.copies import check_copy, write_copy
+from gen_inbetween.evaluation.report.html import render_page
 from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.pictures import Clips
 from gen_inbetween.evaluation.report.scores import Scores, read_scores
 from gen_inbetween.evaluation.report.sections import Material, own_pictures, section
 from gen_inbetween.evaluation.report.tables import plain, table
-from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError
+from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError, inputs_of
 from gen_inbetween.media.contact_sheet import Frames
 from gen_inbetween.runtime.files import write_text
 from gen_inbetween.runtime.hashing import file_sha256
@@ -45,11 +46,12 @@ A distance between sets is biased upwards when clips are few. "Extrapolated" is 
 points to; compare methods by it or at equal N only. A row is bold where its interval ends below that of every other."""
 
 
-def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
+def write_report(output: Path, run: EvalRun, command: str = "", *, overwrite: bool = False) -> Path:
     """Write report.md, report.html, plots/, sheets/ and videos/ into `output`, and the copy `run.report.markdown`.
 
     Args:
         command: what was typed to get here, for the reader to type again.
+        overwrite: the copy replaces a file of somebody else, too.
 
     Raises:
         EvaluationError: results are missing or damaged, or none could be scored. ReportError: the settings name a
@@ -64,6 +66,7 @@ def write_report(output: Path, run: EvalRun, command: str = "") -> Path:
     write_text(output / "report.md", text)
     write_text(output / "report.html", render_page(text))
     if run.report.markdown is not None:
+        check_copy(run.report.markdown, inputs_of(run), overwrite=overwrite)
         write_copy(text, output, run.report.markdown)
     return output / "report.md"
 

@@ -18,14 +18,17 @@ from PIL import Image
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import write_list
+from gen_inbetween.evaluation.report.copies import check_copy
 from gen_inbetween.evaluation.report.html import render_page
 from gen_inbetween.evaluation.report.pictures import SMALL, copy_small_png
 from gen_inbetween.evaluation.report.report import write_report
 from gen_inbetween.evaluation.report.scores import read_scores
 from gen_inbetween.evaluation.report.settings import ReportError, ReportSettings
 from gen_inbetween.evaluation.report.tables import decimals, figure, plain, probability
-from gen_inbetween.evaluation.settings import EvalRun, EvaluationError
+from gen_inbetween.evaluation.run import evaluate
+from gen_inbetween.evaluation.settings import EvalRun, EvaluationError, inputs_of
 from gen_inbetween.runtime.config import to_mapping
+from gen_inbetween.runtime.files import OutputError
 from gen_inbetween.runtime.hashing import frames_sha256
 
 METHODS = ("gi", "gi_twin", "cross-fade")
@@ -263,6 +266,31 @@ def test_the_copy_stands_alone(run: EvalRun):
     )
     assert not re.search(r"\((sheets|videos|plots)/", copy)
     assert cells(copy, "### Sets of clips") == cells((run.output / "report.md").read_text(), "### Sets of clips")
+
+
+def test_the_copy_replaces_no_file_of_somebody_else_and_no_input(run: EvalRun, tmp_path: Path):
+    theirs = tmp_path / "README.md"
+    theirs.write_text("# A project\n")
+    with pytest.raises(OutputError, match="README.md is a file that gen_inbetween did not make"):
+        evaluate(replace(run, report=replace(run.report, markdown=theirs)))  # before the work
+    with pytest.raises(OutputError, match="README.md is a file"):
+        write_report(run.output, replace(run, report=replace(run.report, markdown=theirs)))
+    assert theirs.read_text() == "# A project\n"
+    check_copy(theirs, overwrite=True)
+    with pytest.raises(OutputError, match="reading.md is an input"):
+        check_copy(run.report.reading, inputs_of(run), overwrite=True)
+    with pytest.raises(OutputError, match="holds the input"):
+        check_copy(tmp_path / "pairs.md", [tmp_path / "pairs" / "list.jsonl"])
+
+
+def test_a_copy_is_ours_until_it_is_edited(run: EvalRun, tmp_path: Path):
+    text = run.report.markdown.read_text()
+    check_copy(run.report.markdown, inputs_of(run))
+    (tmp_path / "edited.md").write_text(text.replace("Twins", "Twins!"))
+    (tmp_path / "before.md").write_text(text[: text.index("<!-- made by")])  # as earlier versions wrote it
+    check_copy(tmp_path / "before.md")
+    with pytest.raises(OutputError, match="did not make"):
+        check_copy(tmp_path / "edited.md")
 
 
 def test_failures_are_counted_and_the_first_are_named(text: str):
