@@ -156,14 +156,21 @@ class EarlierClip:
             raise ManifestError(f"{self.path}: no hash of the clip's {what} in it, so nothing to compare them with")
         return what
 
+    @property
+    def keyframes(self) -> list[str]:
+        """The names of its keyframes in order, whatever order its file has them in."""
+        return [f"frame{number}" for number in range(len(self.manifest["frames"].keys() - {"still", "draft"}))]
+
     def check(self) -> None:
         """ManifestError where a part that a replay reads is missing or of another kind."""
         try:
             checked(INTERPOLATED if self.compared == "frames" else SAMPLED, self.manifest, self.path)
         except UntrustedError as error:
             raise ManifestError(str(error)) from error
-        if not {"frame0", "frame1"} <= self.manifest["frames"].keys():
-            raise ManifestError(f"{self.path}: expected frame0 and frame1 among its frames")
+        frames = self.manifest["frames"].keys()
+        if len(frames & {"frame0", "frame1"}) < 2 or frames - {"still", "draft"} != set(self.keyframes):
+            expected = "expected frame0, frame1 and so on, still and draft among its frames"
+            raise ManifestError(f"{self.path}: {expected}, found {shorten(', '.join(frames) or 'none')}")
 
     def find_keyframe(self, name: str, frame: Any) -> Any:
         """The keyframe, mask or draft that was given now, or else the file that the manifest names."""

@@ -59,10 +59,11 @@ def replay(
     """
     manifest = manifests.read(path)
     earlier = EarlierClip(str(path), manifest)
-    settings = settings_of(earlier, interpolator, pipeline)
-    for difference in manifests.version_drift(manifest):
+    earlier.check()
+    for difference in manifests.version_drift(manifest):  # said first: a later version has settings of its own
         log.warning("made with another version: %s", difference)
-    names = [name for name in manifest["frames"] if name.startswith("frame")]
+    settings = settings_of(earlier, interpolator, pipeline)
+    names = earlier.keyframes
     if keyframes is not None and len(keyframes) != len(names):
         raise ManifestError(f"expected {len(names)} keyframes, as the clip was made from, got {len(keyframes)}")
     moved: dict[str, Any] = {"frame0": frame0, "frame1": frame1} | dict(zip(names, keyframes or (), strict=False))

@@ -357,6 +357,30 @@ def test_replay_refuses_other_inputs(saved, keyframes):
         replay(folder / "clip.gif.inbetween.json")
 
 
+@pytest.mark.parametrize("name", ["frame7", "frame02", "framework", "mask"])
+def test_replay_refuses_a_manifest_with_other_frames_than_keyframes_in_a_row(name, saved):
+    path = saved[1] / "clip.gif.inbetween.json"
+    made = json.loads(path.read_text())
+    made["frames"][name] = made["frames"]["frame1"]
+    path.write_text(json.dumps(made))
+    with pytest.raises(ManifestError, match=f"expected frame0, frame1 and so on.*{name}"):
+        replay(path, progress=False)
+
+
+def test_replay_takes_the_keyframes_in_their_order_and_names_a_later_version_first(saved, caplog):
+    path = saved[1] / "clip.gif.inbetween.json"
+    made = json.loads(path.read_text())
+    made["frames"] = dict(reversed(made["frames"].items()))  # as programs write it that sort names
+    path.write_text(json.dumps(made))
+    assert replay(path, progress=False).manifest["replay"]["latents_equal"]
+    made["settings"]["of_a_later_version"] = 1
+    made["versions"]["gen_inbetween"] = "99.0"
+    path.write_text(json.dumps(made))
+    with caplog.at_level("WARNING"), pytest.raises(ValueError, match="unknown key 'of_a_later_version'"):
+        replay(path, progress=False)
+    assert "made with another version: gen_inbetween 99.0 -> " in caplog.text
+
+
 def test_replay_refuses_other_weights(saved):
     _, folder = saved
     config = folder / "model" / "scheduler" / "scheduler_config.json"
