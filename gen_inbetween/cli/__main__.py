@@ -8,7 +8,7 @@ from __future__ import annotations
 import os
 import sys
 
-from gen_inbetween.cli import batch, clean, edit, models, page, replay, retime, serve, stylize
+from gen_inbetween.cli import batch, clean, edit, models, page, retime, serve, stylize
 from gen_inbetween.cli.app import app
 from gen_inbetween.cli.errors import (
     ANYWHERE,
@@ -20,7 +20,7 @@ from gen_inbetween.cli.errors import (
 )
 from gen_inbetween.runtime.processes import raise_on_signals
 
-for group in (batch, replay, models, retime, edit, stylize, clean, serve, page):
+for group in (batch, models, retime, edit, stylize, clean, serve, page):
     group.add_to(app)
 
 

@@ -8,13 +8,13 @@ from __future__ import annotations
 
 import sys
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager
+from contextlib import contextmanager, nullcontext
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from gen_inbetween.cli.errors import report_errors
+from gen_inbetween.cli.errors import FAILED, fail, report_errors
 from gen_inbetween.cli.keyframes import (
     CarryPace,
     Context,
@@ -216,7 +216,7 @@ def run(
         raise typer.Exit(launch(parallel, sys.argv[1:]))
     with reserved(place_of(out)):
         made = generate_clip(keyframes, None, settings, own=Own(ranks=process.ranks))
-        announce(made, out, overwrite)
+        _announce(made, out, overwrite)
         if keep_all and made.others:
             _save_candidates(made, _seeds_sheet(out))
 
@@ -256,7 +256,7 @@ def bridge(
     with _writing(out, [clip_a, clip_b, config, *files_of(settings)], overwrite, settings.get("video")):
         values: dict[str, Any] = {"num_frames": num_frames, "context": context, "match_colour": match_colour}
         values["carry_pace"] = carry_pace
-        announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
+        _announce(joins.bridge(clip_a, clip_b, **values, **settings), out, overwrite)
 
 
 @app.command(
@@ -300,7 +300,7 @@ def loop(
         values: dict[str, Any] = {"num_frames": num_frames, "context": context}
         values |= {"match_colour": match_colour, "carry_pace": carry_pace, "even_pace": even_pace}
         made = joins.loop(clip, **values, **settings)
-        announce(made, out, overwrite)
+        _announce(made, out, overwrite)
         say(out, f"last frame to first: {made.manifest['join']['ratio']} of the median step")
 
 
@@ -349,7 +349,67 @@ def retake(
     with _writing(out, [clip, config, mask, *files_of(settings)], overwrite, settings.get("video")):
         values: dict[str, Any] = {"context": context, "mask": mask, "match_colour": match_colour}
         values["carry_pace"] = carry_pace
-        announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
+        _announce(joins.retake(clip, start, end, **values, **settings), out, overwrite)
+
+
+@app.command(
+    epilog="""\b
+Examples:
+  inbetween replay clip.mp4
+  inbetween replay clip.mp4.inbetween.json -o again.mp4 --frame0 moved/first.png --frame1 moved/last.png
+  inbetween replay both.mp4 --clip moved/a.mp4 --clip moved/b.mp4"""
+)
+@report_errors
+def replay(
+    manifest: Annotated[
+        Path, typer.Argument(metavar="CLIP|MANIFEST", help="A clip, a folder of frames, or the manifest beside one.")
+    ],
+    out: Annotated[Path | None, typer.Option("--out", "-o", help="Also write the clip here.")] = None,
+    frame0: Annotated[Path | None, typer.Option(help="Where the first keyframe is now, if it moved.")] = None,
+    frame1: Annotated[Path | None, typer.Option(help="Where the last keyframe is now.")] = None,
+    keyframe: Annotated[
+        list[Path] | None, typer.Option("--keyframe", help="Of several: where each is now, all of them, in order.")
+    ] = None,
+    still: Annotated[Path | None, typer.Option(help="Where the mask of what stands still is now.")] = None,
+    draft: Annotated[Path | None, typer.Option(help="Where the draft is now.")] = None,
+    interpolator: Annotated[
+        Path | None, typer.Option(help="Where the weights of an interpolated clip are now, if they moved.")
+    ] = None,
+    clip: Annotated[
+        list[Path] | None,
+        typer.Option(help="Of a bridge, loop or retake: where what it was made from is now, all of it, in order."),
+    ] = None,
+    mask: Annotated[Path | None, typer.Option(help="Of a retake: where its mask is now.")] = None,
+    overwrite: Overwrite = False,
+) -> None:
+    """Make a clip again from its manifest; compare latents, or interpolated frames (status 1: they differ)."""
+    ours: dict[str, Any] = {"frame0": frame0, "frame1": frame1, "keyframes": keyframe or None}
+    ours |= {"still": still, "draft": draft, "interpolator": interpolator}
+    joins: dict[str, Any] = {"clips": clip or None, "mask": mask}
+    given = [frame0, frame1, *(keyframe or ()), still, draft, interpolator, *(clip or ()), mask]
+    check_there(*given)
+    from gen_inbetween.media.clip import check_output
+    from gen_inbetween.media.writing.outputs import place_of
+    from gen_inbetween.runtime.manifest import inputs_of, read
+    from gen_inbetween.runtime.outputs import reserved
+
+    said = read(manifest)
+    is_join = "join" in said
+    if any(ours.values() if is_join else joins.values()):
+        raise ValueError(f"{manifest}: a bridge, loop or retake takes --clip and --mask, other clips the other options")
+    if out is not None:
+        check_output(out, [manifest, *given, *inputs_of(said, manifest)], overwrite=overwrite)
+    from gen_inbetween.generation.joins import replay_join
+    from gen_inbetween.generation.replay import replay as make_again
+
+    with nullcontext() if out is None else reserved(place_of(out)):
+        made = replay_join(manifest, **joins) if is_join else make_again(manifest, **ours)
+        if out is not None:
+            _announce(made, out, overwrite)
+    what = "frames" if "frames_equal" in made.manifest["replay"] else "latents"
+    if not made.manifest["replay"][f"{what}_equal"]:
+        fail(f"the {what} differ from those of the first run", FAILED)
+    say(out, f"the {what} are equal")
 
 
 @app.command(
@@ -383,7 +443,7 @@ def loop_picture(keyframe: Keyframe, settings: Settings, out: Path, overwrite: b
     changed = {item.name: values[item.name] for item in fields(settings) if values[item.name] != item.default}
     changed.pop("loop")
     with _writing(out, [str(keyframe.image), *files_of(changed)], overwrite, settings.video):
-        announce(joins.loop(keyframe.image, **changed), out, overwrite)
+        _announce(joins.loop(keyframe.image, **changed), out, overwrite)
 
 
 @contextmanager
@@ -423,7 +483,7 @@ def _save_candidates(clip: Clip, path: Path) -> None:
     typer.echo(f"{path}: {len(seeds)} seeds by their scores, lower is better")
 
 
-def announce(clip: Clip, out: Path, overwrite: bool) -> None:
+def _announce(clip: Clip, out: Path, overwrite: bool) -> None:
     """Save a clip and say where it is and what it cost."""
     from gen_inbetween.media.writing.outputs import place_of
     from gen_inbetween.runtime.outputs import path_beside

@@ -21,7 +21,7 @@ from tqdm import tqdm
 from gen_inbetween.evaluation.clip_store import EvalClip, write_clip
 from gen_inbetween.evaluation.context import EvalContext, open_context
 from gen_inbetween.evaluation.pairs.pair import PairError
-from gen_inbetween.evaluation.report.copies import check_copy
+from gen_inbetween.evaluation.report.settings import check_copy
 from gen_inbetween.evaluation.results import write_results
 from gen_inbetween.evaluation.samplers import open_with_motion
 from gen_inbetween.evaluation.scoring import score_clip

@@ -20,8 +20,6 @@ from typing import Any, TypeAlias
 
 import yaml
 
-from gen_inbetween.runtime.trust.limits import shorten
-
 Row: TypeAlias = "dict[str, Any] | str"  # what a line says, or, where it cannot be read, why
 
 DELIMITERS = ",;\t"
@@ -41,7 +39,7 @@ class _Loader(yaml.SafeLoader):
             if isinstance(key, yaml.ScalarNode):
                 if (key.tag, key.value) in said:
                     line = key.start_mark.line + 1
-                    raise yaml.YAMLError(f"line {line} says {shorten(key.value)} a second time: keep one of them")
+                    raise yaml.YAMLError(f"line {line} says {key.value!r:.100} a second time: keep one of them")
                 said.add((key.tag, key.value))
         return node
 
@@ -181,7 +179,7 @@ def json_row(line: str) -> Row:
     except (ValueError, RecursionError) as error:
         return f"not JSON: {error}"
     if twice:
-        return f"it says {shorten(twice[0])} a second time: keep one of them"
+        return f"it says {twice[0]!r:.100} a second time: keep one of them"
     return values if isinstance(values, dict) else f"expected an object, got {type(values).__name__}"
 
 

@@ -48,7 +48,7 @@ LINES = [
     f"{RUN} --seed -1", f"{RUN} --seed 99999999999999999999", f"{RUN} --set seed=true", f"{RUN} --set seed='7'",
     f"{RUN} --set seed=1.5", f"{RUN} --frames 0", f"{RUN} --frames 1", f"{RUN} --frames -3", f"{RUN} --frames 1000",
     f"{RUN} --steps 0", f"{RUN} --steps -1", f"{RUN} --steps 1000000000",
-    f"{RUN} --set renoise_steps=1000000000", f"{RUN} --set num_inference_steps=true",
+    f"{RUN} --set renoise_steps=1000000000", f"{RUN} --best-of 2000000000", f"{RUN} --set num_inference_steps=true",
     f"{RUN} --set num_inference_steps='8'", f"{RUN} --set fps=0", f"{RUN} --set fps=.inf", f"{RUN} --set fps=.nan",
     f"{RUN} --set fps=true", f"{RUN} --set fps='7'", f"{RUN} --set fps=7.5", f"{RUN} --set fps=1e9",
     f"{RUN} --set motion_bucket_id=300", f"{RUN} --set motion_bucket_id=true", f"{RUN} --set noise_aug_strength=-1",

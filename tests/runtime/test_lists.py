@@ -80,11 +80,11 @@ def test_a_cell_repeats_nothing_and_is_not_deep(tmp_path: Path) -> None:
 def test_what_is_said_twice_is_not_heard_once(tmp_path: Path) -> None:
     line = '{"frame0": "a", "frame1": "b", "frame1": "c", "frame1": "d"}'
     assert rows(tmp_path / "l", f'{line}\n{{"frame0": "a"}}\n') == [
-        (1, "it says frame1 a second time: keep one of them"),
+        (1, "it says 'frame1' a second time: keep one of them"),
         (2, {"frame0": "a"}),
     ]
     for text in ("a: 1\nb: {c: 2, d: 3, c: 2}", "seed: 1\nseed: 2", "{a: 1, a: 1}"):
-        with pytest.raises(yaml.YAMLError, match="says [cas].* a second time"):
+        with pytest.raises(yaml.YAMLError, match="says '(c|a|seed)' a second time"):
             read_yaml(text, aliases=True)
     merged = read_yaml("a: &a {x: 1, y: 2}\nb: {<<: *a, x: 3}", aliases=True)
     assert merged["b"] == {"x": 3, "y": 2}, "a key beside those that are merged in wins, as YAML has it"

@@ -1,13 +1,24 @@
-"""HTML page of a report, made from its Markdown."""
+"""HTML page of a report, and the copy for a repository.
+
+The page is made from the Markdown; the copy has small pictures beside it.
+"""
 
 from __future__ import annotations
 
+import re
 from collections.abc import Sequence
+from pathlib import Path
 
 from jinja2 import Environment
 from markdown_it import MarkdownIt
 from markdown_it.token import Token
 from markupsafe import Markup
+
+from gen_inbetween.evaluation.report.pictures import copy_small_png
+from gen_inbetween.runtime.outputs import labelled
+
+_PICTURE = re.compile(r"(!\[[^\]]*\]\()((?:plots|sheets)/[^)\s]+\.png)\)")
+_LINK = re.compile(r"(?<!!)\[[^\]]*\]\((?:sheets|videos)/")  # to what stays in the output folder
 
 _PAGE = """\
 <!DOCTYPE html>
@@ -122,3 +133,25 @@ def _with_players(children: Sequence[Token]) -> list[Token]:
 
 def _player(source: str) -> Markup:
     return Markup('<video controls loop muted playsinline preload="metadata" src="{}"></video>').format(source)
+
+
+def write_copy(markdown: str, output: Path, path: Path) -> Path:
+    """Write a report's Markdown elsewhere, with small copies of the pictures it shows in the folder of its name.
+
+    Args:
+        markdown: shows pictures by their path in `output`.
+        path: ends in .md; pictures go to path without the suffix. Lines that link to sheets or videos are left out,
+            since those stay where they are.
+    """
+    folder = path.with_suffix("")
+
+    def copied(match: re.Match[str]) -> str:
+        source = output / match[2]
+        copy_small_png(source, folder / source.name)
+        return f"{match[1]}{folder.name}/{source.name})"
+
+    lines = [line for line in markdown.split("\n") if not _LINK.search(line)]
+    text = _PICTURE.sub(copied, "\n".join(lines))
+    with labelled(path) as temporary:
+        temporary.write_bytes(re.sub(r"\n{3,}", "\n\n", text).encode())
+    return path

@@ -19,12 +19,12 @@ from PIL import Image
 from gen_inbetween.evaluation.clip_store import read_clip
 from gen_inbetween.evaluation.pairs.pair_list import read_list
 from gen_inbetween.evaluation.pairs.truth import open_truth
-from gen_inbetween.evaluation.report.copies import check_copy, write_copy
-from gen_inbetween.evaluation.report.html import render_page
+from gen_inbetween.evaluation.report.html import render_page, write_copy
 from gen_inbetween.evaluation.report.metric_info import describe_metrics
 from gen_inbetween.evaluation.report.pictures import Clips
 from gen_inbetween.evaluation.report.scores import Scores, read_scores
 from gen_inbetween.evaluation.report.sections import Material, own_pictures, section
+from gen_inbetween.evaluation.report.settings import check_copy
 from gen_inbetween.evaluation.report.tables import plain, table
 from gen_inbetween.evaluation.settings import TRUTH, EvalRun, EvaluationError, inputs_of
 from gen_inbetween.media.contact_sheet import Frames

@@ -6,7 +6,12 @@ from collections.abc import Collection, Mapping
 from dataclasses import dataclass, field
 from pathlib import Path
 
+from gen_inbetween.runtime.files import OutputError, check_writable
 from gen_inbetween.runtime.messages import nearest_names
+from gen_inbetween.runtime.outputs import Inputs, Paths, check_output
+from gen_inbetween.runtime.traces.labels import MARK
+
+HEADINGS = ("\n## What was run\n", "\n## Configuration\n")  # of every report
 
 
 class ReportError(ValueError):
@@ -54,3 +59,24 @@ def _known(name: str, names: Collection[str], where: str) -> None:
     near = nearest_names(name, names)
     hint = f"did you mean {near[0]!r}?" if near else f"this run has {', '.join(names)}"
     raise ReportError(f"{where}: {name!r} is not part of this run; {hint}")
+
+
+def check_copy(path: Path, inputs: Paths = (), *, overwrite: bool = False) -> None:
+    """Raise OutputError unless the copy of a report may go to `path`: no input, and no file that is not such a copy.
+
+    To be asked before the work, and again before writing.
+    """
+    given, folder = Inputs(inputs), path.with_suffix("")
+    check_output(path, given, overwrite=overwrite or is_unmarked_copy(path), manifest=False)
+    check_writable(folder / "picture.png")
+    if file := given.at(folder) or given.inside(folder):
+        raise OutputError(f"the pictures of {path} go to {folder}, which holds the input {file}: name another output")
+
+
+def is_unmarked_copy(path: Path) -> bool:
+    """Whether a file is a copy from before copies said that they are ours: by its headings."""
+    try:
+        text = path.read_text(encoding="utf-8") if path.is_file() else ""
+    except (OSError, ValueError):
+        return False
+    return text.startswith("# ") and all(heading in text for heading in HEADINGS) and f"<!-- {MARK}" not in text

@@ -18,12 +18,11 @@ from PIL import Image
 from gen_inbetween.data.synthetic import make_clip
 from gen_inbetween.evaluation.pairs.pair import Pair
 from gen_inbetween.evaluation.pairs.pair_list import write_list
-from gen_inbetween.evaluation.report.copies import check_copy
 from gen_inbetween.evaluation.report.html import render_page
 from gen_inbetween.evaluation.report.pictures import SMALL, copy_small_png
 from gen_inbetween.evaluation.report.report import write_report
 from gen_inbetween.evaluation.report.scores import read_scores
-from gen_inbetween.evaluation.report.settings import ReportError, ReportSettings
+from gen_inbetween.evaluation.report.settings import ReportError, ReportSettings, check_copy
 from gen_inbetween.evaluation.report.tables import decimals, figure, plain, probability
 from gen_inbetween.evaluation.run import evaluate
 from gen_inbetween.evaluation.settings import EvalRun, EvaluationError, inputs_of
