@@ -72,6 +72,10 @@ OUTPUT_TYPES = ("pil", "np", "pt", "latent")
 OnStepEnd = Callable[[Any, int, Tensor, dict[str, Tensor]], dict[str, Tensor]]
 
 
+class NotFiniteError(RuntimeError):
+    """A clip came to NaN or infinity; the message says what to do."""
+
+
 @dataclass
 class InbetweenOutput(BaseOutput):
     """What a call returns.
@@ -496,9 +500,9 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         return self.video_processor.postprocess_video(frames.transpose(1, 2), output_type=output_type)
 
     def _check_finite(self, clip: Tensor, what: str) -> None:
-        """RuntimeError: it holds NaN or infinity, which would be a black clip."""
+        """NotFiniteError: it holds NaN or infinity, which would be a black clip."""
         if not clip.isfinite().all():
-            raise RuntimeError(f"the {what} clip is not finite: {self._why_not_finite()}")
+            raise NotFiniteError(f"the {what} clip is not finite: {self._why_not_finite()}")
 
     def _why_not_finite(self) -> str:
         """What to do about a clip of NaN or infinity."""

@@ -164,7 +164,7 @@ def _load(path: Path) -> Image.Image:
         try:
             return _decoded(path)
         except ValueError:  # what Pillow raises for a PNG whose text inflates beyond its limit
-            with _large_png_text():
+            with large_png_text():
                 return _decoded(path)
     except UnidentifiedImageError as error:
         if (pixels := _deep(path)) is not None:
@@ -204,7 +204,7 @@ def _missing_plugin(path: Path) -> str | None:
 
 
 @contextmanager
-def _large_png_text() -> Iterator[None]:
+def large_png_text() -> Iterator[None]:
     """Let Pillow read PNG text of many MB (editing histories); its limits are module globals: lock, then restore."""
     with _png_text_lock:
         before = PngImagePlugin.MAX_TEXT_CHUNK, PngImagePlugin.MAX_TEXT_MEMORY

@@ -2,11 +2,13 @@
 
 from __future__ import annotations
 
+import re
+from pathlib import Path
 from typing import Any, Literal
 
-from fastapi import Request
+from fastapi import HTTPException, Request
 from fastapi.exceptions import RequestValidationError
-from fastapi.responses import JSONResponse
+from fastapi.responses import FileResponse, JSONResponse
 from pydantic import BaseModel
 from starlette.routing import Match, Route
 
@@ -23,6 +25,7 @@ REFUSALS = {
     409: "No clip yet",
     410: "The job failed or was cancelled",
     413: "The body is too large",
+    416: "The file ends before the range that was asked for",
     422: "Something in the request cannot be",
     503: "As many jobs wait as may, see Retry-After",
     507: "The disk is full",
@@ -68,12 +71,37 @@ def media(*types: str) -> dict[int | str, dict[str, Any]]:
 
 
 CLIP = media(*(MEDIA[ending] for ending in ENDINGS))
+CLIP[206] = {**CLIP[200], "description": "The range of it that was asked for"}
+RANGE = re.compile(r"bytes=(?:(?P<first>\d{1,18})-(?P<last>\d{0,18})|-(?P<tail>\d{1,18}))", re.ASCII)
+
+
+def send_file(request: Request, path: Path, media_type: str, name: str | None = None) -> FileResponse:
+    """A file, or the range of bytes that a request asks for; what is no such range is passed over (RFC 9110, 14.2).
+
+    HTTPException: the file is gone (404), or ends before the range (416).
+    """
+    try:
+        found = path.stat()
+    except FileNotFoundError:
+        raise HTTPException(404, "no such file: its time here is over") from None
+    asked = RANGE.fullmatch(request.headers.get("range", ""))
+    first = int(asked["first"] or 0) if asked else 0
+    if asked is None or (asked["last"] and int(asked["last"]) < first):
+        request.scope["headers"] = [each for each in request.scope["headers"] if each[0] != b"range"]
+    elif first >= found.st_size or asked["tail"] and not int(asked["tail"]):
+        raise HTTPException(416, f"the file has {found.st_size} bytes", {"Content-Range": f"bytes */{found.st_size}"})
+    return FileResponse(path, media_type=media_type, filename=name, stat_result=found)
 
 
 async def say_what_is_wrong(request: Request, error: Exception) -> JSONResponse:
     """A request that is not of its route's form, refused in a sentence as all others are."""
     assert isinstance(error, RequestValidationError)
-    parts = [f"{'.'.join(map(str, said['loc'][1:]))}: {said['msg']}" for said in error.errors()]
+    parts = []
+    for said in error.errors():
+        if "Expected UploadFile" in said["msg"]:  # a part without a file's name, which pydantic tells in its own words
+            parts.append(f"{said['loc'][1]}: expected a file with a name, got text")
+        elif said["loc"][-1] != "none":  # its other choice, that there is no such part
+            parts.append(f"{'.'.join(map(str, said['loc'][1:]))}: {said['msg']}")
     return JSONResponse({"detail": shorten("; ".join(parts), 500)}, 422)
 
 

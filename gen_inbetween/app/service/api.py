@@ -40,6 +40,7 @@ from gen_inbetween.app.service.answers import (
     name_methods,
     refusals,
     say_what_is_wrong,
+    send_file,
 )
 from gen_inbetween.app.service.fetch import FetchError, fetch, parse_origin
 from gen_inbetween.app.service.guard import Guard
@@ -47,10 +48,15 @@ from gen_inbetween.app.service.jobs import DONE, FINAL, Job
 from gen_inbetween.app.service.metrics import Metrics
 from gen_inbetween.app.service.settings import ENDINGS, ServiceSettings, check_clip_size, read_clip_settings
 from gen_inbetween.app.service.workers import QueueFullError, Workers
+from gen_inbetween.generation.generate import Own, check_own
 from gen_inbetween.generation.resolve import check_fields
+from gen_inbetween.generation.settings import DEFAULTS
 from gen_inbetween.generation.stream import stream
+from gen_inbetween.media.frames.pixels import most_pixels
+from gen_inbetween.media.image import large_png_text
 from gen_inbetween.runtime.trust.limits import parse_object, shorten
 
+FORM = ("frame0", "frame1", "frame0_url", "frame1_url", "settings", "ending")
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
 BEARER = HTTPBearer(auto_error=False)
 POLL, HEARTBEAT = 0.1, 15.0  # seconds: between looks at a job, and between signs of life in its events
@@ -131,6 +137,7 @@ def add_submission(app: FastAPI, service: Service, allowed: list[Any]) -> None:
         ending: Annotated[str, Form(description="Of the clip's file", json_schema_extra={"enum": [*ENDINGS]})] = "mp4",
     ) -> JobReport:
         """Ask for the clip between two pictures."""
+        check_form([name for name, _ in (await request.form()).multi_items()])
         if service.workers.full:
             raise HTTPException(503, "the queue is full: try again later", {"Retry-After": "10"})
         uploads = [(frame0, frame0_url), (frame1, frame1_url)]
@@ -138,6 +145,16 @@ def add_submission(app: FastAPI, service: Service, allowed: list[Any]) -> None:
         job = await asyncio.to_thread(take_job, service, given, settings, ending)
         response.headers["Location"] = str(request.url_for("show", job_id=job.id))
         return JobReport(**job.report)
+
+
+def check_form(names: list[str]) -> None:
+    """HTTPException: a field that the form does not have, or one that is there twice. Neither would be heeded."""
+    if unknown := sorted(set(names) - set(FORM)):
+        said = f"{shorten(unknown[0])!r} is no field of this form"
+        hint = "it belongs into settings" if unknown[0] in DEFAULTS else f"it has {', '.join(FORM)}"
+        raise HTTPException(422, f"{said}; {hint}")
+    if twice := next((name for name in FORM if names.count(name) > 1), None):
+        raise HTTPException(422, f"{twice} is there {names.count(twice)} times: send one")
 
 
 def take_job(service: Service, given: list[tuple[bytes | None, str | None]], said: str, ending: str) -> Job:
@@ -148,6 +165,7 @@ def take_job(service: Service, given: list[tuple[bytes | None, str | None]], sai
         values = parse_object(said, "settings")
         settings = read_clip_settings(values, service.settings)
         check_fields(settings)
+        check_own(settings, Own())
         contents = {f"frame{number}": picture_of(service, f"frame{number}", *each) for number, each in enumerate(given)}
         pictures, sizes = {}, []
         for name, content in contents.items():
@@ -181,20 +199,34 @@ def picture_of(service: Service, name: str, upload: bytes | None, url: str | Non
 
 def inspect(name: str, content: bytes, limits: ServiceSettings) -> tuple[str, tuple[int, int]]:
     """(ending, (width, height)) of a picture; ValueError: it is none that is taken here."""
+    most = min(1e6 * limits.max_megapixels, most_pixels())
+    too_many = f"more than {1e-6 * most:g} million"
     try:
-        with Image.open(io.BytesIO(content), formats=list(FORMATS)) as image:
-            size, kind = image.size, FORMATS[image.format or ""]
-            if 1e-6 * size[0] * size[1] > limits.max_megapixels:
-                raise ValueError(f"{name} has {size[0]}x{size[1]} pixels, more than {limits.max_megapixels:g} million")
-            image.load()
-    except (OSError, SyntaxError, Image.DecompressionBombError) as error:
+        try:
+            kind, size = look_into(content, most)
+        except ValueError:  # what Pillow raises for a PNG whose text inflates beyond its limit
+            with large_png_text():
+                kind, size = look_into(content, most)
+    except Image.DecompressionBombError as error:
+        raise ValueError(f"{name} has {too_many} pixels") from error
+    except Exception as error:  # on damaged data Pillow's decoders raise almost anything
         raise ValueError(f"{name}: expected a whole PNG, JPEG or WebP picture") from error
+    if size[0] * size[1] > most:
+        raise ValueError(f"{name} has {size[0]}x{size[1]} pixels, {too_many}")
     return kind, size
+
+
+def look_into(content: bytes, most: float) -> tuple[str, tuple[int, int]]:
+    """(ending, (width, height)) of a picture, which is decoded where it has no more pixels than `most`."""
+    with Image.open(io.BytesIO(content), formats=list(FORMATS)) as image:
+        if image.width * image.height <= most:
+            image.load()
+        return FORMATS[image.format or ""], image.size
 
 
 def add_results(app: FastAPI, service: Service, allowed: list[Any]) -> None:
     """The routes of one job."""
-    known, made = refusals(401, 403, 404, 413, 422), refusals(401, 403, 404, 409, 410, 413, 422)
+    known, made = refusals(401, 403, 404, 413, 422), refusals(401, 403, 404, 409, 410, 413, 416, 422)
 
     @app.get("/v1/jobs/{job_id}", dependencies=allowed, responses=known)
     def show(job_id: str) -> JobReport:
@@ -217,16 +249,20 @@ def add_results(app: FastAPI, service: Service, allowed: list[Any]) -> None:
         return StreamingResponse(follow(service, job_id), media_type="text/event-stream", headers=head)
 
     @app.get("/v1/jobs/{job_id}/clip", dependencies=allowed, responses={**made, **CLIP}, response_class=FileResponse)
-    def clip(job_id: str) -> FileResponse:
+    def clip(job_id: str, request: Request) -> FileResponse:
         """The clip of a job that is done; its manifest stands inside of it, too."""
         job = finished(service.job(job_id))
-        return FileResponse(service.workers.folder.clip(job), media_type=MEDIA[job.ending], filename=job.clip)
+        return send_file(request, service.workers.folder.clip(job), MEDIA[job.ending], job.clip)
 
     @app.get("/v1/jobs/{job_id}/manifest", dependencies=allowed, responses=made)
-    def manifest(job_id: str) -> FileResponse:
+    def manifest(job_id: str, request: Request) -> FileResponse:
         """How the clip was made."""
         job = finished(service.job(job_id))
-        return FileResponse(service.workers.folder.manifest(job), media_type="application/json")
+        return send_file(request, service.workers.folder.manifest(job), "application/json")
+
+    for name, answer in (("clip", clip), ("manifest", manifest)):  # how large a file is, before it is fetched
+        head: dict[str, Any] = {"methods": ["HEAD"], "include_in_schema": False, "response_model": None}
+        app.add_api_route(f"/v1/jobs/{{job_id}}/{name}", answer, dependencies=allowed, **head)
 
 
 def finished(job: Job) -> Job:

@@ -9,9 +9,10 @@ from typing import Annotated, Any
 
 from pydantic import Field
 
-from gen_inbetween.diffusion.options import INTERPOLATE
-from gen_inbetween.generation.settings import Settings
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
+from gen_inbetween.generation.settings import DEFAULTS, Settings
 from gen_inbetween.interpolation.registry import INTERPOLATORS
+from gen_inbetween.models.registry import lacking_for_svd
 from gen_inbetween.runtime.config import Count, from_mapping
 
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
@@ -65,6 +66,10 @@ def read_clip_settings(values: Mapping[str, Any], service: ServiceSettings) -> S
         raise ValueError(f"expected model as one of {', '.join(service.models)}, got {settings.model!r}")
     if settings.interpolator not in (None, *INTERPOLATORS):
         raise ValueError(f"expected interpolator as one of {', '.join(INTERPOLATORS)}, got {settings.interpolator!r}")
+    from gen_inbetween.interpolation.weights.published import PAGES, is_here  # torch comes with it
+
+    if (name := settings.interpolator) in PAGES and not is_here(str(name)):
+        raise ValueError(f"interpolator {name}: its weights are not on this service")
     limits = dict.fromkeys(STEPS, service.max_steps) | {"best_of": service.max_best_of}
     for name, most in limits.items():
         value = getattr(settings, name)
@@ -73,8 +78,16 @@ def read_clip_settings(values: Mapping[str, Any], service: ServiceSettings) -> S
     return settings
 
 
+def may_interpolate(settings: Settings) -> bool:
+    """Whether a clip of these settings may come out in its keyframes' size: by a model it has the model's own."""
+    left_open = settings.model == DEFAULTS["model"] and settings.method in (None, AUTO)
+    return settings.method == INTERPOLATE or (left_open and lacking_for_svd() is not None)
+
+
 def check_clip_size(settings: Settings, size: tuple[int, int], service: ServiceSettings) -> None:
     """ValueError where a clip of these settings, whose first keyframe has this (width, height), would be too large."""
+    from gen_inbetween.interpolation.interpolator import SMALLEST  # torch comes with it
+
     width, height = size
     if settings.width and settings.height:
         width, height = settings.width, settings.height
@@ -82,8 +95,10 @@ def check_clip_size(settings: Settings, size: tuple[int, int], service: ServiceS
         width, height = settings.width, height * settings.width // width
     elif settings.height:
         width, height = width * settings.height // height, settings.height
-    elif settings.method not in (None, INTERPOLATE, "auto"):
+    elif not may_interpolate(settings):
         return  # the model's own size
+    if settings.method == INTERPOLATE and min(width, height) < SMALLEST:
+        raise ValueError(f"frames are at least {SMALLEST} x {SMALLEST} pixels, got {width} x {height}")
     count = settings.num_frames or 25
     total = 1e-6 * count * width * height
     if total > service.max_clip_megapixels:

@@ -178,13 +178,16 @@ class Workers:
     def tidy(self) -> None:
         """Delete finished jobs when their time is over."""
         while not self.stopping:
-            self.folder.expire(time.time() - 3600 * self.settings.keep_hours)
+            try:
+                self.folder.expire(time.time() - 3600 * self.settings.keep_hours)
+            except OSError as error:  # somebody else deletes there, too: the next look finds what is left
+                log.warning("old jobs could not be deleted: %s", error)
             with self.changed:
                 self.changed.wait_for(lambda: self.stopping, timeout=SWEEP)
 
 
 def _said(error: Exception) -> str:
     """What the owner of a job is told of an error: what can be mended, and no more of this machine."""
-    if isinstance(error, ValueError | ImportError):
+    if isinstance(error, ValueError | ImportError) or type(error).__name__ == "NotFiniteError":
         return " ".join(str(error).split())
     return "out of memory: fewer frames, or a smaller size" if "OutOfMemory" in type(error).__name__ else "failed"

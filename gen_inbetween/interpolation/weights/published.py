@@ -44,6 +44,14 @@ def is_fetched(name: str) -> bool:
     return folder is not None and (folder / INTERPOLATOR_FILE).is_file()
 
 
+def is_here(name: str) -> bool:
+    """Whether the weights of an interpolator of PAGES are on this machine, wherever they came from."""
+    try:
+        return published_weights(name).is_file()
+    except InterpolatorError:
+        return False
+
+
 def published_weights(name: str) -> Path:
     """The file of weights of an interpolator of PAGES. InterpolatorError: it is not here; says how to get it."""
     folder = models_folder(name)

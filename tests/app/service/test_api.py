@@ -7,6 +7,7 @@ import socket
 import struct
 import time
 import zlib
+from functools import partial
 from urllib.parse import urlsplit
 
 import pytest
@@ -17,6 +18,7 @@ from jsonschema import Draft202012Validator
 from prometheus_client.parser import text_string_to_metric_families
 from service_cases import LONG, NEAREST, ask, events_of, listening, pair, png, wait_for
 
+from gen_inbetween.app.service.settings import ServiceSettings, check_clip_size, read_clip_settings
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.runtime.hashing import image_sha256
 
@@ -106,11 +108,22 @@ BAD = {
     "sides": ({}, {"settings": '{"method": "interpolate", "width": 16000}'}, 422, "megapixels"),
     "an ending": ({}, {"ending": "../x"}, 422, "expected ending as one of"),
     "too large": ({"frame0": ("a.png", bytes(2_000_000))}, {}, 413, "at most 1 MB"),
-}
+    "a file without a name": ({"frame0": ("", png(0))}, {}, 422, "frame0: expected a file with a name, got text\"}"),
+    "a setting beside settings": ({}, {"seed": "3"}, 422, "'seed' is no field of this form; it belongs into settings"),
+    "a third picture": ({"frame2": ("c.png", png(2))}, {}, 422, "'frame2' is no field of this form; it has frame0"),
+    "settings twice": ({}, {"settings": ["{}", '{"seed": 3}']}, 422, "settings is there 2 times"),
+    "a picture of a few pixels": ({"frame0": ("a.png", png(0, (8, 8)))}, {}, 422, "at least 16 x 16 pixels, got 8 x 8"),
+    "weights that are not here": (
+        {}, {"settings": '{"method": "interpolate", "interpolator": "film"}'}, 422,
+        '{"detail":"interpolator film: its weights are not on this service"}',
+    ),
+    "half of a pair of settings": ({}, {"settings": '{"stop_hopeless": true}'}, 422, "say best_of too"),
+}  # fmt: skip
 
 
 @pytest.mark.parametrize("case", BAD)
-def test_what_cannot_be_is_refused_in_a_sentence(service, case):
+def test_what_cannot_be_is_refused_in_a_sentence(service, case, monkeypatch, tmp_path):
+    monkeypatch.setenv("GEN_INBETWEEN_MODELS", str(tmp_path))
     files, data, status, words = BAD[case]
     sent = {name: content for name, content in {**pair(), **files}.items() if content is not None}
     answer = service.post("/v1/jobs", files=sent, data={"settings": json.dumps(NEAREST), **data})
@@ -124,6 +137,68 @@ def test_a_picture_of_too_many_pixels_is_refused_by_its_header(service):
     large = content[:12] + header + struct.pack(">I", zlib.crc32(header)) + content[33:]
     answer = service.post("/v1/jobs", files={**pair(), "frame0": ("a.png", large)})
     assert answer.status_code == 422 and "9000x9000" in answer.text
+
+
+def test_pictures_beyond_any_limit_or_with_long_texts(service):
+    def with_chunk(kind, data, content, at):
+        chunk = struct.pack(">I", len(data)) + kind + data + struct.pack(">I", zlib.crc32(kind + data))
+        return content[:at] + chunk + content[at:]
+
+    content = png(0)
+    bomb = with_chunk(b"IHDR", struct.pack(">II", 60000, 60000) + content[24:29], content[:8] + content[33:], 8)
+    answer = service.post("/v1/jobs", files={**pair(), "frame0": ("a.png", bomb)})
+    assert (answer.status_code, answer.json()["detail"]) == (422, "frame0 has more than 40 million pixels")
+    told = with_chunk(b"zTXt", b"history\0\0" + zlib.compress(bytes(3_000_000)), content, 33)  # as Photoshop writes
+    data = {"settings": json.dumps(NEAREST)}
+    job = service.post("/v1/jobs", files={**pair(), "frame0": ("a.png", told)}, data=data).json()
+    assert wait_for(service, job, "done", "failed")["state"] == "done"
+
+
+def test_pictures_for_a_model_may_be_larger_than_its_clip():
+    service = ServiceSettings(models=("svd-xt", "auto"), max_clip_megapixels=1)
+    read = partial(read_clip_settings, service=service)
+    photo = (4000, 3000)
+    check_clip_size(read({}), photo, service)  # 25 frames of 1024 x 576
+    check_clip_size(read({"method": "auto"}), photo, service)
+    for values in ({"method": "interpolate"}, {"width": 4000}):
+        with pytest.raises(ValueError, match="25 frames of 4000x3000 are 300 megapixels"):
+            check_clip_size(read(values), photo, service)
+
+
+def test_ranges_and_heads_of_a_clip(service):
+    job = ask(service)
+    wait_for(service, job, "done")
+    where = f"/v1/jobs/{job['id']}/clip"
+    whole = service.get(where)
+    head = service.head(where)
+    assert (head.status_code, head.content, head.headers["content-length"]) == (200, b"", str(len(whole.content)))
+    part = service.get(where, headers={"Range": "bytes=4-7"})
+    assert (part.status_code, part.content) == (206, whole.content[4:8])
+    for said in ("lines=1-2", "bytes=7-4", "bytes=x", "bytes=0-1,4-5"):  # passed over: no range, or one too many
+        answer = service.get(where, headers={"Range": said})
+        assert (answer.status_code, answer.content) == (200, whole.content), said
+    for said in (f"bytes={len(whole.content)}-", "bytes=-0"):
+        answer = service.get(where, headers={"Range": said})
+        assert answer.status_code == 416 and answer.headers["content-range"] == f"bytes */{len(whole.content)}"
+        assert answer.json() == {"detail": f"the file has {len(whole.content)} bytes"}
+
+
+def test_a_clip_that_overflows_says_what_to_do(service, tiny_folder):
+    settings = {"model": str(tiny_folder), "method": "svd", "num_inference_steps": 1, "noise_aug_strength": 1e38}
+    failed = wait_for(service, ask(service, settings | {"width": 48, "height": 32}), "done", "failed")
+    assert failed["state"] == "failed" and "clip is not finite" in failed["error"]
+
+
+def test_a_folder_that_cannot_be_tidied_ends_no_service(tmp_path, monkeypatch):
+    looks = []
+
+    def expire(self, before):
+        looks.append(before)
+        raise FileNotFoundError("somebody else deleted it")
+
+    monkeypatch.setattr("gen_inbetween.app.service.jobs.JobFolder.expire", expire)
+    with listening(tmp_path / "jobs") as client:
+        assert looks and client.get("/health").json()["ok"]
 
 
 @pytest.mark.parametrize("job", ["0" * 32, "..", "%2e%2e%2f", "A" * 32, "x"])
@@ -184,6 +259,8 @@ def test_answers_are_as_the_interface_says(service):
         ("get", "/v1/jobs/{job_id}", {}, 200),
         ("delete", "/v1/jobs/{job_id}", {}, 200),
         ("get", "/v1/jobs/{job_id}/clip", {}, 200),
+        ("get", "/v1/jobs/{job_id}/clip", {"headers": {"Range": "bytes=0-3"}}, 206),
+        ("get", "/v1/jobs/{job_id}/clip", {"headers": {"Range": "bytes=9999999-"}}, 416),
         ("get", "/v1/jobs/{job_id}/events", {}, 200),
         ("get", "/health", {}, 200),
         ("get", "/metrics", {}, 200),
