@@ -70,12 +70,16 @@ class Interpolate(io.ComfyNode):
     ) -> io.NodeOutput:
         """The clip at other times."""
         from gen_inbetween.interpolation.retiming.retime import retime
+        from gen_inbetween.interpolation.retiming.timing import plan_times
         from gen_inbetween.media.clip import Clip
+        from gen_inbetween.media.times.rates import exact_rate
 
         clip = Clip(pictures_of(images), source_fps)
         wanted = wanted_frames(target, len(clip), source_fps, loop=settings.get("loop", False))
         if "times" in wanted and settings.pop("curve", "linear") != "linear":
             raise ValueError("times say themselves when each frame is: leave the curve at linear")
+        paced = {name: settings[name] for name in ("curve", "loop") if name in settings}
+        exact_rate(plan_times(len(clip), source_fps, **wanted, **paced).fps)  # a VIDEO has one that can be written
         opened: dict[str, Any] = {"interpolator": interpolator_source(interpolator), "device": film_device()}
         with working():
             made = retime(clip, **wanted, **settings, **opened, progress=False)

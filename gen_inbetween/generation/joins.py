@@ -20,7 +20,16 @@ from gen_inbetween.generation.generate import Own, check_own, make_candidates, o
 from gen_inbetween.generation.resolve import check_fields
 from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, Settings, reset, settings_of_manifest
 from gen_inbetween.generation.timeline.inputs import path_of
-from gen_inbetween.generation.timeline.joining import JoinError, Maker, bridge_clips, close_loop, retake_clip
+from gen_inbetween.generation.timeline.joining import (
+    JoinError,
+    Maker,
+    bridge_clips,
+    check_context,
+    check_count,
+    close_loop,
+    loop_gap,
+    retake_clip,
+)
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.media.clip import Clip
 from gen_inbetween.media.image import Frame, FrameError, load_image, open_images
@@ -246,6 +255,8 @@ def open_maker(keywords: dict[str, Any], progress: bool) -> Maker:
     check_own(settings, own)
     if settings.method in (AUTO, "svd"):
         raise JoinError(f"method {settings.method}: expected gi, trf, vibid or interpolate, which know both sides")
+    if settings.method == INTERPOLATE and (settings.width or settings.height):
+        raise JoinError("a gap that is interpolated has the size of the clips: leave width and height away")
     source = None if settings.method == INTERPOLATE else open_source(settings, own)
 
     def make(window: Timeline, chosen: Settings) -> tuple[list[Image.Image], dict[str, Any]]:
@@ -260,9 +271,13 @@ def move_picture(
     """A clip that begins with the picture and moves, by method svd, half of the loop long."""
     if maker.configs is None:
         raise JoinError("method interpolate cannot move one picture: expected a method that samples, or a clip")
+    if num_frames is not None:
+        check_count("num_frames", num_frames)
+    check_context(context, {})
     usual = maker.configs.num_frames
     count = usual if num_frames is None else max(num_frames - num_frames // 2, context, 3)
     count = min(count, maker.configs.longest)
+    loop_gap(count, maker, num_frames, context)  # before the picture moves, which takes as long as the gap
     settings = reset(maker.settings, tuple(name for name in DIFFUSION_ONLY if name in SAMPLER_OF_TWO))
     settings = replace(settings, method="svd", num_frames=count, exact_ends=False)
     if maker.settings.num_inference_steps:

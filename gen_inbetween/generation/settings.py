@@ -10,6 +10,7 @@ from __future__ import annotations
 
 from collections.abc import Mapping
 from dataclasses import dataclass, fields, replace
+from numbers import Real
 from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
@@ -28,9 +29,9 @@ Options = TypeVar("Options", SamplerOptions, MemoryOptions)
 
 def _plain_rate(fps: Any) -> Any:
     """Frames a second as a number, whole where it is: 24, 24.5 or "30000/1001". A word of digits is no number."""
-    if isinstance(fps, bool) or not isinstance(fps, int | float | str) or (isinstance(fps, str) and "/" not in fps):
+    if isinstance(fps, bool) or not isinstance(fps, Real | str) or (isinstance(fps, str) and "/" not in fps):
         raise ValueError("expected a number of frames a second, or a fraction such as 30000/1001")
-    rate = exact_rate(fps)
+    rate = exact_rate(fps)  # type: ignore[arg-type]
     return int(rate) if rate.denominator == 1 else float(rate)
 
 

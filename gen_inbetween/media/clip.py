@@ -7,7 +7,7 @@ import itertools
 import logging
 import os
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Iterable, Mapping, Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, overload
 
@@ -25,7 +25,7 @@ from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.media.writing.outputs import STDOUT, place_of
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime import outputs
-from gen_inbetween.runtime.checks import check_positive
+from gen_inbetween.runtime.checks import check_positive, check_whole, plain_value
 from gen_inbetween.runtime.files import check_writable, replaced
 from gen_inbetween.runtime.hashing import image_sha256
 from gen_inbetween.runtime.manifest import inputs_of
@@ -55,7 +55,8 @@ class Clip(Sequence[Image.Image]):
         plays: how many times an animation of it is played; 0: without end.
 
     Raises:
-        VideoError: no frames, frames of different sizes, times that are not theirs. ValueError: a rate not above 0.
+        VideoError: no frames, frames of different sizes, times that are not theirs, a manifest that is none.
+        ValueError: a rate not above 0, plays that are no count.
     """
 
     def __init__(
@@ -68,9 +69,13 @@ class Clip(Sequence[Image.Image]):
         starts: Sequence[float] | None = None,
         plays: int = 0,
     ) -> None:
+        if isinstance(frames, str | os.PathLike):
+            raise VideoError(f"expected frames, got the path {os.fspath(frames)!r}: Clip.open reads a file")
+        if not isinstance(manifest, Mapping | None):
+            raise VideoError(f"expected a manifest as a dict or None, got {type(manifest).__name__}")
         self.frames = tuple(open_images(frames))
-        check_positive("fps", fps)
-        self.fps, self.video, self.plays = fps, video, plays
+        self.fps: float = plain_value(check_positive("fps", fps))  # a fraction of PyAV's, or a number of numpy's
+        self.video, self.plays = video, check_whole("plays", plays, 0)
         self.starts = None if starts is None else tuple(map(float, starts))
         self.others: tuple[Clip, ...] = ()  # of several seeds those that were not kept, the better ones first
         self.manifest: Any = manifest  # a dict or None; Any, so that those who know it is there may write to it
@@ -78,7 +83,7 @@ class Clip(Sequence[Image.Image]):
         if len(sizes) != 1:
             raise VideoError(f"a clip has frames, all of one size; got {len(self.frames)} of sizes {sorted(sizes)}")
         if self.starts is not None:
-            rising = all(earlier < later for earlier, later in itertools.pairwise(self.starts))
+            rising = all(earlier < later < np.inf for earlier, later in itertools.pairwise(self.starts))
             if len(self.starts) != len(self.frames) + 1 or self.starts[0] != 0 or not rising:
                 expected = f"{len(self.frames) + 1} times that rise from 0"
                 raise VideoError(f"expected {expected} for {len(self.frames)} frames; got {len(self.starts)}")

@@ -22,6 +22,7 @@ from gen_inbetween.media.frames.screen import WHITE, Colour, Pixels, eight_bit, 
 from gen_inbetween.media.frames.side_data import side_data_of
 from gen_inbetween.media.reading.deep_pictures import deep_has_alpha, pixels_said, read_deep
 from gen_inbetween.runtime.files import address_of, refused_address
+from gen_inbetween.runtime.trust.limits import shorten
 
 Frame = Union[Image.Image, str, "os.PathLike[str]", np.ndarray, torch.Tensor]
 
@@ -152,8 +153,8 @@ def _deep_in_srgb(frame: Any, pixels: NDArray[np.uint16]) -> Pixels:
 def _load(path: Path) -> Image.Image:
     if address := address_of(path):
         raise FrameError(refused_address(address))
-    if not path.exists():
-        raise FrameError(f"no such file: {path}")
+    if not os.path.exists(path):  # False, too, for too long a name
+        raise FrameError(f"no such file: {shorten(path, 500)}")
     if path.is_dir():
         raise FrameError(f"{path} is a folder; expected one image file")
     if path.stat().st_size == 0:
@@ -221,6 +222,9 @@ def _channels_last(tensor: torch.Tensor) -> np.ndarray:
             f"a torch frame is (channels, height, width) with 1, 3 or 4 channels; got {tuple(tensor.shape)}"
             " (take one frame of a batch with frame[0]; bring channels first with frame.permute(2, 0, 1))"
         )
+    if tensor.layout is not torch.strided or tensor.is_meta or tensor.is_quantized:
+        kind = "meta" if tensor.is_meta else "quantized" if tensor.is_quantized else str(tensor.layout)
+        raise FrameError(f"a torch frame holds its pixels one by one, got a {kind} tensor: make it a dense one")
     tensor = tensor.detach().cpu()
     if tensor.is_floating_point():
         tensor = tensor.float()  # numpy has no bfloat16

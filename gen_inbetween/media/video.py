@@ -60,8 +60,11 @@ def open_source(
     """
     rate = None if folder_rate is None else exact_rate(folder_rate, "folder_rate")
     if not isinstance(path, str | os.PathLike | list | tuple):
-        raise VideoError(f"expected a path, or a list of image files, got {path!r}")
+        raise VideoError(f"expected a path, or a list of image files, got {type(path).__name__}")
     if not isinstance(path, str | os.PathLike):
+        if not path or not all(isinstance(file, str | os.PathLike) for file in path):
+            kinds = ", ".join(sorted({type(file).__name__ for file in path})) or "an empty list"
+            raise VideoError(f"expected a list of image files, got {kinds}: Clip(frames, fps) takes pictures")
         return Folder([Path(file) for file in path], rate)
     if is_pipe(path):
         path = stored_input()

@@ -8,6 +8,7 @@ choose. Everything is counted on configurations: no weights are loaded.
 
 from __future__ import annotations
 
+import itertools
 import math
 from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
@@ -204,6 +205,12 @@ def plan(
             check_whole(name, value, 1)
     if vram_gb is not None:
         check_positive("vram_gb", vram_gb)
+    if not isinstance(options, SamplerOptions | None):
+        raise ValueError(f"expected options as SamplerOptions, got {type(options).__name__}")
+    if positions is not None:
+        positions = [check_whole("each of positions", position, 0) for position in positions]
+        if len(positions) < 2 - loop or any(later <= earlier for earlier, later in itertools.pairwise(positions)):
+            raise ValueError(f"expected positions as frame numbers that rise, two or more, got {positions}")
     if loop and not positions:
         raise ValueError("a loop has no ends: expected the positions of its keyframes, [0] for a single one")
     configs = open_configs(model)

@@ -7,6 +7,7 @@ from __future__ import annotations
 
 import math
 import numbers
+import os
 from typing import Any
 
 
@@ -53,6 +54,24 @@ def check_switch(name: str, value: Any) -> bool:
     if not isinstance(value, bool):
         raise ValueError(f"expected {name} as True or False, got {value!r}")
     return value
+
+
+def plain_value(value: Any) -> Any:
+    """What JSON has for a number or an array of numpy's, a fraction or a path; TypeError: it has nothing.
+
+    >>> from fractions import Fraction
+    >>> plain_value(Fraction(1, 2)), plain_value(7)
+    (0.5, 7)
+    """
+    if isinstance(value, numbers.Integral):
+        return int(value)
+    if isinstance(value, numbers.Real):
+        return float(value)
+    if isinstance(value, os.PathLike):
+        return os.fspath(value)
+    if hasattr(value, "tolist"):
+        return value.tolist()
+    raise TypeError(f"expected what JSON can say, got {type(value).__name__}")
 
 
 def _is_real(value: Any) -> bool:

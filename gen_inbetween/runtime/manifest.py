@@ -14,9 +14,11 @@ import platform
 from collections.abc import Iterable
 from datetime import datetime, timezone
 from functools import cache
+from numbers import Number
 from pathlib import Path
 from typing import Any
 
+from gen_inbetween.runtime.checks import plain_value
 from gen_inbetween.runtime.files import write_json
 from gen_inbetween.runtime.hashing import file_sha256
 from gen_inbetween.runtime.lists import read_text
@@ -279,5 +281,14 @@ def record(**parts: Any) -> dict[str, Any]:
     """
     if unknown := parts.keys() - set(PARTS):
         raise TypeError(f"no part of a manifest: {', '.join(sorted(unknown))}; the parts are {', '.join(PARTS)}")
-    ordered = {name: parts[name] for name in PARTS if name in parts}
+    ordered = {name: plainly(parts[name]) for name in PARTS if name in parts}
     return {"format": FORMAT, "created_at": now(), **ordered, "versions": versions(), "machine": machine()}
+
+
+def plainly(value: Any) -> Any:
+    """`value` with Python's own numbers in place of numpy's, at any depth: a manifest is to be written."""
+    if isinstance(value, dict):
+        return {name: plainly(item) for name, item in value.items()}
+    if isinstance(value, list | tuple):
+        return type(value)(map(plainly, value)) if type(value) in (list, tuple) else value
+    return value if isinstance(value, bool) or not isinstance(value, Number) else plain_value(value)

@@ -20,6 +20,7 @@ from contextvars import ContextVar
 from pathlib import Path, PurePosixPath, PureWindowsPath
 from typing import Any, TypeAlias, TypeVar
 
+from gen_inbetween.runtime.checks import plain_value
 from gen_inbetween.runtime.files import (
     LONGEST,
     PREFIX,
@@ -302,7 +303,8 @@ def embed(manifest: Manifest, path: str | os.PathLike[str]) -> None:
             has the manifest, which also stands as JSON among them.
     """
     path, manifest = Path(path), manifest() if callable(manifest) else manifest
-    text = "" if manifest is None else json.dumps(lasting(manifest), ensure_ascii=False, separators=(",", ":"))
+    told: dict[str, Any] = {"ensure_ascii": False, "separators": (",", ":"), "default": plain_value}
+    text = "" if manifest is None else json.dumps(lasting(manifest), **told)
     if not path.is_dir():
         write_label(path, text)
         return

@@ -63,7 +63,7 @@ class Learner:
     def take_step(self) -> None:
         """One step of each network."""
         settings = self.settings
-        generator = torch.Generator().manual_seed(self.seed * 1_000_003 + self.step)
+        generator = torch.Generator().manual_seed((self.seed * 1_000_003 + self.step) % 2**63)
         x, painted, mask, others = self.bank.draw(settings.batch_size, generator)
         self.network.train()
         drawn = self.network(x)

@@ -22,7 +22,7 @@ from gen_inbetween.stylize.settings import StyleError, StyleSettings
 
 log = logging.getLogger("gen_inbetween")
 
-MOST_SEED = 10**12  # a step's own seed, a million times as large, has 64 bits
+MOST_SEED = 2**63 - 1  # as of every other command
 SHOWN = 6  # frames of a preview
 SHOWN_SIDE = 256  # pixels of a side that are shown of each
 

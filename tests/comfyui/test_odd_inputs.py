@@ -50,6 +50,7 @@ REFUSED = [
     (EDIT, {"images": PAIR[:1], **BLEND, "masks.mask0": mask(1, 64, 64)}, "two|frames"),
     (EDIT, {"images": NOTHING, **BLEND, "masks.mask0": mask(1, 64, 64)}, "one picture or more"),
     (REPORT, {"images": NOTHING}, "one picture or more"),
+    (REPORT, {"images": image(1, 2, 3, size=(8, 8))}, "at least 16 x 16 pixels"),
     (REPORT, {"images": image(1, 2, 3), "keyframes": NOTHING}, "one picture or more"),
     ("GenInbetweenLoop", {"images": NOTHING}, "one picture or more"),
     ("GenInbetweenLoop", {"images": PAIR, "context": 24}, "context|frames"),
@@ -85,6 +86,20 @@ def test_what_cannot_be_is_refused_in_one_line(node, live, said, execute):
 def test_what_can_be_is_taken(node, live, count, execute):
     frames, *_ = execute(node, linked=True, **BLEND, **live)
     assert len(frames) == count and frames.isfinite().all() and frames.shape[-1] == 3
+
+
+def test_a_rate_that_no_video_has_is_refused_before_frames_are_drawn(execute, monkeypatch):
+    monkeypatch.setattr("gen_inbetween.interpolation.retiming.retime.retime", lambda *_, **__: pytest.fail("drawn"))
+    multiply, count = {"target": "multiply", "target.factor": 128}, {"target": "count", "target.num_frames": 9999}
+    for live in ({"source_fps": 1000.0, **multiply}, {"source_fps": 7.0, **count}):
+        with pytest.raises(ValueError, match="fps is between 0.1 and 1000"):
+            execute(INTERPOLATE, images=PAIR, **BLEND, **live)
+
+
+def test_the_largest_seed_of_a_node_is_one(execute):
+    painted = {"keys.key0": PAIR[:1], "numbers": "0"}
+    frames, *_ = execute("GenInbetweenStylise", images=PAIR, steps=1, seed=2**63 - 1, **painted)
+    assert frames.shape == PAIR.shape
 
 
 def test_what_a_transparent_picture_hides_does_not_show_in_a_video(execute):

@@ -312,3 +312,19 @@ def test_a_film_without_frames_is_not_called_a_picture(tmp_path):
     (tmp_path / "cut.png").write_bytes(b"\x89PNG\r\n\x1a\n" + bytes(99))
     with pytest.raises(FrameError, match="cut.png"):
         loop(tmp_path / "cut.png", method="interpolate", progress=False)
+
+
+def test_a_loop_of_a_picture_that_cannot_be_is_refused_before_the_picture_moves(monkeypatch):
+    monkeypatch.setattr("gen_inbetween.generation.joins.make_candidates", lambda *_: pytest.fail("it was at work"))
+    cases = [
+        ({"num_frames": 1}, "at least one frame more"), ({"num_frames": "7"}, "whole number"),
+        ({"num_frames": 400}, "make a window of 374"), ({"context": 99}, "expected its context, 99"),
+    ]  # fmt: skip
+    for values, words in cases:
+        with pytest.raises(JoinError, match=words):
+            loop(make_clip(0)[0], model="pocket-2", num_inference_steps=1, progress=False, **values)
+
+
+def test_an_interpolated_gap_has_the_size_of_the_clips(clips):
+    with pytest.raises(JoinError, match="leave width and height away"):
+        bridge(*clips, num_frames=3, method="interpolate", width=64, progress=False)

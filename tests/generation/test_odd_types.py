@@ -2,14 +2,26 @@
 
 from __future__ import annotations
 
+import json
 import math
+from fractions import Fraction
 
 import numpy as np
 import pytest
 import torch
 from PIL import Image
 
-from gen_inbetween import Clip, MemoryOptions, SamplerOptions, inbetween, plan
+from gen_inbetween import (
+    Clip,
+    Keyframe,
+    MemoryOptions,
+    SamplerOptions,
+    bridge,
+    inbetween,
+    loop,
+    plan,
+    retake,
+)
 from gen_inbetween.diffusion.pipeline import InbetweenPipeline
 from gen_inbetween.interpolation import (
     constant_speed,
@@ -84,6 +96,10 @@ def test_the_scale_of_a_motion_is_a_number(pipe, tmp_path):
         (lambda: Clip.open(5), "a path"), (lambda: Clip.open(None), "a path"),
         (lambda: Clip.open([]), "no images|holds no|empty"),
         (lambda: Clip(FRAMES, "7"), "fps"), (lambda: Clip(FRAMES, True), "fps"), (lambda: Clip(FRAMES, None), "fps"),
+        (lambda: Clip("a.png", 7), "Clip.open"), (lambda: Clip(FRAMES, 7, "made by me"), "manifest"),
+        (lambda: Clip(FRAMES, 7, plays="often"), "plays"), (lambda: Clip(FRAMES, 7, plays=-1), "plays"),
+        (lambda: Clip(FRAMES, 7, starts=[0, 1, 2, math.inf]), "times"),
+        (lambda: Clip.open(FRAMES), "Clip(frames, fps)"),
         (lambda: Clip(FRAMES, math.nan), "fps"), (lambda: Clip([], 7), "frames"), (lambda: Clip([5], 7), "int"),
         (lambda: inbetween(A, B, seed="7"), "seed"), (lambda: inbetween(A, B, seed=True), "seed"),
         (lambda: inbetween(A, B, num_frames=0), "num_frames"), (lambda: inbetween(A, B, num_frames="5"), "num_frames"),
@@ -92,9 +108,16 @@ def test_the_scale_of_a_motion_is_a_number(pipe, tmp_path):
         (lambda: inbetween(A, B, background="white"), "background"), (lambda: inbetween(A, 5), "int"),
         (lambda: inbetween(A, B, generator=5), "int"), (lambda: inbetween(A, B, pipeline=5), "pipeline"),
         (lambda: inbetween(A, B, decode_chunk_size="8"), "decode_chunk_size"),
-        (lambda: inbetween(A, B, sede=1), "seed"),
+        (lambda: inbetween(A, B, sede=1), "seed"), (lambda: inbetween(Clip(FRAMES, 7)), "one Clip alone"),
+        (lambda: inbetween(torch.zeros(3, 32, 32).to_sparse(), B), "sparse"),
+        (lambda: inbetween(torch.zeros(3, 32, 32, device="meta"), B), "meta"),
+        (lambda: inbetween("x" * 5000, B), "no such file"),
+        (lambda: inbetween(A, B, method="svd", model="pocket-2", draft=np.zeros((2, 9))), "draft|frame is"),
         (lambda: plan("pocket-2", num_frames=0), "num_frames"), (lambda: plan("pocket-2", width=True), "width"),
         (lambda: plan("pocket-2", vram_gb="16"), "vram_gb"), (lambda: plan("pocket-2", vram_gb=math.nan), "vram_gb"),
+        (lambda: plan("pocket-2", positions=[0, "a"]), "positions"),
+        (lambda: plan("pocket-2", positions=[0]), "positions"),
+        (lambda: plan("pocket-2", positions=[5, 0]), "positions"), (lambda: plan("pocket-2", options={}), "options"),
         (lambda: plan(5), "5"), (lambda: plan("pocket-2", method=None), "method"),
         (lambda: SamplerOptions(num_inference_steps="8"), "num_inference_steps"),
         (lambda: MemoryOptions(forward_chunking=True), "forward_chunking"),
@@ -128,3 +151,44 @@ def test_numbers_of_numpy_are_numbers(pipe):
     options = {"num_inference_steps": np.int64(1), "num_frames": np.int32(6), "fps": np.float32(7)}
     frames = pipe(A, B, method="trf", output_type="latent", generator=torch.Generator().manual_seed(0), **options)
     assert frames.latents.shape[1] == 6
+
+
+BLEND = {"method": "interpolate", "interpolator": "blend", "progress": False}
+RETIMED = {"interpolator": "blend", "progress": False}
+TEN = [*FRAMES, *FRAMES]
+
+
+@pytest.mark.parametrize(
+    ("make", "count"),
+    [
+        (lambda: bridge(Clip(FRAMES, np.float32(7)), Clip(FRAMES, 7), num_frames=np.int64(3), **BLEND), 9),
+        (lambda: bridge(*[Clip(FRAMES, Fraction(30000, 1001))] * 2, num_frames=3, context=np.int32(1), **BLEND), 9),
+        (lambda: loop(Clip(TEN, 7), num_frames=np.int64(8), **BLEND), 8),
+        (lambda: retake(Clip(TEN, 7), np.int64(1), np.int64(3), **BLEND), 6),
+        (lambda: retime(Clip(FRAMES, np.float32(7)), fps=14, phase=np.float32(0.5), **RETIMED), 6),
+        (lambda: retime(FRAMES, fps=7, num_frames=5, iters=np.int64(1), **RETIMED), 5),
+        (lambda: inbetween(A, B, num_frames=np.int64(3), fps=np.float32(7), **BLEND), 3),
+        (lambda: inbetween(A, B, num_frames=3, fps=Fraction(30000, 1001), **BLEND), 3),
+        (lambda: inbetween([Keyframe(A, np.int64(0)), Keyframe(B, np.int64(2))], **BLEND), 3),
+    ],
+)
+def test_clips_made_with_numbers_of_numpy_are_written(make, count, tmp_path):
+    clip = make()
+    clip.save(tmp_path / "clip.mp4")
+    assert len(Clip.open(tmp_path / "clip.mp4")) == count
+    assert type(clip.fps) in (int, float) and f"{clip.fps:g}" in repr(clip)
+    json.dumps(clip.manifest)
+
+
+def test_plans_take_numbers_of_numpy():
+    size = {"num_frames": 10, "width": 64}
+    given = {name: np.int64(value) for name, value in size.items()}
+    assert plan("pocket-2", **given) == plan("pocket-2", **size)
+    places = [0, 5, 9]
+    assert plan("pocket-2", positions=np.array(places), **given) == plan("pocket-2", positions=places, **size)
+
+
+def test_places_of_a_keyframe_are_plain_numbers():
+    keyframe = Keyframe(A, np.float32(1.5), np.float64(0.5))
+    assert (type(keyframe.position), keyframe.position, type(keyframe.strength)) == (float, 1.5, float)
+    assert type(Keyframe(A, np.int16(-1)).position) is int

@@ -6,6 +6,7 @@ import json
 import resource
 from dataclasses import replace
 from pathlib import Path
+from types import SimpleNamespace
 
 import numpy as np
 import pytest
@@ -99,6 +100,19 @@ def test_numbers_of_numpy_are_numbers(frames, painted):
 def test_seeds_that_are_none_are_told(frames, painted, seed):
     with pytest.raises(ValueError, match="expected seed as a whole number from 0 to"):
         stylize(frames, {3: painted[3]}, settings=TINY, seed=seed, progress=False)
+
+
+def test_every_seed_of_the_other_commands_is_one_here(frames, painted):
+    whole = {"settings": replace(TINY, steps=2), "progress": False}
+    assert len(stylize(frames, {3: painted[3]}, seed=2**63 - 1, **whole)) == len(frames)
+    learner = learner_of(frames, painted, TINY)
+    drawn = []
+    learner.bank = SimpleNamespace(draw=lambda size, generator: drawn.append(generator.initial_seed()) or 1 / 0)
+    for seed, first in ((10**12, 10**12 * 1_000_003), (2**63 - 1, (2**63 - 1) * 1_000_003 % 2**63)):
+        learner.seed = seed
+        with pytest.raises(ZeroDivisionError):
+            Learner.take_step(learner)
+        assert drawn[-1] == first  # what a smaller seed drew before
 
 
 def test_learning_that_diverges_is_told_and_a_search_goes_on(frames, painted):

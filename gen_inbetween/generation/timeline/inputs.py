@@ -44,7 +44,10 @@ def read_keyframes(frame0: Any, frame1: Any) -> list[Keyframe]:
         keyframes = as_keyframes(frame0)
     else:
         if frame1 is None:
-            raise LoneKeyframeError("expected frame1, or a list of keyframes, got NoneType; loop() takes one picture")
+            raise LoneKeyframeError(
+                f"expected frame1, or a list of keyframes, got one {type(frame0).__name__} alone; a clip, an array of "
+                "several pictures or a generator is to become a list; loop() takes one picture"
+            )
         keyframes = as_keyframes([frame0, frame1])
     if len(keyframes) == 1:
         raise KeyframeError("expected at least two keyframes, got one; loop() makes a loop of one picture")
@@ -56,7 +59,7 @@ def open_draft(draft: Any, settings: Settings) -> tuple[Image.Image, ...] | None
 
     DraftError: neither "interpolate" nor a clip, or one without frames. VideoError, FrameError: it cannot be read.
     """
-    if draft is None or draft == INTERPOLATE:
+    if draft is None or (isinstance(draft, str) and draft == INTERPOLATE):
         return None
     if isinstance(draft, str | os.PathLike):
         if not Path(draft).exists():

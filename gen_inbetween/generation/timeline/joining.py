@@ -198,16 +198,7 @@ def close_loop(
     even: bool,
 ) -> tuple[list[Image.Image], dict[str, Any]]:
     """The clip and a gap that leads from its last frame to its first; see `joins.loop`."""
-    check_context(context, {"the clip": len(clip)})
-    if num_frames is not None:
-        check_count("num_frames", num_frames)
-    usual = 25 if maker.configs is None else maker.configs.num_frames
-    count = max(usual - 2 * context, 1) if num_frames is None else num_frames - len(clip)
-    if count < 1:
-        raise JoinError(
-            f"num_frames {num_frames}: the clip alone has {len(clip)}, expected at least one frame more, that leads "
-            "from its last to its first; or cut the clip"
-        )
+    count = loop_gap(len(clip), maker, num_frames, context)
     motion = measure_motion(clip, clip, maker) if carry_pace else None
     before, after = list(clip)[-context:], list(clip)[:context]
     gap, parts = fill_gap(before, after, count, maker, match_colour=match_colour, motion=motion)
@@ -221,6 +212,22 @@ def close_loop(
     frames = [*clip, *around[1:-1]]
     join["ratio"] = join_ratio(frames, interpolator)
     return frames, parts
+
+
+def loop_gap(length: int, maker: Maker, num_frames: int | None, context: int) -> int:
+    """How many frames lead from the last of a clip of so many to its first. JoinError: that cannot be."""
+    check_context(context, {"the clip": length})
+    if num_frames is not None:
+        check_count("num_frames", num_frames)
+    usual = 25 if maker.configs is None else maker.configs.num_frames
+    count = max(usual - 2 * context, 1) if num_frames is None else num_frames - length
+    if count < 1:
+        raise JoinError(
+            f"num_frames {num_frames}: the clip alone has {length}, expected at least one frame more, that leads "
+            "from its last to its first; or cut the clip"
+        )
+    maker.check_window(count + 2 * context, f"{count} frames with {context} and {context} frames of context")
+    return count
 
 
 def join_ratio(frames: Sequence[Image.Image], interpolator: Any) -> float | None:

@@ -14,9 +14,11 @@ import os
 import re
 from collections.abc import Mapping, Sequence
 from dataclasses import dataclass
+from numbers import Real
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, TypeAlias
 
+from gen_inbetween.runtime.checks import plain_value
 from gen_inbetween.runtime.trust.limits import shorten
 
 if TYPE_CHECKING:
@@ -50,6 +52,9 @@ class Keyframe:
     strength: float = 1.0
 
     def __post_init__(self) -> None:
+        for name in ("position", "strength"):  # numpy's numbers are numbers
+            if isinstance(value := getattr(self, name), Real) and not isinstance(value, bool):
+                object.__setattr__(self, name, plain_value(value))
         position = self.position
         if isinstance(position, int | float) and abs(position) > FARTHEST:
             raise KeyframeError(f"expected a position of at most {FARTHEST:.15g}, got one beyond")

@@ -12,6 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gen_inbetween.interpolation.dis_flow import grey_dis_flows
+from gen_inbetween.interpolation.interpolator import SMALLEST
 from gen_inbetween.interpolation.reversals import GRID, SIDE, UNIT
 
 Image = NDArray[np.float32]
@@ -35,7 +36,10 @@ class ClipFlow:
 
 
 def compute_clip_flow(frames: NDArray[np.uint8]) -> ClipFlow:
-    """The motion of frames (F, H, W, 3) uint8, F of two or more, any size from 16 x 16."""
+    """The motion of frames (F, H, W, 3) uint8, F of two or more, any size from 16 x 16. ValueError: smaller ones."""
+    height, width = frames.shape[1:3]
+    if min(height, width) < SMALLEST:
+        raise ValueError(f"frames are at least {SMALLEST} x {SMALLEST} pixels to see motion in, got {width} x {height}")
     frames = shrink(frames)
     grey = to_grey(frames)
     flow = np.stack(list(grey_dis_flows(grey[:-1], grey[1:], "fast")))

@@ -35,7 +35,7 @@ def save_animation(
         message = "%s players slow down above %.3g fps: what is faster is written with %.3g fps instead of %.6g"
         log.warning(message, kind.upper(), most, most, rate)
         durations = [max(least, duration) for duration in durations]
-    _SAVERS[kind](images, path, durations, quality, plays)
+    _SAVERS[kind](images, path, durations, quality, min(plays, _MOST_PLAYS[kind]))
 
 
 def _save_gif(images: list[Image.Image], path: Path, durations: list[int], quality: int, plays: int) -> None:
@@ -127,4 +127,5 @@ def frame_times(starts: Sequence[float], unit: int) -> list[int]:
     return [max(unit, after - before) for before, after in itertools.pairwise(rounded)]
 
 
+_MOST_PLAYS = {"gif": 2**16, "webp": 2**16 - 1, "apng": 2**31 - 1}  # that the format can say
 _SAVERS = {"gif": _save_gif, "webp": _save_webp, "apng": _save_apng}
