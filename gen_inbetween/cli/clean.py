@@ -18,14 +18,22 @@ def clean(
     """Remove what killed runs left: temporary files, and pieces of videos that were not finished."""
     from gen_inbetween.runtime.traces.leftovers import delete_leftover, find_leftovers
 
-    found = list(find_leftovers(folder))
-    count, size = len(found), sum(leftover.size for leftover in found)
-    for leftover in found:
-        if not dry_run:
-            delete_leftover(leftover)
+    count, size, kept = 0, 0, 0
+    for leftover in list(find_leftovers(folder)):
+        bytes_of = leftover.size
+        try:
+            if not dry_run:
+                delete_leftover(leftover)
+        except OSError as error:  # one that stays keeps no other
+            typer.echo(f"{leftover.path}: stays: {error.strerror or 'it could not be removed'}", err=True)
+            kept += 1
+            continue
         typer.echo(f"{leftover.path}: {leftover.why}")
+        count, size = count + 1, size + bytes_of
     what = "to remove" if dry_run else "removed"
-    typer.echo(f"{count} {what}, {size / 1e6:.1f} MB" if count else "nothing is left of killed runs")
+    typer.echo(f"{count} {what}, {size / 1e6:.1f} MB" if count or kept else "nothing is left of killed runs")
+    if kept:
+        raise OSError(f"{kept} could not be removed: see above")
 
 
 def add_to(app: typer.Typer) -> None:

@@ -131,7 +131,10 @@ def _localise(spec: ModelSpec) -> ModelSpec:
     """The spec with its source on this machine, if all of it is there, and the motion that lies beside it."""
     index = find_file(spec.source if spec.name in BUNDLED else spec.name, [INDEX])
     folder = index.parent if index else None
-    if folder and not missing_parts(folder):
+    missing = missing_parts(folder) if folder else []
+    if missing and folder == models_folder(spec.name):  # what is missing in the hub's cache, the hub completes
+        warn_once(f"{folder} is passed over: it is not a whole model, it lacks {', '.join(missing)}; get it again")
+    if folder and not missing:
         spec = replace(spec, source=str(folder), variant=_variant(folder))
     elif spec.name in BUNDLED:
         raise ModelError(f"the bundled model is not in this installation: no pipeline in {spec.source}; install again")

@@ -192,3 +192,21 @@ def test_clean_lists_and_removes(inbetween, folder):
     assert inbetween("clean", folder)[0] == 0 and len(contents(folder)) == len(before) - 2
     assert inbetween("clean", folder)[1] == "nothing is left of killed runs\n"
     assert inbetween("clean", "absent")[0] == 2
+
+
+def test_clean_goes_on_past_what_cannot_be_removed(inbetween, tmp_path, monkeypatch):
+    from gen_inbetween.runtime.traces import leftovers
+
+    names = [f".film_{number}.mp4.0123456789abcdef.parts" for number in range(3)]
+    for name in names:
+        (tmp_path / name).mkdir()
+        (tmp_path / name / "000000.mp4").write_bytes(bytes(500_000))
+    remove = leftovers.remove
+    monkeypatch.setattr(leftovers, "remove", lambda path: None if path.name == names[1] else remove(path))
+    status, out, err = inbetween("clean", str(tmp_path))
+    assert status == 2 and sorted(each.name for each in tmp_path.glob(".film*")) == [names[1]]
+    assert out.splitlines()[-1] == "2 removed, 1.0 MB" and names[1] not in out
+    assert err.splitlines() == [
+        f"{tmp_path / names[1]}: stays: it could not be removed",
+        "error: 1 could not be removed: see above",
+    ]

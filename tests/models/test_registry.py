@@ -125,6 +125,17 @@ def test_an_unknown_name_gets_the_nearest(typed: str, meant: str) -> None:
         resolve_model(typed)
 
 
+def test_half_a_model_on_the_shelf_is_named_as_it_is_passed_over(
+    tiny_folder: Path, shelf: Path, caplog: pytest.LogCaptureFixture
+) -> None:
+    copytree(tiny_folder, shelf / "svd")
+    for file in (shelf / "svd" / "unet").glob("*.safetensors"):
+        file.unlink()
+    with caplog.at_level(logging.WARNING, "gen_inbetween"):
+        assert resolve_model("svd").source == MODELS["svd"].source
+    assert f"{shelf / 'svd'} is passed over: it is not a whole model, it lacks unet/*.safetensors" in caplog.text
+
+
 def test_a_name_stays_that_model_beside_a_folder_of_that_name(
     tiny_folder: Path, tmp_path: Path, monkeypatch: pytest.MonkeyPatch
 ) -> None:

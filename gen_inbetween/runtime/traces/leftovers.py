@@ -33,9 +33,16 @@ class Leftover:
 
     @property
     def size(self) -> int:
-        """Bytes on the disk."""
-        files = [self.path] if not self.path.is_dir() else [file for file in self.path.rglob("*") if file.is_file()]
-        return sum(file.lstat().st_size for file in files)
+        """Bytes on the disk, as far as they can be told."""
+        if not self.path.is_dir() or self.path.is_symlink():
+            return _bytes_of(self.path)
+        return sum(_bytes_of(Path(name, file)) for name, _, files in os.walk(self.path) for file in files)
+
+
+def _bytes_of(file: Path) -> int:
+    with suppress(OSError):
+        return file.lstat().st_size
+    return 0
 
 
 def find_leftovers(folder: str | os.PathLike[str]) -> Iterator[Leftover]:

