@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from dataclasses import dataclass
+from fractions import Fraction
 from typing import Any
 
 import gradio as gr
@@ -38,8 +39,8 @@ class NumberField:
         if not said:
             return None
         try:
-            number = int(said) if self.whole else float(said)
-        except ValueError:
+            number = int(said) if self.whole else float(Fraction(said)) if "/" in said else float(said)
+        except (ValueError, ZeroDivisionError, OverflowError):
             number = math.nan
         if not self.least <= number <= self.most:
             kind = "a whole number" if self.whole else "a number"
@@ -56,7 +57,7 @@ def run_numbers(settings: PageSettings) -> dict[str, NumberField]:
         "num_frames": NumberField("--frames", 2, settings.max_frames),
         "num_inference_steps": NumberField("--steps", 1, settings.max_steps),
         "seed": SEED,
-        "fps": NumberField("--fps", 0.1, 240, whole=False),
+        "fps": NumberField("--fps", 1, 120, whole=False),
         "width": NumberField("--set width=", 16, 4096),
         "height": NumberField("--set height=", 16, 4096),
     }

@@ -6,7 +6,6 @@
 
 from __future__ import annotations
 
-import math
 import re
 from fractions import Fraction
 from numbers import Real
@@ -27,29 +26,23 @@ def exact_rate(value: float | str | Fraction, name: str = "fps") -> Fraction:
     Raises:
         VideoError: no number, or one outside of 0.1 to 1000; it is called `name`.
     """
+    outside = f"{name} is between 0.1 and 1000 frames a second; got {value}"
     if isinstance(value, Fraction):
         rate = value
     else:
+        text = str(value).replace(",", ".").strip()
         try:
-            number = Fraction(str(value).replace(",", ".").strip())
-        except (ValueError, ZeroDivisionError):
-            number = None
-        if number is None and not _is_number(value):
-            raise VideoError(f"{name} is a number of frames a second, such as 60, 29.97 or 60000/1001; got {value!r}")
-        if number is None:
-            raise VideoError(f"{name} is between 0.1 and 1000 frames a second; got {value}")
-        rate = number if "/" in str(value) else _meant(number)
+            fraction = Fraction(text) if "/" in text else None
+            near = float(text) if fraction is None else fraction
+        except (ValueError, ZeroDivisionError) as error:
+            said = f"{name} is a number of frames a second, such as 60, 29.97 or 60000/1001; got {value!r}"
+            raise VideoError(said) from error
+        if not SLOWEST / 2 < near < 2 * FASTEST:  # nor NaN; before the digits of 1e1000000000 are written out
+            raise VideoError(outside)
+        rate = _meant(Fraction(text)) if fraction is None else fraction
     if not SLOWEST <= rate <= FASTEST:
-        raise VideoError(f"{name} is between 0.1 and 1000 frames a second; got {value}")
+        raise VideoError(outside)
     return rate
-
-
-def _is_number(value: float | str) -> bool:
-    """Whether this is a number of any kind: infinities and NaN are, and have no fraction."""
-    try:
-        return not math.isfinite(float(value))
-    except ValueError:
-        return False
 
 
 def _meant(number: Fraction) -> Fraction:

@@ -11,12 +11,15 @@ from gen_inbetween.app.page.settings import PageSettings
 HALVES = NumberField("--fps", 0.5, 240, whole=False)
 
 
-@pytest.mark.parametrize(("text", "number"), [("", None), (None, None), ("  ", None), (" 7 ", 7.0), ("0.5", 0.5)])
+@pytest.mark.parametrize(
+    ("text", "number"),
+    [("", None), (None, None), ("  ", None), (" 7 ", 7.0), ("0.5", 0.5), ("30000/1001", 30000 / 1001)],
+)
 def test_an_empty_field_is_the_usual_number(text, number):
     assert HALVES.read(text) == number
 
 
-@pytest.mark.parametrize("text", ["0", "241", "seven", "nan", "inf", "1e999"])
+@pytest.mark.parametrize("text", ["0", "241", "seven", "nan", "inf", "1e999", "1/0", "1/x", "1e1000000000"])
 def test_what_is_no_number_or_out_of_range_is_a_sentence_with_its_name(text):
     with pytest.raises(ValueError, match=f"--fps: expected a number from 0.5 to 240, got '{text}'"):
         HALVES.read(text)

@@ -145,3 +145,12 @@ def test_stop_after_the_end_says_nothing_wrong(blocks_and_page):
     (fn,) = (fn for fn in blocks.fns.values() if fn.name == "stop" and stop in fn.outputs)
     said = {each.elem_id: value for each, value in fn.fn(SimpleNamespace(session_hash="nobody")).items()}
     assert "Stopped" not in str(said["film-status"]) and said["film-go"].interactive
+
+
+def test_before_and_after_of_a_part_show_the_same_moment(press, tmp_path):
+    frames = [Image.new("RGB", (48, 32), (20 * number,) * 3) for number in range(10)]
+    film = str(Clip(frames, 10).save(tmp_path / "fade.mp4"))
+    part = {"--start: seconds or 00:01:02.5": "0.5", "--interpolator": "blend", "film-fps": "10"}
+    _, shown = press("film", {"film-film": film, **part})
+    before, after = (np.asarray(Image.open(path)).mean() for path in shown["film-slider"])
+    assert after > 20 * 4.5 and abs(before - after) < 8

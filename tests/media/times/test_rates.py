@@ -113,3 +113,9 @@ def test_commands_take_rates_and_timecodes(inbetween, tmp_path: Path) -> None:  
     ):
         status, _, err = inbetween("retime", source, *words, *nearest)
         assert status == 2 and message in err
+
+
+@pytest.mark.parametrize("said", ["1e1000000000", "1e-1000000000", 1e300, "1" + "0" * 4000 + "/1", "inf", "nan", "-5"])
+def test_a_rate_far_outside_is_told_at_once(said):
+    with pytest.raises(VideoError, match="fps is between 0.1 and 1000"):
+        exact_rate(said)

@@ -26,6 +26,7 @@ from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.interpolation.faults.doubt import spans_in_words
 from gen_inbetween.interpolation.retiming.cadence import duplicates_for
 from gen_inbetween.interpolation.retiming.retime_video import RetimedVideo, retime_video
+from gen_inbetween.media.times.rates import parse_seconds
 from gen_inbetween.runtime import manifest as manifests
 from gen_inbetween.runtime.files import short_name
 
@@ -99,9 +100,9 @@ def build(page: Page) -> None:
                     yield Step("", look.done, look.total, unit="frame")
                     continue
                 made: RetimedVideo = look.result[0]
-                slowing = settings.get("scale", 1.0)
+                begins = parse_seconds(settings.get("start"), "start") or 0.0
                 shown = gr.Slider(maximum=round(made.duration, 2), value=round(made.duration / 2, 2))
-                both = (str(film), str(out), slowing)
+                both = (str(film), str(out), settings.get("scale", 1.0), begins)
                 shows = {clip: str(out), pair: both, seconds: shown, slider: compared(both, made.duration / 2)}
                 yield Step(sentence(made), shows=shows | files.of(out))
 
@@ -144,14 +145,17 @@ def sentence(made: RetimedVideo) -> str:
     return f"Done: {made.written} frames, {made.fps:g} a second, {made.duration:.1f} s.{cuts}{drawings}{doubtful}"
 
 
-def compared(pair: tuple[str, str, float], second: float) -> Any:
-    """The frames of the film and of the new one at this second of the new one."""
+def compared(pair: tuple[str, str, float, float], second: float) -> Any:
+    """The frames of the film and of the new one at this second of the new one.
+
+    pair: both films, how many times as long the new one is, and the second of the old one that it begins at.
+    """
     if not pair:
         return gr.skip()
-    film, out, slowing = pair
+    film, out, slowing, begins = pair
     folder = Path(out).parent
     frames = []
-    for path, at, name in ((film, second / slowing, "before"), (out, second, "after")):
+    for path, at, name in ((film, begins + second / slowing, "before"), (out, second, "after")):
         frame = frame_at(path, at)
         file = folder / f"{name}_{second:.2f}.jpg"
         frame.save(file, quality=90)
