@@ -200,9 +200,10 @@ def plan(
     Raises:
         ModelError, ValueError: an unknown model, method or option; a size that the model cannot do.
     """
-    for name, value in (("width", width), ("height", height), ("num_frames", num_frames)):
-        if value is not None:
-            check_whole(name, value, 1)
+    width, height, num_frames = (
+        None if value is None else check_whole(name, value, 1)
+        for name, value in (("width", width), ("height", height), ("num_frames", num_frames))
+    )
     if vram_gb is not None:
         check_positive("vram_gb", vram_gb)
     if not isinstance(options, SamplerOptions | None):

@@ -27,8 +27,6 @@ try:
 except ImportError:  # Windows
     fcntl = None  # type: ignore[assignment]
 
-from gen_inbetween.runtime.checks import plain_value
-
 if TYPE_CHECKING:
     from PIL import Image
     from torch import Tensor
@@ -345,7 +343,7 @@ def write_text(path: str | os.PathLike[str], text: str) -> Path:
 
 def write_json(path: str | os.PathLike[str], value: Any) -> Path:
     """Write a value as indented JSON, as `write_text` does."""
-    return write_text(path, json.dumps(value, indent=2, default=plain_value) + "\n")
+    return write_text(path, json.dumps(value, indent=2) + "\n")
 
 
 def read_kept(path: Path) -> dict[str, Any]:
@@ -360,7 +358,7 @@ def read_kept(path: Path) -> dict[str, Any]:
 
 def write_json_lines(path: str | os.PathLike[str], rows: Iterable[Any]) -> Path:
     """Write each value as one line of JSON, as `write_text` does."""
-    return write_text(path, "".join(json.dumps(row, ensure_ascii=False, default=plain_value) + "\n" for row in rows))
+    return write_text(path, "".join(json.dumps(row, ensure_ascii=False) + "\n" for row in rows))
 
 
 def save_tensors(path: str | os.PathLike[str], tensors: Mapping[str, Tensor], header: Mapping[str, str]) -> Path:

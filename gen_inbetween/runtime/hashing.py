@@ -14,8 +14,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import TYPE_CHECKING, Any
 
-from gen_inbetween.runtime.checks import plain_value
-
 if TYPE_CHECKING:  # hashing JSON does not wait for torch
     import numpy as np
     from numpy.typing import NDArray
@@ -38,7 +36,7 @@ def json_sha256(value: Any) -> str:
     >>> json_sha256({"a": 1, "b": [2.5]}) == json_sha256({"b": [2.5], "a": 1})
     True
     """
-    return text_sha256(json.dumps(value, sort_keys=True, default=plain_value))
+    return text_sha256(json.dumps(value, sort_keys=True))
 
 
 def short_hash(value: Any) -> str:
