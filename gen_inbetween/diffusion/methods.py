@@ -35,7 +35,7 @@ from gen_inbetween.runtime.messages import nearest_names, warn_once
 class Method:
     """A way to sample; `published` has a value, the one its authors found good, for every option it takes.
 
-    better: what this library takes in place of them: as good in fewer passes (`eval/frontier_default.md`).
+    better: what this library takes in place of them: what it costs and saves is in `eval/frontier_default.md`.
     motions: what denoises. "rotated": both motions fused, backward through the rotated attention map (needs a tuned
         update); "reversed": both fused, stock SVD each way; "sequential": each way in turn; "forward": frame0 only.
     order: (num_inference_steps, those of ORDER_OPTIONS that it has) -> the order of the steps.
