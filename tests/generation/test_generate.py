@@ -140,7 +140,7 @@ def test_identical_keyframes_work_with_a_warning(make, keyframes):
 @pytest.mark.parametrize(
     ("settings", "message"),
     [
-        ({"num_inference_steps": 0}, "num_inference_steps as a whole number of at least 1, got 0"),
+        ({"num_inference_steps": 0}, "num_inference_steps as a whole number from 1 to 10000, got 0"),
         ({"width": 50}, "width 50 is not a multiple of 4, as this model needs; take 48 or 52"),
         ({"num_frames": 2}, "trained on clips of 6 frames and does 3 to 12"),
         ({"num_frames": 13}, "does 3 to 12"),
@@ -174,7 +174,7 @@ def test_a_missing_gpu_is_named(make):
         ("absent.png", "no such file"),
         (np.full((8, 8, 3), np.nan, dtype=np.float32), "NaN"),
         (np.zeros((0, 4, 3), dtype=np.uint8), "empty"),
-        (None, "got NoneType"),
+        (None, "expected frame1, or a list of keyframes, got one PosixPath alone"),
     ],
 )
 def test_frames_that_are_none_are_refused(make, keyframes, frame, message):

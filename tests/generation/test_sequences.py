@@ -149,7 +149,7 @@ def test_a_draft_is_followed_the_more_the_less_noise(tiny_folder, pictures, tmp_
 @pytest.mark.parametrize(
     ("frames", "settings", "message"),
     [
-        ("a", {}, "expected frame1, or a list of keyframes, got NoneType"),
+        ("a", {}, "expected frame1, or a list of keyframes, got one PosixPath alone"),
         (["a"], {}, "at least two keyframes, got one"),
         (
             ["a", ("b", 60), "c"],

@@ -37,7 +37,7 @@ def test_a_list_of_files_is_read_in_its_own_order(tmp_path: Path) -> None:
     assert np.array_equal(arrays(list(source.frames())), arrays(moving(3))[::-1])
     assert (source.fps, source.times.tolist()) == (5, pytest.approx([0, 0.2, 0.4]))
     assert read_frames([str(file) for file in files]).fps is None
-    with pytest.raises(VideoError, match="holds no images"):
+    with pytest.raises(VideoError, match="got an empty list"):
         open_source([])
 
 
