@@ -102,7 +102,7 @@ BAD = {
     "a path as a model": ({}, {"settings": '{"model": "/etc"}'}, 422, "expected model as one of pocket-2"),
     "a path as weights": ({}, {"settings": '{"interpolator": "/etc/passwd"}'}, 422, "expected interpolator"),
     "steps": ({}, {"settings": '{"num_inference_steps": 5000}'}, 422, "at most 1000"),
-    "repeats": ({}, {"settings": '{"method": "trf", "renoise_steps": 1000000000}'}, 422, "renoise_steps as a whole number from"),
+    "repeats": ({}, {"settings": '{"method": "trf", "renoise_steps": 1000000000}'}, 422, "renoise_steps as a"),
     "frames": ({}, {"settings": '{"method": "interpolate", "num_frames": 900000}'}, 422, "megapixels"),
     "digits": ({}, {"settings": '{"num_frames": 1%s}' % ("0" * 400)}, 422, "less than"),
     "sides": ({}, {"settings": '{"method": "interpolate", "width": 16000}'}, 422, "megapixels"),
