@@ -31,6 +31,7 @@ from gen_inbetween.evaluation.metrics.fidelity import gradient_energy
 from gen_inbetween.evaluation.metrics.objects import objects_of
 from gen_inbetween.evaluation.metrics.truth import mean_or_nan
 from gen_inbetween.media.contact_sheet import contact_sheet
+from gen_inbetween.media.image import to_pixels, to_signal
 from gen_inbetween.models.loading import open_pipeline
 from gen_inbetween.runtime.files import replaced
 from gen_inbetween.runtime.recipe import add_output, labelled, write_findings, writing_report
@@ -108,9 +109,8 @@ def open_maker(model: str, steps: int) -> Callable[[str, int, SyntheticClip], np
 @torch.no_grad()
 def round_trip(vae: Any, frames: np.ndarray) -> np.ndarray:
     """(frames, height, width, 3) bytes through encoder and decoder."""
-    pixels = torch.from_numpy(frames.copy()).permute(0, 3, 1, 2).float() / 127.5 - 1
-    decoded = vae.decode(vae.encode(pixels).latent_dist.mode(), num_frames=len(frames)).sample
-    return ((decoded.clamp(-1, 1) + 1) * 127.5).round().byte().permute(0, 2, 3, 1).numpy()
+    latents = vae.encode(to_signal(torch.from_numpy(frames))).latent_dist.mode()
+    return to_pixels(vae.decode(latents, num_frames=len(latents)).sample)
 
 
 def sample(pipe: Any, method: str, clip: SyntheticClip, seed: int, steps: int) -> np.ndarray:

@@ -10,11 +10,8 @@ from pydantic import Field
 
 from gen_inbetween.interpolation.interpolator import Kind
 from gen_inbetween.runtime.config import Count
-from gen_inbetween.training.settings import as_written, deciding_settings
+from gen_inbetween.training.settings import Finite, Positive, Whole, as_written, deciding_settings
 
-Whole = Annotated[int, Field(ge=0, lt=2**63)]  # a seed may be one
-Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
-Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, le=1)]
 Side = Annotated[int, Field(ge=32, multiple_of=32)]  # pixels
 
