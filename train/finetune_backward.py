@@ -32,7 +32,7 @@ from tqdm import tqdm
 
 from gen_inbetween.diffusion.checkpoints import save_motion
 from gen_inbetween.models.registry import resolve_model
-from gen_inbetween.runtime.config import to_mapping
+from gen_inbetween.runtime.config import ConfigError, to_mapping
 from gen_inbetween.runtime.cost import measure_cost
 from gen_inbetween.runtime.hashing import json_sha256
 from gen_inbetween.runtime.hub import MOTION_FILE
@@ -74,6 +74,10 @@ def train(run: Run, resume: str | None) -> None:
     )
 
     # Load.
+    if beyond := [step for step in run.milestones if step > run.steps]:
+        raise ConfigError(
+            f"milestones: {beyond[0]} is beyond the run's {run.steps} steps; raise steps, or leave it out"
+        )
     clips_per_step = run.batch_size * run.gradient_accumulation_steps * accelerator.num_processes
     settings = weight_settings(run) | {"clips_per_step": clips_per_step}
     checkpoint = find_checkpoint(run.output, resume)

@@ -34,7 +34,7 @@ from gen_inbetween.generation.auto import (
 from gen_inbetween.generation.best_of import Halfway, judge, sample_seeds
 from gen_inbetween.generation.interpolate import LENGTH, describe_interpolation, interpolate_timeline, open_for
 from gen_inbetween.generation.resolve import Places, SamplingRun, approximations, check_fields, configs_of, resolve_run
-from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, SAMPLING_FIELDS, Settings, reset
+from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, LARGEST_SEED, SAMPLING_FIELDS, Settings, reset
 from gen_inbetween.generation.timeline.inputs import (
     lay_timeline,
     open_draft,
@@ -351,6 +351,11 @@ def check_own(settings: Settings, own: Own) -> None:
                 raise ValueError(f"{name} belongs to opening a model, and this pipeline is open: leave one away")
     if settings.best_of > 1 and (generator is not None or own.callback is not None):
         raise ValueError("best_of takes seeds, one after the other: leave generator and callback away")
+    if settings.seed + settings.best_of > LARGEST_SEED + 1:
+        raise ValueError(
+            f"best_of takes the seeds {settings.seed} to {settings.seed + settings.best_of - 1}; the largest is "
+            f"{LARGEST_SEED}: begin with a smaller one"
+        )
     if settings.stop_hopeless and settings.best_of == 1:
         raise ValueError("stop_hopeless is for several seeds: say best_of too, or leave it away")
     if settings.method == INTERPOLATE and own.samples:

@@ -27,7 +27,7 @@ from gen_inbetween.generation.settings import (
 from gen_inbetween.memory.options import MemoryOptions, merge_memory_options
 from gen_inbetween.models.configs import ModelConfigs
 from gen_inbetween.models.registry import size_of_configs
-from gen_inbetween.runtime.devices import default_dtype, open_device
+from gen_inbetween.runtime.devices import default_dtype, multiplies_bfloat16, open_device
 from gen_inbetween.runtime.hub import MOTION_FILE, find_file
 from gen_inbetween.runtime.messages import warn_once
 
@@ -77,8 +77,9 @@ def resolve_run(
     """
     device = open_device(settings.device)
     dtype = default_dtype(device) if settings.dtype is None else getattr(torch, settings.dtype)
-    if device.type == "cpu" and dtype is torch.float16:
-        warn_once("float16 takes a CPU many times as long as float32, which it takes unless dtype says otherwise")
+    if device.type == "cpu" and (dtype is torch.float16 or dtype is torch.bfloat16 and not multiplies_bfloat16()):
+        name = str(dtype).removeprefix("torch.")
+        warn_once(f"{name} takes this CPU many times as long as float32, which it takes unless dtype says otherwise")
     method = choose_method(settings.method, has_motion)
     if method.needs_motion and not has_motion:
         raise MissingMotionError(configs.name, find_file(configs.name, [MOTION_FILE]))

@@ -22,6 +22,7 @@ from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.runtime.config import Count
 
 Side = Annotated[int, Field(ge=1, le=16384)]  # pixels; what H.264 holds
+LARGEST_SEED = 2**63 - 1  # of torch.Generator
 Seeds = Annotated[int, Field(ge=1, le=1000)]  # the clips of all are kept until the best is known
 Channel = Annotated[int, Field(ge=0, le=255)]
 Options = TypeVar("Options", SamplerOptions, MemoryOptions)
@@ -47,7 +48,7 @@ class Settings(SamplerOptions, MemoryOptions):
     method: str | None = None  # a name of METHODS, interpolate, auto; None: gi where the motion is, else trf
     interpolator: str | None = None  # interpolate, auto: a name of INTERPOLATORS or a file; None: dis-splat
     iters: Count | None = None  # interpolate, auto: steps to each frame, for interpolators with a reference; None: 1
-    seed: Annotated[int, Field(ge=0, lt=2**63)] = 0
+    seed: Annotated[int, Field(ge=0, le=LARGEST_SEED)] = 0
     best_of: Seeds = 1  # seeds, from `seed` on: the best clip is kept, see `generation.best_of`
     stop_hopeless: bool = False  # best_of: break a seed off halfway where it looks worse than the best so far did
     num_frames: Count | None = None  # both keyframes included; None: what the model was trained on; interpolate: 25

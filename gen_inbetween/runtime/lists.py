@@ -91,6 +91,15 @@ def read_yaml(text: str, *, aliases: bool = False) -> Any:
         raise yaml.YAMLError("a value is not what its tag, or its form, says") from error
 
 
+def lines_of(text: str) -> list[str]:
+    """The lines of JSON lines. They end at line feeds alone: `str.splitlines` would cut a name with a U+2028 in two.
+
+    >>> lines_of("a\\u2028b\\nc\\n")
+    ['a\\u2028b', 'c']
+    """
+    return text.removesuffix("\n").split("\n") if text else []
+
+
 def read_text(path: str | os.PathLike[str], longest: int = LONGEST_TEXT) -> str:
     """The text of a file, its lines ended by a line feed.
 

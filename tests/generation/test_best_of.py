@@ -87,6 +87,11 @@ def test_frames_are_compared_at_one_size_whatever_theirs():
     assert apart(large) == pytest.approx(apart(small))
 
 
+def test_seeds_end_where_those_of_a_generator_do(tiny_folder, keyframes):
+    with pytest.raises(ValueError, match="the largest is 9223372036854775807: begin with a smaller one"):
+        inbetween(*keyframes, model=tiny_folder, method="trf", progress=False, seed=2**63 - 2, best_of=3)
+
+
 @pytest.mark.parametrize("given", [{"best_of": 0}, {"best_of": 2, "callback_on_step_end": print}])
 def test_what_cannot_be_is_refused(tiny_folder, keyframes, given):
     with pytest.raises(ValueError, match="best_of"):

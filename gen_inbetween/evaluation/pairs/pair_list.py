@@ -24,7 +24,7 @@ from gen_inbetween.evaluation.pairs.sources import TrueClip, open_pair
 from gen_inbetween.runtime.config import first_problem
 from gen_inbetween.runtime.files import write_json_lines
 from gen_inbetween.runtime.hashing import file_sha256
-from gen_inbetween.runtime.lists import read_text
+from gen_inbetween.runtime.lists import lines_of, read_text
 
 __all__ = ["Pair", "PairError", "PairList", "TrueClip", "open_pair", "read_list", "write_list"]
 
@@ -61,7 +61,7 @@ def read_list(path: str | os.PathLike[str]) -> PairList:
     """
     path = Path(path)
     try:
-        lines = read_text(path).splitlines()
+        lines = lines_of(read_text(path))
     except (OSError, ValueError) as error:
         raise PairError(f"{path}: cannot read the list of pairs: {error}") from error
     if not lines:

@@ -18,6 +18,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from gen_inbetween.evaluation.settings import TRUTH, EvaluationError
+from gen_inbetween.runtime.lists import lines_of
 
 Array = NDArray[np.float64]
 
@@ -142,7 +143,7 @@ def read_scores(*paths: str | os.PathLike[str], methods: Collection[str] | None 
 
 def _lines(path: Path) -> list[str]:
     try:
-        return path.read_text(encoding="utf-8").splitlines()
+        return lines_of(path.read_text(encoding="utf-8"))
     except OSError as error:
         raise EvaluationError(
             f"{path}: cannot read the results: {error.strerror or error}; run the evaluation"

@@ -93,6 +93,12 @@ def test_a_list_is_read_as_it_was_written(tmp_path: Path, folder: Path) -> None:
     assert json.loads((tmp_path / "l.jsonl").read_text().splitlines()[0])["format"] == FORMAT
 
 
+def test_a_line_of_a_list_ends_at_a_line_feed_only(tmp_path: Path) -> None:
+    source = {"frames": ["walk\u2028home/0.png", "walk\u2028home/1.png", "walk\u2028home/2.png"]}
+    pair = Pair("f", source, 3, 5, None, 3.0, "0" * 64)
+    assert write_list(tmp_path / "l.jsonl", [pair], name="n", made_by="c").pairs == (pair,)
+
+
 @pytest.mark.parametrize(
     ("old", "new", "message"),
     [
