@@ -22,13 +22,17 @@ MADE, SKIPPED, FAILED = "made", "skipped", "failed"
 
 
 class Overlap:
-    """Looks for outputs of a list that are pictures of it: 64 bits of each name are kept, and no file is looked at."""
+    """Looks for outputs of a list that are pictures of it, or folders of frames that hold another of its outputs.
+
+    64 bits of each name are kept, and no file is looked at.
+    """
 
     def __init__(self, pairs: str, out: str) -> None:
         address = local_or_address(pairs)[1]
         self.pairs, self.out = pairs, local_or_address(out)[1] or out
         self.folder = os.path.dirname(pairs) if address is None else address.rpartition("/")[0]
-        self.read, self.written = array("Q"), array("Q")
+        self.read, self.written, self.folders = array("Q"), array("Q"), array("Q")
+        self._last = ""  # the folder whose own are noted: most rows write into one
 
     def add(self, row: Row) -> None:
         """Note what one row names; the list itself is read, too."""
@@ -36,10 +40,21 @@ class Overlap:
             return
         self.read.extend(int(key_of(full_name(name, self.folder))) for name in names_in(row) if name != INTERPOLATE)
         if isinstance(row.get("out"), str):
-            self.written.append(int(key_of(full_name(row["out"], self.out))))
+            place = full_name(row["out"], self.out)
+            self.written.append(int(key_of(place)))
+            if self._last != (folder := posixpath.dirname(place)):
+                self._last = folder
+                while folder != posixpath.dirname(folder):
+                    self.folders.append(int(key_of(folder)))
+                    folder = posixpath.dirname(folder)
 
     def check(self) -> None:
         """ValueError: there are such outputs; no row is made then."""
+        if count := len(np.intersect1d(np.asarray(self.written), np.asarray(self.folders))):
+            raise ValueError(
+                f"{self.pairs}: {count} of its outputs would be folders that other outputs stand inside of; a folder is "
+                "replaced as a whole when its clip is made again: name other outputs"
+            )
         if count := len(np.intersect1d(np.asarray(self.read), np.asarray(self.written))):
             raise ValueError(
                 f"{self.pairs}: {count} of its outputs would replace pictures that its rows are made from: name other "

@@ -253,6 +253,7 @@ def test_rows_of_one_size_and_length_have_one_group():
     [
         ("a.jsonl", "\n\n", "no pairs in it"),
         ("a.jsonl", '{"out": "x"}\n{"out": "x"}\n', "two rows have the same output"),
+        ("a.jsonl", '{"out": "x"}\n{"out": "y.mp4"}\n{"out": "x/a/b.mp4"}\n', "1 of its outputs would be folders"),
         ("a.csv", "a,b\n1,2\n", "expected frame0,frame1"),
         ("a.csv", "frame0;frame1;out\na;b;x\nc;d;x\n", "two rows have the same output"),
         ("a.jsonl", "\udc80", "not text in UTF-8"),
