@@ -12,7 +12,8 @@ from accelerate.tracking import get_available_trackers
 from accelerate.utils import InitProcessGroupKwargs
 
 from gen_inbetween.runtime.config import ConfigError
-from gen_inbetween.runtime.devices import default_device
+from gen_inbetween.runtime.devices import default_device, multiplies_bfloat16
+from gen_inbetween.runtime.messages import warn_once
 from gen_inbetween.training.settings import flatten
 
 
@@ -38,6 +39,8 @@ def open_accelerator(
         project_dir=output,
         kwargs_handlers=[InitProcessGroupKwargs(timeout=timedelta(weeks=1))],  # others wait for caching and validation
     )
+    if mixed_precision == "bf16" and accelerator.device.type == "cpu" and not multiplies_bfloat16():
+        warn_once("mixed_precision=bf16 takes this CPU many times as long as no")
     if report_to != "none":
         accelerator.init_trackers("tracker", {key: str(value) for key, value in flatten(dict(settings)).items()})
     return accelerator

@@ -52,8 +52,8 @@ class Overlap:
         """ValueError: there are such outputs; no row is made then."""
         if count := len(np.intersect1d(np.asarray(self.written), np.asarray(self.folders))):
             raise ValueError(
-                f"{self.pairs}: {count} of its outputs would be folders that other outputs stand inside of; a folder is "
-                "replaced as a whole when its clip is made again: name other outputs"
+                f"{self.pairs}: {count} of its outputs would be folders that other outputs stand inside of; a folder "
+                "is replaced as a whole when its clip is made again: name other outputs"
             )
         if count := len(np.intersect1d(np.asarray(self.read), np.asarray(self.written))):
             raise ValueError(
