@@ -66,7 +66,8 @@ class Method:
     def resolve(self, options: SamplerOptions | None = None) -> SamplerOptions:
         """Every option of this method: the chosen value, or the preset's; None for those it does not take.
 
-        A budget of passes is kept to from the published steps and repeats down, so that a larger one buys more of them.
+        A budget of passes is kept to from the published steps and repeats down, so that a larger one buys more of them;
+        one that the defaults keep to, not below theirs.
 
         Raises:
             ValueError: an option that this method does not take (switched off is let pass); a budget of passes that it
@@ -91,9 +92,14 @@ class Method:
 
         fixed: options that were asked for and stay.
         """
+        free = [name for name in COUNTS if name not in fixed]
+        defaults = self.published if options.preset == "published" else self.defaults
+        by_default = {name: value for name, value in defaults.chosen().items() if name in free}
+        cheap = sum(self.step_passes(replace(options, **by_default))) <= (options.passes or 0)  # type: ignore[arg-type]
+        least: dict[str, Any] = COUNTS | by_default if cheap else COUNTS
         while sum(self.step_passes(options)) > (options.passes or 0):
-            counts = {name: getattr(options, name) for name in COUNTS if name not in fixed}
-            name = next((name for name, count in counts.items() if count and count > COUNTS[name]), None)
+            counts = {name: getattr(options, name) for name in free}
+            name = next((name for name, count in counts.items() if count and count > least[name]), None)
             if name is None:
                 needed = sum(self.step_passes(options))
                 asked = "".join(f", {each}={getattr(options, each)}" for each in COUNTS if each in fixed)

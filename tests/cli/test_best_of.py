@@ -108,4 +108,4 @@ def test_the_plan_counts_all_seeds_and_knows_every_option(inbetween):
     line = ["plan", "--method", "gi", "--set", "passes=100", "--set", "best_of=4"]
     status, out, err = inbetween(*line, "--model", "pocket-2")
     assert status == 0, err
-    assert "25 steps" in out and "400 passes for the best of 4 seeds" in out
+    assert "17 steps" in out and "400 passes for the best of 4 seeds" in out
