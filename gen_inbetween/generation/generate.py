@@ -34,7 +34,7 @@ from gen_inbetween.generation.auto import (
 from gen_inbetween.generation.best_of import Halfway, judge, sample_seeds
 from gen_inbetween.generation.interpolate import LENGTH, describe_interpolation, interpolate_timeline, open_for
 from gen_inbetween.generation.resolve import Places, SamplingRun, approximations, check_fields, configs_of, resolve_run
-from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, LARGEST_SEED, SAMPLING_FIELDS, Settings, reset
+from gen_inbetween.generation.settings import DEFAULTS, DIFFUSION_ONLY, SAMPLING_FIELDS, Settings, reset
 from gen_inbetween.generation.timeline.inputs import (
     lay_timeline,
     open_draft,
@@ -55,6 +55,7 @@ from gen_inbetween.models.layout import folder_sha256
 from gen_inbetween.models.loading import check_unchanged, fetch_weights, loading_bars, open_pipeline
 from gen_inbetween.models.registry import MODELS, ModelSpec, resolve_model
 from gen_inbetween.runtime import manifest as manifests
+from gen_inbetween.runtime.checks import LARGEST_SEED
 from gen_inbetween.runtime.config import from_mapping
 from gen_inbetween.runtime.devices import open_device
 from gen_inbetween.runtime.hashing import tensor_sha256, text_sha256

@@ -19,10 +19,10 @@ from gen_inbetween.diffusion.options import INTERPOLATE, SamplerOptions
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.memory.options import MemoryOptions
+from gen_inbetween.runtime.checks import LARGEST_SEED
 from gen_inbetween.runtime.config import Count
 
 Side = Annotated[int, Field(ge=1, le=16384)]  # pixels; what H.264 holds
-LARGEST_SEED = 2**63 - 1  # of torch.Generator
 Seeds = Annotated[int, Field(ge=1, le=1000)]  # the clips of all are kept until the best is known
 Channel = Annotated[int, Field(ge=0, le=255)]
 Options = TypeVar("Options", SamplerOptions, MemoryOptions)

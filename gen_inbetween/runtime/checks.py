@@ -10,6 +10,8 @@ import numbers
 import os
 from typing import Any
 
+LARGEST_SEED = 2**63 - 1  # of every command; torch.Generator takes it
+
 
 def check_whole(name: str, value: Any, least: int | None = None, most: int | None = None) -> int:
     """`value` as an int; ValueError: it is no whole number of that range.

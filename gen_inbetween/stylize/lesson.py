@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from PIL import Image
 
 from gen_inbetween.media.frames.screen import Pixels
-from gen_inbetween.runtime.checks import check_whole
+from gen_inbetween.runtime.checks import LARGEST_SEED, check_whole
 from gen_inbetween.runtime.progress import track
 from gen_inbetween.stylize.carrying import Chain, carry_keys, mixed
 from gen_inbetween.stylize.examples import AWAY, ENOUGH, Example, Judge, carried, network_input
@@ -22,7 +22,6 @@ from gen_inbetween.stylize.settings import StyleError, StyleSettings
 
 log = logging.getLogger("gen_inbetween")
 
-MOST_SEED = 2**63 - 1  # as of every other command
 SHOWN = 6  # frames of a preview
 SHOWN_SIDE = 256  # pixels of a side that are shown of each
 
@@ -60,9 +59,9 @@ def prepare(
     progress: a bar for each pass.
 
     StyleError: a keyframe that is held out but not there, or the only one; a film smaller than a patch. ValueError: a
-    seed that is no whole number from 0 to MOST_SEED.
+    seed that is no whole number from 0 to LARGEST_SEED.
     """
-    check_whole("seed", seed, 0, MOST_SEED)
+    check_whole("seed", seed, 0, LARGEST_SEED)
     if hold_out is not None:
         hold_out = check_whole("hold_out", hold_out)
     if min(film.size) < settings.patch_size:

@@ -11,9 +11,10 @@ from typing import Annotated, Any, Literal
 
 from pydantic import BeforeValidator, Field
 
+from gen_inbetween.runtime.checks import LARGEST_SEED
 from gen_inbetween.runtime.config import ConfigError, Count, to_mapping
 
-Whole = Annotated[int, Field(ge=0, lt=2**63)]  # a seed may be one
+Whole = Annotated[int, Field(ge=0, le=LARGEST_SEED)]  # a seed may be one
 Positive = Annotated[float, Field(gt=0, allow_inf_nan=False)]
 Finite = Annotated[float, Field(ge=0, allow_inf_nan=False)]
 Share = Annotated[float, Field(gt=0, lt=1)]
