@@ -7,7 +7,7 @@ method.unet_passes(options)  # what a run of them costs
 
 from __future__ import annotations
 
-from collections.abc import Callable, Container, Sequence
+from collections.abc import Callable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from typing import Any, Literal
 
@@ -74,35 +74,33 @@ class Method:
                 cannot keep to.
         """
         chosen = {} if options is None else options.chosen()
-        published, defaults = self.published.chosen(), self.defaults.chosen()
-        if chosen.get("preset") == "published":
-            defaults = published
-        elif chosen.get("passes"):
-            defaults |= {name: published[name] for name in COUNTS if name in published}
+        published = self.published.chosen()
+        defaults = published if chosen.get("preset") == "published" else self.defaults.chosen()
+        by_default = {name: defaults[name] for name in COUNTS if name in defaults and name not in chosen}
+        if chosen.get("passes"):
+            defaults = defaults | {name: published[name] for name in by_default}
         of_any_method = {name: chosen[name] for name in (*STARTS, "preset") if name in chosen}
         for name, value in chosen.items():
             if name not in defaults and name not in of_any_method and value:
                 raise ValueError(f"method {self.name} takes no {name}, got {value!r}; it takes {', '.join(defaults)}")
         values = {name: chosen.get(name, default) for name, default in defaults.items()}
         options = SamplerOptions(**values, **of_any_method)  # type: ignore[arg-type]
-        return self.keep_to_budget(options, fixed=chosen) if options.passes else options
+        return self.keep_to_budget(options, by_default) if options.passes else options
 
-    def keep_to_budget(self, options: SamplerOptions, fixed: Container[str]) -> SamplerOptions:
+    def keep_to_budget(self, options: SamplerOptions, by_default: Mapping[str, Any]) -> SamplerOptions:
         """The options with fewer repeats, then fewer steps, until a run takes no more than `options.passes`.
 
-        fixed: options that were asked for and stay.
+        by_default: the counts that may change, each with its default.
         """
-        free = [name for name in COUNTS if name not in fixed]
-        defaults = self.published if options.preset == "published" else self.defaults
-        by_default = {name: value for name, value in defaults.chosen().items() if name in free}
-        cheap = sum(self.step_passes(replace(options, **by_default))) <= (options.passes or 0)  # type: ignore[arg-type]
-        least: dict[str, Any] = COUNTS | by_default if cheap else COUNTS
+        cheap = sum(self.step_passes(replace(options, **by_default))) <= (options.passes or 0)
+        least = by_default if cheap else COUNTS
         while sum(self.step_passes(options)) > (options.passes or 0):
-            counts = {name: getattr(options, name) for name in free}
+            counts = {name: getattr(options, name) for name in COUNTS if name in by_default}
             name = next((name for name, count in counts.items() if count and count > least[name]), None)
             if name is None:
                 needed = sum(self.step_passes(options))
-                asked = "".join(f", {each}={getattr(options, each)}" for each in COUNTS if each in fixed)
+                fixed = {each: getattr(options, each) for each in COUNTS if each not in by_default}
+                asked = "".join(f", {each}={count}" for each, count in fixed.items() if count is not None)
                 raise ValueError(f"passes={options.passes}{asked}: method {self.name} takes at least {needed}")
             options = replace(options, **{name: counts[name] - 1})
         return options
