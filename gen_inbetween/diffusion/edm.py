@@ -13,6 +13,7 @@ import math
 from collections.abc import Callable
 from typing import Any, NamedTuple
 
+import numpy as np
 import torch
 from torch import Tensor
 
@@ -77,14 +78,18 @@ def denoise(
     return c_skip * x + c_out * v.to(x.dtype)
 
 
-def scheduler_sigmas(scheduler: Any, num_inference_steps: int, start_sigma: float | None = None) -> Tensor:
+def scheduler_sigmas(
+    scheduler: Any, num_inference_steps: int, start_sigma: float | None = None, schedule: str = "karras"
+) -> Tensor:
     """The noise levels of a checkpoint's own scheduler: float32 (num_inference_steps + 1,), falling, ending in 0.
 
     start_sigma: where they begin, in place of the scheduler's largest (700 for SVD), as many of them.
+    schedule: "karras", as the scheduler sets them; "ays", see `ays_sigmas`, between the scheduler's largest and least.
 
     Raises:
         ValueError: the scheduler is not SVD's kind. `DPMSolver`, `UniPC` and `Heun` made with `from_config` from SVD's
-            scheduler carry its sigmas no longer, without saying so; that is caught here.
+            scheduler carry its sigmas no longer, without saying so; that is caught here. Or `start_sigma` is none of
+            its noise levels.
     """
     from diffusers import EulerDiscreteScheduler  # here: the table of methods is read without diffusers
 
@@ -97,25 +102,54 @@ def scheduler_sigmas(scheduler: Any, num_inference_steps: int, start_sigma: floa
             f"expected SVD's EulerDiscreteScheduler with {expected}; got {type(scheduler).__name__}"
             f"{f' with {wrong}' if wrong else ''}: load the scheduler from the checkpoint again"
         )
+    low, high = scheduler.config.sigma_min, scheduler.config.sigma_max
     if start_sigma is not None:
-        low, high = scheduler.config.sigma_min or 0.0, scheduler.config.sigma_max or math.inf
-        if not low < start_sigma <= high:
-            raise ValueError(f"expected start_sigma above {low:g} and at most {high:g}, got {start_sigma:g}")
+        if not (low or 0.0) < start_sigma <= (high or math.inf):
+            most = high or math.inf
+            raise ValueError(f"expected start_sigma above {low or 0:g} and at most {most:g}, got {start_sigma:g}")
         scheduler = type(scheduler).from_config(scheduler.config, sigma_max=start_sigma)
+    if schedule == "ays":
+        return torch.tensor(ays_sigmas(num_inference_steps, start_sigma or high or SIGMA_MAX, low or SIGMA_MIN))
     scheduler.set_timesteps(num_inference_steps)
     sigmas: Tensor = scheduler.sigmas
     return sigmas
 
 
-def svd_sigmas(num_inference_steps: int, start_sigma: float | None = None) -> list[float]:
+SIGMA_MIN, SIGMA_MAX = 0.002, 700.0  # of SVD's scheduler as published
+AYS_LEVELS = (700.0, 54.5, 15.886, 7.977, 4.248, 1.789, 0.981, 0.403, 0.173, 0.034, 0.002)  # ten steps of SVD
+
+
+def ays_sigmas(num_inference_steps: int, start_sigma: float = SIGMA_MAX, last_sigma: float = SIGMA_MIN) -> list[float]:
+    """The noise levels that Align Your Steps found for SVD, falling, ending in 0 (arXiv 2404.14507).
+
+    A tenth of them lies above 54.5, of Karras' more than a third. Other numbers of steps than the published ten are
+    interpolated in the logarithm, as the authors advise.
+
+    start_sigma: where they begin; as many of them, on what is left of the curve.
+    last_sigma: the level that would follow the last step, which ends in 0 instead.
+
+    >>> [round(sigma, 3) for sigma in ays_sigmas(5)]
+    [700.0, 15.886, 4.248, 0.981, 0.173, 0.0]
+    """
+    levels = [max(start_sigma, AYS_LEVELS[0]), *AYS_LEVELS[1:-1], min(last_sigma, AYS_LEVELS[-1])]
+    falling, places = -np.log(levels), np.arange(len(levels))
+    first, last = np.interp(-np.log([start_sigma, last_sigma]), falling, places)
+    steps = np.linspace(first, last, num_inference_steps + 1)[:-1]
+    return [*np.exp(-np.interp(steps, places, falling)).astype(np.float32).tolist(), 0.0]  # as a run has them
+
+
+def svd_sigmas(num_inference_steps: int, start_sigma: float | None = None, schedule: str = "karras") -> list[float]:
     """The noise levels of SVD's scheduler as published, falling, ending in 0 (Karras et al. 2022, eq. 5, rho 7).
 
-    To plan by: a run takes those of its checkpoint. start_sigma: where they begin, in place of 700.
+    To plan by: a run takes those of its checkpoint. start_sigma: where they begin, in place of 700. schedule: "karras"
+    or "ays", see `ays_sigmas`.
 
     >>> [round(sigma, 3) for sigma in svd_sigmas(3)]
     [700.0, 15.59, 0.002, 0.0]
     """
-    low, high = 0.002 ** (1 / 7), (start_sigma or 700.0) ** (1 / 7)
+    if schedule == "ays":
+        return ays_sigmas(num_inference_steps, start_sigma or SIGMA_MAX)
+    low, high = SIGMA_MIN ** (1 / 7), (start_sigma or SIGMA_MAX) ** (1 / 7)
     ramp = [step / max(num_inference_steps - 1, 1) for step in range(num_inference_steps)]
     return [*((high + share * (low - high)) ** 7 for share in ramp), 0.0]
 

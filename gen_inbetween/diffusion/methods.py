@@ -112,7 +112,7 @@ class Method:
         """
         assert options.num_inference_steps is not None
         if options.renoise_max_sigma:
-            sigmas = sigmas or svd_sigmas(options.num_inference_steps, options.start_sigma)
+            sigmas = sigmas or planned_sigmas(options)
             interval = options.renoise_min_sigma or 0.0, options.renoise_max_sigma
             order = restart_order(sigmas, options.renoise_steps or 0, *interval)
         else:
@@ -127,7 +127,7 @@ class Method:
     def step_passes(self, options: SamplerOptions, sigmas: Sequence[float] | None = None) -> list[int]:
         """Sample-forwards of each entry of `step_order`; arguments as there."""
         assert options.num_inference_steps is not None
-        sigmas = sigmas or svd_sigmas(options.num_inference_steps, options.start_sigma)
+        sigmas = sigmas or planned_sigmas(options)
         order = self.step_order(options, sigmas)
         guided = (options.min_guidance_scale, options.max_guidance_scale) != (1, 1)
         halves = GuidancePlan.of(options).halves([sigmas[i] for i in order], guided)
@@ -152,7 +152,7 @@ class Method:
         """
         options = self.resolve(options)
         assert options.num_inference_steps is not None
-        sigmas = svd_sigmas(options.num_inference_steps, options.start_sigma)
+        sigmas = planned_sigmas(options)
         steps = zip(self.step_order(options, sigmas), self.step_passes(options, sigmas), strict=True)
         return sum(passes * (segments + centred * (sigmas[i] <= CENTRED_BELOW)) for i, passes in steps)
 
@@ -160,6 +160,12 @@ class Method:
         """Clips in the largest batch of the UNet, guidance halves together; options as `resolve` has completed them."""
         largest = max(self.step_passes(options))
         return largest // 2 if self.motions == "sequential" else largest
+
+
+def planned_sigmas(options: SamplerOptions) -> list[float]:
+    """SVD's noise levels under options that `resolve` has completed; a run takes those of its checkpoint."""
+    assert options.num_inference_steps is not None
+    return svd_sigmas(options.num_inference_steps, options.start_sigma, options.noise_schedule or "karras")
 
 
 COUNTS = {"renoise_steps": 0, "num_inference_steps": 1}  # what a budget of passes takes from, in order: the least

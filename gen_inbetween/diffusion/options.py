@@ -11,6 +11,7 @@ INTERPOLATE, AUTO = WITHOUT_SAMPLING = "interpolate", "auto"  # methods of `inbe
 STARTS = ("start_sigma", "draft_strength")  # of SamplerOptions: where the steps begin, whatever the method
 DRAFT_STRENGTH = 0.6
 Fusion = Literal["average", "linear"]
+NoiseSchedule = Literal["karras", "ays"]
 Solver = Literal["euler", "dpmpp_2m", "gradient"]
 GuidanceShape = Literal["ramp", "triangle"]
 GuidanceMode = Literal["cfg", "apg"]
@@ -36,6 +37,7 @@ class SamplerOptions:
     renoise_span: int | None = None  # steps that one repeat takes back, at least 1
     cfg_plus_plus: bool | None = None  # CFG++ steps, made for guidance near 1
     pin_ends: bool | None = None  # hold the outer latent frames to the clean keyframes
+    noise_schedule: NoiseSchedule | None = None  # where the noise levels lie; ays: Align Your Steps, see `ays_sigmas`
     solver: Solver | None = None  # dpmpp_2m, gradient: a step looks back at the one before, see `samplers.solver`
     guidance_shape: GuidanceShape | None = None  # triangle: the minimum at both keyframes, the maximum in the middle
     guidance_min_sigma: float | None = None  # guidance at noise levels from this ...
@@ -130,12 +132,14 @@ RANGES: dict[str, tuple[float, float]] = {
 CHOICES = {
     "preset": Preset,
     "fusion": Fusion,
+    "noise_schedule": NoiseSchedule,
     "solver": Solver,
     "guidance_shape": GuidanceShape,
     "guidance_mode": GuidanceMode,
     "mpd_shift": MpdShift,
 }
 GUIDANCE_OFF = SamplerOptions(
+    noise_schedule="karras",
     solver="euler",
     guidance_shape="ramp",
     guidance_min_sigma=0.0,

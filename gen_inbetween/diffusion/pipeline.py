@@ -323,7 +323,9 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
         pictures = [picture.repeat_interleave(clips, 0) for picture in pictures]
 
         assert options.num_inference_steps is not None
-        sigmas = scheduler_sigmas(self.scheduler, options.num_inference_steps, options.start_sigma)
+        sigmas = scheduler_sigmas(
+            self.scheduler, options.num_inference_steps, options.start_sigma, options.noise_schedule or "karras"
+        )
         order = chosen.step_order(options, sigmas.tolist())
         sigmas = sigmas.to(self._execution_device)
         encoded = encode_pictures(self, pictures, generator=generator, **conditioning)

@@ -17,8 +17,7 @@ from pathlib import Path
 import torch
 
 from gen_inbetween.diffusion.decoding.modes import DEFAULT_CHUNK_SIZE, DecodeMode
-from gen_inbetween.diffusion.edm import svd_sigmas
-from gen_inbetween.diffusion.methods import Method, find_method
+from gen_inbetween.diffusion.methods import Method, find_method, planned_sigmas
 from gen_inbetween.diffusion.options import SamplerOptions
 from gen_inbetween.diffusion.samplers.step_cache import whole_steps
 from gen_inbetween.diffusion.windows.layout import SHORTEST, decode_spans, lay_windows
@@ -245,7 +244,7 @@ def outer_share(method: Method, options: SamplerOptions) -> float:
     assert options.num_inference_steps is not None
     if (every := options.step_cache or 1) == 1:
         return 0.0
-    sigmas = svd_sigmas(options.num_inference_steps, options.start_sigma)
+    sigmas = planned_sigmas(options)
     order, passes = method.step_order(options, sigmas), method.step_passes(options, sigmas)
     whole = whole_steps([sigmas[i] for i in order], every)
     return sum(count for count, entire in zip(passes, whole, strict=True) if not entire) / sum(passes)

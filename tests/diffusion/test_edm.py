@@ -2,12 +2,24 @@
 
 from __future__ import annotations
 
+import itertools
+
+import numpy as np
 import pytest
 import torch
 from diffusers import DPMSolverMultistepScheduler, EulerDiscreteScheduler, HeunDiscreteScheduler
+from diffusers.schedulers import AysSchedules
 from reference import karras_sigmas
 
-from gen_inbetween.diffusion.edm import denoise, edm_loss, edm_scalings, sample_sigma, scheduler_sigmas
+from gen_inbetween.diffusion.edm import (
+    ays_sigmas,
+    denoise,
+    edm_loss,
+    edm_scalings,
+    sample_sigma,
+    scheduler_sigmas,
+    svd_sigmas,
+)
 
 
 @pytest.mark.parametrize("steps", [1, 2, 14, 25, 50])
@@ -23,6 +35,37 @@ def test_noise_levels_follow_the_checkpoints_config(tiny_pipe):
     scheduler = EulerDiscreteScheduler.from_config(tiny_pipe().scheduler.config, sigma_max=80.0, sigma_min=0.01)
     sigmas = scheduler_sigmas(scheduler, 5)
     torch.testing.assert_close(sigmas[[0, 4, 5]], torch.tensor([80.0, 0.01, 0.0]))
+
+
+@pytest.mark.parametrize("steps", [1, 2, 10, 17, 50])
+def test_noise_levels_of_align_your_steps(tiny_pipe, steps):
+    """The ten published ones, which diffusers carries too, and between them by the authors' rule."""
+    sigmas = scheduler_sigmas(tiny_pipe().scheduler, steps, schedule="ays")
+    published = np.array([*AysSchedules["StableDiffusionVideoSigmas"][:-1], 0.002])
+    logs = np.interp(np.linspace(0, 1, steps + 1), np.linspace(0, 1, 11), np.log(published))
+    wanted = torch.tensor([*np.exp(logs)[:-1], 0.0], dtype=torch.float32)
+    torch.testing.assert_close(sigmas, wanted, rtol=1e-6, atol=0)
+    assert sigmas.tolist() == svd_sigmas(steps, schedule="ays"), "a plan counts the passes that a run makes"
+
+
+@pytest.mark.parametrize(("start", "last"), [(80.0, 0.002), (54.5, 0.01), (20.0, 0.1), (1000.0, 0.0005)])
+def test_align_your_steps_between_other_noise_levels_is_the_same_curve(start, last):
+    sigmas = ays_sigmas(60, start, last)
+    assert sigmas[0] == pytest.approx(start) and sigmas[-1] == 0 and len(sigmas) == 61
+    assert all(above > below for above, below in itertools.pairwise(sigmas)) and sigmas[-2] > last
+    whole = np.log(ays_sigmas(6000)[:-1])
+    middle = [sigma for sigma in sigmas if max(last, 0.04) < sigma < min(start, 50)]
+    places = np.interp(-np.log(middle), -whole, np.arange(6000))
+    assert np.ptp(np.diff(places)) < 2, "even steps along the published curve"
+
+
+def test_align_your_steps_follows_the_checkpoints_config_and_the_start(tiny_pipe):
+    config = tiny_pipe().scheduler.config
+    scheduler = EulerDiscreteScheduler.from_config(config, sigma_max=80.0, sigma_min=0.01)
+    assert scheduler_sigmas(scheduler, 5, schedule="ays").tolist() == ays_sigmas(5, 80.0, 0.01)
+    assert scheduler_sigmas(scheduler, 5, 30.0, schedule="ays").tolist() == ays_sigmas(5, 30.0, 0.01)
+    with pytest.raises(ValueError, match="start_sigma above 0.01 and at most 80, got 700"):
+        scheduler_sigmas(scheduler, 5, 700.0, schedule="ays")
 
 
 @pytest.mark.parametrize("kind", [DPMSolverMultistepScheduler, HeunDiscreteScheduler])

@@ -11,6 +11,7 @@ import torch
 from cases import picture
 from diffusers import StableVideoDiffusionPipeline
 from diffusers.callbacks import PipelineCallback
+from diffusers.schedulers import AysSchedules
 from PIL import Image
 
 from gen_inbetween.diffusion.checkpoints import save_motion
@@ -42,24 +43,25 @@ def run(pipe, *, seed=0, steps=2, **kwargs):
     return pipe(generator=torch.Generator().manual_seed(seed), **kwargs)
 
 
-def test_svd_equals_the_stock_pipeline(pipe):
+@pytest.mark.parametrize(
+    ("schedule", "theirs"),
+    [
+        ("karras", {"num_inference_steps": 10}),
+        ("ays", {"sigmas": AysSchedules["StableDiffusionVideoSigmas"]}),
+    ],
+)
+def test_svd_equals_the_stock_pipeline(pipe, schedule, theirs):
     """Same generator: the noise on the frame and the latents are drawn in the same order."""
     stock = StableVideoDiffusionPipeline(**pipe.components)
     stock.set_progress_bar_config(disable=True)
+    conditioning = {"fps": 9, "motion_bucket_id": 60, "noise_aug_strength": 0.1}
+    generator = torch.Generator().manual_seed(0)
     wanted = stock(
-        FRAME0,
-        height=16,
-        width=24,
-        num_inference_steps=6,
-        fps=9,
-        motion_bucket_id=60,
-        noise_aug_strength=0.1,
-        generator=torch.Generator().manual_seed(0),
-        output_type="latent",
+        FRAME0, height=16, width=24, generator=generator, output_type="latent", **conditioning, **theirs
     ).frames
-    ours = run(pipe, method="svd", steps=6, frame1=None, fps=9, motion_bucket_id=60, noise_aug_strength=0.1)
+    ours = run(pipe, method="svd", steps=10, frame1=None, noise_schedule=schedule, **conditioning)
     torch.testing.assert_close(ours.latents, wanted, rtol=0, atol=2e-5)
-    assert ours.unet_passes == 12
+    assert ours.unet_passes == 20
 
 
 @pytest.mark.parametrize("method", METHODS)
