@@ -25,7 +25,7 @@ from gen_inbetween.evaluation.methods import GeneratedMethod
 from gen_inbetween.evaluation.settings import EvaluationError
 from gen_inbetween.generation.auto import DISAGREEMENT, DISPLACEMENT, measure_motion
 from gen_inbetween.generation.resolve import check_fields, resolve_run
-from gen_inbetween.generation.sample import sample
+from gen_inbetween.generation.sample import sample, settle_motion_bucket
 from gen_inbetween.generation.settings import INTERPOLATION_ONLY, Settings
 from gen_inbetween.generation.timeline.timeline import Timeline
 from gen_inbetween.interpolation.interpolator import FrameInterpolator, check_kind
@@ -85,9 +85,11 @@ class Sampler(GeneratedMethod):
         run = resolve_run(settings, configs, has_motion=self.motion is not None, places=timeline.places)
         pipe = open_with_motion(self.spec, str(run.device), str(self.settings.dtype), self.motion)
         self.check_weights(pipe)
+        run, found = settle_motion_bucket(pipe, run, timeline)
         clip = sample(pipe, run, timeline)
         check_unchanged(pipe)
-        return GeneratedClip(clip.frames, clip.unet_passes, clip.seconds, clip.peak_memory)
+        passes = clip.unet_passes + (found["motion_bucket"]["unet_passes"] if found else 0)
+        return GeneratedClip(clip.frames, passes, clip.seconds, clip.peak_memory)
 
     def check_weights(self, pipe: InbetweenPipeline) -> None:
         """EvaluationError unless the weights are those that the clips are filed under."""

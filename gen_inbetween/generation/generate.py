@@ -96,7 +96,7 @@ def inbetween(
     draft: Clip | Sequence[Frame] | str | os.PathLike[str] | None = None,
     # what the model is told of it
     fps: float | str = 7,
-    motion_bucket_id: int = 127,
+    motion_bucket_id: int | Literal["auto"] = 127,
     noise_aug_strength: float = 0.02,
     # the machine
     device: str | torch.device | None = None,
@@ -204,6 +204,9 @@ def read_settings(values: Mapping[str, Any], options: Mapping[str, Any]) -> Sett
     return from_mapping(Settings, {**values, **options}, where="inbetween()")
 
 
+FOUND = ("auto", "motion_bucket")  # parts of a manifest that say how a setting was found, which a replay is told
+
+
 @dataclass(frozen=True)
 class Own:
     """What a caller of `inbetween` brings along, see there."""
@@ -264,8 +267,7 @@ def generate_clip(
     parts: dict[str, Any] = {"frames": record_inputs(keyframes, pictures, still, region, settings, draft)}
     if earlier:
         earlier.check_keyframes(parts["frames"])
-        if "auto" in earlier.manifest:
-            parts["auto"] = earlier.manifest["auto"]
+        parts |= {name: earlier.manifest[name] for name in FOUND if name in earlier.manifest}
     warn_of_identical(parts["frames"], len(keyframes), settings.loop)
     settings = start_from_draft(settings, draft)
     source, interpolator = None, None
@@ -328,10 +330,15 @@ def make_candidates(
         timeline = replace(timeline, draft=tuple(draft))
     with loading_bars(progress):
         pipe, run, weights = open_run(settings, source, own, timeline.places, earlier)
+    found: dict[str, Any] = {}
+    if run.settings.motion_bucket_id == AUTO:
+        from gen_inbetween.generation.sample import settle_motion_bucket  # here: see `sample_timeline`
+
+        run, found = settle_motion_bucket(pipe, run, timeline, progress=progress)
     candidates = sample_seeds(run, lambda each, rival: sample_timeline(timeline, pipe, each, own, progress, rival))
     if source.spec is not None:
         check_unchanged(pipe)
-    return [(frames, more | weights) for frames, more in candidates]
+    return [(frames, more | weights | found) for frames, more in candidates]
 
 
 def check_own(settings: Settings, own: Own) -> None:

@@ -94,6 +94,8 @@ def resolve_run(
         configs.check_length(num_frames)
     elif method.motions == "forward":
         raise ValueError(f"method {method.name} looks at the first keyframe only; gi, trf and vibid go through several")
+    if settings.motion_bucket_id == AUTO and method.motions == "forward":
+        raise ValueError(f"motion_bucket_id auto: method {method.name} makes one motion alone; say 0 to 255")
     sampler = method.resolve(settings.sampler)
     settings = replace(
         settings,

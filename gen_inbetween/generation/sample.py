@@ -2,9 +2,10 @@
 
 from __future__ import annotations
 
+import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
-from dataclasses import dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -15,6 +16,8 @@ from PIL import Image
 from gen_inbetween.diffusion.conditioning import encode_clean, frames_to_tensor
 from gen_inbetween.diffusion.holds import Holds
 from gen_inbetween.diffusion.motion import sole_use
+from gen_inbetween.diffusion.motion_bucket import find_motion_bucket
+from gen_inbetween.diffusion.options import AUTO
 from gen_inbetween.diffusion.sampling import mean_and_variance
 from gen_inbetween.memory.apply import apply_memory_options
 from gen_inbetween.runtime.cost import measure_cost
@@ -27,6 +30,8 @@ if TYPE_CHECKING:
     from gen_inbetween.diffusion.samplers.parallel import Ranks
     from gen_inbetween.generation.resolve import SamplingRun
     from gen_inbetween.generation.timeline.timeline import Timeline
+
+log = logging.getLogger("gen_inbetween")
 
 
 @dataclass(frozen=True)
@@ -67,6 +72,7 @@ def sample(
         RuntimeError: the denoised clip is not finite.
     """
     settings = run.settings
+    assert isinstance(settings.motion_bucket_id, int), "settle_motion_bucket comes before"
     begin, end = timeline.buckets or (settings.motion_bucket_id, None)
     with sole_use(pipe.unet), shared_by(pipe, ranks):
         apply_memory_options(pipe, run.memory, run.device)
@@ -93,6 +99,46 @@ def sample(
                 callback_on_step_end_tensor_inputs=callback_on_step_end_tensor_inputs,
             )
     return Sample(list(output.frames[0]), output.latents, output.unet_passes, **cost)
+
+
+def settle_motion_bucket(
+    pipe: InbetweenPipeline, run: SamplingRun, timeline: Timeline, *, progress: bool = False
+) -> tuple[SamplingRun, dict[str, Any]]:
+    """The run with the motion bucket that suits its keyframes, and how it was found, for the manifest.
+
+    A run that is told a number is left as it is, with nothing to say. The noise of the search is the seed's, drawn
+    anew: the clip is the one that is made where the bucket found is said.
+    """
+    settings = run.settings
+    if settings.motion_bucket_id != AUTO:
+        return run, {}
+    fitted, _ = timeline.fit(settings.width or 0, settings.height or 0, settings.fit)
+    with sole_use(pipe.unet), offloading_after(pipe):
+        apply_memory_options(pipe, run.memory, run.device)
+        found = find_motion_bucket(
+            pipe,
+            [frames_to_tensor(picture, "keyframe") for picture in fitted.keyframes],
+            fitted.positions,
+            fitted.num_frames,
+            rotate=run.method.needs_motion,
+            loop=fitted.loop,
+            fps=int(settings.fps),
+            noise_aug_strength=settings.noise_aug_strength,
+            generator=torch.Generator("cpu").manual_seed(settings.seed),
+            progress=progress,
+        )
+    log.warning("motion bucket %d, where the two motions agree best (%d UNet passes)", found.bucket, found.unet_passes)
+    record = asdict(found) | {"tried": {str(bucket): apart for bucket, apart in found.tried.items()}}  # as JSON has it
+    return replace(run, settings=replace(settings, motion_bucket_id=found.bucket)), {"motion_bucket": record}
+
+
+@contextmanager
+def offloading_after(pipe: InbetweenPipeline) -> Iterator[None]:
+    """Take offloaded parts back from the device when a `with` ends, as a run of the pipeline does."""
+    try:
+        yield
+    finally:
+        pipe.maybe_free_model_hooks()
 
 
 @contextmanager

@@ -49,6 +49,7 @@ PARTS = (  # what a manifest may say, in this order; each kind of work has its o
     "request",  # of a clip of a batch: what its line asked for
     "memory",  # what was done to save memory
     "approximations",  # what trades exactness for cost
+    "motion_bucket",  # where it was to be found: what was tried, and how far the two motions were apart
     "best_of",  # of several seeds: which was kept, and what was found in each
     "callback",  # a callback of the caller's own saw each step, and may have changed it
     "interrupted",  # the steps were broken off

@@ -112,7 +112,10 @@ def fill_gap(
     window = Timeline((before[0], after[-1]), (0, total - 1), total, (1.0, 1.0), context=kept)
     join: dict[str, Any] = {}
     if motion is not None and samples:
-        buckets = motion.buckets(maker.settings.motion_bucket_id)
+        bucket = maker.settings.motion_bucket_id
+        if not isinstance(bucket, int):
+            raise ValueError("motion_bucket_id auto: beside moving frames a gap is told their paces; say 0 to 255")
+        buckets = motion.buckets(bucket)
         window = replace(window, buckets=buckets)
         join["motion"] = {"before": motion.before, "after": motion.after, "motion_bucket_ids": list(buckets)}
     frames, parts = maker.make(window, replace(maker.fitting(size), num_frames=total))
