@@ -9,6 +9,7 @@ manifest
 
 from __future__ import annotations
 
+import logging
 import os
 from collections.abc import Mapping, Sequence
 from dataclasses import asdict, dataclass, fields, replace
@@ -69,6 +70,8 @@ if TYPE_CHECKING:
     from gen_inbetween.generation.earlier import EarlierClip
     from gen_inbetween.generation.timeline.keyframe import Keyframe
     from gen_inbetween.interpolation.editing.masks import Mask
+
+log = logging.getLogger("gen_inbetween")
 
 
 def inbetween(
@@ -335,6 +338,7 @@ def make_candidates(
         from gen_inbetween.generation.sample import settle_motion_bucket  # here: see `sample_timeline`
 
         run, found = settle_motion_bucket(pipe, run, timeline, progress=progress)
+        log.warning("motion bucket %d, where the two motions agree best", run.settings.motion_bucket_id)
     candidates = sample_seeds(run, lambda each, rival: sample_timeline(timeline, pipe, each, own, progress, rival))
     if source.spec is not None:
         check_unchanged(pipe)

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import logging
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager
 from dataclasses import asdict, dataclass, replace
@@ -30,8 +29,6 @@ if TYPE_CHECKING:
     from gen_inbetween.diffusion.samplers.parallel import Ranks
     from gen_inbetween.generation.resolve import SamplingRun
     from gen_inbetween.generation.timeline.timeline import Timeline
-
-log = logging.getLogger("gen_inbetween")
 
 
 @dataclass(frozen=True)
@@ -72,8 +69,9 @@ def sample(
         RuntimeError: the denoised clip is not finite.
     """
     settings = run.settings
-    assert isinstance(settings.motion_bucket_id, int), "settle_motion_bucket comes before"
-    begin, end = timeline.buckets or (settings.motion_bucket_id, None)
+    bucket = settings.motion_bucket_id
+    assert isinstance(bucket, int), "settle_motion_bucket comes before"
+    begin, end = (bucket, None) if timeline.motion is None else timeline.motion.buckets(bucket)
     with sole_use(pipe.unet), shared_by(pipe, ranks):
         apply_memory_options(pipe, run.memory, run.device)
         pipe.set_progress_bar_config(disable=not progress, desc=run.method.name)
@@ -127,7 +125,6 @@ def settle_motion_bucket(
             generator=torch.Generator("cpu").manual_seed(settings.seed),
             progress=progress,
         )
-    log.warning("motion bucket %d, where the two motions agree best (%d UNet passes)", found.bucket, found.unet_passes)
     record = asdict(found) | {"tried": {str(bucket): apart for bucket, apart in found.tried.items()}}  # as JSON has it
     return replace(run, settings=replace(settings, motion_bucket_id=found.bucket)), {"motion_bucket": record}
 

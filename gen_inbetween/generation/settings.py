@@ -15,7 +15,7 @@ from typing import Annotated, Any, Literal, TypeVar
 
 from pydantic import BeforeValidator, Field
 
-from gen_inbetween.diffusion.options import INTERPOLATE, SamplerOptions
+from gen_inbetween.diffusion.options import AUTO, INTERPOLATE, SamplerOptions
 from gen_inbetween.media.times.rates import exact_rate
 from gen_inbetween.media.writing.options import PLAIN, VideoOptions
 from gen_inbetween.memory.options import MemoryOptions
@@ -36,7 +36,20 @@ def _plain_rate(fps: Any) -> Any:
     return int(rate) if rate.denominator == 1 else float(rate)
 
 
-Bucket = Annotated[int, Field(ge=0, le=255)] | Literal["auto"]
+def _plain_bucket(value: Any) -> Any:
+    """A motion bucket, or auto; of a union pydantic would tell each branch's error by a name of its own."""
+    if isinstance(value, str) and value == AUTO:
+        return value
+    try:
+        number = None if isinstance(value, bool) else int(value)
+    except (TypeError, ValueError, OverflowError):
+        number = None
+    if number is None or not isinstance(value, str) and number != value or not 0 <= number <= 255:
+        raise ValueError("expected a whole number from 0 to 255, or auto")
+    return number
+
+
+Bucket = Annotated[Annotated[int, Field(ge=0, le=255)] | Literal["auto"], BeforeValidator(_plain_bucket)]
 Rate = Annotated[int | float, BeforeValidator(_plain_rate), Field(ge=1, le=120)]
 
 

@@ -22,6 +22,7 @@ from gen_inbetween.generation.settings import Settings, settings_of_manifest
 from gen_inbetween.media.fit import fit_pair
 from gen_inbetween.memory.options import MemoryOptions
 from gen_inbetween.models.loading import open_pipeline
+from gen_inbetween.runtime.config import ConfigError
 from gen_inbetween.runtime.hashing import tensor_sha256
 from gen_inbetween.runtime.manifest import ManifestError, installed_version, record
 from gen_inbetween.runtime.messages import warn_once
@@ -449,3 +450,36 @@ def test_no_bar_is_shown_where_none_is_wanted(make, tiny_pipe, tmp_path, capfd):
     capfd.readouterr()
     make(model=tmp_path / "model", progress=False)
     assert "%|" not in capfd.readouterr().err
+
+
+@pytest.mark.parametrize("method", ["gi", "trf", "vibid"])
+def test_a_motion_bucket_that_is_found_makes_the_clip_of_its_number(make, motion_file, tmp_path, method, caplog):
+    with caplog.at_level(logging.WARNING, logger="gen_inbetween"):
+        clip = make(motion_bucket_id="auto", motion=str(motion_file), method=method, seed=4)
+    found, settings = clip.manifest["motion_bucket"], clip.manifest["settings"]
+    assert found["bucket"] == settings["motion_bucket_id"] and f"motion bucket {found['bucket']}" in caplog.text
+    assert found["unet_passes"] == 36 and clip.manifest["unet_passes"] == METHODS[method].unet_passes(
+        SamplerOptions(num_inference_steps=1)
+    )
+    told = make(motion_bucket_id=found["bucket"], motion=str(motion_file), method=method, seed=4)
+    assert told.manifest["latents_sha256"] == clip.manifest["latents_sha256"] and "motion_bucket" not in told.manifest
+    clip.save(tmp_path / "clip.gif")
+    again = replay(tmp_path / "clip.gif", progress=False)
+    assert again.manifest["replay"]["latents_equal"] and again.manifest["motion_bucket"] == found
+
+
+def test_a_motion_bucket_is_found_once_for_several_seeds(make):
+    clip = make(motion_bucket_id="auto", method="vibid", best_of=2)
+    (other,) = clip.others
+    assert clip.manifest["motion_bucket"] == other.manifest["motion_bucket"]
+    assert {each.manifest["settings"]["motion_bucket_id"] for each in (clip, other)} == {
+        clip.manifest["motion_bucket"]["bucket"]
+    }
+
+
+def test_a_motion_bucket_that_cannot_be_found_or_is_none_is_refused(make):
+    with pytest.raises(ValueError, match="motion_bucket_id auto: method svd makes one motion alone"):
+        make(motion_bucket_id="auto", method="svd")
+    for value in ("automatic", 256, 1.5, True):
+        with pytest.raises(ConfigError, match="expected a whole number from 0 to 255, or auto"):
+            make(motion_bucket_id=value)

@@ -9,7 +9,8 @@ from PIL import Image, ImageDraw
 from gen_inbetween.generation.joins import bridge, loop, replay_join, retake
 from gen_inbetween.generation.replay import replay
 from gen_inbetween.generation.timeline import colour, joining, pace
-from gen_inbetween.generation.timeline.joining import JoinError, Motion, size_like
+from gen_inbetween.generation.timeline.joining import JoinError, size_like
+from gen_inbetween.generation.timeline.timeline import Motion
 from gen_inbetween.interpolation.editing.masks import MaskError
 from gen_inbetween.interpolation.registry import load_interpolator
 from gen_inbetween.media.clip import Clip
@@ -172,6 +173,19 @@ def test_a_gap_begins_and_ends_at_the_pace_beside_it(tiny_folder):
     even = bridge(fast, slow, num_frames=3, carry_pace=False, model=tiny_folder, **STEPS)
     assert "motion" not in even.manifest["join"] and not same(even.frames[5:8], carried.frames[5:8])
     assert same(bridge(fast, slow, num_frames=3, model=tiny_folder, **STEPS).frames, carried.frames)
+
+
+def test_a_gap_whose_bucket_is_found_goes_on_at_the_paces_beside_it(tiny_folder):
+    a, b = make_clip(0, count=8), make_clip(1, count=8)
+    options = {"num_frames": 3, "context": 2, "model": tiny_folder, **STEPS}
+    found = bridge(a, b, motion_bucket_id="auto", **options)
+    bucket = found.manifest["settings"]["motion_bucket_id"]
+    assert found.manifest["motion_bucket"]["bucket"] == bucket
+    told = bridge(a, b, motion_bucket_id=bucket, **options)
+    assert same(found.frames, told.frames)
+    assert found.manifest["join"]["motion"] == told.manifest["join"]["motion"]
+    first, last = found.manifest["join"]["motion"]["motion_bucket_ids"]
+    assert first + last == pytest.approx(2 * bucket, abs=0.02)
 
 
 def test_settings_that_a_join_has_no_use_for_are_refused(clips, tiny_folder):

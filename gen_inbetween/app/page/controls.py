@@ -142,7 +142,20 @@ def model_settings(settings: PageSettings) -> dict[str, Any]:
     with gr.Row():
         typed |= {name: numbers[name].control() for name in ("width", "height")}
         fit = gr.Dropdown(["crop", "pad", "stretch"], value="crop", label="--fit")
-    return {"model": model, "method": method, "interpolator": interpolator, **typed, "fit": fit}
+    moves = bucket_control()
+    return {
+        "model": model, "method": method, "interpolator": interpolator, **typed, "fit": fit, "motion_bucket_id": moves
+    }  # fmt: skip
+
+
+def bucket_control() -> Any:
+    """How much moves, as a model is told it."""
+    return gr.Dropdown(
+        [USUAL, AUTO, *(str(bucket) for bucket in range(32, 256, 32))],
+        value=USUAL,
+        label="--set motion_bucket_id=",
+        info="How much moves, 0 to 255, usually 127. auto: where the motions from both pictures agree.",
+    )
 
 
 def interpolator_control() -> Any:

@@ -14,7 +14,7 @@ from __future__ import annotations
 
 import math
 from collections.abc import Callable, Sequence
-from dataclasses import dataclass, replace
+from dataclasses import asdict, dataclass, replace
 from typing import TYPE_CHECKING, Any
 
 import numpy as np
@@ -25,7 +25,7 @@ from gen_inbetween.diffusion.windows.layout import SHORTEST
 from gen_inbetween.generation.timeline.colour import match_colours
 from gen_inbetween.generation.timeline.pace import STATIC, even_pace, step_lengths
 from gen_inbetween.generation.timeline.regions import open_region
-from gen_inbetween.generation.timeline.timeline import Timeline, blend
+from gen_inbetween.generation.timeline.timeline import Motion, Timeline, blend
 from gen_inbetween.generation.transparency import alpha_between
 from gen_inbetween.interpolation.film import draw_parts
 from gen_inbetween.interpolation.registry import DEFAULT, load_interpolator, motion_device
@@ -38,7 +38,6 @@ if TYPE_CHECKING:
     from gen_inbetween.models.configs import ModelConfigs
 
 MEASURED = 4  # frames beside a gap whose pace is measured
-MOST = 4.0  # times that the pace of one side may be the other's
 
 Make = Callable[[Timeline, "Settings"], tuple[list[Image.Image], dict[str, Any]]]
 
@@ -111,14 +110,12 @@ def fill_gap(
     kept = dict(enumerate(before)) | dict(enumerate(after, start=total - len(after)))
     window = Timeline((before[0], after[-1]), (0, total - 1), total, (1.0, 1.0), context=kept)
     join: dict[str, Any] = {}
-    if motion is not None and samples:
-        bucket = maker.settings.motion_bucket_id
-        if not isinstance(bucket, int):
-            raise ValueError("motion_bucket_id auto: beside moving frames a gap is told their paces; say 0 to 255")
-        buckets = motion.buckets(bucket)
-        window = replace(window, buckets=buckets)
-        join["motion"] = {"before": motion.before, "after": motion.after, "motion_bucket_ids": list(buckets)}
+    if samples:
+        window = replace(window, motion=motion)
     frames, parts = maker.make(window, replace(maker.fitting(size), num_frames=total))
+    if window.motion is not None:
+        buckets = window.motion.buckets(parts["settings"]["motion_bucket_id"])
+        join["motion"] = {**asdict(window.motion), "motion_bucket_ids": list(buckets)}
     frames = [frame if frame.size == size else frame.resize(size, Image.Resampling.LANCZOS) for frame in frames]
     gap = frames[len(before) : total - len(after)]
     if match_colour and samples:
@@ -136,20 +133,6 @@ def as_seen(frames: Sequence[Image.Image], settings: Settings) -> list[Image.Ima
     if settings.method == INTERPOLATE:
         return list(frames)
     return [load_image(frame, background=settings.background) for frame in frames]
-
-
-@dataclass(frozen=True)
-class Motion:
-    """The pace of the frames beside a gap: the mean length of a step's flow, pixels."""
-
-    before: float
-    after: float
-
-    def buckets(self, bucket: float) -> tuple[float, float]:
-        """The motion buckets of the forward and the backward direction, 0 to 255."""
-        ratio = float(np.clip(self.before / self.after if self.after else MOST, 1 / MOST, MOST))
-        ahead, back = 2 * bucket * ratio / (1 + ratio), 2 * bucket / (1 + ratio)
-        return round(min(ahead, 255.0), 2), round(min(back, 255.0), 2)
 
 
 def open_measuring(settings: Settings) -> FrameInterpolator:

@@ -18,6 +18,21 @@ if TYPE_CHECKING:
     from gen_inbetween.models.configs import ModelConfigs
 
 Mask = NDArray[np.float32]  # (height, width) in [0, 1]
+MOST = 4.0  # times that the pace of one side may be the other's
+
+
+@dataclass(frozen=True)
+class Motion:
+    """The pace of the frames beside a gap: the mean length of a step's flow, pixels."""
+
+    before: float
+    after: float
+
+    def buckets(self, bucket: float) -> tuple[float, float]:
+        """The motion buckets of the forward and the backward direction, 0 to 255."""
+        ratio = float(np.clip(self.before / self.after if self.after else MOST, 1 / MOST, MOST))
+        ahead, back = 2 * bucket * ratio / (1 + ratio), 2 * bucket / (1 + ratio)
+        return round(min(ahead, 255.0), 2), round(min(back, 255.0), 2)
 
 
 @dataclass(frozen=True)
@@ -30,7 +45,7 @@ class Timeline:
     still: where the clip keeps the linear blend of its keyframes, 1, and where it moves, 0.
     scene, redraw: of a retake inside a mask: the clip as it is (num_frames pictures), and where it is made anew, 1.
     draft: a rough clip of num_frames pictures to start from.
-    buckets: motion buckets of the beginning and the end, where they differ; None: that of the settings.
+    motion: the paces beside its ends, which go on in it; None: an even one.
     """
 
     keyframes: tuple[Image.Image, ...]
@@ -43,7 +58,7 @@ class Timeline:
     scene: tuple[Image.Image, ...] = ()
     redraw: Mask | None = None
     draft: tuple[Image.Image, ...] = ()
-    buckets: tuple[float, float] | None = None
+    motion: Motion | None = None
 
     @property
     def plain(self) -> bool:

@@ -20,7 +20,7 @@ from gen_inbetween.app.page.controls import (
     picture_shown,
     picture_zone,
 )
-from gen_inbetween.app.page.numbers import run_numbers
+from gen_inbetween.app.page.numbers import USUAL, run_numbers
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.app.page.words import status
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
@@ -113,7 +113,8 @@ def build(page: Page) -> None:
     wire(page, TAB, bar, make, [first, last, tries, more, loop, *controls.values()], [strip, *results])
     gallery.select(pick, saved, [clip, picked, files.clip, files.manifest], **PRIVATE)
     onward.click(go_on, [saved, picked], [first, last, bar.status], **PRIVATE)
-    pair = [first, last, controls["model"], controls["num_inference_steps"], bar.status]
+    names_told = ("model", "num_inference_steps", "motion_bucket_id")
+    pair = [first, last, *(controls[name] for name in names_told), bar.status]
     example.click(drawings, None, pair, **PRIVATE)
     photos.click(photographs, None, pair, **PRIVATE)
 
@@ -131,9 +132,9 @@ def go_on(results: list[Saved], number: int) -> tuple[Any, ...]:
 
 def drawings() -> tuple[Any, ...]:
     """Two bundled drawings of 64 x 64 pixels, the bundled model, which knows such, and few steps for a CPU."""
-    return (*bundled("walker"), POCKET, EXAMPLE_STEPS, status(READY))
+    return (*bundled("walker"), POCKET, EXAMPLE_STEPS, AUTO, status(READY))
 
 
 def photographs() -> tuple[Any, ...]:
     """Two bundled photographs, and the model left open."""
-    return (*bundled("photo"), AUTO, "", status(READY))
+    return (*bundled("photo"), AUTO, "", USUAL, status(READY))

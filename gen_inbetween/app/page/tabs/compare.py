@@ -12,6 +12,7 @@ from PIL import Image, ImageOps
 from gen_inbetween.app.page.clips import clips_of, save
 from gen_inbetween.app.page.controls import (
     PRIVATE,
+    bucket_control,
     bundled,
     chosen,
     clip_zone,
@@ -20,7 +21,7 @@ from gen_inbetween.app.page.controls import (
     picture_shown,
     picture_zone,
 )
-from gen_inbetween.app.page.numbers import run_numbers
+from gen_inbetween.app.page.numbers import USUAL, run_numbers
 from gen_inbetween.app.page.runs import Page, Step, run_bar, wire
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.options import AUTO, INTERPOLATE
@@ -32,6 +33,7 @@ from gen_inbetween.media.image import load_image
 from gen_inbetween.models.registry import SVD_REMEDY
 
 TAB = "compare"
+BUCKET = "motion_bucket_id"
 BY = f"{INTERPOLATE}: "  # before an interpolator's name
 CHOICES = [f"{BY}dis-splat", f"{BY}blend", f"{BY}tiny-di", *METHODS]
 HINT = "Drop two pictures, tick the methods, then press the button."
@@ -60,6 +62,7 @@ def build(page: Page) -> None:
                 numbers = {name: run_numbers(page.settings)[name] for name in names}
                 with gr.Row():
                     frames, steps, seed = (field.control() for field in numbers.values())
+                moves = bucket_control()
         with gr.Column(scale=3):
             gallery = gr.Gallery(
                 label="Clips: click one to see it large", type="filepath", columns=3, fit_columns=False,
@@ -70,10 +73,13 @@ def build(page: Page) -> None:
             files = downloads(TAB)
             sheet = picture_shown("Frame by frame", f"{TAB}-sheet", buttons=["fullscreen"])
 
-    def make(first: Any, last: Any, methods: list[str], model: str, *typed: str) -> Generator[Step, None, None]:
+    def make(
+        first: Any, last: Any, methods: list[str], model: str, moves: str, *typed: str
+    ) -> Generator[Step, None, None]:
         pictures = open_pictures([first, last], page.settings, "the first and the last picture")
         check_methods(methods, model, pictures)
-        sampling = {"model": model, **chosen(dict(zip(numbers, typed, strict=True)), numbers)}
+        sampling = {"model": model, **chosen({BUCKET: moves})}
+        sampling |= chosen(dict(zip(numbers, typed, strict=True)), numbers)
         folder, clips, items, results = page.new_folder(), dict[str, Clip](), list[tuple[str, str]](), list[str]()
         for number, name in enumerate(methods):
             settings = settings_of(name, sampling) | {"device": page.settings.device}
@@ -100,13 +106,13 @@ def build(page: Page) -> None:
         TAB,
         bar,
         make,
-        [first, last, methods, model, frames, steps, seed],
+        [first, last, methods, model, moves, frames, steps, seed],
         [gallery, paths, clip, sheet, files.clip, files.manifest],
     )
     gallery.select(pick, paths, [clip, files.clip, files.manifest], **PRIVATE)
-    pair = [first, last, model, steps]
-    example.click(lambda: (*bundled("walker"), "pocket-2", "10"), None, pair, **PRIVATE)
-    photos.click(lambda: (*bundled("photo"), AUTO, ""), None, pair, **PRIVATE)
+    pair = [first, last, model, steps, moves]
+    example.click(lambda: (*bundled("walker"), "pocket-2", "10", AUTO), None, pair, **PRIVATE)
+    photos.click(lambda: (*bundled("photo"), AUTO, "", USUAL), None, pair, **PRIVATE)
 
 
 def tile_of(frame: Image.Image) -> Image.Image:
@@ -130,6 +136,8 @@ def check_methods(methods: list[str], model: str, pictures: Any) -> None:
 def settings_of(name: str, sampling: dict[str, Any]) -> dict[str, Any]:
     """The settings of one of CHOICES; sampling: those of a diffusion model."""
     if not name.startswith(BY):
-        return {"method": name, **sampling}
+        alone = METHODS[name].motions == "forward"  # there is no other motion that it could agree with
+        own = {key: value for key, value in sampling.items() if not (alone and (key, value) == (BUCKET, AUTO))}
+        return {"method": name, **own}
     length = {key: value for key, value in sampling.items() if key == "num_frames"}
     return {"method": INTERPOLATE, "interpolator": name.removeprefix(BY), **length}
