@@ -5,7 +5,8 @@
 
 It is an evaluation (eval/evaluate.py) whose report has a second page, frontier.md with frontier.png, in the output
 folder; `--page` names a copy to be committed. Many pairs can be done a stretch at a time: `skip=64 limit=64`, and
-`--with FOLDER` adds to the second page what an earlier stretch left (its results.jsonl and run.json).
+`--with FOLDER` adds to the second page what an earlier stretch left (its results.jsonl and run.json). `--beside FOLDER`
+adds the methods of another run on the same pairs, the first of which is then what the others are held against.
 """
 
 from __future__ import annotations
@@ -41,6 +42,9 @@ def main(arguments: Sequence[str] | None = None) -> None:
     parser.add_argument(
         "--with", dest="earlier", type=Path, nargs="+", default=[], metavar="FOLDER", help="earlier stretches"
     )
+    parser.add_argument(
+        "--beside", type=Path, nargs="+", default=[], metavar="FOLDER", help="runs of other methods on the same pairs"
+    )
     parser.add_argument("overrides", nargs="*", metavar="key=value", help="settings, as in the YAML")
     given = parser.parse_intermixed_args(arguments)
     logging.basicConfig(format="%(message)s")
@@ -50,21 +54,25 @@ def main(arguments: Sequence[str] | None = None) -> None:
         with ExitStack() as permission:
             if given.output is not None:
                 picture = given.output.with_suffix(".png")
-                records = [folder / name for folder in given.earlier for name in FILES]
+                records = [folder / name for folder in (*given.earlier, *given.beside) for name in FILES]
                 reads = [given.config, run.pairs, run.report.reading, *records]
                 permission.enter_context(writing_report(parser, given, reads=reads, beside=[picture]))
-            report(run, given.output, typed, given.earlier)
+            report(run, given.output, typed, given.earlier, given.beside)
 
 
-def report(run: EvalRun, copy: Path | None, typed: str, earlier: Sequence[Path]) -> None:
-    """Evaluate, and write the pages; copy: where the second page is written as well. earlier: stretches added to it."""
-    if earlier:
-        read_stretches(earlier)  # whatever is wrong with them is said before the work
+def report(run: EvalRun, copy: Path | None, typed: str, earlier: Sequence[Path], beside: Sequence[Path]) -> None:
+    """Evaluate, and write the pages; copy: where the second page is written as well.
+
+    earlier, beside: stretches and methods added to it.
+    """
+    for folders in (earlier, *([folder] for folder in beside)):  # whatever is wrong with them is said before the work
+        if folders:
+            read_stretches(folders)
     outcome = evaluate(run)
     if outcome.clips is None:
         return  # the main process speaks for all
     write_report(run.output, run, typed)
-    scores, picture = read_stretches([*earlier, run.output]), run.output / "frontier.png"
+    scores, picture = read_stretches([*earlier, run.output], beside), run.output / "frontier.png"
     blocks = second_page(run, typed, scores)
     page = write_page(run.output / "frontier.md", [*blocks, f"![passes against each measure]({picture.name})"])
     if copy is not None:

@@ -64,6 +64,11 @@ def plan(
     planned = make_plan(model, method=sampler, vram_gb=vram_gb, options=settings.sampler, **shape)
     for line in render(planned):
         typer.echo(line)
+    if settings.motion_bucket_id == "auto":
+        from gen_inbetween.diffusion.motion_bucket import SEARCH_PASSES
+
+        segments = 1 if positions is None else len(positions) - (not loop)
+        typer.echo(f"{segments * SEARCH_PASSES} passes without guidance before them, to find the motion bucket")
     if settings.best_of > 1:
         typer.echo(f"{settings.best_of * planned.passes} passes for the best of {settings.best_of} seeds, in turn")
 

@@ -1,7 +1,8 @@
 """Stretches of one evaluation, run at different times.
 
-They have the same methods and metrics, on other pairs of the same list (`skip` and `limit` of the settings). What a
-later report needs of an earlier stretch is two small files of its output folder, results.jsonl and run.json.
+They have the same methods and metrics, on other pairs of the same list (`skip` and `limit` of the settings); a run
+beside them has other methods on the same pairs. What a later report needs of an earlier run is two small files of its
+output folder, results.jsonl and run.json.
 """
 
 from __future__ import annotations
@@ -20,18 +21,29 @@ from gen_inbetween.runtime.lists import read_text
 FILES = ("results.jsonl", "run.json")
 
 
-def read_stretches(folders: Sequence[str | os.PathLike[str]]) -> Scores:
+def read_stretches(folders: Sequence[str | os.PathLike[str]], beside: Sequence[str | os.PathLike[str]] = ()) -> Scores:
     """Scores of several stretches together, of the methods that the last folder has.
+
+    beside: runs of other methods on the same list; theirs come first.
 
     Raises:
         EvaluationError: a folder lacks one of the two files, its results are not those its run.json speaks of, it was
-            made from another list, model, size, method or version of a metric, or a pair is there twice.
+            made from another list, model, size, method or version of a metric, or a pair is there twice; of two runs
+            beside each other, a method of one name.
     """
     *earlier, last = map(Path, folders)
     wanted = _facts(last)
     for folder in earlier:
         _check_same(folder, _facts(folder), wanted)
-    return read_scores(*(folder / FILES[0] for folder in (*earlier, last)), methods=set(wanted["methods"]))
+    methods = set(wanted["methods"])
+    for folder in map(Path, beside):
+        facts = _facts(folder)
+        _check_same(folder, facts, {what: value for what, value in wanted.items() if what != "methods"})
+        if twice := methods & set(facts["methods"]):
+            raise EvaluationError(f"{folder}: another {', '.join(sorted(twice))} beside this run's; name one otherwise")
+        methods |= set(facts["methods"])
+    files = [folder / FILES[0] for folder in (*map(Path, beside), *earlier, last)]
+    return read_scores(*files, methods=methods)
 
 
 def _facts(folder: Path) -> dict[str, Any]:

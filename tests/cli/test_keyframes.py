@@ -105,3 +105,10 @@ def test_plan_counts_windows(inbetween):
     assert status == 0 and "through 3 keyframes (3 windows of up to 33)" in said and "240 UNet passes" in said
     status, _, said = inbetween("plan", "--frames", 90, "--keyframes", "0,60,end")
     assert status == 2 and "a segment of 61: svd-xt does 3 to 50" in said
+
+
+def test_the_plan_counts_the_search_for_a_motion_bucket(inbetween):
+    told = ["plan", "--model", "pocket-2", "--set", "motion_bucket_id=auto"]
+    for keyframes, passes in (("2", 36), ("3", 72)):
+        status, said, _ = inbetween(*told, "--keyframes", keyframes)
+        assert status == 0 and f"{passes} passes without guidance before them, to find the motion bucket" in said

@@ -146,7 +146,8 @@ class Workers:
             clip.save(self.folder.waiting / job.id / job.clip)
             job.seconds = round(time.monotonic() - begun, 3)
             self.metrics.seconds.observe(job.seconds)
-            self.metrics.passes.inc(clip.manifest["unet_passes"])
+            searched = clip.manifest.get("motion_bucket", {}).get("unet_passes", 0)
+            self.metrics.passes.inc(clip.manifest["unet_passes"] + searched)
             self.finish(job, DONE)
         except BrokenOffError as reason:
             if self.stopping and not job.cancel_asked.is_set():

@@ -98,10 +98,10 @@ def _labels(ranges: Sequence[tuple[float, float]]) -> list[str]:
 
 
 def read_scores(*paths: str | os.PathLike[str], methods: Collection[str] | None = None) -> Scores:
-    """Read `results.jsonl`, or several of one evaluation's stretches.
+    """Read `results.jsonl`, or several: of one evaluation's stretches, or of other methods on the same pairs.
 
     Args:
-        methods: whose rows are taken, beside the true clips'; None: all.
+        methods: whose rows are taken, beside the true clips', which may be in several files; None: all.
 
     Raises:
         EvaluationError: a file is missing or not as the harness writes it (the message says which line), no row is
@@ -113,6 +113,8 @@ def read_scores(*paths: str | os.PathLike[str], methods: Collection[str] | None 
         for number, line in enumerate(_lines(Path(path)), 1)
         if (row := _row(line, f"{path}:{number}"))["method"] == TRUTH or methods is None or row["method"] in methods
     ]
+    true_clips = {(row["pair"], row["seed"]): row for row in reversed(rows) if row["method"] == TRUTH}
+    rows = [row for row in rows if row["method"] != TRUTH or row is true_clips[row["pair"], row["seed"]]]
     if not rows:
         raise EvaluationError(f"{paths[-1]} has no rows: no clip was scored, so there is nothing to report")
     counted = Counter((row["method"], row["pair"], row["seed"]) for row in rows)

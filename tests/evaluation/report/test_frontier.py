@@ -98,6 +98,24 @@ def test_methods_that_only_an_earlier_stretch_has_are_left_out(tmp_path):
         read_stretches(parts[::-1])
 
 
+def test_runs_beside_each_other_come_to_what_one_run_does(scores, tmp_path):
+    """The earlier run has more pairs, and true clips that the later one has as well; its methods come first."""
+    first, rest = list(METHODS)[:2], list(METHODS)[2:]
+    earlier = write_stretch(tmp_path / "a", range(PAIRS), first)
+    later = write_stretch(tmp_path / "b", range(25), rest)
+    together = read_stretches([later], [earlier])
+    assert together.methods == tuple(METHODS) and together.pairs == scores.pairs
+    for (metric, method), table in scores.table.items():
+        wanted = table.copy()
+        if method in rest:
+            wanted[25:] = np.nan
+        np.testing.assert_array_equal(together.table[metric, method], wanted)
+    with pytest.raises(EvaluationError, match=f"a: another {first[1]} beside this run's; name one otherwise"):
+        read_stretches([write_stretch(tmp_path / "c", range(25), list(METHODS)[1:])], [earlier])
+    with pytest.raises(EvaluationError, match="another list"):
+        read_stretches([later], [write_stretch(tmp_path / "d", range(25), first, {"list": {"sha256": "c"}})])
+
+
 @pytest.mark.parametrize(
     ("changes", "said"),
     [
