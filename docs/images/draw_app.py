@@ -1,6 +1,6 @@
 """The page's first tab after a run, as docs/app.md shows it.
 
-python docs/images/draw_app.py      # writes app_between.webp beside itself; needs chromium and "gen_inbetween[test-app]"
+python docs/images/draw_app.py      # writes app_between.webp; needs chromium and "gen_inbetween[test-app]"
 """
 
 from __future__ import annotations
