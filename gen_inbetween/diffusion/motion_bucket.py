@@ -11,6 +11,7 @@ at the lowest point of the parabola through the best bucket tried and its neighb
 
 from __future__ import annotations
 
+import math
 from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
@@ -30,6 +31,7 @@ if TYPE_CHECKING:
 
 BUCKETS, BESIDE = (48, 112, 176, 240), 32  # tried first; then those so far to both sides of the best
 LARGEST = 255
+SMALLEST = 1e-9  # disagreement: that of two motions that are the same has no logarithm
 NOISE_LEVELS = ays_sigmas(6)[1:5]  # 24 to 0.5: above, nothing of the keyframes' motion is seen, below, all is decided
 LOOKED_AT = NOISE_LEVELS[1:3]
 SEARCH_PASSES = 2 * (len(BUCKETS) + 2) * (len(NOISE_LEVELS) - 1)  # of one segment
@@ -68,6 +70,9 @@ def find_motion_bucket(
         fps, noise_aug_strength: as the run will be told.
         generator: draws the noise on the keyframes and the first latents, the same for every bucket.
         progress: show a bar on stderr.
+
+    Raises:
+        RuntimeError: a denoised clip is not finite.
     """
     encoded = encode_pictures(pipe, keyframes, fps=fps, noise_aug_strength=noise_aug_strength, generator=generator)
     segments = [window for window in lay_windows(positions, num_frames, loop=loop) if not window.centred]
@@ -90,7 +95,7 @@ def find_motion_bucket(
 
             def look(step: int, _: Tensor, x: Tensor, __: Tensor, denoise: FusedDenoiser = denoise) -> Tensor:
                 if NOISE_LEVELS[step] in LOOKED_AT:
-                    seen.append(float(np.log(denoise.disagreement())))
+                    seen.append(math.log(max(denoise.disagreement(), SMALLEST)))
                 return x
 
             sample_euler(denoise, start_of(noise, sigmas[0]), sigmas, range(len(sigmas) - 1), on_step=look)
@@ -100,6 +105,8 @@ def find_motion_bucket(
     tried: dict[int, float] = {}
     for bucket in track(to_try(tried), "motion bucket", len(BUCKETS) + 2, unit="bucket", shown=progress):
         tried[bucket] = disagreement(bucket)
+        if not math.isfinite(tried[bucket]):
+            raise RuntimeError(f"the clip denoised for motion bucket {bucket} is not finite: try dtype=float32")
     return FoundBucket(lowest(tried), {bucket: round(tried[bucket], 4) for bucket in sorted(tried)}, passes)
 
 

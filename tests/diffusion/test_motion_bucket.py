@@ -79,6 +79,14 @@ def test_passes_are_those_foretold_and_the_noise_is_the_callers(tiny_pipe, keys,
     assert found.tried != search(pipe, KEYS[:keys], positions, num_frames, loop=loop, seed=1).tried
 
 
+def test_a_clip_that_is_not_finite_is_said_to_be_so(tiny_pipe):
+    pipe = tiny_pipe(motion="full", num_frames=4)
+    with torch.no_grad():
+        pipe.unet.conv_out.bias.fill_(float("nan"))
+    with pytest.raises(RuntimeError, match="for motion bucket 48 is not finite: try dtype=float32"):
+        search(pipe)
+
+
 def test_both_sides_of_the_best_are_tried():
     for best, beside in ((48, [16, 80]), (176, [144, 208]), (240, [208, 255])):
         tried = {}
