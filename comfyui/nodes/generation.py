@@ -14,6 +14,7 @@ from .running import watch, working
 
 PLACES = "One for each keyframe, by commas: frames (0, 16, -1), seconds (1.5s) or end. Empty: evenly."
 STRENGTHS = "One for each keyframe, 0 to 1: how much of it its frame keeps. Empty: all of it."
+FOUND = -1  # a motion bucket that is to be found
 
 
 class Inbetween(io.ComfyNode):
@@ -43,7 +44,8 @@ class Inbetween(io.ComfyNode):
                 ),
                 io.Combo.Input("fit", options=["crop", "pad", "stretch"], advanced=True),
                 io.Int.Input(
-                    "motion_bucket_id", default=127, min=0, max=255, tooltip="More: more motion.", advanced=True
+                    "motion_bucket_id", default=127, min=FOUND, max=255, advanced=True,
+                    tooltip="More: more motion. -1: found, so that the motions from both sides agree.",
                 ),
                 io.Boolean.Input("loop", default=False, tooltip="From the last frame on to the first.", advanced=True),
                 io.String.Input("positions", default="", tooltip=PLACES, advanced=True),
@@ -80,6 +82,8 @@ class Inbetween(io.ComfyNode):
         settings |= model.settings() | method_settings(method)
         settings |= {name: settings[name] or None for name in ("num_frames", "width", "height")}
         settings |= {"still": mask_of(hold)}
+        if settings.get("motion_bucket_id") == FOUND:
+            settings["motion_bucket_id"] = "auto"
         if draft is not None:
             settings |= {"draft": pictures_of(draft), "draft_strength": draft_strength}
         placed = place(pictures, positions, strengths)

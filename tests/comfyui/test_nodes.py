@@ -56,6 +56,13 @@ def test_inbetween_makes_the_clip_that_the_library_makes(execute, model, heard):
     assert steps == [(1, 2), (2, 2)] and heard[0][2][0] == "JPEG"
 
 
+def test_a_motion_bucket_is_found_where_none_is_said(execute, model):
+    keyframes = {f"keyframes.keyframe{side}": image(side + 1) for side in (0, 1)}
+    _, _, manifest, *_ = execute("GenInbetween", model=model, num_frames=3, motion_bucket_id=-1, **keyframes, **FEW)
+    said = json.loads(manifest)
+    assert said["settings"]["motion_bucket_id"] == said["motion_bucket"]["bucket"]
+
+
 def test_more_keyframes_with_places_a_held_region_and_a_draft(execute, model):
     hold = torch.zeros(1, 64, 64)
     hold[:, :32] = 1
