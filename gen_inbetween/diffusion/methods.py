@@ -35,7 +35,7 @@ from gen_inbetween.runtime.messages import nearest_names, warn_once
 class Method:
     """A way to sample; `published` has a value, the one its authors found good, for every option it takes.
 
-    better: what this library takes in place of them: what it costs and saves is in `eval/frontier_default.md`.
+    better: what this library takes in place of them: what it costs and saves is in `eval/frontier_ten.md`.
     motions: what denoises. "rotated": both motions fused, backward through the rotated attention map (needs a tuned
         update); "reversed": both fused, stock SVD each way; "sequential": each way in turn; "forward": frame0 only.
     order: (num_inference_steps, those of ORDER_OPTIONS that it has) -> the order of the steps.
@@ -67,7 +67,7 @@ class Method:
         """Every option of this method: the chosen value, or the preset's; None for those it does not take.
 
         A budget of passes is kept to from the published steps and repeats down, so that a larger one buys more of them;
-        one that the defaults keep to, not below theirs.
+        one that the defaults keep to, not below theirs. With a draft the noise levels are the published ones.
 
         Raises:
             ValueError: an option that this method does not take (switched off is let pass); a budget of passes that it
@@ -76,6 +76,8 @@ class Method:
         chosen = {} if options is None else options.chosen()
         published = self.published.chosen()
         defaults = published if chosen.get("preset") == "published" else self.defaults.chosen()
+        if chosen.get("draft_strength") is not None:  # a share of the steps that leaves as much as Karras' levels do
+            defaults = defaults | {"noise_schedule": published["noise_schedule"]}
         by_default = {name: defaults[name] for name in COUNTS if name in defaults and name not in chosen}
         if chosen.get("passes"):
             defaults = defaults | {name: published[name] for name in by_default}
@@ -207,7 +209,7 @@ METHODS: dict[str, Method] = {
                 ),
                 repeats=True,
             ),
-            better=SamplerOptions(num_inference_steps=17, renoise_steps=1, fusion="linear"),
+            better=SamplerOptions(num_inference_steps=10, renoise_steps=1, fusion="linear", noise_schedule="ays"),
         ),
         Method(
             "trf",

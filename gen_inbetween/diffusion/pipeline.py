@@ -296,7 +296,7 @@ class InbetweenPipeline(StableVideoDiffusionPipeline):
             RuntimeError: the motion's processors were replaced, or the UNet's output is not finite.
         """
         chosen = self.choose_method(method)
-        options = start_options(chosen.resolve(merge_options(options, sampler_options)), draft is not None)
+        options = chosen.resolve(start_options(merge_options(options, sampler_options), draft is not None))
         num_frames = self.unet.config.num_frames if num_frames is None else num_frames
         conditioning: dict[str, Any] = {
             "fps": fps,

@@ -124,8 +124,9 @@ def reset(settings: Settings, names: tuple[str, ...]) -> Settings:
 
 
 def settings_of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a clip was made with. One that was sampled before there were presets had the published ones."""
+    """The settings that a clip was made with; what they had not yet, as it was then: published settings, Karras' levels."""
     settings = dict(manifest["settings"])
     if settings.get("num_inference_steps") is not None:
         settings.setdefault("preset", "published")
+        settings.setdefault("noise_schedule", "karras")
     return settings

@@ -158,17 +158,21 @@ def test_options_fill_in_defaults_and_let_off_switches_pass():
 def test_the_defaults_are_the_library_s_and_a_word_gives_the_published_ones():
     gi = METHODS["gi"]
     ours, published = gi.resolve(), gi.resolve(SamplerOptions(preset="published"))
-    assert (ours.num_inference_steps, ours.renoise_steps) == (17, 1)
-    assert (ours.fusion, ours.solver) == ("linear", "euler")
+    assert (ours.num_inference_steps, ours.renoise_steps) == (10, 1)
+    assert (ours.fusion, ours.solver, ours.noise_schedule) == ("linear", "euler", "ays")
     assert (published.num_inference_steps, published.renoise_steps) == (50, 5)
-    assert (published.fusion, published.solver) == ("average", "euler")
-    assert gi.unet_passes() == 100 and gi.unet_passes(published) == 700
+    assert (published.fusion, published.solver, published.noise_schedule) == ("average", "euler", "karras")
+    assert gi.unet_passes() == 60 and gi.unet_passes(published) == 700
     mixed = gi.resolve(SamplerOptions(preset="published", solver="dpmpp_2m"))
     assert mixed.solver == "dpmpp_2m" and mixed.renoise_steps == 5  # what is said wins
     larger = gi.resolve(SamplerOptions(passes=300))  # a budget above the default's buys more
     assert gi.unet_passes(larger) == 300 and larger.num_inference_steps == 50
-    kept = gi.resolve(SamplerOptions(passes=100))  # one that the default keeps to buys no less
-    assert kept == replace(ours, passes=100)
+    kept = gi.resolve(SamplerOptions(passes=60))  # one that the default keeps to buys no less
+    assert kept == replace(ours, passes=60)
+    assert gi.resolve(SamplerOptions(passes=100)) == replace(ours, passes=100, num_inference_steps=17)
+    drafted = gi.resolve(SamplerOptions(draft_strength=0.6))  # as far from a draft as the published levels go
+    assert drafted.noise_schedule == "karras" and gi.resolve(drafted) == drafted
+    assert gi.resolve(SamplerOptions(draft_strength=0.6, noise_schedule="ays")).noise_schedule == "ays"
     with pytest.raises(ValueError, match="preset out of published, got 'fast'"):
         SamplerOptions(preset="fast")
 

@@ -315,7 +315,8 @@ def test_callback_sees_and_changes_every_step(pipe):
         seen.append((step, round(timestep.item(), 3)))
         return {"latents": tensors["latents"] * 0} if step == 2 else {}
 
-    output = run(pipe, method="gi", renoise_steps=1, renoise_ratio=0.5, callback_on_step_end=on_step)
+    options = {"noise_schedule": "karras", "renoise_steps": 1, "renoise_ratio": 0.5}
+    output = run(pipe, method="gi", callback_on_step_end=on_step, **options)
     assert seen == [(0, 1.638), (1, 1.638), (2, -1.554)]  # log(700) / 4 twice, the repeat counted, and log(0.002) / 4
     assert not output.latents.any() and pipe.num_timesteps == 3
 

@@ -423,7 +423,7 @@ def test_only_what_departs_from_the_method_is_an_approximation():
     assert approximations(gi, published, MemoryOptions(decode="streamed")) == []
     assert approximations(gi, gi.resolve(), MemoryOptions(decode="chunked")) == [
         "decode=chunked",
-        "num_inference_steps=17 (published: 50)",
+        "num_inference_steps=10 (published: 50)",
         "renoise_steps=1 (published: 5)",
     ]
 
