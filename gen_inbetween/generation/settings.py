@@ -124,7 +124,7 @@ def reset(settings: Settings, names: tuple[str, ...]) -> Settings:
 
 
 def settings_of_manifest(manifest: Mapping[str, Any]) -> dict[str, Any]:
-    """The settings that a clip was made with; what they had not yet, as it was then: published settings, Karras' levels."""
+    """The settings that a clip was made with. What there was not yet is as it was then: published, Karras' levels."""
     settings = dict(manifest["settings"])
     if settings.get("num_inference_steps") is not None:
         settings.setdefault("preset", "published")

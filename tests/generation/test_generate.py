@@ -432,6 +432,9 @@ def test_a_manifest_of_before_the_presets_keeps_the_published_values():
     assert settings_of_manifest({"settings": {"num_inference_steps": 50}})["preset"] == "published"
     assert settings_of_manifest({"settings": {"num_inference_steps": 50, "preset": None}})["preset"] is None
     assert "preset" not in settings_of_manifest({"settings": {"method": "interpolate", "num_inference_steps": None}})
+    of_before = {"num_inference_steps": 17, "preset": None, "method": "gi"}  # when Karras' levels were all there were
+    assert settings_of_manifest({"settings": of_before})["noise_schedule"] == "karras"
+    assert settings_of_manifest({"settings": of_before | {"noise_schedule": "ays"}})["noise_schedule"] == "ays"
 
 
 def test_the_recorded_hash_is_of_the_latents(make, tiny_folder, keyframes):
