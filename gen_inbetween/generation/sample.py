@@ -111,31 +111,25 @@ def settle_motion_bucket(
     if settings.motion_bucket_id != AUTO:
         return run, {}
     fitted, _ = timeline.fit(settings.width or 0, settings.height or 0, settings.fit)
-    with sole_use(pipe.unet), offloading_after(pipe):
+    with sole_use(pipe.unet):
         apply_memory_options(pipe, run.memory, run.device)
-        found = find_motion_bucket(
-            pipe,
-            [frames_to_tensor(picture, "keyframe") for picture in fitted.keyframes],
-            fitted.positions,
-            fitted.num_frames,
-            rotate=run.method.needs_motion,
-            loop=fitted.loop,
-            fps=int(settings.fps),
-            noise_aug_strength=settings.noise_aug_strength,
-            generator=torch.Generator("cpu").manual_seed(settings.seed),
-            progress=progress,
-        )
+        try:
+            found = find_motion_bucket(
+                pipe,
+                [frames_to_tensor(picture, "keyframe") for picture in fitted.keyframes],
+                fitted.positions,
+                fitted.num_frames,
+                rotate=run.method.needs_motion,
+                loop=fitted.loop,
+                fps=int(settings.fps),
+                noise_aug_strength=settings.noise_aug_strength,
+                generator=torch.Generator("cpu").manual_seed(settings.seed),
+                progress=progress,
+            )
+        finally:
+            pipe.maybe_free_model_hooks()  # as a run of the pipeline ends
     record = asdict(found) | {"tried": {str(bucket): apart for bucket, apart in found.tried.items()}}  # as JSON has it
     return replace(run, settings=replace(settings, motion_bucket_id=found.bucket)), {"motion_bucket": record}
-
-
-@contextmanager
-def offloading_after(pipe: InbetweenPipeline) -> Iterator[None]:
-    """Take offloaded parts back from the device when a `with` ends, as a run of the pipeline does."""
-    try:
-        yield
-    finally:
-        pipe.maybe_free_model_hooks()
 
 
 @contextmanager

@@ -7,6 +7,7 @@ import torch
 import training_memory
 from rehearsal import FakeCuda, Placed, full_size_parts, full_size_pipe, place, training_clip
 
+from gen_inbetween.diffusion import motion_bucket
 from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import FullUpdate, add_backward_motion, remove_backward_motion
@@ -68,6 +69,14 @@ def test_every_method_at_full_size(pipe, method):
     assert out.latents.device.type == "cuda" and out.latents.dtype == torch.float32
     assert out.latents.shape == (1, FRAMES, 4, HEIGHT // 8, WIDTH // 8)
     assert out.unet_passes == METHODS[method].unet_passes(out.options)
+
+
+def test_the_search_for_a_motion_bucket(pipe, monkeypatch):
+    monkeypatch.setattr(motion_bucket, "BUCKETS", (112,))  # of four, so that it takes half a minute
+    keyframes = [picture()[None] * 2 - 1 for _ in range(2)]
+    generator = torch.Generator("cpu").manual_seed(0)
+    found = motion_bucket.find_motion_bucket(pipe, keyframes, (0, FRAMES - 1), FRAMES, rotate=True, generator=generator)
+    assert list(found.tried) == [80, 112, 144] and found.unet_passes == 18
 
 
 @pytest.mark.parametrize(("mode", "frames"), [("streamed", FRAMES), ("all", 2), ("chunked", 9), ("preview", 2)])
