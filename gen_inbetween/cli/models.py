@@ -65,7 +65,7 @@ def plan(
     for line in render(planned):
         typer.echo(line)
     if settings.motion_bucket_id == "auto":
-        from gen_inbetween.diffusion.motion_bucket import SEARCH_PASSES
+        from gen_inbetween.diffusion.samplers.motion_bucket import SEARCH_PASSES
 
         segments = 1 if positions is None else len(positions) - (not loop)
         typer.echo(f"{segments * SEARCH_PASSES} passes without guidance before them, to find the motion bucket")

@@ -15,8 +15,8 @@ from PIL import Image
 from gen_inbetween.diffusion.conditioning import encode_clean, frames_to_tensor
 from gen_inbetween.diffusion.holds import Holds
 from gen_inbetween.diffusion.motion import sole_use
-from gen_inbetween.diffusion.motion_bucket import find_motion_bucket
 from gen_inbetween.diffusion.options import AUTO
+from gen_inbetween.diffusion.samplers.motion_bucket import find_motion_bucket
 from gen_inbetween.diffusion.sampling import mean_and_variance
 from gen_inbetween.memory.apply import apply_memory_options
 from gen_inbetween.runtime.cost import measure_cost

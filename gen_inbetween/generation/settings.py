@@ -75,7 +75,7 @@ class Settings(SamplerOptions, MemoryOptions):
     still: str | None = None  # a mask, bright where the keyframes' own pixels stay; a file of the first one's size
     draft: str | None = None  # a rough clip to start from, or "interpolate"; see draft_strength
     fps: Rate = 7  # told to the model and written into the video
-    motion_bucket_id: Bucket = 127  # how much motion: larger is more; auto: found, see `diffusion.motion_bucket`
+    motion_bucket_id: Bucket = 127  # how much motion: larger is more; auto: found, see `samplers.motion_bucket`
     noise_aug_strength: Annotated[float, Field(ge=0, allow_inf_nan=False)] = 0.02  # noise on the keyframes, encoded
     device: str | None = None  # None: cuda, else mps, else cpu
     dtype: Literal["float32", "float16", "bfloat16"] | None = None  # None: float16 on a GPU, float32 on a CPU

@@ -7,10 +7,10 @@ import torch
 import training_memory
 from rehearsal import FakeCuda, Placed, full_size_parts, full_size_pipe, place, training_clip
 
-from gen_inbetween.diffusion import motion_bucket
 from gen_inbetween.diffusion.decoding.latents import decode_latents
 from gen_inbetween.diffusion.methods import METHODS
 from gen_inbetween.diffusion.motion import FullUpdate, add_backward_motion, remove_backward_motion
+from gen_inbetween.diffusion.samplers import motion_bucket
 from gen_inbetween.memory.apply import apply_memory_options
 from gen_inbetween.memory.cross_attention import install_constant_cross_attention
 from gen_inbetween.memory.options import MemoryOptions

@@ -66,7 +66,7 @@ def passes(name, **options):
 
 
 def test_passes_say_so():
-    whole = {"num_inference_steps": 25, "renoise_steps": 0}
+    whole = {"num_inference_steps": 25, "renoise_steps": 0, "noise_schedule": "karras"}
     assert passes("gi", **whole) == 100
     assert passes("gi", **whole, guidance_max_sigma=1.0) == 50 + 2 * sum(s <= 1 for s in levels(25))
     assert passes("vibid", guidance_max_sigma=1.0) == 100  # CFG++ computes both halves everywhere

@@ -14,7 +14,7 @@ from gen_inbetween.data.synthetic import HELD_OUT_SEED, make_clip
 from gen_inbetween.diffusion.conditioning import encode_pictures, frames_to_tensor
 from gen_inbetween.diffusion.edm import ays_sigmas
 from gen_inbetween.diffusion.motion import motion_state_dict
-from gen_inbetween.diffusion.motion_bucket import SEARCH_PASSES, find_motion_bucket, lowest, to_try
+from gen_inbetween.diffusion.samplers.motion_bucket import SEARCH_PASSES, find_motion_bucket, lowest, to_try
 from gen_inbetween.models.loading import open_pipeline
 
 KEYS = [picture(number, (24, 16)) for number in (0, 1, 2)]
