@@ -12,7 +12,7 @@ at the lowest point of the parabola through the best bucket tried and its neighb
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from dataclasses import dataclass, replace
 from typing import TYPE_CHECKING, Any
 
@@ -110,7 +110,7 @@ def find_motion_bucket(
     return FoundBucket(lowest(tried), {bucket: round(tried[bucket], 4) for bucket in sorted(tried)}, passes)
 
 
-def to_try(tried: dict[int, float]) -> Any:
+def to_try(tried: dict[int, float]) -> Iterator[int]:
     """The buckets to be tried, one after the other; `tried` is filled in on the way."""
     yield from BUCKETS
     best = min(BUCKETS, key=tried.__getitem__)
