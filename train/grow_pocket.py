@@ -12,6 +12,7 @@ last `decay` steps: to train on, raise `steps`; a run cut before its decay has l
 from __future__ import annotations
 
 import argparse
+import itertools
 import time
 from dataclasses import dataclass
 from pathlib import Path
@@ -54,7 +55,7 @@ class Run:
     base: str = "pocket-2"
     copies: int = 1
     num_frames: int = 14
-    size: int = 64
+    sizes: tuple[int, ...] = (64,)  # sides of the clips, which are drawn at each of them; taken in turn, one a step
     steps: int = 4000
     decay: int = 500
     warmup: int = 50
@@ -102,6 +103,10 @@ class LinearEncoder:
         return codes.transpose(1, 2).unflatten(2, [side // PATCH for side in signal.shape[-2:]])
 
 
+def embeddings_name(size: int) -> str:
+    return f"embeddings_{size}.safetensors"
+
+
 @torch.no_grad()
 def embeddings(pipe: Any, frames: Tensor, path: Path) -> Tensor:
     """Image embeddings of first frames and of their mirror images, (N, 2, 1, E), kept on disk."""
@@ -127,13 +132,13 @@ def steady_loss(denoised: Tensor, clean: Tensor, sigma: Tensor, steadiness: floa
 
 
 @torch.no_grad()
-def held_out_losses(pipe: Any, unet: nn.Module, world: str, run: Run) -> tuple[list[float], list[float]]:
+def held_out_losses(pipe: Any, unet: nn.Module, world: str, size: int, run: Run) -> tuple[list[float], list[float]]:
     """At each of LEVELS, with conditioning, mean over held-out clips of a world: EDM's weighted loss, and the squared
     error of latents that never change in the true clip."""
     unet.eval()
     rows = []
     for number in range(run.held_out):
-        clip = draw(world, HELD_OUT_SEED + number, run.num_frames, run.size)
+        clip = draw(world, HELD_OUT_SEED + number, run.num_frames, size)
         signal = to_signal(torch.from_numpy(clip.frames))
         clean = encode_latents(pipe, signal) * pipe.vae.config.scaling_factor
         generator = torch.Generator().manual_seed(number)
@@ -160,12 +165,11 @@ class Trainer:
         self.run = run
         self.pipe = open_pipeline(run.base, motion=None, shared=False)
         self.pipe.set_progress_bar_config(disable=True)
-        self.bank = open_banks(run.banks, run.num_frames, run.size, run.clips_folder)
-        frames = self.bank["frames"]
+        self.banks = {size: self.open_bank(size) for size in run.sizes}
+        frames = self.banks[run.sizes[0]]["frames"]
         self.encode = LinearEncoder(
             self.pipe, frames[:: max(1, len(frames) // 100), :: run.num_frames - 1].flatten(0, 1)
         )
-        self.embeds = embeddings(self.pipe, frames[:, 0], run.output / "embeddings.safetensors")
         self.unet = widen_top(self.pipe.unet, run.copies, run.seed) if run.copies > 1 else self.pipe.unet
         self.unet.train()
         self.optimiser = Muon(self.unet.parameters(), run.lr, bfloat16=run.bfloat16)
@@ -176,6 +180,12 @@ class Trainer:
         state = restore_parts(self.checkpoint, self.parts, self.settings)
         self.done: int = state.get("step", 0)
         self.record: list[list[float]] = state.get("record", [])  # step, sigma, loss, one row a clip
+
+    def open_bank(self, size: int) -> dict[str, Tensor]:
+        """The clips of one size, with their first frames' embeddings (N, 2, 1, E) as "embeds"."""
+        bank = open_banks(self.run.banks, self.run.num_frames, size, self.run.clips_folder)
+        kept = self.run.output / embeddings_name(size)
+        return bank | {"embeds": embeddings(self.pipe, bank["frames"][:, 0], kept)}
 
     def save(self) -> None:
         save_parts(self.checkpoint, self.parts, self.settings, step=self.done, record=self.record)
@@ -188,9 +198,10 @@ class Trainer:
         """(sigma, loss) of each clip of a step's batch."""
         run = self.run
         generator = torch.Generator().manual_seed(run.seed * 1_000_003 + step)
-        index = torch.randint(len(self.bank["frames"]), (run.batch,), generator=generator)
+        bank = self.banks[run.sizes[step % len(run.sizes)]]
+        index = torch.randint(len(bank["frames"]), (run.batch,), generator=generator)
         mirrored = torch.rand(run.batch, generator=generator) < 0.5
-        frames = self.bank["frames"][index]
+        frames = bank["frames"][index]
         frames = torch.where(mirrored.view(-1, 1, 1, 1, 1), frames.flip(-2), frames)
         signal = to_signal(frames)
         clean = self.encode(signal.flatten(0, 1)).unflatten(0, signal.shape[:2])
@@ -206,11 +217,9 @@ class Trainer:
             denoised = denoise(
                 self.unet, noisy, sigma,
                 image_latents=self.encode(keyframe)[:, None] / scaling * keep.view(-1, 1, 1, 1, 1),
-                image_embeds=self.embeds[index, mirrored.long()] * keep.view(-1, 1, 1),
+                image_embeds=bank["embeds"][index, mirrored.long()] * keep.view(-1, 1, 1),
                 # SVD is told fps - 1 (diffusers' pipeline does the subtraction at sampling).
-                added_time_ids=torch.stack(
-                    [self.bank["fps"][index] - 1.0, self.bank["bucket"][index].float(), augmentation], 1
-                ),
+                added_time_ids=torch.stack([bank["fps"][index] - 1.0, bank["bucket"][index].float(), augmentation], 1),
             )  # fmt: skip
         return sigma, steady_loss(denoised.float(), clean, sigma, run.steadiness)
 
@@ -229,18 +238,18 @@ class Trainer:
 
     def tell(self) -> None:
         """The averaged weights' losses on held-out clips."""
-        for world in ("plain", "rich"):
-            losses, at_rest = held_out_losses(self.pipe, self.averaged.module, world, self.run)
-            print(f"step {self.done}: held out, {world}:", *(f"{loss:.4f}" for loss in losses), flush=True)
+        for size, world in itertools.product(sorted(self.banks), ("plain", "rich")):
+            losses, at_rest = held_out_losses(self.pipe, self.averaged.module, world, size, self.run)
+            print(f"step {self.done}: held out, {world}, {size} px:", *(f"{loss:.4f}" for loss in losses), flush=True)
             print("    where nothing moves:", *(f"{error:.5f}" for error in at_rest), flush=True)
 
     def look(self) -> None:
-        """A sheet of held-out clips, true and sampled by the averaged weights; and the pipeline, as it stands."""
+        """A sheet of held-out clips of the largest size, true and sampled by the averaged weights; and the pipeline."""
         self.pipe.unet = self.averaged.module.eval()
         rows: dict[str, np.ndarray] = {}
         for world in ("plain", "rich"):
             for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + 4):
-                clip = draw(world, seed, self.run.num_frames, self.run.size)
+                clip = draw(world, seed, self.run.num_frames, max(self.banks))
                 first, last = (Image.fromarray(clip.frames[k]) for k in (0, -1))
                 sampled = self.pipe(
                     first, last, method="svd", num_frames=len(clip.frames), fps=clip.fps, num_inference_steps=12,
@@ -259,7 +268,7 @@ def main() -> None:
     with one_line_errors(parser):
         run = load(Run, arguments.config, arguments.overrides)
         with training_alone(run.output):
-            claim_run(run.output, ["checkpoint.pt"], ["embeddings.safetensors", "sheets", "pipeline"])
+            claim_run(run.output, ["checkpoint.pt"], [*map(embeddings_name, run.sizes), "sheets", "pipeline"])
             train(Trainer(run))
 
 

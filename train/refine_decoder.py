@@ -12,6 +12,7 @@ from __future__ import annotations
 
 import argparse
 import copy
+import itertools
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any
@@ -47,7 +48,7 @@ class Run:
     base: str = "pocket-2"
     bank_frames: int = 14
     num_frames: int = 6
-    size: int = 64
+    sizes: tuple[int, ...] = (64,)  # sides of the clips, which are drawn at each of them; taken in turn, one a step
     steps: int = 2000
     decay: int = 300
     warmup: int = 30
@@ -75,8 +76,11 @@ class Trainer:
         self.run = run
         pipe = open_pipeline(run.base, motion=None, shared=False)
         self.vae = pipe.vae
-        self.bank = open_banks(run.banks, run.bank_frames, run.size, run.clips_folder)["frames"]
-        some = self.bank[:: max(1, len(self.bank) // 100), :: run.bank_frames - 1]
+        self.banks = {
+            size: open_banks(run.banks, run.bank_frames, size, run.clips_folder)["frames"] for size in run.sizes
+        }
+        frames = self.banks[run.sizes[0]]
+        some = frames[:: max(1, len(frames) // 100), :: run.bank_frames - 1]
         self.encode = LinearEncoder(pipe, some.flatten(0, 1))
         self.vae.requires_grad_(False)
         self.vae.decoder.requires_grad_(True)
@@ -98,9 +102,10 @@ class Trainer:
         for group in self.optimiser.param_groups:
             group["lr"] = rate
         generator = torch.Generator().manual_seed(run.seed * 1_000_003 + self.done)
-        index = torch.randint(len(self.bank), (run.batch,), generator=generator)
+        bank = self.banks[run.sizes[self.done % len(run.sizes)]]
+        index = torch.randint(len(bank), (run.batch,), generator=generator)
         first = int(torch.randint(run.bank_frames - run.num_frames + 1, (1,), generator=generator))
-        true = to_signal(self.bank[index, first : first + run.num_frames])
+        true = to_signal(bank[index, first : first + run.num_frames])
         if torch.rand((), generator=generator) < 0.5:
             true = true.flip(-1)
         latents = self.encode(true.flatten(0, 1)).unflatten(0, true.shape[:2])
@@ -126,12 +131,12 @@ class Trainer:
 
 @torch.no_grad()
 def held_out_scores(vae: Any, run: Run, clips: int) -> str:
-    """PSNR, sharpness and error of the change in time of the round trip, on held-out clips of each world."""
+    """PSNR, sharpness and error of the change in time of the round trip, on held-out clips of each size and world."""
     lines = []
-    for world in ("plain", "rich"):
+    for size, world in itertools.product(sorted(set(run.sizes)), ("plain", "rich")):
         psnr, sharpness, unsteady = [], [], []
         for seed in range(HELD_OUT_SEED, HELD_OUT_SEED + clips):
-            clip = draw(world, seed, run.bank_frames, run.size)
+            clip = draw(world, seed, run.bank_frames, size)
             latents = vae.encode(to_signal(torch.from_numpy(clip.frames))).latent_dist.mode()
             frames = to_pixels(vae.decode(latents, num_frames=len(latents)).sample.clamp(-1, 1))
             frames = np.asarray(frames)
@@ -139,9 +144,8 @@ def held_out_scores(vae: Any, run: Run, clips: int) -> str:
             psnr.append(10 * np.log10(255**2 / np.square(error).mean()))
             sharpness.append(gradient_energy(frames) / gradient_energy(clip.frames))
             unsteady.append(np.abs(np.diff(error, 2, axis=0)).mean())
-        lines.append(
-            f"{world}: {np.mean(psnr):.2f} dB, {np.mean(sharpness):.3f} sharp, {np.mean(unsteady):.3f} unsteady"
-        )
+        quality = f"{np.mean(psnr):.2f} dB, {np.mean(sharpness):.3f} sharp, {np.mean(unsteady):.3f} unsteady"
+        lines.append(f"{world}, {size} px: {quality}")
     return "; ".join(lines)
 
 

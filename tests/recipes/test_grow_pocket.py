@@ -14,7 +14,7 @@ from grow_pocket import LEVELS, Run, Trainer, held_out_losses, steady_loss, trai
 from muon import Muon, orthogonalised
 from widening import shares, widen_top
 
-from gen_inbetween.diffusion.edm import edm_loss
+from gen_inbetween.diffusion.edm import denoise, edm_loss
 from gen_inbetween.runtime.config import load
 from gen_inbetween.training.state import ResumeError
 
@@ -25,7 +25,7 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "train" / "pocket_gro
 def run(tmp_path: Path) -> Run:
     banks = (Bank("plain", 2), Bank("rich", 1))
     return Run(
-        tmp_path, banks, tmp_path / "clips", copies=1, num_frames=3, size=32, batch=1, steps=4, decay=2, warmup=2
+        tmp_path, banks, tmp_path / "clips", copies=1, num_frames=3, sizes=(32, 64), batch=1, steps=4, decay=2, warmup=2
     )
 
 
@@ -144,6 +144,23 @@ def test_a_rate_warms_up_stays_and_falls_to_nothing(run: Run) -> None:
     assert rate(0) < rate(1) == rate(5) == run.lr and rate(8) == pytest.approx(run.lr / 2) and rate(10) == 0
 
 
+def test_steps_take_the_sizes_in_turn(run: Run, monkeypatch: pytest.MonkeyPatch, capsys: pytest.CaptureFixture) -> None:
+    sides: list[int] = []
+
+    def seen(unet: torch.nn.Module, noisy: torch.Tensor, *rest: object, **told: object) -> torch.Tensor:
+        sides.append(noisy.shape[-1])
+        return denoise(unet, noisy, *rest, **told)
+
+    trainer = Trainer(replace(run, held_out=1))
+    monkeypatch.setattr(grow_pocket, "denoise", seen)
+    for _ in range(3):
+        trainer.step()
+    assert sides == [4, 8, 4], "latents are an eighth of 32 and 64 pixels"
+    trainer.tell()
+    told = capsys.readouterr().out
+    assert all(f"held out, {world}, {size} px" in told for world in ("plain", "rich") for size in (32, 64))
+
+
 def test_banks_are_drawn_once(tmp_path: Path) -> None:
     banks = (Bank("plain", 2, first_seed=7), Bank("rich", 1))
     first = open_banks(banks, 3, 32, tmp_path)
@@ -155,7 +172,7 @@ def test_banks_are_drawn_once(tmp_path: Path) -> None:
 
 def test_held_out_losses_come_for_each_level(run: Run) -> None:
     trainer = Trainer(run)
-    losses, at_rest = held_out_losses(trainer.pipe, trainer.unet, "rich", replace(run, held_out=2))
+    losses, at_rest = held_out_losses(trainer.pipe, trainer.unet, "rich", 32, replace(run, held_out=2))
     assert len(losses) == len(at_rest) == len(LEVELS) and all(0 < loss < 2 for loss in losses)
     assert at_rest[0] < at_rest[-1], "the more noise, the larger the error"
 

@@ -8,7 +8,7 @@ from pathlib import Path
 import pytest
 import torch
 from clip_banks import Bank
-from refine_decoder import Run, Trainer, decoder_loss
+from refine_decoder import Run, Trainer, decoder_loss, held_out_scores
 
 from gen_inbetween.runtime.config import load
 from gen_inbetween.training.state import ResumeError
@@ -18,8 +18,8 @@ CONFIG = Path(__file__).resolve().parents[2] / "configs" / "train" / "pocket_dec
 
 @pytest.fixture
 def run(tmp_path: Path) -> Run:
-    sizes = {"bank_frames": 3, "num_frames": 2, "size": 32, "batch": 1}
-    return Run(tmp_path, (Bank("plain", 2),), tmp_path / "clips", steps=2, decay=1, warmup=1, **sizes)
+    shape = {"bank_frames": 3, "num_frames": 2, "sizes": (32, 64), "batch": 1}
+    return Run(tmp_path, (Bank("plain", 2),), tmp_path / "clips", steps=2, decay=1, warmup=1, **shape)
 
 
 def test_a_cut_run_ends_with_the_weights_of_one_that_was_not(run: Run) -> None:
@@ -49,6 +49,13 @@ def test_an_error_that_changes_in_time_costs_more_than_one_that_does_not() -> No
     steady = torch.full_like(true, 0.1)
     trembling = steady * torch.tensor([1.0, -1.0, 1.0, -1.0]).view(1, -1, 1, 1, 1)
     assert decoder_loss(trembling, true) > decoder_loss(steady, true) > decoder_loss(true, true) == 0
+
+
+def test_scores_come_for_each_size_and_world(run: Run) -> None:
+    scores = held_out_scores(Trainer(run).vae, run, 1)
+    assert [line.split(":")[0] for line in scores.split("; ")] == [
+        f"{world}, {size} px" for size in (32, 64) for world in ("plain", "rich")
+    ]
 
 
 def test_the_config_is_read() -> None:
