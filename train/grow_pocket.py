@@ -165,7 +165,7 @@ class Trainer:
         self.run = run
         self.pipe = open_pipeline(run.base, motion=None, shared=False)
         self.pipe.set_progress_bar_config(disable=True)
-        self.banks = {size: self.open_bank(size) for size in run.sizes}
+        self.banks = {size: self.open_bank(size) for size in set(run.sizes)}  # one that is taken more often: read once
         frames = self.banks[run.sizes[0]]["frames"]
         self.encode = LinearEncoder(
             self.pipe, frames[:: max(1, len(frames) // 100), :: run.num_frames - 1].flatten(0, 1)

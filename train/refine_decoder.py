@@ -77,7 +77,7 @@ class Trainer:
         pipe = open_pipeline(run.base, motion=None, shared=False)
         self.vae = pipe.vae
         self.banks = {
-            size: open_banks(run.banks, run.bank_frames, size, run.clips_folder)["frames"] for size in run.sizes
+            size: open_banks(run.banks, run.bank_frames, size, run.clips_folder)["frames"] for size in set(run.sizes)
         }
         frames = self.banks[run.sizes[0]]
         some = frames[:: max(1, len(frames) // 100), :: run.bank_frames - 1]
